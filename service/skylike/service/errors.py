@@ -1,0 +1,126 @@
+"""Everything that can go wrong, as one tree that knows nothing of transports.
+
+::
+
+    SkylikeError
+    ├── BadInput            what was sent cannot be used
+    │   ├── BadCutout       the FITS file cannot be read as pixels
+    │   ├── BadStamp        the pixels cannot become a stamp of the model's kind
+    │   └── BadRequest      the question itself is malformed
+    ├── BadModel            the model file is not one of ours
+    ├── BadSettings         a setting is unknown or has no meaning
+    ├── NotFound
+    │   ├── UnknownCollection
+    │   └── UnknownId
+    ├── AlreadyExists       the id or name is taken
+    ├── ModelMismatch       vectors or stamps of another model
+    ├── NotReady            the answer needs something not made yet
+    ├── InUse               another process writes to the data directory
+    └── DamagedData         stored data fail their checks
+
+Every error carries a ``reason``: a short stable code for machines. The message
+is for people; it names what was received, what was expected, and the remedy.
+"""
+
+
+class SkylikeError(Exception):
+    """Base of every error raised on purpose.
+
+    Parameters
+    ----------
+    message
+        One or two sentences for a person.
+    reason
+        Stable code in lower snake case; each class has a default.
+    """
+
+    reason = "internal"
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
+
+
+class BadInput(SkylikeError):
+    """What was sent cannot be used; sending it again will not help."""
+
+    reason = "bad_input"
+
+
+class BadCutout(BadInput):
+    """The FITS file cannot be read as pixels."""
+
+    reason = "not_fits"
+
+
+class BadStamp(BadInput):
+    """The pixels cannot become a stamp of the kind the model wants."""
+
+    reason = "bad_stamp"
+
+
+class BadRequest(BadInput):
+    """The question itself is malformed."""
+
+    reason = "bad_request"
+
+
+class BadModel(SkylikeError):
+    """The model file is missing, damaged or not one of ours."""
+
+    reason = "bad_model"
+
+
+class BadSettings(SkylikeError):
+    """A setting is unknown or has no meaning."""
+
+    reason = "bad_settings"
+
+
+class NotFound(SkylikeError):
+    """Something named does not exist."""
+
+    reason = "not_found"
+
+
+class UnknownCollection(NotFound):
+    """No collection has this name."""
+
+    reason = "unknown_collection"
+
+
+class UnknownId(NotFound):
+    """No object of the collection has this id."""
+
+    reason = "unknown_id"
+
+
+class AlreadyExists(SkylikeError):
+    """The id or name is taken."""
+
+    reason = "already_exists"
+
+
+class ModelMismatch(SkylikeError):
+    """Vectors or stamps belong to another model."""
+
+    reason = "model_mismatch"
+
+
+class NotReady(SkylikeError):
+    """The answer needs something that has not been made yet."""
+
+    reason = "not_ready"
+
+
+class InUse(SkylikeError):
+    """Another process writes to the data directory."""
+
+    reason = "in_use"
+
+
+class DamagedData(SkylikeError):
+    """Stored data fail their checks."""
+
+    reason = "damaged_data"

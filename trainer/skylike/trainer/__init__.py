@@ -1,0 +1,1 @@
+"""Learn an encoder of astronomical morphology without labels."""
