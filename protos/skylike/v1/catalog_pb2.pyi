@@ -94,7 +94,9 @@ global___NewObject = NewObject
 
 @typing.final
 class AddObjectsRequest(google.protobuf.message.Message):
-    """Asks to add objects."""
+    """Asks to add objects.
+    An id that is taken, or a cutout that cannot be used, refuses them all.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -104,7 +106,7 @@ class AddObjectsRequest(google.protobuf.message.Message):
     """The collection to add to."""
     @property
     def objects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NewObject]:
-        """At most 1000 objects."""
+        """1 to 1000 objects with different ids."""
 
     def __init__(
         self,
@@ -212,7 +214,9 @@ class ListCollectionsRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most so many; 0 means 100, more than 1000 is taken as 1000."""
+    """At most so many; 0 means 100, more than 1000 is taken as 1000, a negative
+    number is refused.
+    """
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first."""
     def __init__(
@@ -237,6 +241,7 @@ class Collection(google.protobuf.message.Message):
     STAMP_SPEC_JSON_FIELD_NUMBER: builtins.int
     CLUSTER_FIT_VERSION_FIELD_NUMBER: builtins.int
     ANOMALY_FIT_VERSION_FIELD_NUMBER: builtins.int
+    DAMAGE_FIELD_NUMBER: builtins.int
     num_objects: builtins.int
     """How many objects it holds."""
     dimension: builtins.int
@@ -247,6 +252,10 @@ class Collection(google.protobuf.message.Message):
     """Version of its cluster fit; 0 where there is none."""
     anomaly_fit_version: builtins.int
     """Version of its anomaly fit; 0 where there is none."""
+    damage: builtins.str
+    """Why it cannot be used, in words; empty for a sound collection. The fields
+    above, except for the name, are unset in one that is damaged.
+    """
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
         """Its name, version and model."""
@@ -260,9 +269,10 @@ class Collection(google.protobuf.message.Message):
         stamp_spec_json: builtins.str = ...,
         cluster_fit_version: builtins.int = ...,
         anomaly_fit_version: builtins.int = ...,
+        damage: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anomaly_fit_version", b"anomaly_fit_version", "cluster_fit_version", b"cluster_fit_version", "context", b"context", "dimension", b"dimension", "num_objects", b"num_objects", "stamp_spec_json", b"stamp_spec_json"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["anomaly_fit_version", b"anomaly_fit_version", "cluster_fit_version", b"cluster_fit_version", "context", b"context", "damage", b"damage", "dimension", b"dimension", "num_objects", b"num_objects", "stamp_spec_json", b"stamp_spec_json"]) -> None: ...
 
 global___Collection = Collection
 

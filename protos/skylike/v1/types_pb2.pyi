@@ -23,10 +23,15 @@ class Vector(google.protobuf.message.Message):
     F32_LE_FIELD_NUMBER: builtins.int
     DIMENSION_FIELD_NUMBER: builtins.int
     VALUES_FIELD_NUMBER: builtins.int
+    MODEL_ID_FIELD_NUMBER: builtins.int
     f32_le: builtins.bytes
     """D little-endian IEEE float32 values, packed: 4 * D bytes."""
     dimension: builtins.int
     """D. Optional; when it is set it must agree with the values."""
+    model_id: builtins.str
+    """sha256 of the model file that made it, hexadecimal. Optional in requests;
+    when it is set it must be the collection's model.
+    """
     @property
     def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The same numbers one by one, for calls written by hand."""
@@ -37,8 +42,9 @@ class Vector(google.protobuf.message.Message):
         f32_le: builtins.bytes = ...,
         dimension: builtins.int = ...,
         values: collections.abc.Iterable[builtins.float] | None = ...,
+        model_id: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "f32_le", b"f32_le", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "f32_le", b"f32_le", "model_id", b"model_id", "values", b"values"]) -> None: ...
 
 global___Vector = Vector
 
