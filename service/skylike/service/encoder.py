@@ -1,0 +1,155 @@
+"""From stamps to unit vectors: one ONNX file, whole.
+
+The file holds stretch, filling of blank pixels, network, whitening and the
+normalisation, and says in its metadata what stamps it wants. Nothing about a
+model stands anywhere else.
+"""
+
+import ctypes
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from skylike.service.errors import BadModel, ModelMismatch
+from skylike.service.stamp import StampSpec
+
+SPEC_KEY = "skylike.stamp_spec"
+TRAINING_KEY = "skylike.training"
+DATA_HASH_KEY = "skylike.data_hash"
+
+# How protobuf writes the key that names a tensor's other file.
+_OTHER_FILE = b"\n\x08location\x12"
+_BATCH = 64
+_CUDA = "CUDAExecutionProvider"
+_CPU = "CPUExecutionProvider"
+
+
+class Encoder:
+    """A model file, ready to embed. Safe to use from several threads.
+
+    Parameters
+    ----------
+    path
+        The ``.onnx`` file.
+    threads
+        Threads for one batch on the CPU; the library's choice by default.
+
+    Attributes
+    ----------
+    model_id
+        sha256 of the file's bytes, hexadecimal.
+    dimension
+        Length D of its vectors.
+    spec
+        What stamps it wants.
+    provider
+        What computes, as the session reports it.
+    metadata
+        Everything the file says of itself.
+
+    Raises
+    ------
+    BadModel
+        If the file is missing, is not ONNX, keeps weights in other files, or does
+        not say what stamps it wants.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BadModel(
+                f"{path}: the model cannot be read: {error.strerror}"
+            ) from error
+        self.model_id = hashlib.sha256(data).hexdigest()
+        self._session = _start(path, data, threads)
+        self.provider: str = self._session.get_providers()[0]
+        self.metadata: Mapping[str, str] = dict(
+            self._session.get_modelmeta().custom_metadata_map
+        )
+        if SPEC_KEY not in self.metadata:
+            raise BadModel(
+                f"{path}: the model does not say what stamps it wants; it was not made "
+                "by skylike-trainer export"
+            )
+        self.spec = StampSpec.from_json(self.metadata[SPEC_KEY])
+        self._shape = (len(self.spec.channels), self.spec.size, self.spec.size)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or tuple(inputs[0].shape[1:]) != self._shape:
+            raise BadModel(
+                f"{path}: the model's input is {[i.shape for i in inputs]}; its StampSpec "
+                f"says (N, {', '.join(map(str, self._shape))})"
+            )
+        if len(outputs) != 1 or not isinstance(outputs[0].shape[-1], int):
+            raise BadModel(f"{path}: the model's output is not (N, D)")
+        self._input: str = inputs[0].name
+        self.dimension: int = outputs[0].shape[-1]
+
+    def embed(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The unit vectors of stamps.
+
+        Parameters
+        ----------
+        stamps : (n, channel, size, size) float32, in sigma of the background
+            NaN where there is no data; n may be 0.
+
+        Returns
+        -------
+        vectors : (n, dimension) float32, unit norm
+            Each depends on its own stamp only, to about 1e-6.
+
+        Raises
+        ------
+        ModelMismatch
+            ``stamp_shape`` if the stamps are not of the model's shape.
+        """
+        if stamps.ndim != 4 or stamps.shape[1:] != self._shape:
+            raise ModelMismatch(
+                f"the stamps have the shape {stamps.shape}; the model wants "
+                f"(n, {', '.join(map(str, self._shape))})",
+                reason="stamp_shape",
+            )
+        stamps = np.ascontiguousarray(stamps, dtype=np.float32)
+        vectors = np.empty((len(stamps), self.dimension), np.float32)
+        for start in range(0, len(stamps), _BATCH):
+            batch = stamps[start : start + _BATCH]
+            vectors[start : start + _BATCH] = self._session.run(
+                None, {self._input: batch}
+            )[0]
+        return vectors
+
+
+def _start(
+    path: Path, data: bytes, threads: int | None
+) -> onnxruntime.InferenceSession:
+    """A session made from the bytes alone; the model id would miss another file."""
+    if _OTHER_FILE in data:
+        raise BadModel(
+            f"{path}: the model keeps weights in another file; export it as one file"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors come as exceptions too
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=_providers())
+    except Exception as error:  # onnxruntime has no public base class of its errors
+        first_line = str(error).splitlines()[0][:300]
+        raise BadModel(
+            f"{path}: this is not a whole ONNX model: {first_line}"
+        ) from error
+
+
+def _providers() -> list[str]:
+    """CUDA where it was built in and its libraries load, else the CPU."""
+    if _CUDA not in onnxruntime.get_available_providers():
+        return [_CPU]
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return [_CPU]
+    return [_CUDA, _CPU]
