@@ -1,0 +1,161 @@
+"""How objects, vectors and fits are written into rows, and checked when read."""
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.catalog.sky_object import SkyObject
+from skylike.service.errors import DamagedData
+from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
+
+OBJECT_COLUMNS = (
+    "row, id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid_fraction, "
+    "attributes, crc"
+)
+VECTOR_COLUMNS = "row, searchable, vector, crc"
+THUMBNAIL_COLUMNS = "row, png, crc"
+
+
+def object_row(row: int, sky_object: SkyObject) -> tuple[Any, ...]:
+    """The values of `OBJECT_COLUMNS`, CRC included."""
+    position = sky_object.position
+    values = (
+        row,
+        sky_object.id,
+        None if position is None else _real(position.ra_deg),
+        None if position is None else _real(position.dec_deg),
+        None if sky_object.epoch_mjd is None else _real(sky_object.epoch_mjd),
+        sky_object.uri,
+        sky_object.hdu,
+        None
+        if sky_object.box is None
+        else json.dumps([int(e) for e in sky_object.box]),
+        int(sky_object.flags),
+        _real(sky_object.valid_fraction),
+        json.dumps(dict(sky_object.attributes), allow_nan=False),
+    )
+    return (*values, _object_crc(values))
+
+
+def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
+    """The object of a row made by `object_row`.
+
+    Raises
+    ------
+    DamagedData
+        If the row is not as it was written.
+    """
+    id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid = values[1:10]
+    if _object_crc(values[:-1]) != values[-1]:
+        raise damaged(f"object {id!r}")
+    return SkyObject(
+        id=id,
+        position=None if ra_deg is None else SkyPosition(ra_deg, dec_deg),
+        epoch_mjd=epoch_mjd,
+        uri=uri,
+        hdu=hdu,
+        box=None if box is None else tuple(json.loads(box)),
+        attributes=json.loads(values[10]),
+        flags=Flag(flags),
+        valid_fraction=valid,
+        thumbnail=thumbnail,
+    )
+
+
+def vector_row(
+    row: int, searchable: bool, vector: NDArray[np.float32]
+) -> tuple[Any, ...]:
+    """The values of `VECTOR_COLUMNS`, CRC included."""
+    blob = vector.astype("<f4").tobytes()
+    return row, int(searchable), blob, _vector_crc(row, searchable, blob)
+
+
+def read_vectors(
+    values: list[tuple[Any, ...]], dimension: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]:
+    """Rows, whether they are searchable, and vectors of many `vector_row`.
+
+    Raises
+    ------
+    DamagedData
+        If one of them is not as it was written.
+    """
+    for row, searchable, blob, crc in values:
+        if not (
+            isinstance(blob, bytes)
+            and len(blob) == 4 * dimension
+            and _vector_crc(row, searchable, blob) == crc
+        ):
+            raise damaged(f"the vector in row {row}")
+    flat = np.frombuffer(b"".join(value[2] for value in values), "<f4")
+    return (
+        np.array([value[0] for value in values], np.int64),
+        np.array([value[1] for value in values], np.bool_),
+        flat.reshape(len(values), dimension).astype(np.float32),
+    )
+
+
+def thumbnail_row(row: int, png: bytes) -> tuple[Any, ...]:
+    """The values of `THUMBNAIL_COLUMNS`, CRC included."""
+    return row, png, _blob_crc(row, png)
+
+
+def read_thumbnail(values: tuple[Any, ...]) -> bytes:
+    """The picture of a `thumbnail_row`; `DamagedData` if it has changed."""
+    row, png, crc = values
+    if not isinstance(png, bytes) or _blob_crc(row, png) != crc:
+        raise damaged(f"the thumbnail in row {row}")
+    return png
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Named arrays as the bytes of an npz file, without pickle."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def unpack_arrays(blob: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of `pack_arrays`; `DamagedData` if they cannot be read."""
+    try:
+        with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise damaged("a stored fit") from error
+
+
+def damaged(what: str) -> DamagedData:
+    """The error for stored data that fail their check."""
+    return DamagedData(
+        f"The catalog is damaged: {what} is not as it was written. "
+        "Restore the collection from a backup or index it again."
+    )
+
+
+def _real(value: float) -> float:
+    # SQLite keeps whole numbers as integers, which have no negative zero.
+    return float(value) + 0.0
+
+
+def _object_crc(values: tuple[Any, ...]) -> int:
+    # JSON writes floats exactly, so equal values and only they have equal text.
+    try:
+        return zlib.crc32(json.dumps(values).encode())
+    except TypeError:  # damage has made bytes of something
+        return -1
+
+
+def _vector_crc(row: int, searchable: int, blob: bytes) -> int:
+    return zlib.crc32(blob, zlib.crc32(struct.pack("<q?", row, searchable)))
+
+
+def _blob_crc(row: int, blob: bytes) -> int:
+    return zlib.crc32(blob, zlib.crc32(struct.pack("<q", row)))

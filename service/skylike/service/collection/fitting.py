@@ -1,0 +1,70 @@
+"""Fit clusters and anomaly scores to a view of a collection."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service import anomaly, clusters
+from skylike.service.anomaly import AnomalyFit
+from skylike.service.clusters import ClusterFit
+from skylike.service.collection.view import View, gather
+from skylike.service.errors import BadRequest, NotReady
+from skylike.service.index import Nearest, nearest
+
+_SAME = 1e-6  # cosine distance below which two vectors show the same object
+
+
+def fit(
+    view: View,
+    ids: Callable[[NDArray[np.int64]], Sequence[str]],
+    calibration: NDArray[np.float32],
+    seed: int,
+) -> tuple[ClusterFit, AnomalyFit]:
+    """Both fits, without their version.
+
+    Parameters
+    ----------
+    view
+        What to fit.
+    ids
+        Tells the ids of rows.
+    calibration : (m, dimension) float32, unit norm
+        m may be 0.
+    seed
+        Same view, same seed, same fits.
+
+    Raises
+    ------
+    NotReady
+        ``too_few_objects`` if fewer than two are searchable.
+    BadRequest
+        ``calibration_in_archive`` if a calibration vector is in the view.
+    """
+    rows, vectors = gather(view.blocks)
+    if len(rows) < 2:
+        raise NotReady(
+            "Clusters and anomaly scores need two searchable objects or more; the "
+            f"collection has {len(rows)}.",
+            reason="too_few_objects",
+        )
+    k = anomaly.num_neighbors(len(rows))
+    nobody = np.full(len(calibration), -1, np.int64)
+    near_calibration = nearest(view.blocks, calibration, k, nobody)
+    num_archived = sum(bool(1 - near.scores[0] < _SAME) for near in near_calibration)
+    if num_archived:
+        raise BadRequest(
+            f"{num_archived} of {len(calibration)} calibration vectors are in the "
+            "collection, so p-values would not hold. Calibrate with objects that are "
+            "not indexed.",
+            reason="calibration_in_archive",
+        )
+    near_archive = nearest(view.blocks, vectors, k, exclude=rows)
+    return (
+        clusters.fit(vectors, ids(rows), seed),
+        anomaly.fit(k, _distances(near_archive, k), _distances(near_calibration, k)),
+    )
+
+
+def _distances(found: Sequence[Nearest], k: int) -> NDArray[np.float64]:
+    return np.array([anomaly.mean_distance(near.scores[:k]) for near in found])

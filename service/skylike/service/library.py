@@ -1,0 +1,219 @@
+"""`Library`: a data directory with its models and collections.
+
+::
+
+    lock                                one process writes at a time
+    models/<model id>.onnx              named by the sha256 of their bytes
+    collections/<name>/catalog.sqlite3  the truth
+    collections/<name>/manifest.json    derived from it, with segments/
+
+Copying a stopped library copies everything.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+from typing import Self, TextIO
+
+from skylike.service.collection import Collection
+from skylike.service.encoder import Encoder
+from skylike.service.errors import (
+    AlreadyExists,
+    BadModel,
+    BadRequest,
+    DamagedData,
+    InUse,
+    NotReady,
+    UnknownCollection,
+)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class Library:
+    """A data directory, locked for this process. Safe from any thread.
+
+    Parameters
+    ----------
+    directory
+        Made if it does not exist.
+
+    Raises
+    ------
+    InUse
+        If a process, this one included, has it open already.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._models = directory / "models"
+        self._collections = directory / "collections"
+        self._models.mkdir(parents=True, exist_ok=True)
+        self._collections.mkdir(exist_ok=True)
+        self._lock_file = _lock(directory)
+        self._guard = threading.RLock()
+        self._open: dict[str, Collection] = {}
+        self._encoders: dict[str, Encoder] = {}
+
+    def create(self, name: str, model: Path) -> Collection:
+        """Make an empty collection for vectors of a model.
+
+        Parameters
+        ----------
+        name
+            Lower-case letters, digits, ``_`` and ``-``; at most 63; the first a
+            letter or digit.
+        model
+            The model's file; it is copied into the library.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_name`` if the name breaks the rule.
+        AlreadyExists
+            If there is a collection of that name.
+        BadModel
+            If the file is not a model of ours.
+        """
+        if not _NAME.fullmatch(name):
+            raise BadRequest(
+                f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, _ and -, "
+                "beginning with a letter or digit.",
+                reason="bad_name",
+            )
+        with self._guard:
+            self._check_open()
+            directory = self._collections / name
+            if directory.exists():
+                raise AlreadyExists(f"There is a collection {name!r} already.")
+            encoder = Encoder(model)
+            self._keep_model(model, encoder.model_id)
+            # Made aside and renamed: there is a whole collection, or none.
+            unfinished = self._collections / f".new-{name}"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            Collection.create(unfinished, encoder.model_id, encoder.dimension)
+            unfinished.rename(directory)
+            _sync(self._collections)
+            self._encoders[encoder.model_id] = encoder
+            return self.collection(name)
+
+    def collection(self, name: str) -> Collection:
+        """The collection of a name, opened at the first call.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is none.
+        DamagedData
+            If its catalog fails its checks.
+        """
+        with self._guard:
+            self._check_open()
+            if name not in self._open:
+                directory = self._collections / name
+                if not _NAME.fullmatch(name) or not directory.is_dir():
+                    known = ", ".join(self.names()) or "none"
+                    raise UnknownCollection(
+                        f"There is no collection {name!r}; there are: {known}."
+                    )
+                self._open[name] = Collection(directory)
+            return self._open[name]
+
+    def encoder(self, name: str) -> Encoder:
+        """The model of a collection, loaded at the first call.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is no such collection.
+        DamagedData
+            If the model's file is missing or not as it was.
+        """
+        with self._guard:
+            model_id = self.collection(name).model_id
+            if model_id not in self._encoders:
+                self._encoders[model_id] = self._load_model(model_id)
+            return self._encoders[model_id]
+
+    def names(self) -> list[str]:
+        """The names of all collections, ascending."""
+        found = (path.name for path in self._collections.iterdir() if path.is_dir())
+        return sorted(name for name in found if _NAME.fullmatch(name))
+
+    def close(self) -> None:
+        """Close every collection and let others open the directory."""
+        with self._guard:
+            for collection in self._open.values():
+                collection.close()
+            self._open.clear()
+            self._encoders.clear()
+            self._lock_file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._lock_file.closed:
+            raise NotReady(f"The library {self.directory} is closed.", reason="closed")
+
+    def _keep_model(self, model: Path, model_id: str) -> None:
+        data = model.read_bytes()
+        if hashlib.sha256(data).hexdigest() != model_id:
+            raise BadModel(f"{model} changed while it was read.")
+        unfinished = self._models / f"{model_id}.new"
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(self._models / f"{model_id}.onnx")
+        _sync(self._models)
+
+    def _load_model(self, model_id: str) -> Encoder:
+        path = self._models / f"{model_id}.onnx"
+        damaged = DamagedData(
+            f"{path} is missing or not as it was written. Put back the file whose "
+            "sha256 is its name."
+        )
+        try:
+            encoder = Encoder(path)
+        except BadModel as error:
+            raise damaged from error
+        if encoder.model_id != model_id:
+            raise damaged
+        return encoder
+
+
+def _lock(directory: Path) -> TextIO:
+    """The open lock file; closing it, or the end of the process, unlocks."""
+    file = (directory / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise InUse(
+            f"{directory} is in use by process {owner}. Stop that process, ask it "
+            "instead, or use another directory."
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _sync(directory: Path) -> None:
+    # A rename is durable only when its directory is.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

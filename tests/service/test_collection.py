@@ -1,0 +1,528 @@
+"""Collections: nothing acknowledged is lost, and every answer is the right one."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from skylike.service.anomaly import mean_distance
+from skylike.service.collection import Collection, Scored, SkyObject
+from skylike.service.errors import (
+    AlreadyExists,
+    BadRequest,
+    DamagedData,
+    ModelMismatch,
+    NotReady,
+    SkylikeError,
+    UnknownId,
+)
+from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
+from skylike.service.index import Kind
+
+DIMENSION = 16
+
+
+def unit(num: int, seed: int = 0, dimension: int = DIMENSION) -> Any:
+    vectors = np.random.default_rng(seed).normal(size=(num, dimension))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def objects(num: int, prefix: str = "o") -> list[SkyObject]:
+    return [SkyObject(f"{prefix}{number}") for number in range(num)]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "sky"
+    directory.mkdir()
+    Collection.create(directory, "model", DIMENSION)
+    return directory
+
+
+@pytest.fixture
+def collection(directory: Path) -> Iterator[Collection]:
+    with Collection(directory) as opened:
+        yield opened
+
+
+def oracle(
+    ids: list[str], vectors: Any, query: Any, k: int, exclude: str | None = None
+) -> list[str]:
+    """The ids of the k nearest by plain float64, equal scores by id."""
+    scores = (vectors.astype(np.float64) @ query.astype(np.float64)).round(12)
+    ranked = sorted(zip(-scores, ids, strict=True))
+    return [id for _, id in ranked if id != exclude][:k]
+
+
+def ids_of(hits: list[Scored]) -> list[str]:
+    return [hit.object.id for hit in hits]
+
+
+def check_against_oracle(collection: Collection, ids: list[str], vectors: Any) -> None:
+    queries = np.concatenate([unit(10, seed=99), vectors[:5]])
+    for k in (1, 7, 1000):
+        for query, hits in zip(queries, collection.search(queries, k), strict=True):
+            assert ids_of(hits) == oracle(ids, vectors, query, k)
+
+
+def test_search_equals_exact_search_at_every_stage(directory: Path) -> None:
+    """Fresh, sealed, both, merged and reopened; with many equal vectors."""
+    vectors = np.concatenate([unit(150), np.repeat(unit(5, seed=1), 30, axis=0)])
+    vectors = np.random.default_rng(0).permutation(vectors)
+    known = objects(300)
+    ids = [sky_object.id for sky_object in known]
+    with Collection(directory) as collection:
+        for start, end in ((0, 200), (200, 240), (240, 300)):
+            collection.add(known[start:end], vectors[start:end])
+            check_against_oracle(collection, ids[:end], vectors[:end])
+            if end < 300:
+                collection.compact()
+                check_against_oracle(collection, ids[:end], vectors[:end])
+        assert len(collection) == 300
+    with Collection(directory) as collection:
+        assert (len(collection), collection.version) == (300, 3)
+        check_against_oracle(collection, ids, vectors)
+        collection.compact()
+        check_against_oracle(collection, ids, vectors)
+        collection.compact()  # nothing to do
+    with Collection(directory) as collection:
+        check_against_oracle(collection, ids, vectors)
+
+
+def test_a_graph_keeps_the_promise(directory: Path) -> None:
+    """min(k, searchable) hits with exact scores, and 0.99 of the ten nearest."""
+    vectors = unit(3000)
+    ids = [f"o{number}" for number in range(3000)]
+    with Collection(directory) as collection:
+        collection.add(objects(3000), vectors)
+        collection.compact(Kind.HNSW)
+    with Collection(directory) as collection:
+        queries = unit(100, seed=2)
+        found = collection.search(queries, 10)
+        shared = [
+            len({*ids_of(hits)} & {*oracle(ids, vectors, query, 10)})
+            for query, hits in zip(queries, found, strict=True)
+        ]
+        assert np.mean(shared) / 10 >= 0.99
+        assert {len(hits) for hits in collection.search(queries[:5], 1000)} == {1000}
+        hit = found[0][0]
+        exact = float(vectors[ids.index(hit.object.id)].astype(float) @ queries[0])
+        assert hit.score == pytest.approx(exact, abs=1e-7)
+
+
+def test_exclusion_is_per_query(collection: Collection) -> None:
+    """And what is excluded does not count."""
+    vectors = unit(6)
+    collection.add(objects(6), vectors)
+    found = collection.search(vectors[:3], 6, exclude=["o0", None, "unknown"])
+    assert [len(hits) for hits in found] == [5, 6, 6]
+    assert "o0" not in ids_of(found[0])
+    assert ids_of(found[1])[0] == "o1"
+
+
+def test_equal_scores_are_ordered_by_id(collection: Collection) -> None:
+    """Also where only some of them fit, sealed or not."""
+    vector = unit(1)
+    for batch in (["é", "b", "Z"], ["a", "10", "9"]):
+        collection.add([SkyObject(id) for id in batch], np.repeat(vector, 3, axis=0))
+        if batch[0] == "é":
+            collection.compact()
+    ordered = ["10", "9", "Z", "a", "b", "é"]
+    for k in range(1, 8):
+        assert ids_of(collection.search(vector, k)[0]) == ordered[:k]
+
+
+def test_constant_objects_are_stored_and_never_found(directory: Path) -> None:
+    """Neither fresh nor sealed nor reopened."""
+    with Collection(directory) as collection:
+        flat = SkyObject("flat", flags=Flag.CONSTANT | Flag.EDGE)
+        collection.add([flat, SkyObject("o")], np.repeat(unit(1), 2, axis=0))
+        assert ids_of(collection.search(unit(1), 5)[0]) == ["o"]
+        collection.compact()
+        collection.add([SkyObject("flat2", flags=Flag.CONSTANT)], unit(1))
+        assert ids_of(collection.search(unit(1), 5)[0]) == ["o"]
+    with Collection(directory) as collection:
+        assert ids_of(collection.search(unit(1), 5)[0]) == ["o"]
+        assert len(collection) == 3
+        assert collection.get("flat") == flat
+        np.testing.assert_array_equal(collection.vector("flat2"), unit(1)[0])
+
+
+def test_an_empty_collection_finds_nothing(collection: Collection) -> None:
+    """No objects, no queries, nothing to add."""
+    assert collection.search(unit(2), 3) == [[], []]
+    assert collection.search(unit(0), 3) == []
+    assert collection.add([], unit(0)) == 0
+    assert collection.version == len(collection) == 0
+    collection.compact()
+
+
+def test_objects_come_back_whole(collection: Collection) -> None:
+    """Hits carry everything; the thumbnail when it is asked for."""
+    stored = SkyObject(
+        "a",
+        position=SkyPosition(1.5, -2.5),
+        attributes={"n": 3, "x": 0.5},
+        flags=Flag.EDGE,
+        thumbnail=b"png",
+    )
+    assert collection.add([stored], unit(1)) == 1
+    assert collection.get("a") == stored
+    assert collection.known(["a", "b"]) == {"a"}
+    (hit,) = collection.search(unit(1), 1, thumbnails=True)[0]
+    assert hit.object == stored
+    assert hit.score == pytest.approx(1, abs=1e-6)
+    (hit,) = collection.search(unit(1), 1)[0]
+    assert hit.object.thumbnail == b""
+    assert hit.object.attributes == stored.attributes
+
+
+def test_vectors_are_brought_to_unit_norm(collection: Collection) -> None:
+    """Those that are already stay as they are; other number types are taken."""
+    exact = unit(1)
+    rough = exact.astype(np.float64)[:, ::-1] * 1.0009
+    collection.add(objects(1, "exact"), exact)
+    collection.add(objects(1, "rough"), rough)
+    assert collection.vector("exact0").tobytes() == exact.tobytes()
+    assert np.linalg.norm(collection.vector("rough0")) == pytest.approx(1, abs=1e-7)
+
+
+BAD_VECTORS = [
+    (BadRequest, "not_finite", np.full((2, DIMENSION), np.nan)),
+    (BadRequest, "not_finite", np.full((2, DIMENSION), 1e300)),
+    (BadRequest, "not_unit", np.zeros((2, DIMENSION))),
+    (BadRequest, "not_unit", unit(2) * 1.002),
+    (ModelMismatch, "dimension", unit(2, dimension=DIMENSION + 1)),
+    (ModelMismatch, "dimension", unit(2)[0]),
+]
+
+
+@pytest.mark.parametrize(("error", "reason", "vectors"), BAD_VECTORS)
+def test_bad_vectors_are_refused(
+    collection: Collection, error: type[SkylikeError], reason: str, vectors: Any
+) -> None:
+    """At every door, and nothing is stored."""
+    collection.add(objects(3, "p"), unit(3))
+    for call in (
+        lambda: collection.add(objects(2), vectors),
+        lambda: collection.search(vectors, 3),
+        lambda: collection.fit(calibration=vectors),
+    ):
+        with pytest.raises(error) as caught:
+            call()
+        assert caught.value.reason == reason
+    assert (collection.version, len(collection)) == (1, 3)
+
+
+def test_bad_questions_are_refused(collection: Collection) -> None:
+    """Each with its error; nothing is stored."""
+    collection.add(objects(2), unit(2))
+    with pytest.raises(AlreadyExists, match="o1"):
+        collection.add([SkyObject("new"), SkyObject("o1")], unit(2, seed=1))
+    with pytest.raises(BadRequest) as caught:
+        collection.add([SkyObject("x"), SkyObject("x")], unit(2))
+    assert caught.value.reason == "duplicate_id"
+    with pytest.raises(BadRequest, match="3 objects"):
+        collection.add(objects(3, "x"), unit(2))
+    for k in (0, -1, 1001):
+        with pytest.raises(BadRequest) as caught:
+            collection.search(unit(1), k)
+        assert caught.value.reason == "bad_k"
+    with pytest.raises(BadRequest, match="exclude"):
+        collection.search(unit(2), 1, exclude=["o1"])
+    for unknown in (collection.get, collection.vector):
+        with pytest.raises(UnknownId, match="nobody"):
+            unknown("nobody")
+    assert (collection.version, len(collection)) == (1, 2)
+    assert collection.known(["new", "x"]) == set()
+
+
+def test_growth_seals_by_itself(directory: Path) -> None:
+    """Beyond ten thousand fresh rows; searches see no difference."""
+    vectors = unit(11_000)
+    with Collection(directory) as collection:
+        for start in range(0, 11_000, 5500):
+            rows = slice(start, start + 5500)
+            collection.add(objects(11_000)[rows], vectors[rows])
+        assert len(list((directory / "segments").iterdir())) == 2
+        ids = [f"o{number}" for number in range(11_000)]
+        hits = collection.search(vectors[[3]], 20)[0]
+        assert ids_of(hits) == oracle(ids, vectors, vectors[3], 20)
+
+
+def test_a_failed_compaction_loses_nothing(directory: Path) -> None:
+    """The write is acknowledged, logged about, and searchable."""
+    with Collection(directory) as collection:
+        (directory / "segments").rmdir()
+        (directory / "segments").write_text("in the way")
+        with capture_logs() as logs:
+            assert collection.add(objects(10_001), unit(10_001)) == 1
+        assert [log["event"] for log in logs] == ["compaction_failed"]
+        assert ids_of(collection.search(unit(1), 1)[0]) == ["o0"]
+        with pytest.raises(OSError, match="segments"):
+            collection.compact()
+        (directory / "segments").unlink()
+        collection.compact()
+    with Collection(directory) as collection:
+        assert len(collection) == 10_001
+
+
+@pytest.mark.parametrize("pattern", ["manifest.json", "*.faiss", "*.npy"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_damaged_segments_are_built_anew(
+    directory: Path, pattern: str, harm: str
+) -> None:
+    """It is logged, answers stay right, and the next opening finds all well."""
+    vectors = unit(200)
+    ids = [f"o{number}" for number in range(200)]
+    with Collection(directory) as collection:
+        collection.add(objects(200), vectors)
+        collection.compact()
+    (path,) = directory.rglob(pattern)
+    whole = path.read_bytes()
+    if harm == "flip":
+        middle = len(whole) // 2
+        path.write_bytes(
+            whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :]
+        )
+    elif harm == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        path.unlink()
+    with capture_logs() as logs, Collection(directory) as collection:
+        check_against_oracle(collection, ids, vectors)
+    assert [log["event"] for log in logs] == ["rebuilding_segments"]
+    with capture_logs() as logs, Collection(directory) as collection:
+        check_against_oracle(collection, ids, vectors)
+    assert logs == []
+
+
+def test_a_damaged_vector_is_never_served(directory: Path) -> None:
+    """One flipped bit in the truth: whoever would need it is told."""
+    with Collection(directory) as collection:
+        collection.add(objects(3), unit(3))
+    database = sqlite3.connect(directory / "catalog.sqlite3")
+    (blob,) = database.execute("SELECT vector FROM vectors WHERE row = 2").fetchone()
+    blob = blob[:9] + bytes([blob[9] ^ 1]) + blob[10:]
+    with database:
+        database.execute("UPDATE vectors SET vector = ? WHERE row = 2", (blob,))
+    database.close()
+    with pytest.raises(DamagedData, match="row 2"):
+        Collection(directory)
+
+
+def test_a_catalog_behind_its_segments_is_refused(directory: Path) -> None:
+    """Lost writes are told, not papered over."""
+    whole = (directory / "catalog.sqlite3").read_bytes()
+    with Collection(directory) as collection:
+        collection.add(objects(3), unit(3))
+        collection.compact()
+    (directory / "catalog.sqlite3").write_bytes(whole)
+    with pytest.raises(DamagedData, match="lost writes"):
+        Collection(directory)
+    (directory / "manifest.json").unlink()
+    with Collection(directory) as collection:
+        assert len(collection) == 0
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from skylike.service.collection import Collection, SkyObject
+random = np.random.default_rng(int(sys.argv[2]))
+collection = Collection(Path(sys.argv[1]))
+start = len(collection)
+for number in range(start, start + 100_000, 3):
+    vectors = random.normal(size=(3, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [f"o{number + i}" for i in range(3)]
+    collection.add([SkyObject(id) for id in ids], vectors)
+    if number % 5 == 0:
+        collection.compact()
+    sys.stdout.write(" ".join(ids) + chr(10))
+    sys.stdout.flush()
+"""
+
+
+def test_acknowledged_writes_survive_kill_9(directory: Path) -> None:
+    """Acknowledged, at most one write in flight, nothing torn; twice over."""
+    acknowledged: list[str] = []
+    for seed in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", WRITER, str(directory), str(seed)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        for _ in range(15 + 7 * seed):
+            acknowledged += process.stdout.readline().split()
+        os.kill(process.pid, signal.SIGKILL)
+        rest, _ = process.communicate()
+        whole_lines = [line for line in rest.splitlines() if len(line.split()) == 3]
+        acknowledged += [id for line in whole_lines for id in line.split()]
+        with Collection(directory) as collection:
+            assert len(collection) % 3 == 0
+            assert 0 <= len(collection) - len(acknowledged) <= 3
+            assert collection.version == len(collection) // 3
+            assert collection.known(acknowledged) == set(acknowledged)
+            acknowledged = [f"o{number}" for number in range(len(collection))]
+            vectors = np.stack([collection.vector(id) for id in acknowledged])
+            check_against_oracle(collection, acknowledged, vectors)
+
+
+def test_writers_and_readers_at_once(collection: Collection) -> None:
+    """Searches see whole writes only, in order, while rows move into segments."""
+    vectors = unit(2 * 40 * 5)
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def write(writer: int) -> None:
+        for step in range(40):
+            number = (writer * 40 + step) * 5
+            batch = [SkyObject(f"w{writer}-{step:02d}-{i}") for i in range(5)]
+            collection.add(batch, vectors[number : number + 5])
+            if step % 10 == 9:
+                collection.compact()
+
+    def read() -> None:
+        last_version, least = 0, 0
+        while not done.is_set():
+            version = collection.version
+            assert version >= last_version
+            (hits,) = collection.search(unit(1, seed=3), 1000)
+            assert len(hits) >= max(least, 5 * version)
+            assert len(hits) % 5 == 0
+            assert len({*ids_of(hits)}) == len(hits)
+            last_version, least = version, len(hits)
+
+    def guarded(work: Any, *arguments: Any) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=guarded, args=(write, i)) for i in range(2)]
+    readers = [threading.Thread(target=guarded, args=(read,)) for _ in range(3)]
+    for thread in (*writers, *readers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+    assert failures == []
+    assert (collection.version, len(collection)) == (80, 400)
+    ids = [
+        f"w{writer}-{step:02d}-{i}"
+        for writer in range(2)
+        for step in range(40)
+        for i in range(5)
+    ]
+    check_against_oracle(collection, ids, vectors)
+
+
+def test_fits_are_stored_and_answer(directory: Path) -> None:
+    """Same answers after reopening; versions count refits and writes."""
+    vectors, calibration = unit(80), unit(19, seed=5)
+    with Collection(directory) as collection:
+        assert collection.clusters is None
+        assert collection.anomaly is None
+        collection.add(objects(80), vectors)
+        assert collection.fit(calibration=calibration) == collection.version == 2
+        clusters, anomaly = collection.clusters, collection.anomaly
+        assert clusters is not None
+        assert anomaly is not None
+        assert clusters.version == anomaly.version == 1
+        assert sum(clusters.sizes) == 80
+        assert all(id in collection.known([id]) for id in clusters.exemplar_ids[0])
+
+        # The score of a stored object is what serving gives without itself.
+        hits = collection.search(vectors[:1], anomaly.k, exclude=["o0"])[0]
+        served = anomaly.score([hit.score for hit in hits])
+        assert served in anomaly.archive_scores.tolist()
+        nearest = np.sort(vectors[1:].astype(float) @ vectors[0])[::-1][:10]
+        assert served == pytest.approx(mean_distance(nearest), abs=1e-7)
+        assert len(anomaly.calibration_scores) == 19
+        assert anomaly.p_value(2.0) == 1 / 20
+        shares = clusters.probabilities(vectors)
+
+    with Collection(directory) as collection:
+        assert collection.version == 2
+        clusters, anomaly = collection.clusters, collection.anomaly
+        assert clusters is not None
+        assert anomaly is not None
+        np.testing.assert_array_equal(clusters.probabilities(vectors), shares)
+        assert anomaly.p_value(2.0) == 1 / 20
+        collection.add(objects(1, "new"), unit(1, seed=6))
+        assert collection.fit() == 4
+        assert collection.anomaly is not None
+        assert collection.anomaly.version == 2
+        assert collection.anomaly.p_value(2.0) is None
+
+
+def test_fits_do_not_depend_on_how_rows_are_kept(directory: Path) -> None:
+    """Fresh or sealed, the fit is the same."""
+    with Collection(directory) as collection:
+        collection.add(objects(60), unit(60))
+        collection.fit()
+        fresh = collection.clusters
+        collection.compact(Kind.HNSW)
+        collection.fit()
+        sealed = collection.clusters
+    assert fresh is not None
+    assert sealed is not None
+    np.testing.assert_array_equal(fresh.means, sealed.means)
+    assert fresh.exemplar_ids == sealed.exemplar_ids
+
+
+def test_fits_need_two_searchable_objects(collection: Collection) -> None:
+    """One and a constant one do not make two; two do."""
+    collection.add([SkyObject("a"), SkyObject("c", flags=Flag.CONSTANT)], unit(2))
+    with pytest.raises(NotReady) as caught:
+        collection.fit()
+    assert caught.value.reason == "too_few_objects"
+    collection.add([SkyObject("b")], unit(1, seed=1))
+    collection.fit()
+    assert collection.anomaly is not None
+    assert collection.anomaly.k == 1
+    assert collection.clusters is not None
+    assert collection.clusters.sizes == (2,)
+
+
+def test_calibration_must_lie_outside(collection: Collection) -> None:
+    """An archived vector among the calibration is refused; nothing is stored."""
+    vectors = unit(30)
+    collection.add(objects(30), vectors)
+    calibration = np.concatenate([unit(5, seed=1), vectors[7:8]])
+    with pytest.raises(BadRequest, match="1 of 6") as caught:
+        collection.fit(calibration=calibration)
+    assert caught.value.reason == "calibration_in_archive"
+    assert collection.anomaly is None
+    assert collection.version == 1
+
+
+def test_a_closed_collection_says_so(directory: Path) -> None:
+    """For reading, writing and sealing."""
+    collection = Collection(directory)
+    collection.add(objects(2), unit(2))
+    collection.close()
+    for call in (
+        lambda: collection.get("o0"),
+        lambda: collection.search(unit(1), 1),
+        lambda: collection.add(objects(1, "x"), unit(1)),
+        lambda: collection.compact(),
+        lambda: collection.fit(),
+    ):
+        with pytest.raises(NotReady, match="closed"):
+            call()

@@ -1,0 +1,161 @@
+"""A data directory: one owner, whole collections, the right model."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from skylike.service.collection import SkyObject
+from skylike.service.errors import (
+    AlreadyExists,
+    BadModel,
+    BadRequest,
+    DamagedData,
+    InUse,
+    NotReady,
+    UnknownCollection,
+)
+from skylike.service.library import Library
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "some" / "data"
+
+
+def test_everything_is_there_after_reopening(directory: Path, model: Path) -> None:
+    """Collections, their objects and their model, without the model's first file."""
+    copied = shutil.copy(model, directory.parent.parent / "copy.onnx")
+    with Library(directory) as library:
+        assert library.names() == []
+        sky = library.create("sky", Path(copied))
+        assert library.collection("sky") is sky
+        library.create("a-2_b", model)
+        vector = np.eye(1, sky.dimension, dtype=np.float32)
+        sky.add([SkyObject("o")], vector)
+        assert library.encoder("sky") is library.encoder("a-2_b")
+        model_id = sky.model_id
+    Path(copied).unlink()
+    with Library(directory) as library:
+        assert library.names() == ["a-2_b", "sky"]
+        assert library.collection("sky").get("o").id == "o"
+        encoder = library.encoder("sky")
+        assert encoder.model_id == model_id == library.collection("sky").model_id
+        assert encoder.dimension == library.collection("sky").dimension
+        assert library.encoder("a-2_b") is encoder
+    assert [path.stem for path in (directory / "models").iterdir()] == [model_id]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Sky", "../sky", "-sky", ".new-sky", "a b", "é", "sky\n", "x" * 64]
+)
+def test_names_are_plain(directory: Path, model: Path, name: str) -> None:
+    """What cannot name a collection is refused, and never looked up on disk."""
+    with Library(directory) as library:
+        with pytest.raises(BadRequest) as caught:
+            library.create(name, model)
+        assert caught.value.reason == "bad_name"
+        with pytest.raises(UnknownCollection):
+            library.collection(name)
+        library.create("x" * 63, model)
+
+
+def test_a_name_is_given_once(directory: Path, model: Path) -> None:
+    """An existing collection is left alone."""
+    with Library(directory) as library:
+        library.create("sky", model)
+        with pytest.raises(AlreadyExists, match="sky"):
+            library.create("sky", model)
+        with pytest.raises(UnknownCollection, match="there are: sky"):
+            library.collection("see")
+        with pytest.raises(UnknownCollection):
+            library.encoder("see")
+
+
+def test_an_unfinished_collection_does_not_exist(
+    directory: Path, model: Path, tmp_path: Path
+) -> None:
+    """Neither what a crash left behind, nor what a bad model began."""
+    left = directory / "collections" / ".new-sky"
+    left.mkdir(parents=True)
+    (left / "catalog.sqlite3").write_bytes(b"half")
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"not a model")
+    with Library(directory) as library:
+        assert library.names() == []
+        with pytest.raises(BadModel):
+            library.create("sky", bad)
+        assert library.names() == []
+        library.create("sky", model)
+        assert library.names() == ["sky"]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("harm", ["flip", "remove", "swap"])
+def test_a_changed_model_is_refused(
+    directory: Path, model: Path, sky: SimpleNamespace, harm: str
+) -> None:
+    """One flipped bit in the weights, no file, or another model under its name."""
+    with Library(directory) as library:
+        library.create("sky", model)
+    (path,) = (directory / "models").iterdir()
+    whole = path.read_bytes()
+    if harm == "flip":
+        middle = len(whole) // 2
+        path.write_bytes(
+            whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+        )
+    elif harm == "remove":
+        path.unlink()
+    else:
+        sky.write_model(path, seed=1)
+    with Library(directory) as library:
+        with pytest.raises(DamagedData, match="models"):
+            library.encoder("sky")
+        assert len(library.collection("sky")) == 0
+    # Creating a collection with the true file puts it right.
+    with Library(directory) as library:
+        library.create("second", model)
+    with Library(directory) as library:
+        assert library.encoder("sky").dimension == sky.dimension
+
+
+def test_only_one_may_have_it_open(directory: Path) -> None:
+    """Neither another process nor this one again; after closing, anyone."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from skylike.service.library import Library\n"
+        "library = Library(Path(sys.argv[1]))\n"
+        "sys.stdout.write('open' + chr(10)); sys.stdout.flush(); sys.stdin.read()\n"
+        "library.close()\n"
+    )
+    command = [sys.executable, "-I", "-c", code, str(directory)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        with pytest.raises(InUse, match=f"process {process.pid}") as caught:
+            Library(directory)
+        assert str(directory) in str(caught.value)
+        process.communicate("")
+    with Library(directory), pytest.raises(InUse, match="in use"):
+        Library(directory)
+    Library(directory).close()
+
+
+def test_a_closed_library_says_so(directory: Path, model: Path) -> None:
+    """And has closed its collections."""
+    library = Library(directory)
+    collection = library.create("sky", model)
+    library.close()
+    library.close()
+    with pytest.raises(NotReady, match="closed"):
+        library.collection("sky")
+    with pytest.raises(NotReady, match="closed"):
+        library.create("other", model)
+    with pytest.raises(NotReady, match="closed"):
+        collection.get("o")
