@@ -1,0 +1,22 @@
+"""Entry point of ``skylike-trainer``."""
+
+import sys
+
+import click
+
+from skylike.service.errors import BadInput, BadSettings, SkylikeError
+from skylike.service.logs import printable
+from skylike.trainer import cli
+
+
+def main() -> None:
+    """Run a command; an error becomes one line and an exit code."""
+    try:
+        cli.main()
+    except SkylikeError as error:
+        click.echo(f"error: {printable(str(error))} [{error.reason}]", err=True)
+        sys.exit(2 if isinstance(error, BadInput | BadSettings) else 1)
+
+
+if __name__ == "__main__":
+    main()

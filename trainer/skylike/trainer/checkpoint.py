@@ -1,0 +1,129 @@
+"""The whole state of a training run in one file, without pickle.
+
+Tensors go into a safetensors file, plain numbers into its JSON metadata. A run
+that goes on from a checkpoint makes the same losses as one that never stopped.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from skylike.service.errors import BadSettings
+from skylike.trainer.byol import Byol
+from skylike.trainer.config import TrainSettings
+
+_MODEL, _OPTIMISER, _RANDOM, _ORDER = "model.", "optimiser.", "random", "order"
+
+
+@dataclass(eq=False)
+class State:
+    """Everything that changes while training.
+
+    Attributes
+    ----------
+    model
+        Online encoder, prediction head and target.
+    optimiser
+        AdamW, over the online half.
+    random
+        The one source of randomness: order and views.
+    order : (n,) int64
+        What is left of the current pass through the archive.
+    step
+        Steps done.
+    """
+
+    model: Byol
+    optimiser: torch.optim.Optimizer
+    random: torch.Generator
+    order: Tensor
+    step: int
+
+
+def save(path: Path, state: State, settings: TrainSettings, data_hash: str) -> None:
+    """Write a checkpoint; the old one stays until the new one is whole."""
+    tensors = {_MODEL + k: v for k, v in state.model.state_dict().items()}
+    for number, slots in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"{_OPTIMISER}{number}.{k}": v for k, v in slots.items()}
+    tensors[_RANDOM] = state.random.get_state()
+    tensors[_ORDER] = state.order
+    metadata = {
+        "step": str(state.step),
+        "settings": settings.model_dump_json(),
+        "data_hash": data_hash,
+    }
+    unfinished = path.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
+    os.replace(unfinished, path)
+
+
+def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> None:
+    """Bring a fresh state to where a checkpoint was.
+
+    Raises
+    ------
+    BadSettings
+        If the file is not a checkpoint, or of another archive or other settings:
+        going on would not give what one run gives.
+    """
+    tensors, metadata = _read(path)
+    saved = TrainSettings.model_validate(json.loads(metadata["settings"]))
+    if saved != settings:
+        changed = [
+            name
+            for name in TrainSettings.model_fields
+            if getattr(saved, name) != getattr(settings, name)
+        ]
+        raise BadSettings(
+            f"{path}: the run was begun with other settings ({', '.join(changed)}); "
+            "train into a new folder, or with the settings.json beside it"
+        )
+    if metadata["data_hash"] != data_hash:
+        raise BadSettings(
+            f"{path}: the run was begun on another archive; train into a new folder"
+        )
+    state.model.load_state_dict(_part(tensors, _MODEL))
+    optimiser = state.optimiser.state_dict()
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in _part(tensors, _OPTIMISER).items():
+        number, name = key.split(".", 1)
+        slots.setdefault(int(number), {})[name] = tensor
+    state.optimiser.load_state_dict({**optimiser, "state": slots})
+    state.random.set_state(tensors[_RANDOM])
+    state.order = tensors[_ORDER]
+    state.step = int(metadata["step"])
+
+
+def save_batch(path: Path, pair: tuple[Tensor, Tensor]) -> None:
+    """Set two views of a batch aside, to find out what was wrong with it."""
+    save_file({"first": pair[0].contiguous(), "second": pair[1].contiguous()}, path)
+
+
+def load_backbone(path: Path) -> tuple[TrainSettings, dict[str, Tensor], str]:
+    """Settings, weights of the online backbone, and the hash of the archive."""
+    tensors, metadata = _read(path)
+    settings = TrainSettings.model_validate(json.loads(metadata["settings"]))
+    weights = _part(tensors, _MODEL + "online.backbone.")
+    return settings, weights, metadata["data_hash"]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - the file is no mapping
+            return tensors, stored.metadata()
+    except (OSError, SafetensorError) as error:
+        raise BadSettings(f"{path}: this is not a checkpoint: {error}") from error
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+    }

@@ -1,0 +1,138 @@
+"""The commands of ``skylike-trainer``.
+
+Exit codes: 0 done; 1 failed; 2 bad input, settings or usage.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from skylike.service import logs
+from skylike.service.encoder import TRAINING_KEY, Encoder
+from skylike.service.indexer import find_files
+from skylike.trainer import config, data, evaluate, sky
+from skylike.trainer import demo as demonstration
+from skylike.trainer import export as exporting
+from skylike.trainer import train as training
+from skylike.trainer.checkpoint import load_backbone
+from skylike.trainer.config import TrainSettings
+
+_path = click.Path(path_type=Path)
+_existing = click.Path(path_type=Path, exists=True)
+_archive = click.argument("archive", nargs=-1, required=True, type=_existing)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_config = click.option("--config", type=_path, help="TOML file of the recipe.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="skylike")
+def main() -> None:
+    """Learn to see what is alike: simulate, train, export, evaluate."""
+    logs.configure(json=False)
+
+
+@main.command()
+@click.argument("out", type=_path)
+@click.option("--objects", default=2000, show_default=True, help="How many.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same sky.")
+@click.option(
+    "--artefacts",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of cosmic rays, satellite trails and ghosts.",
+)
+def simulate(out: Path, objects: int, seed: int, artefacts: float) -> None:
+    """Draw a sky of known objects as FITS files, with truth.parquet."""
+    truth = sky.simulate(
+        out, objects, seed, artefacts=artefacts, progress=sys.stderr.isatty()
+    )
+    click.echo(f"{objects} objects in {out}; what they are is in {truth}")
+
+
+@main.command()
+@_archive
+@click.option("--out", type=_path, required=True, help="Folder of the run.")
+@_config
+def train(archive: tuple[Path, ...], out: Path, config: Path | None) -> None:
+    """Train on every FITS file under ARCHIVE, without labels.
+
+    Repeating the command goes on where an interrupted run stopped. The files'
+    channels decide the model's unless the recipe has a [stamp] section.
+    """
+    settings = _settings(config, archive)
+    stamps = data.load(archive, settings.stamp, progress=sys.stderr.isatty())
+    for reject in stamps.rejects:
+        click.echo(f"left out: {reject.message} [{reject.code}]", err=True)
+    checkpoint = training.train(stamps, settings, out, progress=sys.stderr.isatty())
+    click.echo(f"trained on {len(stamps.stamps)} objects: {checkpoint}")
+
+
+@main.command()
+@click.argument("run", type=_existing)
+@click.argument("archive", nargs=-1, required=True, type=_existing)
+@click.option("--out", type=_path, required=True, help="The .onnx file to write.")
+def export(run: Path, archive: tuple[Path, ...], out: Path) -> None:
+    """Turn a RUN into one model file, whitened on ARCHIVE."""
+    checkpoint = run / training.CHECKPOINT if run.is_dir() else run
+    spec = load_backbone(checkpoint)[0].stamp
+    stamps = data.load(archive, spec, progress=sys.stderr.isatty())
+    encoder = exporting.export(checkpoint, stamps, out)
+    click.echo(f"{out}: {encoder.dimension} dimensions, model {encoder.model_id}")
+
+
+@main.command(name="evaluate")
+@click.argument("model", type=_existing)
+@click.option("--archive", type=_existing, required=True, help="What is searched.")
+@click.option("--queries", type=_existing, required=True, help="What is asked.")
+@click.option(
+    "--labels",
+    type=_existing,
+    required=True,
+    multiple=True,
+    help="Parquet or CSV table of labels; may be repeated.",
+)
+@click.option("--column", default="family", show_default=True, help="Its column.")
+@_as_json
+def judge(
+    model: Path,
+    archive: Path,
+    queries: Path,
+    labels: tuple[Path, ...],
+    column: str,
+    as_json: bool,
+) -> None:
+    """Judge the neighbours of new objects in an archive, beside cheap baselines."""
+    encoder = Encoder(model)
+    settings = TrainSettings.model_validate_json(encoder.metadata[TRAINING_KEY])
+    kinds: dict[str, str] = {}
+    for table in labels:
+        kinds |= evaluate.read_labels(table, column)
+    known = data.load([archive], encoder.spec, progress=sys.stderr.isatty())
+    asked = data.load([queries], encoder.spec, progress=sys.stderr.isatty())
+    report = evaluate.compare(encoder, settings.network, known, asked, kinds)
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        click.echo(f"{name:16} {value:.3f}")
+
+
+@main.command()
+@click.argument("out", type=_path)
+@click.option("--fits", type=_existing, help="Use the FITS files of this folder.")
+@click.option("--labels", type=_existing, help="Table of their kinds, to judge only.")
+@click.option("--column", default="family", show_default=True, help="Its column.")
+def demo(out: Path, fits: Path | None, labels: Path | None, column: str) -> None:
+    """Show the whole way, from files to answers, in OUT."""
+    demonstration.run(out, fits, labels, column)
+
+
+def _settings(path: Path | None, archive: tuple[Path, ...]) -> TrainSettings:
+    settings = config.load(path)
+    if "stamp" in settings.model_fields_set:
+        return settings
+    spec = data.majority_spec(find_files(archive))
+    return settings.model_copy(update={"stamp": spec})

@@ -1,0 +1,121 @@
+"""Settings of a training run: one TOML file into frozen models.
+
+Unknown keys are refused. The settings are saved with every run and travel in
+the metadata of the exported model.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from skylike.service.errors import BadSettings
+from skylike.service.stamp import StampSpec
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkSettings(_Section):
+    """The backbone and its two heads."""
+
+    width: int = Field(default=24, ge=4, le=256)
+    """Channels of the first convolution; each stage doubles them."""
+    hidden: int = Field(default=512, ge=8)
+    """Hidden units of the projection and prediction heads."""
+    projection: int = Field(default=128, ge=8)
+    """Length of the projections that the loss compares."""
+    dimension: int = Field(default=64, ge=2)
+    """Length D of the exported, whitened vectors."""
+    d4: bool = True
+    """Whether the exported model averages over the eight rotations and flips."""
+
+
+class ViewSettings(_Section):
+    """How far two views of one object may differ; drawn for each image and view."""
+
+    zoom: float = Field(default=1.3, ge=1)
+    """Largest factor of enlargement, and of shrinking; log-uniform."""
+    shift: Share = 0.06
+    """Largest shift, as a share of the side."""
+    stretch: float = Field(default=1.0, ge=1)
+    """Largest factor between the scales of two perpendicular axes."""
+    blur_share: Share = 0.5
+    """Share of views that are blurred."""
+    blur_pixels: float = Field(default=1.2, ge=0)
+    """Largest sigma of the blur."""
+    depth_share: Share = 0.8
+    """Share of views that are made shallower."""
+    depth: float = Field(default=0.4, gt=0, le=1)
+    """Smallest factor on the signal-to-noise ratio."""
+    gain: float = Field(default=0.4, ge=0, lt=1)
+    """Largest relative change of the stretched brightness."""
+    band_gain: float = Field(default=0.2, ge=0, lt=1)
+    """Largest relative change of each band beside that."""
+    offset_sigma: float = Field(default=0.3, ge=0)
+    """Standard deviation of a change of the background."""
+    blank_share: Share = 0.2
+    """Share of views with blank patches."""
+    band_dropout: Share = 0.1
+    """Share of views that lose one of several bands."""
+
+
+class TrainSettings(_Section):
+    """A whole training run."""
+
+    stamp: StampSpec = StampSpec()
+    """What stamps the model wants."""
+    network: NetworkSettings = NetworkSettings()
+    """The network."""
+    views: ViewSettings = ViewSettings()
+    """The augmentation."""
+    steps: int = Field(default=600, ge=1)
+    """Optimiser steps. Small archives need steps, not epochs."""
+    batch: int = Field(default=128, ge=2)
+    """Objects per step; two views are made of each."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Peak rate of AdamW, reached after the warm-up, then falling as a cosine."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    """Decay of the weights; biases and normalisation are exempt."""
+    warmup: Share = 0.05
+    """Share of the steps over which the rate rises."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Largest norm of the gradient."""
+    tau: Share = 0.99
+    """How much the target keeps of itself at the first step; rises to 1."""
+    seed: int = Field(default=0, ge=0)
+    """Fixes initial weights, order and views."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of torch; 0 leaves the choice to it."""
+    checkpoint_steps: int = Field(default=100, ge=1)
+    """Steps between checkpoints and between lines of the log."""
+
+
+def load(path: Path | None) -> TrainSettings:
+    """Read settings from TOML; the defaults without a file.
+
+    Raises
+    ------
+    BadSettings
+        If the file is missing, is not TOML, or holds unknown keys or bad values.
+    """
+    if path is None:
+        return TrainSettings()
+    try:
+        with path.open("rb") as stream:
+            return TrainSettings.model_validate(tomllib.load(stream))
+    except OSError as error:
+        raise BadSettings(f"{path}: cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{path}: this is not TOML: {error}") from error
+    except pydantic.ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise BadSettings(f"{path}: {problems}") from error

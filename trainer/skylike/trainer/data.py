@@ -1,0 +1,132 @@
+"""Stamps of an archive, for training and judging.
+
+The way from file to stamp is the service's own, so that training and serving
+cannot differ. Labels are never read here.
+"""
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from skylike.service import fits
+from skylike.service.errors import BadInput
+from skylike.service.flags import Flag
+from skylike.service.indexer import Reject, find_files, prepare
+from skylike.service.stamp import StampSpec
+
+_LOOKED_AT = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StampSet:
+    """The readable part of an archive.
+
+    Attributes
+    ----------
+    stamps : (n, channel, size, size) float32, in sigma of the background
+        NaN where there is no data.
+    paths
+        Where each came from.
+    rejects
+        Everything that gave no stamp, and why.
+    """
+
+    stamps: NDArray[np.float32]
+    paths: tuple[Path, ...]
+    rejects: tuple[Reject, ...]
+
+    def data_hash(self) -> str:
+        """sha256 over the pixels of all stamps, in order."""
+        return hashlib.sha256(np.ascontiguousarray(self.stamps).data).hexdigest()
+
+
+def load(
+    sources: Sequence[Path],
+    spec: StampSpec,
+    *,
+    workers: int = 2,
+    progress: bool = False,
+) -> StampSet:
+    """Read every FITS file under folders, or the files themselves.
+
+    Constant images are left out: there is nothing to learn from them.
+
+    Parameters
+    ----------
+    sources
+        Files and folders; folders are searched through.
+    spec
+        What stamps to make.
+    workers
+        Processes that read.
+    progress
+        Whether to show a bar.
+
+    Returns
+    -------
+    StampSet
+        In the order of the paths.
+    """
+    paths = find_files(sources)
+    stamps: list[NDArray[np.float32]] = []
+    kept: list[Path] = []
+    rejects: list[Reject] = []
+    bar = tqdm(total=len(paths), desc="reading", unit="file", disable=not progress)
+    with bar:
+        chunks = prepare(
+            [(str(path), path) for path in paths], spec, workers=workers, pictures=False
+        )
+        for result in itertools.chain.from_iterable(chunks):
+            bar.update()
+            if isinstance(result, Reject):
+                rejects.append(result)
+            elif Flag.CONSTANT in result.object.flags:
+                path = Path(result.object.id)
+                message = f"{path}: every pixel has the same value"
+                rejects.append(Reject(path, "constant", message))
+            else:
+                stamps.append(result.pixels)
+                kept.append(Path(result.object.id))
+    shape = (0, len(spec.channels), spec.size, spec.size)
+    return StampSet(
+        np.stack(stamps) if stamps else np.empty(shape, np.float32),
+        tuple(kept),
+        tuple(rejects),
+    )
+
+
+def majority_spec(paths: Sequence[Path]) -> StampSpec:
+    """The StampSpec that most files fit: one channel, or the commonest bands.
+
+    Spectral cubes count as images, since a model of images takes them collapsed.
+
+    Parameters
+    ----------
+    paths
+        Files; at most 500, spread evenly, are looked at.
+
+    Raises
+    ------
+    BadInput
+        ``no_files`` if none of them can be read.
+    """
+    layouts: Counter[tuple[str, ...]] = Counter()
+    for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
+        try:
+            image = fits.read(path)
+        except BadInput:
+            continue
+        layouts[image.bands] += 1
+    if not layouts:
+        raise BadInput("none of the files can be read as an image", reason="no_files")
+    [(bands, _)] = layouts.most_common(1)
+    if not bands:
+        return StampSpec()
+    return StampSpec(axes=fits.Axes.BANDS, channels=bands)

@@ -1,0 +1,232 @@
+"""How good are the neighbours? Labels are read here, and only to judge."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from skylike.service.encoder import Encoder
+from skylike.service.errors import BadInput, BadSettings
+from skylike.service.stamp import StampSpec
+from skylike.trainer.config import NetworkSettings
+from skylike.trainer.data import StampSet
+from skylike.trainer.embedder import Embedder
+from skylike.trainer.network import Front
+from skylike.trainer.whitening import fit
+
+NEIGHBORS = 10
+_QUERIES = 1024
+
+
+class Embeds(Protocol):
+    """Anything that turns stamps into unit vectors."""
+
+    def embed(self, stamps: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """Unit vectors (n, D) of stamps (n, channel, size, size) in sigma."""
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Share of the 10 nearest archive objects that carry the query's label.
+
+    Attributes
+    ----------
+    micro
+        Mean over queries.
+    macro
+        Mean over classes of the mean over their queries.
+    """
+
+    micro: float
+    macro: float
+
+
+def precision_at_10(
+    queries: NDArray[np.float32],
+    query_labels: Sequence[str],
+    archive: NDArray[np.float32],
+    archive_labels: Sequence[str],
+) -> Precision:
+    """Judge neighbours of new objects in an archive they are not part of.
+
+    Parameters
+    ----------
+    queries : (m, D) float32, unit norm
+    query_labels
+        m labels.
+    archive : (n, D) float32, unit norm
+        At least 10 vectors; searched exactly, by cosine.
+    archive_labels
+        n labels.
+    """
+    wanted, known = np.asarray(query_labels), np.asarray(archive_labels)
+    shares = np.empty(len(queries))
+    for start in range(0, len(queries), _QUERIES):
+        part = slice(start, start + _QUERIES)
+        cosine = queries[part] @ archive.T
+        nearest = np.argpartition(-cosine, NEIGHBORS - 1, axis=1)[:, :NEIGHBORS]
+        shares[part] = (known[nearest] == wanted[part, np.newaxis]).mean(axis=1)
+    by_class = [float(shares[wanted == label].mean()) for label in np.unique(wanted)]
+    return Precision(float(shares.mean()), float(np.mean(by_class)))
+
+
+class PixelPca:
+    """Baseline: whitened principal components of the stretched pixels.
+
+    Parameters
+    ----------
+    reference : (n, channel, size, size) float32, in sigma
+        Stamps to fit on.
+    spec
+        What the stamps are.
+    dimension
+        Components to keep.
+    """
+
+    def __init__(
+        self, reference: NDArray[np.float32], spec: StampSpec, dimension: int
+    ) -> None:
+        self._front = Front(spec.size, spec.softening_sigma)
+        self._whitening = fit(self._pixels(reference), dimension)
+
+    def embed(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit vectors (n, dimension) of stamps in sigma."""
+        centred = self._pixels(stamps) - self._whitening.mean_F
+        whitened = centred @ self._whitening.matrix_FD
+        unit: NDArray[np.float32] = torch.nn.functional.normalize(whitened).numpy()
+        return unit
+
+    def _pixels(self, stamps: NDArray[np.float32]) -> torch.Tensor:
+        # A quarter of the pixels: the rest is noise, and 4096 axes take minutes.
+        stretched = self._front(torch.from_numpy(stamps))
+        return torch.nn.functional.avg_pool2d(stretched, 2).flatten(1)
+
+
+class RandomNetwork:
+    """Baseline: the same network with the same whitening, but never trained."""
+
+    def __init__(
+        self,
+        reference: NDArray[np.float32],
+        spec: StampSpec,
+        network: NetworkSettings,
+        seed: int = 0,
+    ) -> None:
+        self._embedder = Embedder.build(spec, network, None, seed)
+        self._embedder.whiten(torch.from_numpy(reference))
+
+    def embed(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit vectors (n, D) of stamps in sigma."""
+        vectors: NDArray[np.float32] = self._embedder.in_batches(
+            torch.from_numpy(stamps)
+        ).numpy()
+        return vectors
+
+
+def compare(
+    encoder: Encoder,
+    network: NetworkSettings,
+    archive: StampSet,
+    queries: StampSet,
+    labels: Mapping[str, str],
+) -> dict[str, float]:
+    """Micro P@10 of a model and of the two baselines, by one protocol.
+
+    Every method is fitted on the archive alone; the queries are new to it.
+
+    Parameters
+    ----------
+    encoder
+        The model.
+    network
+        Its sizes, for the random network.
+    archive, queries
+        What is searched, and what is asked.
+    labels
+        Kinds by `file_stem`; what has none is left out.
+
+    Raises
+    ------
+    BadInput
+        ``too_few`` if fewer than 10 archive objects, or no query, have a label.
+    """
+    known, asked = _labelled(archive, labels), _labelled(queries, labels)
+    if len(known[0]) < NEIGHBORS or not asked[0]:
+        raise BadInput(
+            f"{len(known[0])} archive objects and {len(asked[0])} queries have labels; "
+            f"at least {NEIGHBORS} and 1 are needed",
+            reason="too_few",
+        )
+    spec = encoder.spec
+    methods: dict[str, Embeds] = {
+        "model": encoder,
+        "pca_on_pixels": PixelPca(archive.stamps, spec, network.dimension),
+        "random_network": RandomNetwork(archive.stamps, spec, network),
+    }
+    return {
+        name: round(
+            precision_at_10(
+                method.embed(queries.stamps[asked[0]]),
+                asked[1],
+                method.embed(archive.stamps[known[0]]),
+                known[1],
+            ).micro,
+            4,
+        )
+        for name, method in methods.items()
+    }
+
+
+def _labelled(
+    stamps: StampSet, labels: Mapping[str, str]
+) -> tuple[list[int], list[str]]:
+    """Numbers of the stamps that have a label, and the labels."""
+    found = [labels.get(file_stem(path.name)) for path in stamps.paths]
+    pairs = [(i, label) for i, label in enumerate(found) if label is not None]
+    return [i for i, _ in pairs], [label for _, label in pairs]
+
+
+def read_labels(path: Path, column: str) -> dict[str, str]:
+    """Labels by the name of the file, without folders and endings.
+
+    Parameters
+    ----------
+    path
+        A Parquet or CSV table with a column ``path``, ``file`` or ``id``.
+    column
+        The column that holds the labels.
+
+    Raises
+    ------
+    BadSettings
+        If the table cannot be read or lacks a column.
+    """
+    try:
+        parquet = path.suffix == ".parquet"
+        table = pq.read_table(path) if parquet else pyarrow.csv.read_csv(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise BadSettings(f"{path}: no table of labels: {error}") from error
+    names = [name for name in ("path", "file", "id") if name in table.column_names]
+    if not names or column not in table.column_names:
+        raise BadSettings(
+            f"{path}: needs a column path, file or id, and {column!r}; it has "
+            f"{', '.join(table.column_names)}"
+        )
+    labels = pc.cast(table[column], "string").to_pylist()
+    return {
+        file_stem(str(name)): label
+        for name, label in zip(table[names[0]].to_pylist(), labels, strict=True)
+        if label is not None
+    }
+
+
+def file_stem(name: str) -> str:
+    """``folder/x.fits.gz`` is ``x``."""
+    return Path(name).name.split(".", 1)[0]

@@ -1,0 +1,124 @@
+"""From a checkpoint to the one file that is served."""
+
+import io
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skylike.service.encoder import DATA_HASH_KEY, SPEC_KEY, TRAINING_KEY, Encoder
+from skylike.service.errors import BadModel
+from skylike.service.stamp import StampSpec
+from skylike.trainer import checkpoint
+from skylike.trainer.data import StampSet
+from skylike.trainer.embedder import Embedder
+
+PARITY_BATCHES = (1, 2, 7, 64)
+PARITY_TOLERANCE = 1e-4
+_REFERENCE = 5000
+
+
+def export(run: Path, archive: StampSet, out: Path) -> Encoder:
+    """Whiten a trained backbone and write it as ONNX.
+
+    Parameters
+    ----------
+    run
+        A checkpoint.
+    archive
+        Stamps to fit the whitening on; labels play no part.
+    out
+        The file to write. It appears only if it passed the parity gate.
+
+    Returns
+    -------
+    Encoder
+        The exported model, as the service sees it.
+
+    Raises
+    ------
+    BadModel
+        ``parity`` if the served vectors differ from torch's by more than 1e-4.
+    """
+    settings, weights, data_hash = checkpoint.load_backbone(run)
+    embedder = Embedder.build(settings.stamp, settings.network, weights)
+    chosen = np.random.default_rng(settings.seed).permutation(len(archive.stamps))
+    reference = torch.from_numpy(archive.stamps[np.sort(chosen[:_REFERENCE])])
+    embedder.whiten(reference)
+    metadata = {
+        SPEC_KEY: settings.stamp.to_json(),
+        TRAINING_KEY: settings.model_dump_json(),
+        DATA_HASH_KEY: data_hash,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unchecked = out.with_suffix(".unchecked")
+    unchecked.write_bytes(serialise(embedder, settings.stamp, metadata))
+    try:
+        require_parity(embedder, Encoder(unchecked), trial_stamps(archive.stamps))
+        os.replace(unchecked, out)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return Encoder(out)
+
+
+def serialise(embedder: Embedder, spec: StampSpec, metadata: dict[str, str]) -> bytes:
+    """The bytes of an ONNX file with every weight inside; only N is dynamic."""
+    example = torch.zeros(2, len(spec.channels), spec.size, spec.size)
+    example += torch.linspace(-1, 5, spec.size)
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecated calls.
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            embedder,
+            (example,),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            input_names=["stamps"],
+            output_names=["vectors"],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+        )
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, metadata)
+    with io.BytesIO() as stream:
+        onnx.save_model(model, stream)
+        return stream.getvalue()
+
+
+def trial_stamps(stamps: NDArray[np.float32], seed: int = 0) -> Tensor:
+    """Stamps the model has not seen: noisier ones, with holes, and an empty one."""
+    random = np.random.default_rng(seed)
+    count = max(PARITY_BATCHES)
+    chosen = stamps[random.integers(len(stamps), size=count)]
+    trial = chosen + random.normal(size=chosen.shape).astype(np.float32)
+    size = trial.shape[-1]
+    for stamp in trial[::3]:
+        y, x = random.integers(size, size=2)
+        stamp[:, y : y + size // 4, x : x + size // 4] = np.nan
+    trial[-1] = 0
+    return torch.from_numpy(trial)
+
+
+def require_parity(embedder: Embedder, served: Encoder, stamps_NCSS: Tensor) -> float:
+    """Refuse a file that does not answer as torch does; returns the difference."""
+    worst = 0.0
+    for count in PARITY_BATCHES:
+        batch = stamps_NCSS[-count:]
+        expected = embedder.in_batches(batch).numpy()
+        found = served.embed(batch.numpy())
+        worst = max(worst, float(np.abs(found - expected).max()))
+    if not worst <= PARITY_TOLERANCE:
+        raise BadModel(
+            f"the exported model differs from torch by {worst:.2g}; at most "
+            f"{PARITY_TOLERANCE:g} is allowed",
+            reason="parity",
+        )
+    return worst
