@@ -1,0 +1,176 @@
+"""Answers as text for people.
+
+Ids and header text come from strangers: whatever does not print is spelled out, so
+that it cannot move the cursor, change colours or forge lines.
+"""
+
+from collections.abc import Sequence
+
+from skylike.client.types import (
+    Analysis,
+    Anomaly,
+    AnomalyResult,
+    Cluster,
+    ClusterResult,
+    CollectionInfo,
+    Context,
+    Found,
+    Hit,
+    Neighbors,
+    Reading,
+)
+
+_NONE = "-"
+
+
+def printable(text: str) -> str:
+    r"""The text with everything that does not print spelled out, such as ``\x1b``."""
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def analysis(answer: Analysis) -> list[str]:
+    """All three answers."""
+    lines = _heading(answer.context, answer.reading) + hits(answer.hits)
+    if answer.cluster is not None:
+        lines.append(_cluster(answer.cluster))
+    if answer.anomaly is not None:
+        lines.append(_anomaly(answer.anomaly))
+    if answer.cluster is None or answer.anomaly is None:
+        lines.append("not fitted yet: no cluster or anomaly")
+    return lines
+
+
+def neighbors(answer: Neighbors) -> list[str]:
+    """The neighbours."""
+    return _heading(answer.context, answer.reading) + hits(answer.hits)
+
+
+def cluster(answer: ClusterResult) -> list[str]:
+    """The cluster, and every cluster with a share worth naming."""
+    lines = [*_heading(answer.context, answer.reading), _cluster(answer.cluster)]
+    return lines + [
+        f"  {share.probability:6.1%}  {share.name}"
+        for share in answer.cluster.shares
+        if share.probability >= 0.001
+    ]
+
+
+def anomaly(answer: AnomalyResult) -> list[str]:
+    """How odd, and the neighbours that explain it."""
+    lines = [*_heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
+    return lines + hits(answer.anomaly.neighbors)
+
+
+def found(answer: Found) -> list[str]:
+    """One object."""
+    one = answer.object
+    facts: list[tuple[str, object]] = [
+        ("id", one.id),
+        ("ra, dec [deg]", f"{_degrees(one.ra_deg)} {_degrees(one.dec_deg)}"),
+        ("epoch [MJD]", _NONE if one.epoch_mjd is None else one.epoch_mjd),
+        ("file", f"{one.uri}[{one.hdu}]" if one.uri else _NONE),
+        ("flags", ", ".join(one.flags) or _NONE),
+        ("valid", f"{one.valid_fraction:.1%}"),
+        *sorted(one.attributes.items()),
+    ]
+    return _heading(answer.context, None) + [
+        f"  {name:16} {value}" for name, value in facts
+    ]
+
+
+def collections(infos: Sequence[CollectionInfo]) -> list[str]:
+    """The collections of a service."""
+    rows = [("collection", "objects", "version", "dimension", "model")]
+    rows += [
+        (
+            info.name,
+            str(info.num_objects),
+            str(info.version),
+            str(info.dimension),
+            f"damaged: {info.damage}" if info.damage else info.model_id[:12],
+        )
+        for info in infos
+    ]
+    return table(rows, right="1,2,3")
+
+
+def hits(found: Sequence[Hit]) -> list[str]:
+    """Neighbours as a table; angles in degrees, except for the separation."""
+    rows = [("rank", "id", "score", "ra [deg]", "dec [deg]", "separation")]
+    rows += [
+        (
+            str(hit.rank),
+            hit.id,
+            f"{hit.score:.4f}",
+            _degrees(hit.object.ra_deg),
+            _degrees(hit.object.dec_deg),
+            _angle(hit.separation_deg),
+        )
+        for hit in found
+    ]
+    return table(rows, right="0,2,3,4,5")
+
+
+def table(rows: Sequence[tuple[str, ...]], right: str) -> list[str]:
+    """Columns as wide as they need to be; `right` names those set to the right."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    to_right = {int(number) for number in right.split(",")}
+    return [
+        "  ".join(
+            cell.rjust(width) if number in to_right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _heading(context: Context, reading: Reading | None) -> list[str]:
+    lines = [
+        f"collection {context.collection}, version {context.collection_version}, "
+        f"model {context.model_id[:12]}"
+    ]
+    if reading is not None:
+        shape = " x ".join(map(str, reading.shape))
+        flags = ", ".join(reading.flags) or "none"
+        lines.append(f"read HDU {reading.hdu}: {reading.axes} {shape}, flags: {flags}")
+        lines += [f"warning: {warning}" for warning in reading.warnings]
+    return lines
+
+
+def _cluster(answer: Cluster) -> str:
+    like = ", ".join(answer.exemplar_ids[:3])
+    return (
+        f"cluster: {answer.name}, probability {answer.probability:.3f}, "
+        f"{answer.size} objects, such as {like}"
+    )
+
+
+def _anomaly(answer: Anomaly) -> str:
+    line = (
+        f"anomaly: score {answer.score:.4f}, higher than {answer.percentile:.1f} % of "
+        "the archive"
+    )
+    if answer.p_value is None:
+        return f"{line}, not calibrated"
+    return f"{line}, p = {answer.p_value:.4f} ({answer.num_calibration} calibration objects)"
+
+
+def _degrees(angle: float | None) -> str:
+    return _NONE if angle is None else f"{angle:.5f}"
+
+
+def _angle(separation_deg: float | None) -> str:
+    """An angle in the unit that suits it."""
+    if separation_deg is None:
+        return _NONE
+    if separation_deg >= 1:
+        return f"{separation_deg:.2f} deg"
+    if separation_deg >= 1 / 60:
+        return f"{60 * separation_deg:.2f} arcmin"
+    return f"{3600 * separation_deg:.2f} arcsec"

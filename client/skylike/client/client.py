@@ -1,0 +1,274 @@
+"""The client: one method per question."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from skylike.client import convert, errors, inputs, types
+from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+MAX_MESSAGE_BYTES = 64 * 2**20
+
+# Only calls that may safely be made twice are retried: not AddObjects.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "skylike.v1.SearchService"},
+                {"service": "skylike.v1.CatalogService", "method": "GetObject"},
+                {"service": "skylike.v1.CatalogService", "method": "ListCollections"},
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}
+# `HealthCheckRequest()` and `HealthCheckResponse(status=SERVING)` on the wire: the
+# package that knows these messages would be a dependency for these three bytes.
+_HEALTH = "/grpc.health.v1.Health/Check"
+_WHOLE_SERVER, _SERVING = b"", b"\x08\x01"
+_POLL_SECONDS = 0.05
+
+_Response = TypeVar("_Response")
+
+
+class Client:
+    """A connection to a skylike service. Safe to use from several threads.
+
+    A query is a path (``file.fits[SCI]`` selects an HDU), the bytes of a FITS file,
+    a vector or an `Embedding` made by the collection's model, or the id of an object
+    of the collection. The collection may be left out where the service has only one.
+
+    Every method raises `errors.SkylikeClientError` or one of its children.
+
+    Parameters
+    ----------
+    address
+        HOST:PORT of the service.
+    timeout
+        Seconds after which a call fails with `errors.DeadlineExceeded`.
+    max_message_bytes
+        Largest message either way; the service's own limit is the same by default.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout: float = 30.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._max_bytes = max_message_bytes
+        self._only_collection: str | None = None
+        self._channel = grpc.insecure_channel(
+            address,
+            options=(
+                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_send_message_length", max_message_bytes),
+                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 5000),
+            ),
+        )
+        self._search = search_pb2_grpc.SearchServiceStub(self._channel)
+        self._catalog = catalog_pb2_grpc.CatalogServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; running calls are cancelled."""
+        self._channel.close()
+
+    def embed(
+        self,
+        query: types.Source | None = None,
+        *,
+        object_id: str | None = None,
+        collection: str | None = None,
+    ) -> types.Embedding:
+        """The embedding of a query, by the collection's model."""
+        request = search_pb2.EmbedRequest(
+            collection=self._named(collection),
+            query=inputs.to_query(query, object_id, self._max_bytes),
+        )
+        return convert.embedding(self._call(self._search.Embed, request))
+
+    def neighbors(
+        self,
+        query: types.Source | None = None,
+        *,
+        object_id: str | None = None,
+        collection: str | None = None,
+        k: int = 10,
+        thumbnails: bool = False,
+    ) -> types.Neighbors:
+        """The `k` objects of the collection most like the query, 1 to 1000."""
+        request = search_pb2.NeighborsRequest(
+            collection=self._named(collection),
+            query=inputs.to_query(query, object_id, self._max_bytes),
+            k=_checked(k),
+            thumbnails=thumbnails,
+        )
+        return convert.neighbors(self._call(self._search.Neighbors, request))
+
+    def cluster(
+        self,
+        query: types.Source | None = None,
+        *,
+        object_id: str | None = None,
+        collection: str | None = None,
+    ) -> types.ClusterResult:
+        """The kind of object the query is."""
+        request = search_pb2.ClusterRequest(
+            collection=self._named(collection),
+            query=inputs.to_query(query, object_id, self._max_bytes),
+        )
+        return convert.cluster(self._call(self._search.Cluster, request))
+
+    def anomaly(
+        self,
+        query: types.Source | None = None,
+        *,
+        object_id: str | None = None,
+        collection: str | None = None,
+    ) -> types.AnomalyResult:
+        """How odd the query is."""
+        request = search_pb2.AnomalyRequest(
+            collection=self._named(collection),
+            query=inputs.to_query(query, object_id, self._max_bytes),
+        )
+        return convert.anomaly(self._call(self._search.Anomaly, request))
+
+    def analyze(
+        self,
+        query: types.Source | None = None,
+        *,
+        object_id: str | None = None,
+        collection: str | None = None,
+        k: int = 10,
+        thumbnails: bool = False,
+    ) -> types.Analysis:
+        """Neighbours, cluster and anomaly from one embedding."""
+        request = search_pb2.AnalyzeRequest(
+            collection=self._named(collection),
+            query=inputs.to_query(query, object_id, self._max_bytes),
+            k=_checked(k),
+            thumbnails=thumbnails,
+        )
+        return convert.analysis(self._call(self._search.Analyze, request))
+
+    def add(
+        self, objects: Sequence[types.NewObject], *, collection: str | None = None
+    ) -> types.Added:
+        """Store objects: all of them durably, or none. Never retried by itself."""
+        request = catalog_pb2.AddObjectsRequest(
+            collection=self._named(collection),
+            objects=[inputs.to_new_object(new, self._max_bytes) for new in objects],
+        )
+        return convert.added(self._call(self._catalog.AddObjects, request))
+
+    def get(
+        self, id: str, *, collection: str | None = None, with_vector: bool = False
+    ) -> types.Found:
+        """One object, with its thumbnail."""
+        request = catalog_pb2.GetObjectRequest(
+            collection=self._named(collection), id=id, with_vector=with_vector
+        )
+        return convert.found(self._call(self._catalog.GetObject, request))
+
+    def collections(self) -> list[types.CollectionInfo]:
+        """Every collection of the service, by name."""
+        found: list[types.CollectionInfo] = []
+        page_token = ""
+        while True:
+            page = self._call(
+                self._catalog.ListCollections,
+                catalog_pb2.ListCollectionsRequest(page_token=page_token),
+            )
+            found += [convert.collection(message) for message in page.collections]
+            page_token = page.next_page_token
+            if not page_token:
+                return found
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait until the service answers queries.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; the client's own by default.
+
+        Raises
+        ------
+        errors.DeadlineExceeded
+            If it does not within the time.
+        """
+        limit = self._timeout if timeout is None else timeout
+        deadline = time.monotonic() + limit
+        check = self._channel.unary_unary(
+            _HEALTH, request_serializer=bytes, response_deserializer=bytes
+        )
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                if check(_WHOLE_SERVER, timeout=left, wait_for_ready=True) == _SERVING:
+                    return
+            except grpc.RpcError as error:
+                failure = errors.from_rpc_error(error, self.address)
+                if not isinstance(
+                    failure, errors.Unavailable | errors.DeadlineExceeded
+                ):
+                    raise failure from error
+            time.sleep(_POLL_SECONDS)
+        raise errors.DeadlineExceeded(
+            f"the service at {self.address} is not ready after {limit:g} s",
+            reason="deadline_exceeded",
+        )
+
+    def _named(self, collection: str | None) -> str:
+        """The collection to ask: the only one if none is named."""
+        if collection is not None:
+            return collection
+        if self._only_collection is None:
+            names = [info.name for info in self.collections()]
+            if len(names) != 1:
+                raise errors.BadInput(
+                    f"name a collection; the service has: {', '.join(names) or 'none'}",
+                    reason="which_collection",
+                )
+            self._only_collection = names[0]
+        return self._only_collection
+
+    def _call(self, method: Callable[..., _Response], request: Any) -> _Response:
+        if request.ByteSize() > self._max_bytes:
+            raise errors.BadInput(
+                f"the request has {request.ByteSize()} bytes; the service takes at most "
+                f"{self._max_bytes}: send less at a time",
+                reason="upload_limit",
+            )
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise errors.from_rpc_error(error, self.address) from error
+
+
+def _checked(k: int) -> int:
+    """Refuse what the message cannot hold, or takes for its default."""
+    if not 1 <= k < 2**32:
+        raise errors.BadInput(f"k is {k}; ask for one hit or more", reason="bad_k")
+    return k

@@ -1,0 +1,176 @@
+"""From the service's messages to the client's types."""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.client import types
+from skylike.v1 import catalog_pb2, search_pb2, types_pb2
+
+
+def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
+    """The answer of Embed."""
+    return types.Embedding(
+        _context(message.context), _reading(message), _vector(message.vector)
+    )
+
+
+def neighbors(message: search_pb2.NeighborsResponse) -> types.Neighbors:
+    """The answer of Neighbors."""
+    return types.Neighbors(
+        _context(message.context), _reading(message), _hits(message.hits)
+    )
+
+
+def cluster(message: search_pb2.ClusterResponse) -> types.ClusterResult:
+    """The answer of Cluster."""
+    return types.ClusterResult(
+        _context(message.context), _reading(message), _cluster(message.cluster)
+    )
+
+
+def anomaly(message: search_pb2.AnomalyResponse) -> types.AnomalyResult:
+    """The answer of Anomaly."""
+    return types.AnomalyResult(
+        _context(message.context), _reading(message), _anomaly(message.anomaly)
+    )
+
+
+def analysis(message: search_pb2.AnalyzeResponse) -> types.Analysis:
+    """The answer of Analyze."""
+    return types.Analysis(
+        _context(message.context),
+        _reading(message),
+        _hits(message.hits),
+        _cluster(message.cluster) if message.HasField("cluster") else None,
+        _anomaly(message.anomaly) if message.HasField("anomaly") else None,
+    )
+
+
+def added(message: catalog_pb2.AddObjectsResponse) -> types.Added:
+    """The answer of AddObjects."""
+    return types.Added(
+        _context(message.context), tuple(_object(one) for one in message.objects)
+    )
+
+
+def found(message: catalog_pb2.GetObjectResponse) -> types.Found:
+    """The answer of GetObject."""
+    return types.Found(
+        _context(message.context),
+        _object(message.object),
+        _vector(message.vector) if message.HasField("vector") else None,
+    )
+
+
+def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
+    """A collection of ListCollections."""
+    return types.CollectionInfo(
+        name=message.context.collection,
+        version=message.context.collection_version,
+        model_id=message.context.model_id,
+        num_objects=message.num_objects,
+        dimension=message.dimension,
+        stamp_spec=json.loads(message.stamp_spec_json or "{}"),
+        cluster_fit_version=message.cluster_fit_version,
+        anomaly_fit_version=message.anomaly_fit_version,
+        damage=message.damage,
+    )
+
+
+def _context(message: types_pb2.Context) -> types.Context:
+    return types.Context(
+        message.collection, message.collection_version, message.model_id
+    )
+
+
+def _reading(response: Any) -> types.Reading | None:
+    """The reading of any response, None where the query was not a cutout."""
+    if not response.HasField("reading"):
+        return None
+    message: types_pb2.Reading = response.reading
+    return types.Reading(
+        hdu=message.hdu,
+        axes=message.axes,
+        shape=tuple(message.shape),
+        ra_deg=_optional(message.position, "ra_deg", message.HasField("position")),
+        dec_deg=_optional(message.position, "dec_deg", message.HasField("position")),
+        pixel_scale_arcsec=_optional(
+            message, "pixel_scale_arcsec", message.HasField("pixel_scale_arcsec")
+        ),
+        unit=message.unit,
+        flags=tuple(message.flags),
+        valid_fraction=message.valid_fraction,
+        warnings=tuple(message.warnings),
+    )
+
+
+def _vector(message: types_pb2.Vector) -> NDArray[np.float32]:
+    return np.frombuffer(message.f32_le, "<f4").astype(np.float32)
+
+
+def _object(message: types_pb2.Object) -> types.Object:
+    placed = message.HasField("position")
+    return types.Object(
+        id=message.id,
+        ra_deg=_optional(message.position, "ra_deg", placed),
+        dec_deg=_optional(message.position, "dec_deg", placed),
+        epoch_mjd=_optional(message, "epoch_mjd", message.HasField("epoch_mjd")),
+        uri=message.source.uri,
+        hdu=message.source.hdu,
+        box=tuple(message.source.box),
+        attributes={
+            name: getattr(value, value.WhichOneof("kind") or "text")
+            for name, value in message.attributes.items()
+        },
+        flags=tuple(message.flags),
+        valid_fraction=message.valid_fraction,
+        thumbnail_png=message.thumbnail_png,
+    )
+
+
+def _hits(messages: Any) -> tuple[types.Hit, ...]:
+    return tuple(
+        types.Hit(
+            rank=message.rank,
+            score=message.score,
+            separation_deg=_optional(
+                message, "separation_deg", message.HasField("separation_deg")
+            ),
+            object=_object(message.object),
+        )
+        for message in messages
+    )
+
+
+def _cluster(message: search_pb2.ClusterAnswer) -> types.Cluster:
+    return types.Cluster(
+        label=message.best.label,
+        name=message.best.name,
+        probability=message.best.probability,
+        size=message.size,
+        exemplar_ids=tuple(message.exemplar_ids),
+        shares=tuple(
+            types.ClusterShare(share.label, share.name, share.probability)
+            for share in message.shares
+        ),
+        fit_version=message.fit_version,
+    )
+
+
+def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
+    return types.Anomaly(
+        score=message.score,
+        percentile=message.percentile,
+        p_value=_optional(message, "p_value", message.HasField("p_value")),
+        calibrated=message.calibrated,
+        num_calibration=message.num_calibration,
+        neighbors=_hits(message.neighbors),
+        fit_version=message.fit_version,
+    )
+
+
+def _optional(message: Any, field: str, is_set: bool) -> float | None:
+    return float(getattr(message, field)) if is_set else None

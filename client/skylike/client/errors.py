@@ -1,0 +1,136 @@
+"""Everything a call can end with, as one tree.
+
+::
+
+    SkylikeClientError
+    ├── BadInput             what was sent cannot be used
+    ├── NotFound             no such collection or object
+    ├── AlreadyExists        the id is taken
+    ├── FailedPrecondition   the collection is not in the state the call needs
+    │   ├── ModelMismatch    vectors or cutouts for another model
+    │   └── NotReady         the collection has not been fitted yet
+    ├── Unavailable          the server cannot be reached, or is stopping
+    ├── DeadlineExceeded     no answer in time
+    ├── Overloaded           the server or a limit of it is exhausted
+    ├── DataLoss             stored data are damaged
+    └── Internal             a fault of the server
+
+Each carries ``reason``, the server's stable code such as ``not_fits``, and
+``request_id``, under which the server's log tells more.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class SkylikeClientError(Exception):
+    """Base of every error of a call.
+
+    Parameters
+    ----------
+    message
+        One or two sentences for a person.
+    reason
+        Stable code in lower snake case.
+    request_id
+        Name of the call in the server's log; empty if it did not get there.
+    """
+
+    def __init__(self, message: str, *, reason: str, request_id: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.request_id = request_id
+
+
+class BadInput(SkylikeClientError):
+    """What was sent cannot be used; sending it again will not help."""
+
+
+class NotFound(SkylikeClientError):
+    """No such collection or object."""
+
+
+class AlreadyExists(SkylikeClientError):
+    """The id is taken."""
+
+
+class FailedPrecondition(SkylikeClientError):
+    """The collection is not in the state the call needs."""
+
+
+class ModelMismatch(FailedPrecondition):
+    """Vectors or cutouts are for another model than the collection's."""
+
+
+class NotReady(FailedPrecondition):
+    """The collection has not been fitted yet."""
+
+
+class Unavailable(SkylikeClientError):
+    """The server cannot be reached, or is stopping; try again later."""
+
+
+class DeadlineExceeded(SkylikeClientError):
+    """No answer came in time."""
+
+
+class Overloaded(SkylikeClientError):
+    """The server, or a limit of it such as the message size, is exhausted."""
+
+
+class DataLoss(SkylikeClientError):
+    """Stored data are damaged; the collection needs repair."""
+
+
+class Internal(SkylikeClientError):
+    """A fault of the server; its log tells more under the request id."""
+
+
+# What the server says an error is comes first, its status second.
+_BY_KIND: Mapping[str, type[SkylikeClientError]] = {
+    "MODEL_MISMATCH": ModelMismatch,
+    "NOT_READY": NotReady,
+}
+_BY_STATUS: Mapping[grpc.StatusCode, type[SkylikeClientError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: BadInput,
+    grpc.StatusCode.OUT_OF_RANGE: BadInput,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.DATA_LOSS: DataLoss,
+}
+
+
+def from_rpc_error(error: grpc.RpcError, address: str) -> SkylikeClientError:
+    """The exception for a failed call to a service."""
+    # Every error of a unary call is a Call too, though its type does not say so.
+    call: Any = error
+    code: grpc.StatusCode = call.code()
+    info = _error_info(call.trailing_metadata() or ())
+    made = _BY_KIND.get(info.metadata.get("kind", "")) or _BY_STATUS.get(code, Internal)
+    message = call.details() or code.name
+    if not info.reason:  # it comes from the connection, not from the service
+        message = f"no answer from the service at {address}: {message}"
+    return made(
+        message,
+        reason=(info.reason or code.name).lower(),
+        request_id=info.metadata.get("request_id", ""),
+    )
+
+
+def _error_info(metadata: Any) -> error_details_pb2.ErrorInfo:
+    """The details the server sent, empty if there are none."""
+    info = error_details_pb2.ErrorInfo()
+    for key, value in metadata:
+        if key == _DETAILS_KEY:
+            for detail in status_pb2.Status.FromString(value).details:
+                detail.Unpack(info)
+    return info

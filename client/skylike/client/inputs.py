@@ -1,0 +1,126 @@
+"""From what a person gives (paths, bytes, arrays) to what the service takes."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.client.errors import BadInput
+from skylike.client.types import Attribute, Embedding, NewObject, Source
+from skylike.v1 import catalog_pb2, types_pb2
+
+_WITH_HDU = re.compile(r"^(?P<path>.+)\[(?P<hdu>[^\[\]]*)\]$", re.DOTALL)
+
+
+def to_query(
+    source: Source | None, object_id: str | None, max_bytes: int
+) -> types_pb2.Query:
+    """The query for exactly one of a source and an object's id.
+
+    Raises
+    ------
+    TypeError
+        If both or none are given.
+    BadInput
+        If a file cannot be read, or is larger than the service takes.
+    """
+    if (source is None) == (object_id is None):
+        raise TypeError("give either a query or an object_id")
+    if object_id is not None:
+        return types_pb2.Query(object_id=object_id)
+    content = _content(source, max_bytes)
+    if isinstance(content, types_pb2.Vector):
+        return types_pb2.Query(vector=content)
+    return types_pb2.Query(cutout=content)
+
+
+def to_new_object(new: NewObject, max_bytes: int) -> catalog_pb2.NewObject:
+    """The message for an object to add; raises as `to_query`."""
+    content = _content(new.source, max_bytes)
+    if (new.ra_deg is None) != (new.dec_deg is None):
+        raise BadInput(
+            f"object {new.id!r} has one of ra_deg and dec_deg; give both or none",
+            reason="bad_position",
+        )
+    return catalog_pb2.NewObject(
+        id=new.id,
+        cutout=content if isinstance(content, types_pb2.Cutout) else None,
+        vector=content if isinstance(content, types_pb2.Vector) else None,
+        position=(
+            None
+            if new.ra_deg is None or new.dec_deg is None
+            else types_pb2.Position(ra_deg=new.ra_deg, dec_deg=new.dec_deg)
+        ),
+        epoch_mjd=new.epoch_mjd,
+        source=None if new.uri is None else types_pb2.Source(uri=new.uri),
+        attributes={name: _value(one) for name, one in new.attributes.items()},
+    )
+
+
+def split_hdu(source: str) -> tuple[Path, str]:
+    """Split ``file.fits[SCI]``; a file whose literal name has brackets wins."""
+    match = _WITH_HDU.match(source)
+    if match is None or Path(source).exists():
+        return Path(source), ""
+    return Path(match["path"]), match["hdu"]
+
+
+def _content(source: Any, max_bytes: int) -> types_pb2.Cutout | types_pb2.Vector:
+    match source:
+        case bytes():
+            return types_pb2.Cutout(fits=source)
+        case str() | Path():
+            path, hdu = split_hdu(str(source))
+            return types_pb2.Cutout(
+                fits=_read(path, max_bytes), hdu=hdu, name=path.name
+            )
+        case Embedding():
+            return _vector(source.vector, source.context.model_id)
+        case np.ndarray():
+            return _vector(source, "")
+    raise TypeError(
+        "a query is a path, the bytes of a FITS file, a vector or an Embedding; "
+        f"this is a {type(source).__name__}"
+    )
+
+
+def _vector(vector: NDArray[Any], model_id: str) -> types_pb2.Vector:
+    if vector.ndim != 1:
+        raise BadInput(
+            f"a vector has one axis; this array has the shape {vector.shape}",
+            reason="bad_vector",
+        )
+    packed = vector.astype("<f4").tobytes()
+    return types_pb2.Vector(f32_le=packed, dimension=len(vector), model_id=model_id)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise BadInput(
+                f"{path} has {size} bytes; the service takes at most {max_bytes}: cut "
+                "out the part of interest first",
+                reason="upload_limit",
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such file", reason="file_missing") from error
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}", reason="io_error"
+        ) from error
+
+
+def _value(value: Attribute) -> types_pb2.Value:
+    match value:
+        case bool():  # before int, of which it is one
+            return types_pb2.Value(truth=value)
+        case int():
+            return types_pb2.Value(integer=value)
+        case float():
+            return types_pb2.Value(number=value)
+        case str():
+            return types_pb2.Value(text=value)

@@ -1,0 +1,24 @@
+"""The commands of ``skylike-service``.
+
+Exit codes: 0 done; 1 failed; 2 bad input, settings or usage.
+"""
+
+import click
+
+from skylike.service import logs
+from skylike.service.cli.collections import collections, info
+from skylike.service.cli.index import fit, index
+from skylike.service.cli.serve import serve
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="skylike")
+def main() -> None:
+    """Similarity search for astronomical morphology: index, fit and serve."""
+    logs.configure(json=False)
+
+
+for _command in (index, fit, serve, collections, info):
+    main.add_command(_command)

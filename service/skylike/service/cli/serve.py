@@ -1,0 +1,66 @@
+"""``skylike-service serve``: answer over gRPC until SIGTERM."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from skylike.service import config, logs
+from skylike.service.cli import options
+from skylike.service.engine import Engine
+from skylike.service.errors import BadSettings
+from skylike.service.library import Library
+from skylike.service.server.serve import serve as serve_engine
+
+
+def _help(field: str) -> str:
+    return config.Settings.model_fields[field].description or ""
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help=_help("data"))
+@click.option("--address", help=_help("address"))
+@click.option("--insecure", is_flag=True, default=None, help=_help("insecure"))
+@click.option("--workers", type=int, help=_help("workers"))
+@click.option("--max-message-bytes", type=int, help=_help("max_message_bytes"))
+@click.option("--grace-seconds", type=float, help=_help("grace_seconds"))
+@click.option("--log-json", is_flag=True, default=None, help=_help("log_json"))
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="TOML file of settings.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path),
+    help="Write the bound address here as JSON once queries are answered.",
+)
+@options.as_json
+def serve(
+    config_file: Path | None, ready_file: Path | None, as_json: bool, **given: Any
+) -> None:
+    """Answer over gRPC until SIGTERM.
+
+    Every option can also be set in the environment as SKYLIKE_NAME, or in the TOML
+    file of --config; the command line wins over the environment, that over the file.
+    """
+    settings = config.load(given, file=config_file)
+    logs.configure(json=settings.log_json)
+
+    def on_ready(address: str) -> None:
+        facts = {"address": address, "pid": os.getpid()}
+        click.echo(json.dumps(facts) if as_json else f"listening on {address}")
+
+    if not settings.data.is_dir():
+        raise BadSettings(
+            f"there is no data directory {settings.data}: skylike-service index makes "
+            "one",
+            reason="no_data",
+        )
+    with Library(settings.data) as library:
+        serve_engine(
+            Engine(library), settings, ready_file=ready_file, on_ready=on_ready
+        )

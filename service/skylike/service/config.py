@@ -1,0 +1,152 @@
+"""Settings of the service, from the outside in.
+
+The command line wins over the environment (``SKYLIKE_…``), that over a TOML file,
+that over the defaults. Nothing is ignored: an unknown environment variable or key
+and a TOML file that is not there are errors, for a setting that silently has no
+effect is worse than none.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from skylike.service.errors import BadSettings
+
+PREFIX = "SKYLIKE_"
+
+
+class Settings(BaseModel):
+    """What a running service needs to know. Immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(description="Data directory: collections and models.")
+    address: str = Field(
+        default="127.0.0.1:50051",
+        description="HOST:PORT to listen on; port 0 picks a free one.",
+    )
+    insecure: bool = Field(
+        default=False, description="Allow an address that other machines can reach."
+    )
+    workers: int = Field(
+        default=8, ge=1, le=1024, description="Threads that answer calls."
+    )
+    max_message_bytes: int = Field(
+        default=64 * 2**20,
+        ge=2**20,
+        le=2**31 - 1,
+        description="Largest message either way.",
+    )
+    grace_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="Time running calls get to finish after SIGTERM.",
+    )
+    log_json: bool = Field(
+        default=False, description="Log JSON lines instead of text for people."
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _has_host_and_port(cls, address: str) -> str:
+        host, port = split_address(address)
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError("expected HOST:PORT with a port from 0 to 65535")
+        return address
+
+    @model_validator(mode="after")
+    def _stays_at_home(self) -> Self:
+        if not self.insecure and not is_loopback(split_address(self.address)[0]):
+            raise ValueError(
+                f"{self.address} can be reached from other machines, and nothing "
+                "protects it: use a loopback address such as 127.0.0.1, or --insecure"
+            )
+        return self
+
+
+def load(
+    command_line: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Settle every setting.
+
+    Parameters
+    ----------
+    command_line
+        By field name; None means not given.
+    file
+        A TOML file with fields at its top level.
+    environment
+        Variables; those that begin with ``SKYLIKE_`` are ours.
+
+    Raises
+    ------
+    BadSettings
+        For unknown names, values without meaning, and a file that cannot be read.
+    """
+    known = set(Settings.model_fields)
+    settled = _read_file(file) if file else {}
+    for variable, value in environment.items():
+        if variable.upper().startswith(PREFIX):
+            name = variable.upper().removeprefix(PREFIX).lower()
+            if name not in known:
+                expected = ", ".join(PREFIX + field.upper() for field in sorted(known))
+                raise BadSettings(
+                    f"the environment variable {variable} is not a setting; "
+                    f"there are: {expected}",
+                    reason="unknown_setting",
+                )
+            settled[name] = value
+    settled |= {
+        name: value for name, value in command_line.items() if value is not None
+    }
+    try:
+        return Settings.model_validate(settled)
+    except ValidationError as error:
+        problems = "; ".join(
+            ": ".join([*(str(part) for part in problem["loc"]), problem["msg"]])
+            for problem in error.errors(include_url=False, include_context=False)
+        )
+        raise BadSettings(problems) from error
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Host and port; an IPv6 host loses its brackets."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host; names other than localhost: no."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(
+            f"the settings file {file} cannot be read: {error.strerror}",
+            reason="settings_file",
+        ) from error
+    except ValueError as error:
+        raise BadSettings(
+            f"the settings file {file} is not TOML: {error}", reason="settings_file"
+        ) from error

@@ -1,0 +1,77 @@
+"""From what a search and the fits say to answers."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from skylike.service.anomaly import AnomalyFit
+from skylike.service.clusters import ClusterFit
+from skylike.service.collection import Scored
+from skylike.service.engine.resolve import Resolved
+from skylike.service.engine.separation import separation_deg
+from skylike.service.engine.types import (
+    AnomalyAnswer,
+    ClusterAnswer,
+    ClusterShare,
+    Hit,
+)
+
+# Embeddings of one stamp differ by about 1e-7 with their company in a batch.
+_SAME_COSINE = 1 - 1e-6
+
+
+def hits(scored: Sequence[Scored], found: Resolved) -> tuple[Hit, ...]:
+    """Rank what a search found, and add how far away on the sky each is."""
+    return tuple(
+        Hit(
+            rank,
+            one.score,
+            one.object,
+            separation_deg(found.position, one.object.position),
+        )
+        for rank, one in enumerate(scored, start=1)
+    )
+
+
+def cluster_answer(fit: ClusterFit, found: Resolved) -> ClusterAnswer:
+    """Share a query out among the clusters."""
+    probabilities = fit.probabilities(found.vector[np.newaxis])[0]
+    order = np.argsort(-probabilities, kind="stable")
+    best = int(order[0])
+    return ClusterAnswer(
+        fit_version=fit.version,
+        shares=tuple(
+            ClusterShare(int(label), fit.names[label], float(probabilities[label]))
+            for label in order
+        ),
+        exemplar_ids=tuple(fit.exemplar_ids[best]),
+        size=int(fit.sizes[best]),
+    )
+
+
+def anomaly_answer(
+    fit: AnomalyFit, scored: Sequence[Scored], found: Resolved
+) -> AnomalyAnswer:
+    """Judge by the `fit.k` nearest of `scored`, which holds one more.
+
+    A query that is an archived object, by id or by its vector, is compared with the
+    others only, as the archive's own scores were; a conformal p-value would not be
+    valid for it.
+    """
+    archived = found.id is not None
+    if not archived and scored and scored[0].score > _SAME_COSINE:
+        archived, scored = True, scored[1:]
+    nearest = [
+        dataclasses.replace(one, object=dataclasses.replace(one.object, thumbnail=b""))
+        for one in scored[: fit.k]
+    ]
+    score = fit.score(np.array([one.score for one in nearest]))
+    return AnomalyAnswer(
+        fit_version=fit.version,
+        score=score,
+        percentile=fit.percentile(score),
+        p_value=None if archived else fit.p_value(score),
+        num_calibration=len(fit.calibration_scores),
+        neighbors=hits(nearest, found),
+    )

@@ -1,0 +1,202 @@
+"""What goes into the engine and what comes out; field for field as in the protos."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.collection import SkyObject
+from skylike.service.fits import Axes, SkyPosition
+from skylike.service.flags import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutQuery:
+    """A new piece of sky: the bytes of a FITS file."""
+
+    fits: bytes
+    hdu: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdQuery:
+    """An object of the collection."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorQuery:
+    """An embedding.
+
+    Attributes
+    ----------
+    vector : (dimension,) float32
+        Any length but zero.
+    model_id
+        The model that made it, if known.
+    """
+
+    vector: NDArray[np.float32]
+    model_id: str | None = None
+
+
+Query = CutoutQuery | IdQuery | VectorQuery
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object to add; what is None is taken from a cutout's header."""
+
+    id: str
+    input: CutoutQuery | VectorQuery
+    position: SkyPosition | None = None
+    epoch_mjd: float | None = None
+    uri: str | None = None
+    hdu: str | None = None
+    box: tuple[int, int, int, int] | None = None
+    attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Which archive answered; the answer knows at least this version's objects."""
+
+    collection: str
+    collection_version: int
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a cutout was read."""
+
+    hdu: str
+    axes: Axes
+    shape: tuple[int, ...]
+    position: SkyPosition | None
+    pixel_scale_arcsec: float | None
+    unit: str
+    flags: Flag
+    valid_fraction: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """The embedding of a query: (dimension,) float32, unit norm."""
+
+    context: Context
+    reading: Reading | None
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One neighbour; `separation_deg` is None unless both positions are known."""
+
+    rank: int
+    score: float
+    object: SkyObject
+    separation_deg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbors:
+    """The most alike objects, best first, equal scores by id."""
+
+    context: Context
+    reading: Reading | None
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterShare:
+    """The probability of one cluster."""
+
+    label: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAnswer:
+    """The kind of object: every cluster, most probable first."""
+
+    fit_version: int
+    shares: tuple[ClusterShare, ...]
+    exemplar_ids: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster of a query."""
+
+    context: Context
+    reading: Reading | None
+    cluster: ClusterAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyAnswer:
+    """How odd: `p_value` is None where it would not be valid."""
+
+    fit_version: int
+    score: float
+    percentile: float
+    p_value: float | None
+    num_calibration: int
+    neighbors: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """The anomaly of a query."""
+
+    context: Context
+    reading: Reading | None
+    anomaly: AnomalyAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All three; cluster and anomaly are None while they are not fitted."""
+
+    context: Context
+    reading: Reading | None
+    hits: tuple[Hit, ...]
+    cluster: ClusterAnswer | None
+    anomaly: AnomalyAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What was stored, in the order given."""
+
+    context: Context
+    objects: tuple[SkyObject, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """One object, and its embedding when asked for."""
+
+    context: Context
+    object: SkyObject
+    vector: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection's state; `damage` says why it cannot be used, if it cannot."""
+
+    context: Context
+    num_objects: int = 0
+    dimension: int = 0
+    stamp_spec_json: str = ""
+    cluster_fit_version: int = 0
+    anomaly_fit_version: int = 0
+    damage: str = ""

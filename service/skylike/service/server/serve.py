@@ -1,0 +1,177 @@
+"""A running server: from an engine to a port, and down again without loss."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from skylike.service.config import Settings, split_address
+from skylike.service.engine import Engine
+from skylike.service.errors import BadSettings
+from skylike.service.server import reflection
+from skylike.service.server.catalog import CatalogServicer
+from skylike.service.server.interceptors import ErrorMapping, RequestLog
+from skylike.service.server.search import SearchServicer
+from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
+
+SERVICES = (
+    search_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
+    catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
+)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_log = structlog.get_logger()
+
+
+class Server:
+    """The gRPC server of an engine. Starts on creation, not yet SERVING.
+
+    Parameters
+    ----------
+    engine
+        What answers.
+    settings
+        Where to listen and how.
+
+    Attributes
+    ----------
+    address
+        HOST:PORT it listens on, with the port that was picked if 0 was asked for.
+
+    Raises
+    ------
+    BadSettings
+        ``address_unusable`` if the address cannot be listened on.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._grace_seconds = settings.grace_seconds
+        self._server = grpc.server(
+            ThreadPoolExecutor(settings.workers, thread_name_prefix="rpc"),
+            interceptors=[RequestLog(), ErrorMapping()],
+            options=(
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                # Or a second server on the same port would take half of the calls.
+                ("grpc.so_reuseport", 0),
+            ),
+        )
+        search_pb2_grpc.add_SearchServiceServicer_to_server(
+            SearchServicer(engine), self._server
+        )
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
+            CatalogServicer(engine), self._server
+        )
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
+        self.address = self._listen(settings.address)
+        self._server.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ready(self) -> None:
+        """Tell health checks that it answers."""
+        self._report(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self) -> None:
+        """Refuse new calls, let running ones finish within the grace, and end."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(self._grace_seconds).wait()
+
+    def _listen(self, address: str) -> str:
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise BadSettings(
+                f"cannot listen on {address}: it is in use, or not of this machine",
+                reason="address_unusable",
+            ) from error
+        host, _ = split_address(address)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _report(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        for service in (health.OVERALL_HEALTH, *SERVICES):
+            self._health.set(service, status)
+
+
+def serve(
+    engine: Engine,
+    settings: Settings,
+    *,
+    ready_file: Path | None = None,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Answer until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Call it from the main thread. The engine stays open.
+
+    Parameters
+    ----------
+    engine
+        What answers.
+    settings
+        Where to listen and how.
+    ready_file
+        Written as JSON, ``address`` and ``pid``, when queries are answered; removed
+        at the end.
+    on_ready
+        Called with the address when queries are answered.
+    """
+    with _stop_signal() as stopping, Server(engine, settings) as server:
+        for name, error in engine.warm_up().items():
+            _log.error("unusable", collection=name, reason=error.reason, why=str(error))
+        server.ready()
+        _log.info("serving", **settings.model_dump(mode="json"), bound=server.address)
+        if ready_file is not None:
+            _write_atomically(ready_file, server.address)
+        on_ready(server.address)
+        stopping.wait()
+        _log.info("stopping", grace_seconds=settings.grace_seconds)
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+    _log.info("stopped")
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; the second signal acts as it used to."""
+    stopping = threading.Event()
+    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        restore()
+        stopping.set()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop)
+    try:
+        yield stopping
+    finally:
+        restore()
+
+
+def _write_atomically(path: Path, address: str) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps({"address": address, "pid": os.getpid()}) + "\n")
+    draft.replace(path)

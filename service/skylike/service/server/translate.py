@@ -1,0 +1,260 @@
+"""Between the engine's types and the protos, field for field."""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service import engine
+from skylike.service.collection import SkyObject
+from skylike.service.errors import BadRequest
+from skylike.service.fits import SkyPosition
+from skylike.v1 import catalog_pb2, search_pb2, types_pb2
+
+
+def query_from(message: types_pb2.Query) -> engine.Query:
+    """The query of a request."""
+    match message.WhichOneof("input"):
+        case "cutout":
+            return cutout_from(message.cutout)
+        case "object_id":
+            return engine.IdQuery(message.object_id)
+        case "vector":
+            return vector_from(message.vector)
+        case None:
+            raise BadRequest(
+                "the query is empty: give a cutout, an object id or a vector",
+                reason="empty_query",
+            )
+        case never:
+            assert_never(never)
+
+
+def cutout_from(message: types_pb2.Cutout) -> engine.CutoutQuery:
+    """A cutout; empty texts mean none."""
+    return engine.CutoutQuery(
+        message.fits, message.hdu.strip() or None, message.name or None
+    )
+
+
+def vector_from(message: types_pb2.Vector) -> engine.VectorQuery:
+    """A vector, packed or number by number."""
+    if message.f32_le and message.values:
+        raise BadRequest(
+            "the vector has both packed and single values: set one of them",
+            reason="bad_vector",
+        )
+    if len(message.f32_le) % 4:
+        raise BadRequest(
+            f"a packed vector has 4 bytes per number; {len(message.f32_le)} were sent",
+            reason="bad_vector",
+        )
+    vector = (
+        np.array(message.values, np.float32)
+        if message.values
+        else np.frombuffer(message.f32_le, "<f4").astype(np.float32)
+    )
+    if message.dimension and message.dimension != len(vector):
+        raise BadRequest(
+            f"the vector says dimension {message.dimension} and has {len(vector)} values",
+            reason="bad_vector",
+        )
+    return engine.VectorQuery(vector, message.model_id or None)
+
+
+def new_object_from(message: catalog_pb2.NewObject) -> engine.NewObject:
+    """An object to add."""
+    content: engine.CutoutQuery | engine.VectorQuery
+    match message.WhichOneof("input"):
+        case "cutout":
+            content = cutout_from(message.cutout)
+        case "vector":
+            content = vector_from(message.vector)
+        case None:
+            raise BadRequest(
+                f"object {message.id!r} is empty: give a cutout or a vector",
+                reason="empty_object",
+            )
+        case never:
+            assert_never(never)
+    return engine.NewObject(
+        id=message.id,
+        input=content,
+        position=(
+            SkyPosition(message.position.ra_deg, message.position.dec_deg)
+            if message.HasField("position")
+            else None
+        ),
+        epoch_mjd=message.epoch_mjd if message.HasField("epoch_mjd") else None,
+        uri=message.source.uri or None,
+        hdu=message.source.hdu or None,
+        box=_box_from(message.source),
+        attributes={
+            name: _attribute_from(name, value)
+            for name, value in message.attributes.items()
+        },
+    )
+
+
+def context_to(context: engine.Context) -> types_pb2.Context:
+    """Which archive answered."""
+    return types_pb2.Context(
+        collection=context.collection,
+        collection_version=context.collection_version,
+        model_id=context.model_id,
+    )
+
+
+def reading_to(reading: engine.Reading | None) -> types_pb2.Reading | None:
+    """How a cutout was read."""
+    if reading is None:
+        return None
+    return types_pb2.Reading(
+        hdu=reading.hdu,
+        axes=reading.axes.value,
+        shape=reading.shape,
+        position=_position_to(reading.position),
+        pixel_scale_arcsec=reading.pixel_scale_arcsec,
+        unit=reading.unit,
+        flags=reading.flags.names,
+        valid_fraction=reading.valid_fraction,
+        warnings=reading.warnings,
+    )
+
+
+def vector_to(vector: NDArray[np.float32], model_id: str) -> types_pb2.Vector:
+    """An embedding, packed."""
+    return types_pb2.Vector(
+        f32_le=vector.astype("<f4").tobytes(), dimension=len(vector), model_id=model_id
+    )
+
+
+def object_to(one: SkyObject) -> types_pb2.Object:
+    """An object of a collection."""
+    has_source = one.uri is not None or one.hdu is not None or one.box is not None
+    return types_pb2.Object(
+        id=one.id,
+        position=_position_to(one.position),
+        epoch_mjd=one.epoch_mjd,
+        source=(
+            types_pb2.Source(uri=one.uri or "", hdu=one.hdu or "", box=one.box or ())
+            if has_source
+            else None
+        ),
+        attributes=_attributes_to(one.attributes),
+        flags=one.flags.names,
+        valid_fraction=one.valid_fraction,
+        thumbnail_png=one.thumbnail,
+    )
+
+
+def hit_to(hit: engine.Hit) -> types_pb2.Hit:
+    """One row of an answer."""
+    return types_pb2.Hit(
+        rank=hit.rank,
+        score=hit.score,
+        object=object_to(hit.object),
+        separation_deg=hit.separation_deg,
+    )
+
+
+def cluster_to(answer: engine.ClusterAnswer | None) -> search_pb2.ClusterAnswer | None:
+    """The kind of object."""
+    if answer is None:
+        return None
+    shares = [
+        search_pb2.ClusterShare(
+            label=share.label, name=share.name, probability=share.probability
+        )
+        for share in answer.shares
+    ]
+    return search_pb2.ClusterAnswer(
+        fit_version=answer.fit_version,
+        best=shares[0],
+        shares=shares,
+        exemplar_ids=answer.exemplar_ids,
+        size=answer.size,
+    )
+
+
+def anomaly_to(answer: engine.AnomalyAnswer | None) -> search_pb2.AnomalyAnswer | None:
+    """How odd it is."""
+    if answer is None:
+        return None
+    return search_pb2.AnomalyAnswer(
+        fit_version=answer.fit_version,
+        score=answer.score,
+        percentile=answer.percentile,
+        p_value=answer.p_value,
+        calibrated=answer.p_value is not None,
+        num_calibration=answer.num_calibration,
+        neighbors=[hit_to(hit) for hit in answer.neighbors],
+    )
+
+
+def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
+    """A collection's state."""
+    return catalog_pb2.Collection(
+        context=context_to(info.context),
+        num_objects=info.num_objects,
+        dimension=info.dimension,
+        stamp_spec_json=info.stamp_spec_json,
+        cluster_fit_version=info.cluster_fit_version,
+        anomaly_fit_version=info.anomaly_fit_version,
+        damage=info.damage,
+    )
+
+
+def _position_to(position: SkyPosition | None) -> types_pb2.Position | None:
+    if position is None:
+        return None
+    return types_pb2.Position(ra_deg=position.ra_deg, dec_deg=position.dec_deg)
+
+
+def _box_from(source: types_pb2.Source) -> tuple[int, int, int, int] | None:
+    if not source.box:
+        return None
+    if len(source.box) != 4:
+        raise BadRequest(
+            f"a box is x0, y0, x1, y1; {len(source.box)} numbers were sent",
+            reason="bad_box",
+        )
+    x0, y0, x1, y1 = source.box
+    return x0, y0, x1, y1
+
+
+def _attribute_from(name: str, value: types_pb2.Value) -> str | int | float | bool:
+    match value.WhichOneof("kind"):
+        case "number":
+            return value.number
+        case "text":
+            return value.text
+        case "truth":
+            return value.truth
+        case "integer":
+            return value.integer
+        case None:
+            raise BadRequest(
+                f"the attribute {name!r} has no value", reason="bad_attribute"
+            )
+        case never:
+            assert_never(never)
+
+
+def _attributes_to(
+    attributes: Mapping[str, str | int | float | bool],
+) -> dict[str, types_pb2.Value]:
+    return {name: _value_to(value) for name, value in attributes.items()}
+
+
+def _value_to(value: str | int | float | bool) -> types_pb2.Value:
+    match value:
+        case bool():  # before int, of which it is one
+            return types_pb2.Value(truth=value)
+        case int():
+            return types_pb2.Value(integer=value)
+        case float():
+            return types_pb2.Value(number=value)
+        case str():
+            return types_pb2.Value(text=value)

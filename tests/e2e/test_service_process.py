@@ -1,0 +1,82 @@
+"""The service as a process: started, asked, stopped, killed, started again."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+
+from skylike.client import Client, NewObject
+
+Run = Callable[..., "CompletedProcess[str]"]
+Service = Callable[[Path, Path], AbstractContextManager["subprocess.Popen[str]"]]
+
+
+def _address(ready_file: Path) -> str:
+    return str(json.loads(ready_file.read_text())["address"])
+
+
+def test_what_was_acknowledged_survives_kill_and_sigterm_ends_cleanly(
+    service: Service, skylike: Run, data: Path, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Objects added before kill -9 are there after it; SIGTERM exits with 0.
+
+    With one collection only, the client needs no name of it.
+    """
+    ready = tmp_path / "ready.json"
+    with service(data, ready) as process:
+        with Client(_address(ready)) as client:
+            client.wait_ready()
+            client.add(
+                [NewObject(f"new-{i}", sky.draw("ring", 800 + i)) for i in range(20)]
+            )
+            before = client.neighbors(object_id="new-7", k=100)
+            assert len(before.hits) == 79
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+
+    ready.unlink()
+    with service(data, ready) as process:
+        address = _address(ready)
+        with Client(address) as client:
+            client.wait_ready()
+            after = client.neighbors(object_id="new-7", k=100)
+            assert after == before
+            assert client.get("new-19").object.thumbnail_png
+        done = skylike("query", "--id=new-7", f"--address={address}")
+        assert done.returncode == 0, done.stderr
+        assert "cluster: " in done.stdout
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert not ready.exists()
+    entries = [json.loads(line) for line in log.splitlines()]
+    events = [entry["event"] for entry in entries]
+    assert events[0] == "serving"
+    assert events[-2:] == ["stopping", "stopped"]
+    answered = [entry for entry in entries if entry["event"] == "answered"]
+    assert {"request_id", "rpc", "code", "milliseconds"} < set(answered[0])
+
+
+def test_one_process_has_a_data_directory(
+    service: Service, data: Path, tmp_path: Path
+) -> None:
+    """A second is refused with exit code 1 and the number of the first, in a line."""
+    ready = tmp_path / "ready.json"
+    with service(data, ready) as process:
+        done = subprocess.run(
+            [sys.executable, "-Im", "skylike.service", "collections", "--data", data],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert str(process.pid) in done.stderr
+    assert "[in_use]" in done.stderr

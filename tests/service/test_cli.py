@@ -1,0 +1,83 @@
+"""``skylike-service`` where it does not serve."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from skylike.service import logs
+from skylike.service.__main__ import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process: exit code, standard output and error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["skylike-service", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        with capsys.disabled():
+            logs.configure(json=False)
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def test_collections_and_info(run: Run, data: Path) -> None:
+    """For people and for machines."""
+    code, out, _ = run("collections", "--data", data, "--json")
+    (found,) = json.loads(out)
+    assert code == 0
+    assert (found["collection"], found["num_objects"]) == ("sky", 60)
+    assert found["stamp_spec"]["size"] == 32
+    _, out, _ = run("collections", "--data", data)
+    assert out.splitlines()[1].split()[:2] == ["sky", "60"]
+    code, out, _ = run("info", "sky", "--data", data, "--json")
+    assert json.loads(out)["provider"].endswith("ExecutionProvider")
+    assert "cluster_fit_version" in run("info", "sky", "--data", data)[1]
+
+
+def test_failure_is_one_line_and_exit_code_1(run: Run, data: Path) -> None:
+    """With the reason in brackets, and without terminal escapes."""
+    code, _, err = run("info", "no\x1b[2Jwhere", "--data", data)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert err.endswith("[unknown_collection]\n")
+    assert err[:-1].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "named"),
+    [
+        (("--address=0.0.0.0:0",), {}, "--insecure"),
+        (("--config=absent.toml",), {}, "absent.toml"),
+        ((), {"SKYLIKE_WROKERS": "1"}, "SKYLIKE_WROKERS"),
+        (("--data=/nowhere/at/all",), {}, "[no_data]"),
+        (("--address=192.0.2.1:1", "--insecure"), {}, "[address_unusable]"),
+    ],
+)
+def test_bad_settings_exit_with_2(
+    run: Run,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    named: str,
+) -> None:
+    """In one line that names the culprit."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = run("serve", "--data", data, *options)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert named in err
+
+
+def test_wrong_usage_exits_with_2(run: Run) -> None:
+    assert run("serve", "--wrong")[0] == 2
+    assert run("info")[0] == 2

@@ -1,0 +1,85 @@
+"""Settings: ranked, checked, and never ignored."""
+
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from skylike.service.config import Settings, load
+from skylike.service.errors import BadSettings
+
+
+def test_the_command_line_wins_over_environment_over_file(tmp_path: Path) -> None:
+    """Each source covers what the ones above leave open."""
+    file = tmp_path / "settings.toml"
+    file.write_text('data = "/file"\nworkers = 2\ngrace_seconds = 2.5\n')
+    environment = {"SKYLIKE_WORKERS": "3", "SKYLIKE_LOG_JSON": "true", "HOME": "/"}
+    given = {"data": Path("/given"), "workers": None}
+    settings = load(given, file=file, environment=environment)
+    assert settings.data == Path("/given")
+    assert settings.workers == 3
+    assert settings.log_json is True
+    assert settings.grace_seconds == 2.5
+    assert settings.address == "127.0.0.1:50051"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("wrokers = 3", "wrokers"),
+        ("workers = 0", "workers"),
+        ("workers = [", "TOML"),
+        ("", "data"),
+    ],
+)
+def test_a_file_that_means_nothing_is_refused(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    """Unknown keys, senseless values, no TOML, nothing given."""
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(BadSettings, match=named):
+        load({}, file=file, environment={})
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """Rather than taken for an empty one."""
+    with pytest.raises(BadSettings, match="cannot be read"):
+        load({"data": "."}, file=tmp_path / "absent.toml", environment={})
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    """With the names that exist."""
+    with pytest.raises(BadSettings, match=r"SKYLIKE_WROKERS.*SKYLIKE_WORKERS"):
+        load({"data": "."}, environment={"SKYLIKE_WROKERS": "3"})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:1", "[::1]:50051"])
+def test_loopback_needs_no_permission(address: str) -> None:
+    assert load({"data": ".", "address": address}, environment={}).address == address
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "sky.org:1"])
+def test_other_addresses_need_insecure(address: str) -> None:
+    """It has to be spelled out, and the error says how."""
+    given = {"data": ".", "address": address}
+    with pytest.raises(BadSettings, match=r"loopback address .* or --insecure"):
+        load(given, environment={})
+    assert load(given | {"insecure": True}, environment={}).insecure
+
+
+@pytest.mark.parametrize("address", ["", "50051", "localhost", ":1", "h:x", "h:65536"])
+def test_an_address_has_host_and_port(address: str) -> None:
+    with pytest.raises(BadSettings, match="HOST:PORT"):
+        load({"data": ".", "address": address, "insecure": True}, environment={})
+
+
+def test_settings_do_not_change() -> None:
+    settings = load({"data": "."}, environment={})
+    with pytest.raises(pydantic.ValidationError):
+        settings.workers = 3
+
+
+def test_every_setting_is_described() -> None:
+    """For the command line's help."""
+    assert all(field.description for field in Settings.model_fields.values())
