@@ -141,20 +141,22 @@ def _read_hdu(hdus: fits.HDUList, number: int) -> Image:
     array, axes, bands = arrange(hdu.data, hdu.header)
     pixels, notes = _native(array)
     where: tuple[SkyPosition | None, float | None] = (None, None)
+    epoch = None
     try:
+        epoch = position.epoch_mjd(hdu.header)
         where = position.celestial(hdu.header, pixels.shape[2], pixels.shape[1])
     except Exception as error:  # the world coordinates of real files break in many ways
-        notes.append(f"no world coordinates: {printable(str(error))}")
+        notes.append(f"no position or date: {printable(str(error))}")
     return Image(
         pixels=pixels,
         axes=axes,
         bands=tuple(printable(band) for band in bands),
         position=where[0],
         pixel_scale_arcsec=where[1],
-        unit=printable(str(hdu.header.get("BUNIT", ""))),
+        unit=_text(hdu.header, "BUNIT"),
         hdu=f"{number} ({printable(hdu.name)})" if hdu.name else str(number),
-        name=printable(str(hdu.header.get("OBJECT", ""))),
-        epoch_mjd=position.epoch_mjd(hdu.header),
+        name=_text(hdu.header, "OBJECT"),
+        epoch_mjd=epoch,
         warnings=tuple(notes),
     )
 
@@ -183,6 +185,14 @@ def _explain(error: Exception) -> BadCutout:
             f"the file ends before its pixels do: {words}", reason="truncated"
         )
     return BadCutout(f"the file is damaged: {words}", reason="corrupt_header")
+
+
+def _text(header: Any, keyword: str) -> str:
+    """A card's text; empty where it is missing or cannot be parsed."""
+    try:
+        return printable(str(header.get(keyword, "")))
+    except fits.VerifyError:
+        return ""
 
 
 def printable(text: str) -> str:

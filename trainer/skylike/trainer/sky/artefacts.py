@@ -8,7 +8,13 @@ import math
 import numpy as np
 
 from skylike.trainer.sky import profiles
-from skylike.trainer.sky.geometry import Frame, Pixels, Sketch, random_angle
+from skylike.trainer.sky.geometry import (
+    Frame,
+    Pixels,
+    Sketch,
+    distance,
+    random_angle,
+)
 
 
 def cosmic_ray(frame: Frame, rng: np.random.Generator) -> Sketch:
@@ -94,9 +100,9 @@ def ghost(frame: Frame, rng: np.random.Generator) -> Sketch:
     obscuration = rng.uniform(0.2, 0.45)
     squeeze = rng.uniform(0.85, 1.0)
     along, across = frame.turned(angle)
-    radius = np.hypot(along, across / squeeze)
+    radius = distance(along, across / squeeze)
     hole_x = outer * rng.uniform(-0.1, 0.1)
-    hole = np.hypot(along - hole_x, across / squeeze)
+    hole = distance(along - hole_x, across / squeeze)
     image = np.clip(outer - radius + 0.5, 0, 1)
     image *= np.clip(hole - obscuration * outer + 0.5, 0, 1)
     vanes = int(rng.integers(3, 5))

@@ -54,8 +54,8 @@ def _filament(
     at = along / frame.radius
     axis = np.interp(at, grid, spine).astype(np.float32)
     tilt = np.interp(at, grid, np.gradient(spine, grid)).astype(np.float32)
-    distance = (across - frame.radius * axis) / np.sqrt(1 + tilt**2)
-    profile = (1 + (distance / flat_radius) ** 2) ** (0.5 - 0.5 * index)
+    away = (across - frame.radius * axis) / np.sqrt(1 + tilt**2)
+    profile = (1 + (away / flat_radius) ** 2) ** (0.5 - 0.5 * index)
     out: Pixels = profile * np.interp(at, grid, bead).astype(np.float32)
     return out
 

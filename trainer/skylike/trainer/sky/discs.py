@@ -16,6 +16,7 @@ from skylike.trainer.sky.geometry import (
     Parameters,
     Pixels,
     Sketch,
+    distance,
     random_angle,
     random_inclination,
 )
@@ -39,7 +40,7 @@ class _Disc:
 
     def smooth(self, frame: Frame) -> Pixels:
         """Tapered power law, its cusp softened within a quarter of the beam."""
-        softened = np.hypot(self.radius, 0.25 * frame.fwhm) / self.critical
+        softened = np.sqrt(self.radius**2 + (0.25 * frame.fwhm) ** 2) / self.critical
         out: Pixels = softened**-self.slope * np.exp(-(softened ** (2 - self.slope)))
         return out
 
@@ -49,7 +50,7 @@ def _disc(frame: Frame, rng: np.random.Generator, low: float, high: float) -> _D
     x, y = frame.in_plane(angle, inclination)
     critical = frame.radius * rng.uniform(low, high)
     return _Disc(
-        angle, inclination, x, y, np.hypot(x, y), critical, rng.uniform(0.2, 0.9)
+        angle, inclination, x, y, distance(x, y), critical, rng.uniform(0.2, 0.9)
     )
 
 

@@ -160,19 +160,17 @@ def draw(
     parameters = dict(sketch.parameters)
     # Numbers of channels and their width turn channel noise into moment-0 noise.
     depth = 1.0
-    moment = signal
     if is_cube:
         keplerian = instrument is observe.SUBMILLIMETRE
         line = cubes.rotate(frame, sketch, keplerian, rng)
         signal = observe.blur(line.channels, transfer)[:, *visible]
-        moment = signal.sum(axis=0)
         depth = math.sqrt(signal.shape[0])
         axis = line.axis
         parameters |= line.parameters
     # What blurring in float32 leaves below zero is rounding, far under any noise.
     signal = np.maximum(signal, 0)
-    peak = float(signal.max())
-    signal, moment = signal / peak, moment / peak
+    signal /= float(signal.max())
+    moment = signal.sum(axis=0) if is_cube else signal
     if snr is None:
         snr = log_uniform(rng, *SNR)
     sigma = float(np.vdot(moment, moment)) / float(moment.sum()) / depth / snr
@@ -233,9 +231,12 @@ def draw(
 
 
 def _draw_shape(rng: np.random.Generator, sizes: tuple[int, int]) -> tuple[int, int]:
-    """Draw a log-uniform side; one frame in seven is up to a quarter off square."""
+    """Draw a side of density side^-2: an archive's small sources are its many.
+
+    One frame in seven is up to a quarter off square.
+    """
     low, high = sizes
-    side = round(log_uniform(rng, low, high))
+    side = round(1 / rng.uniform(1 / high, 1 / low))
     other = side
     if rng.random() < 1 / 7:
         other = int(np.clip(side * rng.uniform(0.8, 1.25), low, high))

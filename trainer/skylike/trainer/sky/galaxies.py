@@ -16,9 +16,14 @@ from skylike.trainer.sky.geometry import (
     Parameters,
     Pixels,
     Sketch,
+    distance,
     random_angle,
     random_inclination,
 )
+
+_REDUCED = np.linspace(1e-3, 16, 2048, dtype=np.float32)
+_PROJECTED = _REDUCED * scipy.special.k1(_REDUCED)
+"""An exponential disc seen from its side, by distance in scale lengths."""
 
 
 def elliptical(frame: Frame, rng: np.random.Generator) -> Sketch:
@@ -90,9 +95,7 @@ def edge_on(frame: Frame, rng: np.random.Generator) -> Sketch:
     angle = random_angle(rng)
     depth = rng.uniform(1.5, 6.0)
     along, across = frame.turned(angle)
-    reduced = np.linspace(1e-3, 16, 2048, dtype=np.float32)
-    table = (reduced * scipy.special.k1(reduced)).astype(np.float32)
-    in_disc = np.interp(np.abs(along) / scale, reduced, table).astype(np.float32)
+    in_disc = np.interp(np.abs(along) / scale, _REDUCED, _PROJECTED).astype(np.float32)
     image = in_disc / np.cosh(np.minimum(np.abs(across) / height, 20)) ** 2
     flux = float(image.sum())
     bulge_ratio = rng.uniform(0.05, 0.35)
@@ -133,7 +136,7 @@ def ring_galaxy(frame: Frame, rng: np.random.Generator) -> Sketch:
     angle = random_angle(rng)
     lopsided = rng.uniform(0.0, 0.5)
     x, y = frame.in_plane(angle, inclination)
-    radius, azimuth = np.hypot(x, y), np.arctan2(y, x)
+    radius, azimuth = distance(x, y), np.arctan2(y, x)
     bright = 1 + lopsided * np.cos(azimuth - rng.uniform(0, 6.2832))
     knots = np.zeros(frame.shape, np.float32)
     for mode in (4, 7, 11):

@@ -13,6 +13,7 @@ from skylike.trainer.sky.geometry import (
     Frame,
     Pixels,
     Sketch,
+    distance,
     random_angle,
     random_inclination,
 )
@@ -50,7 +51,7 @@ def spiral_two_armed(frame: Frame, rng: np.random.Generator) -> Sketch:
     contrast = rng.uniform(2.0, 6.0)
     sharpness = rng.uniform(1.2, 3.0)
     x, y = frame.in_plane(angle, inclination)
-    radius, azimuth = np.hypot(x, y), np.arctan2(y, x)
+    radius, azimuth = distance(x, y), np.arctan2(y, x)
     phase = rng.uniform(0, 2 * math.pi)
     arms = _arms(radius, azimuth, float(pitch), 0.5 * scale, 2, sharpness, phase)
     image = np.exp(-radius / scale) * (0.5 + contrast * arms)
@@ -78,7 +79,7 @@ def spiral_flocculent(frame: Frame, rng: np.random.Generator) -> Sketch:
     pitch = math.radians(rng.uniform(15, 35)) * float(rng.choice([-1.0, 1.0]))
     contrast = rng.uniform(0.8, 1.3)
     x, y = frame.in_plane(angle, inclination)
-    radius, azimuth = np.hypot(x, y), np.arctan2(y, x)
+    radius, azimuth = distance(x, y), np.arctan2(y, x)
     depth = np.log(radius / scale + 0.05)
     texture = np.zeros(frame.shape, np.float32)
     for mode in (3, 4, 5, 6, 7, 8, 9, 11):
@@ -115,7 +116,7 @@ def barred(frame: Frame, rng: np.random.Generator) -> Sketch:
     pitch = math.radians(rng.uniform(12, 28)) * float(rng.choice([-1.0, 1.0]))
     contrast = rng.uniform(0.8, 3.5)
     x, y = frame.in_plane(angle, inclination)
-    radius, azimuth = np.hypot(x, y), np.arctan2(y, x)
+    radius, azimuth = distance(x, y), np.arctan2(y, x)
     cosine, sine = math.cos(turn), math.sin(turn)
     along = np.abs(cosine * x + sine * y) / length
     across = np.abs(cosine * y - sine * x) / (length * axis_ratio)
