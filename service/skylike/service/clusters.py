@@ -14,8 +14,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 NUM_EXEMPLARS = 5
@@ -147,8 +145,12 @@ def fit(vectors: NDArray[np.float32], ids: Sequence[str], seed: int = 0) -> Clus
     return _describe(found, vectors, ids)
 
 
-def _fit_mixture(points: NDArray[np.float64], seed: int) -> GaussianMixture:
+def _fit_mixture(points: NDArray[np.float64], seed: int) -> Any:
     """The mixture with the lowest BIC; of equals the one with fewer components."""
+    # Only fitting needs scikit-learn, whose import takes longer than a query does.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.mixture import GaussianMixture  # noqa: PLC0415
+
     num_kinds = len(np.unique(points, axis=0))
     most = max(1, min(len(points) // _MEMBERS, num_kinds - 1))
     # Without a floor a component on a few equal objects would shrink to a spike.

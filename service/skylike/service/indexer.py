@@ -1,19 +1,15 @@
 """From files to a collection: bulk indexing that never stops for one file.
 
-Processes read files and make stamps, this one embeds and writes; at most a few
-chunks are under way, so that memory stays flat. Whatever gives no stamp becomes
-a row of ``rejects.parquet``. What is already in the collection is left alone,
-so that an interrupted run goes on where it stopped.
+Processes read files and make stamps, this one embeds and writes. Whatever gives
+no stamp becomes a row of ``rejects.parquet``. What is already in the collection
+is left alone, so that an interrupted run goes on where it stopped.
 """
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +18,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from skylike.service import fits, stamp, thumbnail
-from skylike.service.collection import Collection, SkyObject
+from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.stamp import StampSpec
+from skylike.service.prepare import Prepared, Reject, find_files, prepare
 
-SUFFIXES = (".fits", ".fit", ".fts")
-PACKED = ("", ".gz", ".bz2", ".xz", ".fz", ".Z")
-_CHUNK = 64
 _REJECTS = pa.schema(
     [
         ("path", pa.string()),
@@ -40,15 +31,6 @@ _REJECTS = pa.schema(
         ("time", pa.timestamp("us", tz="UTC")),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A file that gave no stamp, and why."""
-
-    path: Path
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +51,6 @@ class Report:
     known: int
     rejects: tuple[Reject, ...]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """A file, ready to be embedded."""
-
-    object: SkyObject
-    pixels: NDArray[np.float32]
-
-
-def find_files(sources: Sequence[Path]) -> list[Path]:
-    """Every FITS file under folders, and the files named, sorted, each once.
-
-    In folders only names that end like FITS (``.fits``, ``.fit``, ``.fts``, also
-    packed) count; a file that is named itself always does.
-
-    Raises
-    ------
-    BadInput
-        ``no_files`` if a source does not exist or nothing is found.
-    """
-    found: set[Path] = set()
-    for source in sources:
-        if source.is_dir():
-            found |= {path for path in source.rglob("*") if _looks_like_fits(path)}
-        elif source.exists():
-            found.add(source)
-        else:
-            raise BadInput(f"{source}: no such file or folder", reason="no_files")
-    if not found:
-        names = ", ".join(map(str, sources))
-        raise BadInput(f"no FITS files under {names}", reason="no_files")
-    return sorted(found)
 
 
 def index(
@@ -188,89 +137,6 @@ def object_ids(paths: Sequence[Path], sources: Sequence[Path]) -> list[str]:
     return [path.absolute().relative_to(root).as_posix() for path in paths]
 
 
-def prepare(
-    files: Sequence[tuple[str, Path]],
-    spec: StampSpec,
-    *,
-    workers: int,
-    pictures: bool = True,
-) -> Iterator[list[Prepared | Reject]]:
-    """Read files and make their stamps, in other processes, in order.
-
-    Parameters
-    ----------
-    files
-        Id and path of each.
-    spec
-        What stamps to make.
-    workers
-        Processes; twice as many chunks are under way.
-    pictures
-        Whether to render thumbnails.
-
-    Yields
-    ------
-    list
-        The results of one chunk of files.
-    """
-    chunks = (files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK))
-    # Processes start afresh: the threads of onnxruntime do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        jobs = (
-            lambda c=chunk: pool.submit(_prepare_chunk, c, spec, pictures)
-            for chunk in chunks
-        )
-        yield from _in_order(jobs, ahead=2 * workers)
-
-
-def _in_order(
-    jobs: Iterable[Callable[[], Future[list[Prepared | Reject]]]], ahead: int
-) -> Iterator[list[Prepared | Reject]]:
-    """Results in order, with at most `ahead` jobs begun and not taken."""
-    running: deque[Future[list[Prepared | Reject]]] = deque()
-    for begin in jobs:
-        running.append(begin())
-        if len(running) >= ahead:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
-
-
-def _prepare_chunk(
-    files: Sequence[tuple[str, Path]], spec: StampSpec, pictures: bool
-) -> list[Prepared | Reject]:
-    return [_prepare(object_id, path, spec, pictures) for object_id, path in files]
-
-
-def _prepare(
-    object_id: str, path: Path, spec: StampSpec, picture: bool
-) -> Prepared | Reject:
-    try:
-        image = fits.read(path)
-        made = stamp.make(image, spec)
-    except BadInput as error:
-        return Reject(path, error.reason, str(error))
-    attributes: dict[str, str | int | float | bool] = {}
-    if image.name:
-        attributes["name"] = image.name
-    if image.unit:
-        attributes["unit"] = image.unit
-    if image.pixel_scale_arcsec is not None:
-        attributes["pixel_scale_arcsec"] = image.pixel_scale_arcsec
-    described = SkyObject(
-        id=object_id,
-        position=image.position,
-        epoch_mjd=image.epoch_mjd,
-        uri=str(path.resolve()),
-        hdu=image.hdu,
-        attributes=attributes,
-        flags=made.flags,
-        valid_fraction=made.valid_fraction,
-        thumbnail=thumbnail.render(image) if picture else b"",
-    )
-    return Prepared(described, made.pixels)
-
-
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
     """Write the table of files that were not indexed, possibly with no row."""
     now = datetime.now(UTC)
@@ -285,13 +151,3 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, _REJECTS), path)
-
-
-def _looks_like_fits(path: Path) -> bool:
-    name = path.name
-    for packed in PACKED:
-        if packed and not name.endswith(packed):
-            continue
-        if name.removesuffix(packed).lower().endswith(SUFFIXES):
-            return path.is_file()
-    return False

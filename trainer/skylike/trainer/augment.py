@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skylike.trainer.config import ViewSettings
-from skylike.trainer.network import Front
+from skylike.trainer.network import Front, fill
 
 _MAX_PATCHES = 3
 _PATCH_SHARE = 0.18
@@ -36,8 +36,8 @@ class Views:
     @torch.no_grad()
     def __call__(self, stamps_NCSS: Tensor, random: torch.Generator) -> Tensor:
         """One view of each stamp: (N, C, S, S) in sigma, to stretched pixels."""
-        pixels = torch.nan_to_num(stamps_NCSS, nan=0.0)
-        pixels = warp(pixels, self._matrices(len(pixels), random))
+        matrices = self._matrices(len(stamps_NCSS), random)
+        pixels = warp(fill(stamps_NCSS), matrices)
         pixels = self._blur(pixels, random)
         pixels = self._make_shallower(pixels, random)
         pixels = self._blank_patches(pixels, random)
@@ -63,8 +63,8 @@ class Views:
         """Convolve with a Gaussian: as a matrix on rows and on columns."""
         count, size = len(pixels), pixels.shape[-1]
         chosen = torch.rand(count, generator=random) < self.settings.blur_share
-        sigma = self.settings.blur_pixels * torch.rand(count, generator=random)
-        sigma = torch.where(chosen, sigma, 0.0).clamp(min=0.05)
+        sigma = 0.25 + 0.75 * torch.rand(count, generator=random)
+        sigma = torch.where(chosen, self.settings.blur_pixels * sigma, 0.05)
         offset = torch.arange(size)[:, None] - torch.arange(size)
         kernel = torch.exp(-0.5 * (offset / sigma[:, None, None]) ** 2)
         kernel = (kernel / kernel.sum(dim=2, keepdim=True))[:, None]

@@ -11,7 +11,7 @@ import click
 
 from skylike.service import logs
 from skylike.service.encoder import TRAINING_KEY, Encoder
-from skylike.service.indexer import find_files
+from skylike.service.prepare import find_files
 from skylike.trainer import config, data, evaluate, sky
 from skylike.trainer import demo as demonstration
 from skylike.trainer import export as exporting

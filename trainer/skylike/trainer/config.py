@@ -47,8 +47,8 @@ class ViewSettings(_Section):
     """Largest factor between the scales of two perpendicular axes."""
     blur_share: Share = 0.5
     """Share of views that are blurred."""
-    blur_pixels: float = Field(default=1.2, ge=0)
-    """Largest sigma of the blur."""
+    blur_pixels: float = Field(default=1.2, gt=0)
+    """Largest sigma of the blur; the smallest is a quarter of it."""
     depth_share: Share = 0.8
     """Share of views that are made shallower."""
     depth: float = Field(default=0.4, gt=0, le=1)

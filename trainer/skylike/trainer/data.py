@@ -18,7 +18,7 @@ from tqdm import tqdm
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.indexer import Reject, find_files, prepare
+from skylike.service.prepare import Reject, find_files, prepare
 from skylike.service.stamp import StampSpec
 
 _LOOKED_AT = 500

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_ALARM_SHARE = 0.3
+# Features behind a ReLU share an orthant: healthy and untrained networks lie
+# between 0.08 and 0.4, a collapsed one below 0.01.
+_ALARM = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Health:
     @property
     def collapsed(self) -> bool:
         """Whether the features are close to one point."""
-        return self.spread < _ALARM_SHARE
+        return self.spread < _ALARM
 
 
 def examine(features_NF: Tensor) -> Health:

@@ -31,8 +31,13 @@ class Front(nn.Module):
 
     def forward(self, stamps_NCSS: Tensor) -> Tensor:
         """Stamps in sigma, with NaN, to stretched pixels without."""
-        filled = torch.where(torch.isnan(stamps_NCSS), 0.0, stamps_NCSS)
+        filled = fill(stamps_NCSS)
         return torch.asinh(filled / self.softening_sigma) * self.aperture
+
+
+def fill(stamps_NCSS: Tensor) -> Tensor:
+    """Blank pixels, NaN or infinite, become background."""
+    return torch.where(torch.isfinite(stamps_NCSS), stamps_NCSS, 0.0)
 
 
 class Block(nn.Module):

@@ -25,6 +25,7 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 SETTINGS = "settings.json"
 _SAMPLE = 512
+_MAX_SKIPPED = 10
 
 
 def train(
@@ -83,12 +84,18 @@ def train(
         disable=not progress,
     )
     began, first_step = time.monotonic(), state.step
+    loss, skipped = 0.0, 0
     with bar, (out / LOG).open("a") as log:
         while state.step < settings.steps:
             batch = stamps[_next_batch(state, len(stamps), settings.batch)]
             pair = views(batch, state.random), views(batch, state.random)
-            loss = _step(state, settings, pair, out)
+            step_loss = _step(state, settings, pair, out)
             state.step += 1
+            if math.isfinite(step_loss):
+                loss = step_loss
+            else:
+                skipped += 1
+                _refuse_bad_batches(skipped, out)
             bar.update()
             if state.step % settings.checkpoint_steps and state.step < settings.steps:
                 continue
@@ -100,6 +107,7 @@ def train(
                 "loss": loss,
                 "spread": health.spread,
                 "rank": health.rank,
+                "skipped": skipped,
                 "images_per_second": rate,
             }
             log.write(json.dumps(line) + "\n")
@@ -139,11 +147,16 @@ def _next_batch(state: State, count: int, batch: int) -> Tensor:
 def _step(
     state: State, settings: TrainSettings, pair: tuple[Tensor, Tensor], out: Path
 ) -> float:
-    """One optimiser step; a batch that gives no finite gradient is set aside."""
+    """One optimiser step: its loss, or NaN where the gradient is not finite.
+
+    Such a batch is set aside in a file, and the step changes nothing.
+    """
     for group in state.optimiser.param_groups:
         group["lr"] = settings.learning_rate * _rate_at(
             state.step, settings.steps, settings.warmup
         )
+    # Batch statistics move in the forward pass; a bad batch must not leave a trace.
+    buffers = [buffer.clone() for buffer in state.model.buffers()]
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         loss: Tensor = state.model(*pair)
     state.optimiser.zero_grad()
@@ -153,7 +166,10 @@ def _step(
         state.optimiser.step()
         state.model.follow(tau_at(state.step, settings.steps, settings.tau))
     else:
+        for buffer, before in zip(state.model.buffers(), buffers, strict=True):
+            buffer.copy_(before)
         checkpoint.save_batch(out / f"bad-batch-{state.step}.safetensors", pair)
+        return math.nan
     return float(loss.detach())
 
 
@@ -182,6 +198,15 @@ def _refuse_collapse(health: Health, step: int) -> None:
             f"{health.spread:.2f} of a sphere's): lower the learning rate or train on "
             "more varied images",
             reason="collapsed",
+        )
+
+
+def _refuse_bad_batches(skipped: int, out: Path) -> None:
+    if skipped > _MAX_SKIPPED:
+        raise BadSettings(
+            f"{skipped} steps had no finite gradient; their batches are in {out}: lower "
+            "the learning rate",
+            reason="not_finite",
         )
 
 

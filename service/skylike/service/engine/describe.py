@@ -4,6 +4,7 @@ from skylike.service import thumbnail
 from skylike.service.collection import SkyObject
 from skylike.service.engine.types import NewObject
 from skylike.service.fits import Image
+from skylike.service.prepare import header_attributes
 from skylike.service.stamp import Stamp
 
 
@@ -32,15 +33,3 @@ def described(new: NewObject, seen: tuple[Image, Stamp] | None) -> SkyObject:
         valid_fraction=made.valid_fraction,
         thumbnail=thumbnail.render(image),
     )
-
-
-def header_attributes(image: Image) -> dict[str, str | int | float | bool]:
-    """What the header tells: ``name``, ``unit`` and ``pixel_scale_arcsec``."""
-    attributes: dict[str, str | int | float | bool] = {}
-    if image.name:
-        attributes["name"] = image.name
-    if image.unit:
-        attributes["unit"] = image.unit
-    if image.pixel_scale_arcsec is not None:
-        attributes["pixel_scale_arcsec"] = image.pixel_scale_arcsec
-    return attributes

@@ -12,7 +12,7 @@ import click
 from skylike.client import Analysis, Client
 from skylike.client.errors import BadInput
 from skylike.service.errors import BadSettings
-from skylike.service.indexer import find_files
+from skylike.service.prepare import find_files
 from skylike.trainer import config, data, evaluate
 from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet

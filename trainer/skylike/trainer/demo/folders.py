@@ -12,7 +12,7 @@ import numpy as np
 from skylike.service import fits, stamp
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.indexer import find_files
+from skylike.service.prepare import find_files
 from skylike.service.stamp import StampSpec
 from skylike.trainer import sky
 

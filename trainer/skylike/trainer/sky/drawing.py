@@ -226,8 +226,9 @@ def draw(
     if sketch.inclination is not None:
         truth["inclination_deg"] = math.degrees(sketch.inclination)
     cards = header.build(pixels.shape, pointing, instrument, psf, axis, identifier)
-    scale = np.float32(flux)
-    return Drawing(pixels * scale, signal * scale, cards, truth | parameters)
+    pixels *= np.float32(flux)
+    signal *= np.float32(flux)
+    return Drawing(pixels, signal, cards, truth | parameters)
 
 
 def _draw_shape(rng: np.random.Generator, sizes: tuple[int, int]) -> tuple[int, int]:

@@ -201,7 +201,7 @@ def merger(frame: Frame, rng: np.random.Generator) -> Sketch:
             y0,
         )
         image += nucleus * (mass / float(nucleus.sum()))
-        t = profiles.path(96)
+        t = profiles.path(64)
         heading = angle + side + spin * (0.6 - curl * t)
         step = length * math.sqrt(mass) / t.size
         x = x0 + np.cumsum(np.cos(heading)) * step

@@ -192,5 +192,7 @@ def background(
     """
     level = rng.uniform(*instrument.background_sigma)
     gradient = 0.0 if instrument.interferometer else rng.uniform(0.0, 0.5)
-    along, _ = frame.turned(rng.uniform(0, 2 * math.pi))
-    return level + along * (gradient / frame.radius), level, gradient
+    uphill = rng.uniform(0, 2 * math.pi)
+    slope = gradient / frame.radius
+    row = frame.x * (slope * math.cos(uphill)) + level
+    return row + frame.y * (slope * math.sin(uphill)), level, gradient

@@ -11,7 +11,7 @@ import numpy as np
 from skylike.trainer.sky import profiles
 from skylike.trainer.sky.geometry import Frame, Pixels, Sketch, random_angle
 
-_POINTS = 96
+_POINTS = 64
 
 
 def _core(frame: Frame, x: float, y: float, brightness: float) -> Pixels:

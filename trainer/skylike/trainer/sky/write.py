@@ -4,7 +4,7 @@ A general writer takes longer than drawing the object; ours writes only what the
 simulator makes, and the tests read it back with astropy.
 """
 
-import numpy as np
+import math
 
 from skylike.trainer.sky.geometry import Pixels
 from skylike.trainer.sky.header import Header
@@ -47,9 +47,10 @@ def _card(name: str, value: float | int | str | bool) -> str:
 
 def _real(value: float) -> str:
     """Write a number that reads back as itself, always with a decimal point."""
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise ValueError(f"a header cannot hold {value}")
-    mantissa, e, exponent = repr(float(value)).upper().partition("E")
-    if "." not in mantissa:
-        mantissa += ".0"
-    return mantissa + e + exponent
+    text = repr(float(value))
+    if "e" not in text:
+        return text
+    mantissa, exponent = text.split("e")
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{exponent}"

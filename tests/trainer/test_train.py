@@ -1,0 +1,223 @@
+"""Training: it learns, repeats, resumes bit for bit, and notices what goes wrong."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from skylike.service.errors import BadInput, BadSettings
+from skylike.service.stamp import StampSpec
+from skylike.trainer import checkpoint
+from skylike.trainer.config import TrainSettings, load
+from skylike.trainer.data import StampSet
+from skylike.trainer.monitor import examine
+from skylike.trainer.network import Front
+from skylike.trainer.train import CHECKPOINT, LOG, _features, _step, start, train
+
+SETTINGS = TrainSettings.model_validate(
+    {
+        "stamp": {"size": 32},
+        "network": {"width": 4, "hidden": 32, "projection": 16, "dimension": 8},
+        "steps": 8,
+        "batch": 16,
+        "checkpoint_steps": 2,
+        "threads": 1,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def archive() -> StampSet:
+    return StampSet(blobs(40), tuple(Path(f"{i}.fits") for i in range(40)), ())
+
+
+def blobs(count: int) -> Any:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32] - 15.5
+    width = random.uniform(5, 60, size=(count, 1, 1, 1))
+    ratio = random.uniform(1, 4, size=(count, 1, 1, 1))
+    shape = 40 * np.exp(-(x**2 + ratio * y**2) / width)
+    return (shape + random.normal(size=shape.shape)).astype(np.float32)
+
+
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / LOG).read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load_backbone(run / CHECKPOINT)[1]
+
+
+def test_same_seed_same_loss_other_seed_other_loss(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    for name, seed in ("a", 0), ("b", 0), ("c", 1):
+        train(archive, SETTINGS.model_copy(update={"seed": seed}), tmp_path / name)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_losses_and_weights(
+    archive: StampSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optimiser, target, order, views and schedule all come back."""
+    train(archive, SETTINGS, tmp_path / "whole")
+
+    class Stopped(Exception):
+        pass
+
+    saved = checkpoint.save
+
+    def stop_after_step_4(path: Path, state: Any, *rest: Any) -> None:
+        saved(path, state, *rest)
+        if state.step == 4:
+            raise Stopped
+
+    monkeypatch.setattr(checkpoint, "save", stop_after_step_4)
+    with pytest.raises(Stopped):
+        train(archive, SETTINGS, tmp_path / "parts")
+    monkeypatch.undo()
+    train(archive, SETTINGS, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name]), name
+
+
+def test_a_finished_run_is_left_as_it_is(archive: StampSet, tmp_path: Path) -> None:
+    path = train(archive, SETTINGS, tmp_path)
+    before = path.read_bytes()
+    train(archive, SETTINGS, tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_other_settings_or_another_archive_are_refused_in_the_same_folder(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    train(archive, SETTINGS, tmp_path)
+    with pytest.raises(BadSettings, match="other settings \\(batch\\)"):
+        train(archive, SETTINGS.model_copy(update={"batch": 8}), tmp_path)
+    other = StampSet(blobs(41), archive.paths, ())
+    with pytest.raises(BadSettings, match="another archive"):
+        train(other, SETTINGS, tmp_path)
+
+
+def test_the_loss_falls_on_a_few_stamps(archive: StampSet, tmp_path: Path) -> None:
+    longer = SETTINGS.model_copy(update={"steps": 100, "checkpoint_steps": 10})
+    train(archive, longer, tmp_path)
+    found = losses(tmp_path)
+    assert found[-1] < 0.7 * found[0]
+
+
+def test_too_few_stamps_are_refused(archive: StampSet, tmp_path: Path) -> None:
+    few = StampSet(archive.stamps[:10], archive.paths[:10], ())
+    with pytest.raises(BadInput, match="10 stamps are too few"):
+        train(few, SETTINGS, tmp_path)
+
+
+def test_blank_and_constant_stamps_leave_loss_and_weights_finite(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    stamps = archive.stamps.copy()
+    stamps[:10, :, :, :20] = np.nan
+    stamps[10:14] = 0
+    train(StampSet(stamps, archive.paths, ()), SETTINGS, tmp_path)
+    assert np.isfinite(losses(tmp_path)).all()
+    assert all(torch.isfinite(w).all() for w in weights(tmp_path).values())
+
+
+def test_infinite_pixels_are_taken_as_blank(archive: StampSet, tmp_path: Path) -> None:
+    stamps = archive.stamps.copy()
+    stamps[3] = np.inf
+    train(StampSet(stamps, archive.paths, ()), SETTINGS, tmp_path)
+    assert np.isfinite(losses(tmp_path)).all()
+
+
+def test_a_step_without_finite_gradient_changes_nothing_and_its_batch_is_kept(
+    tmp_path: Path,
+) -> None:
+    state = start(SETTINGS)
+    before = {k: v.clone() for k, v in state.model.state_dict().items()}
+    bad = torch.full((4, 1, 32, 32), torch.nan)
+    assert math.isnan(_step(state, SETTINGS, (bad, bad.clone()), tmp_path))
+    for name, tensor in state.model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert [path.name for path in tmp_path.iterdir()] == ["bad-batch-0.safetensors"]
+
+
+def test_looking_at_features_leaves_every_module_in_training() -> None:
+    state = start(SETTINGS)
+    _features(state.model, torch.zeros(2, 1, 32, 32))
+    assert all(module.training for module in state.model.modules())
+
+
+def test_what_is_no_checkpoint_is_refused(archive: StampSet, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"\x80\x04pickle")
+    with pytest.raises(BadSettings, match="not a checkpoint"):
+        train(archive, SETTINGS, tmp_path)
+
+
+class TestMonitor:
+    """Collapse shows in the spread, whatever the loss says."""
+
+    def test_a_sphere_is_healthy(self) -> None:
+        features = torch.randn(2000, 32, generator=torch.Generator().manual_seed(0))
+        health = examine(features)
+        assert health.spread == pytest.approx(1, abs=0.02)
+        assert health.rank > 30
+        assert not health.collapsed
+
+    def test_a_point_is_collapsed(self) -> None:
+        features = torch.ones(100, 32)
+        features += 1e-3 * torch.randn(100, 32, generator=torch.Generator().manual_seed(0))  # fmt: skip
+        assert examine(features).collapsed
+
+    def test_a_line_has_rank_one(self) -> None:
+        features = torch.linspace(-1, 1, 50)[:, None] * torch.ones(1, 8)
+        assert examine(features).rank == pytest.approx(1, abs=1e-6)
+
+
+class TestSettings:
+    """A recipe is a TOML file; what it may not hold is refused by name."""
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("stepz = 3", "stepz"),
+            ("[views]\ncolour = 1", "views.colour"),
+            ("batch = 1", "batch"),
+            ("steps =", "not TOML"),
+        ],
+    )
+    def test_bad_recipes(self, tmp_path: Path, text: str, told: str) -> None:
+        path = tmp_path / "recipe.toml"
+        path.write_text(text)
+        with pytest.raises(BadSettings, match=told):
+            load(path)
+
+    def test_a_missing_recipe(self, tmp_path: Path) -> None:
+        with pytest.raises(BadSettings, match="cannot be read"):
+            load(tmp_path / "gone.toml")
+
+    def test_sections(self, tmp_path: Path) -> None:
+        path = tmp_path / "recipe.toml"
+        path.write_text("steps = 7\n[stamp]\nsize = 32\n[views]\nzoom = 1.5\n")
+        found = load(path)
+        assert (found.steps, found.stamp, found.views.zoom) == (
+            7,
+            StampSpec(size=32),
+            1.5,
+        )
+
+
+def test_the_front_shows_the_same_sky_however_it_is_turned() -> None:
+    front = Front(32, 3.0)
+    pixels = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    turned = torch.rot90(front(pixels), 1, (2, 3))
+    torch.testing.assert_close(front(torch.rot90(pixels, 1, (2, 3))), turned)
+    assert float(front(pixels)[..., 0, 0].abs().max()) == 0
