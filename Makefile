@@ -1,11 +1,12 @@
 # skylike: `make demo` shows the whole way, `make test` proves it.
-.PHONY: demo test lint proto proto-check bench check init lock clean
+.PHONY: init demo test lint proto proto-check bench check lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ROOMS := protos service trainer client
+PROTO := .venv-proto
+STUBS := protos/*_pb2*
 
 init: $(STAMP)
 
@@ -16,42 +17,51 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[all,dev]'
 	touch $@
 
+# On files of your own: make demo FITS=DIR; with a table of their kinds, which only
+# judges: make demo FITS=DIR LABELS=TABLE COLUMN=NAME.
 demo: init
-	$(BIN)/skylike-trainer demo build/demo $(if $(FITS),--fits '$(FITS)') $(if $(LABEL),--label '$(LABEL)')
+	$(BIN)/skylike-trainer demo build/demo $(if $(FITS),--fits '$(FITS)') \
+	  $(if $(LABELS),--labels '$(LABELS)') $(if $(COLUMN),--column '$(COLUMN)')
 
+# A part of them: make test ARGS='tests/client -k retry'.
 test: init
-	$(BIN)/python -Im pytest
+	$(BIN)/python -Im pytest $(ARGS)
 
 lint: init
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell $$(git ls-files '*.md' '*.py' '*.proto' '*.toml')
+	git ls-files -z '*.md' '*.py' '*.proto' '*.toml' '*.cff' '*.yaml' | xargs -0 $(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
 
 # An environment of its own: the generator wants an older protobuf than the runtime.
-.venv-proto/.installed: pyproject.toml
-	$(PYTHON) -m venv .venv-proto
-	.venv-proto/bin/python -m pip install -q --upgrade 'pip>=25.1'
-	.venv-proto/bin/python -m pip install -q --group proto
+$(PROTO)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(PROTO)
+	$(PROTO)/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(PROTO)/bin/python -m pip install -q --group proto
 	touch $@
 
-proto: .venv-proto/.installed
-	. .venv-proto/bin/activate && python -m grpc_tools.protoc -Iprotos \
+proto: $(PROTO)/.installed
+	. $(PROTO)/bin/activate && python -m grpc_tools.protoc -Iprotos \
 	  --python_out=protos --grpc_python_out=protos --mypy_out=protos --mypy_grpc_out=protos \
 	  protos/skylike/v1/*.proto
 
 proto-check: proto
-	test -z "$$(git status --porcelain protos)" || { git diff --stat protos; echo 'stubs are not current: run make proto and commit'; exit 1; }
+	@test -z "$$(git status --porcelain -- '$(STUBS)')" || { git status --short -- '$(STUBS)'; \
+	  echo 'the stubs are not current: run make proto and commit them'; exit 1; }
+
+bench:
+	@echo 'there are no benchmarks yet'; exit 1
 
 check: lint proto-check test
 
-# Every version of a working environment, without the local build tags the public index lacks.
+# Every version of a working environment, without the local build tags the public index
+# lacks, and without what only CUDA builds of torch bring along.
 lock: init
 	{ echo '# Every version the tests ran with; written by make lock.'; \
-	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' ; } > constraints.txt.new
+	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' | grep -v '^nvidia-\|^triton=' ; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf build dist .venv .venv-proto
+	rm -rf build dist $(VENV) $(PROTO)

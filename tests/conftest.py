@@ -76,6 +76,11 @@ def to_fits(pixels: Any, header: fits.Header | None = None) -> bytes:
     return stream.getvalue()
 
 
+def bands(pixels: Any, names: str) -> bytes:
+    """Planes as the bytes of a FITS file whose BANDS card names each by a letter."""
+    return to_fits(pixels, fits.Header({"BANDS": names}))
+
+
 def write_model(path: Path, *, seed: int = 0, dimension: int = DIMENSION) -> Path:
     """A real encoder, untrained: stretch, pool, project at random, normalise."""
     spec = StampSpec(size=32)
@@ -253,5 +258,9 @@ def service() -> Any:
 def sky() -> SimpleNamespace:
     """The helpers that draw and write: ``draw``, ``to_fits``, ``write_model``."""
     return SimpleNamespace(
-        draw=draw, to_fits=to_fits, write_model=write_model, dimension=DIMENSION
+        draw=draw,
+        to_fits=to_fits,
+        bands=bands,
+        write_model=write_model,
+        dimension=DIMENSION,
     )

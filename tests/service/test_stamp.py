@@ -208,11 +208,12 @@ def test_any_image_gives_finite_pixels_or_a_documented_error(
     random = np.random.default_rng(seed)
     pixels = 10.0**decade * random.standard_cauchy(size=shape)
     pixels[random.random(shape) < blank] = np.nan
-    try:
-        found = stamp.make(image(pixels), SPEC)
-    except BadStamp as error:
-        assert error.reason in {"low_valid", "too_small"}
+    # The central square of a long image can hold more holes than the whole.
+    if np.isfinite(central_square(image(pixels).pixels, min(shape))).mean() < 0.5:
+        with pytest.raises(BadStamp):
+            stamp.make(image(pixels), SPEC)
     else:
+        found = stamp.make(image(pixels), SPEC)
         assert found.pixels.dtype == np.float32
         assert not np.isinf(found.pixels).any()
         assert np.isfinite(found.pixels).mean() > 0.2

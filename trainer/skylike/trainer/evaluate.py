@@ -65,7 +65,18 @@ def precision_at_10(
         At least 10 vectors; searched exactly, by cosine.
     archive_labels
         n labels.
+
+    Raises
+    ------
+    BadInput
+        ``too_few`` with fewer than 10 archive objects, or no query.
     """
+    if len(archive) < NEIGHBORS or not len(queries):
+        raise BadInput(
+            f"{len(archive)} archive objects and {len(queries)} queries have labels; at "
+            f"least {NEIGHBORS} and 1 are needed",
+            reason="too_few",
+        )
     wanted, known = np.asarray(query_labels), np.asarray(archive_labels)
     shares = np.empty(len(queries))
     for start in range(0, len(queries), _QUERIES):
@@ -158,12 +169,6 @@ def compare(
         ``too_few`` if fewer than 10 archive objects, or no query, have a label.
     """
     known, asked = _labelled(archive, labels), _labelled(queries, labels)
-    if len(known[0]) < NEIGHBORS or not asked[0]:
-        raise BadInput(
-            f"{len(known[0])} archive objects and {len(asked[0])} queries have labels; "
-            f"at least {NEIGHBORS} and 1 are needed",
-            reason="too_few",
-        )
     spec = encoder.spec
     methods: dict[str, Embeds] = {
         "model": encoder,

@@ -1,0 +1,119 @@
+"""Indexing: every readable file becomes a row, every other one a reason."""
+
+import gzip
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from skylike.service import indexer
+from skylike.service.errors import BadInput
+from skylike.service.library import Library
+from skylike.service.prepare import find_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sky: SimpleNamespace) -> Path:
+    """Six good files, one of them packed and one constant, and four bad ones."""
+    root = tmp_path / "fits"
+    (root / "deep").mkdir(parents=True)
+    for i in range(4):
+        (root / f"{i}.fits").write_bytes(sky.draw("round", i, OBJECT=f"M{i}"))
+    (root / "deep" / "4.fits.gz").write_bytes(gzip.compress(sky.draw("ring", 4)))
+    (root / "flat.fits").write_bytes(sky.to_fits(np.full((20, 20), 3.0)))
+    (root / "page.fits").write_bytes(b"<html>")
+    (root / "cut.fits").write_bytes(sky.draw("round", 9)[:4000])
+    (root / "blank.fits").write_bytes(sky.to_fits(np.full((20, 20), np.nan)))
+    (root / "bands.fits").write_bytes(sky.to_fits(np.zeros((3, 20, 20))))
+    (root / "notes.txt").write_text("not an image")
+    return root
+
+
+def test_everything_readable_is_indexed_and_the_rest_has_its_reason(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        rejects = tmp_path / "rejects.parquet"
+        report = indexer.index(collection, encoder, [folder], rejects=rejects)
+        assert (report.indexed, report.known, len(collection)) == (6, 0, 6)
+        table = pq.read_table(rejects).to_pylist()
+        reasons = {Path(row["path"]).name: row["code"] for row in table}
+        assert reasons == {
+            "page.fits": "not_fits",
+            "cut.fits": "truncated",
+            "blank.fits": "all_nan",
+            "bands.fits": "axis_ambiguous",
+        }
+        found = collection.get("deep/4.fits.gz")
+        assert found.uri == str(folder / "deep" / "4.fits.gz")
+        assert found.position is not None
+        assert found.thumbnail.startswith(b"\x89PNG")
+        assert collection.get("2.fits").attributes["name"] == "M2"
+        hits = collection.search(collection.vector("0.fits")[np.newaxis], 10)[0]
+        assert hits[0].object.id == "0.fits"
+        assert len(hits) == 5  # the constant one is stored and never found
+
+
+def test_a_second_run_adds_only_what_is_new(
+    folder: Path, model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        indexer.index(collection, encoder, [folder])
+        (folder / "new.fits").write_bytes(sky.draw("long", 77))
+        report = indexer.index(collection, encoder, [folder])
+        assert (report.indexed, report.known, len(collection)) == (1, 6, 7)
+
+
+def test_indexed_vectors_are_those_of_a_query(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    """The bulk way and the single way make the same vector of the same file."""
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        indexer.index(collection, encoder, [folder])
+        alone = indexer.embed_files(encoder, [folder / "1.fits"])
+        np.testing.assert_allclose(collection.vector("1.fits"), alone[0], atol=1e-6)
+
+
+def test_constant_files_are_not_used_for_calibration(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        vectors = indexer.embed_files(library.encoder("sky"), [folder])
+        assert vectors.shape[0] == 5
+
+
+def test_ids_are_paths_below_what_holds_all_sources(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for source in a, b:
+        source.mkdir()
+        (source / "x.fits").touch()
+    paths = find_files([a, b])
+    assert indexer.object_ids(paths, [a, b]) == ["a/x.fits", "b/x.fits"]
+    assert indexer.object_ids([a / "x.fits"], [a / "x.fits"]) == ["x.fits"]
+
+
+def test_files_are_found_by_name_in_folders_and_always_when_named(
+    tmp_path: Path,
+) -> None:
+    for name in "a.fits", "b.FIT", "c.fits.gz", "d.fts", "e.txt", "f.fits.fz", "g.gz":
+        (tmp_path / name).touch()
+    names = [path.name for path in find_files([tmp_path])]
+    assert names == ["a.fits", "b.FIT", "c.fits.gz", "d.fts", "f.fits.fz"]
+    assert find_files([tmp_path / "e.txt"]) == [tmp_path / "e.txt"]
+
+
+@pytest.mark.parametrize("name", ["gone", "empty"])
+def test_nothing_to_index_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput) as caught:
+        find_files([tmp_path / name])
+    assert caught.value.reason == "no_files"

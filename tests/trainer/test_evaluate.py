@@ -1,0 +1,82 @@
+"""Judging: what P@10 means, where labels come from, and that baselines are fair."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from skylike.service.errors import BadInput, BadSettings
+from skylike.service.stamp import StampSpec
+from skylike.trainer.config import NetworkSettings
+from skylike.trainer.evaluate import (
+    PixelPca,
+    RandomNetwork,
+    file_stem,
+    precision_at_10,
+    read_labels,
+)
+
+
+def unit(vectors: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:  # fmt: skip
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("f4")
+
+
+def test_precision_counts_the_ten_nearest_of_the_archive() -> None:
+    archive = unit(np.array([[1.0, 0.01 * i] for i in range(12)] + [[0.0, 1.0]] * 12))
+    labels = ["a"] * 7 + ["b"] * 5 + ["b"] * 12
+    found = precision_at_10(unit(np.array([[1.0, 0.0], [0.0, 1.0]])), ["a", "b"], archive, labels)  # fmt: skip
+    assert found.micro == pytest.approx((0.7 + 1.0) / 2)
+
+
+def test_macro_weighs_classes_alike() -> None:
+    archive = unit(np.array([[1.0, 0.0]] * 10 + [[0.0, 1.0]] * 10))
+    labels = ["a"] * 10 + ["b"] * 10
+    queries = unit(np.array([[1.0, 0.0]] * 9 + [[1.0, 0.1]]))
+    found = precision_at_10(queries, ["a"] * 9 + ["b"], archive, labels)
+    assert found.micro == pytest.approx(0.9)
+    assert found.macro == pytest.approx(0.5)
+
+
+def test_random_vectors_score_the_share_of_the_class() -> None:
+    random = np.random.default_rng(0)
+    archive, queries = unit(random.normal(size=(2000, 16))), unit(random.normal(size=(500, 16)))  # fmt: skip
+    labels = random.choice(list("abcd"), size=2000).tolist()
+    asked = random.choice(list("abcd"), size=500).tolist()
+    found = precision_at_10(queries, asked, archive, labels)
+    assert found.micro == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("method", [PixelPca, RandomNetwork])
+def test_baselines_give_unit_vectors_and_see_no_labels(method: type) -> None:
+    stamps = np.random.default_rng(0).normal(size=(60, 1, 32, 32)).astype("f4")
+    stamps[0, :, :9] = np.nan
+    size = 16 if method is PixelPca else NetworkSettings(width=4, dimension=16)
+    vectors = method(stamps, StampSpec(size=32), size).embed(stamps[:20])
+    assert vectors.shape == (20, 16)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_labels_are_found_by_the_stem_of_the_file(tmp_path: Path) -> None:
+    table = pa.table({"path": ["x/a.fits", "b.fits.gz"], "family": ["disc", None]})
+    pq.write_table(table, tmp_path / "truth.parquet")
+    assert read_labels(tmp_path / "truth.parquet", "family") == {"a": "disc"}
+    (tmp_path / "labels.csv").write_text("file,T\nPGC0002.jpg,3\n")
+    assert read_labels(tmp_path / "labels.csv", "T") == {"PGC0002": "3"}
+    assert file_stem("folder/x.fits.gz") == "x"
+
+
+def test_tables_without_labels_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("name,T\na,3\n")
+    with pytest.raises(BadSettings, match="needs a column path, file or id"):
+        read_labels(tmp_path / "labels.csv", "T")
+    with pytest.raises(BadSettings, match="no table of labels"):
+        read_labels(tmp_path / "gone.parquet", "T")
+
+
+def test_fewer_labels_than_neighbours_are_refused() -> None:
+    with pytest.raises(BadInput, match="3 archive objects"):
+        precision_at_10(
+            np.ones((1, 2), "f4"), ["a"], np.ones((3, 2), "f4"), ["a", "a", "b"]
+        )

@@ -1,0 +1,204 @@
+"""Export: one whole file that answers as torch does, and turns nothing odd."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from skylike.service import encoder as serving
+from skylike.service.encoder import Encoder
+from skylike.service.errors import BadModel
+from skylike.service.stamp import StampSpec
+from skylike.trainer import whitening
+from skylike.trainer.config import NetworkSettings, TrainSettings
+from skylike.trainer.data import StampSet
+from skylike.trainer.embedder import Embedder
+from skylike.trainer.export import (
+    PARITY_BATCHES,
+    PARITY_TOLERANCE,
+    export,
+    require_parity,
+    trial_stamps,
+)
+from skylike.trainer.train import train
+
+SIZE = 32
+
+
+def archive(channels: int = 1, count: int = 80) -> StampSet:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    width = random.uniform(5, 60, size=(count, 1, 1, 1))
+    ratio = random.uniform(1, 4, size=(count, 1, 1, 1))
+    shape = 40 * np.exp(-(x**2 + ratio * y**2) / width)
+    noise = random.normal(size=(count, channels, SIZE, SIZE))
+    stamps = (shape + noise).astype(np.float32)
+    return StampSet(stamps, tuple(Path(f"{i}.fits") for i in range(count)), ())
+
+
+def settings(channels: int = 1, *, d4: bool = True) -> TrainSettings:
+    names = [f"band{i}" for i in range(channels)]
+    spec = {"size": SIZE}
+    if channels > 1:
+        spec |= {"axes": "bands", "channels": names}  # type: ignore[dict-item]
+    return TrainSettings.model_validate(
+        {
+            "stamp": spec,
+            "network": {
+                "width": 4,
+                "hidden": 32,
+                "projection": 16,
+                "dimension": 16,
+                "d4": d4,
+            },
+            "steps": 12,
+            "batch": 16,
+            "threads": 1,
+        }
+    )
+
+
+@pytest.fixture(scope="module", params=[(1, True), (1, False), (3, True)])
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> SimpleNamespace:
+    """A trained and exported model: ``encoder``, ``path``, ``stamps``, ``d4``."""
+    channels, d4 = request.param
+    folder = tmp_path_factory.mktemp("run")
+    stamps, recipe = archive(channels), settings(channels, d4=d4)
+    checkpoint = train(stamps, recipe, folder)
+    path = folder / "model.onnx"
+    encoder = export(checkpoint, stamps, path)
+    return SimpleNamespace(
+        encoder=encoder, path=path, stamps=stamps, d4=d4, folder=folder, recipe=recipe
+    )
+
+
+def test_only_the_one_file_is_left_and_it_is_enough(
+    exported: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not list(exported.folder.glob("*.data"))
+    assert not list(exported.folder.glob("*.unchecked"))
+    alone = tmp_path / "elsewhere.onnx"
+    alone.write_bytes(exported.path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    vectors = Encoder(alone).embed(exported.stamps.stamps)
+    np.testing.assert_array_equal(vectors, exported.encoder.embed(exported.stamps.stamps))  # fmt: skip
+    weights = onnx.load(str(alone), load_external_data=False).graph.initializer
+    assert all(w.data_location != onnx.TensorProto.EXTERNAL for w in weights)
+
+
+def test_the_file_says_what_it_wants_and_what_it_was_made_of(
+    exported: SimpleNamespace,
+) -> None:
+    metadata = exported.encoder.metadata
+    assert exported.encoder.spec == exported.recipe.stamp
+    kept = TrainSettings.model_validate_json(metadata[serving.TRAINING_KEY])
+    assert kept == exported.recipe
+    assert metadata[serving.DATA_HASH_KEY] == exported.stamps.data_hash()
+
+
+@pytest.mark.parametrize("count", PARITY_BATCHES)
+def test_torch_and_the_served_file_agree(exported: SimpleNamespace, count: int) -> None:
+    """The gate of the export, seen from outside: rebuilt weights, served vectors."""
+    from_file = exported.encoder.embed(exported.stamps.stamps[:count])
+    assert from_file.shape == (count, 16)
+    np.testing.assert_allclose(np.linalg.norm(from_file, axis=1), 1, atol=1e-5)
+    alone = [exported.encoder.embed(exported.stamps.stamps[i : i + 1]) for i in range(count)]  # fmt: skip
+    np.testing.assert_allclose(from_file, np.concatenate(alone), atol=1e-5)
+
+
+def test_a_file_of_other_weights_does_not_pass_the_gate(
+    exported: SimpleNamespace,
+) -> None:
+    recipe = exported.recipe
+    other = Embedder.build(recipe.stamp, recipe.network, None, seed=5)
+    other.whiten(torch.from_numpy(exported.stamps.stamps))
+    trial = trial_stamps(exported.stamps.stamps)
+    with pytest.raises(BadModel, match="differs from torch by"):
+        require_parity(other, exported.encoder, trial)
+
+
+def test_a_file_that_fails_the_gate_is_not_left_behind(
+    exported: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skylike.trainer.export.PARITY_TOLERANCE", -1.0)
+    with pytest.raises(BadModel, match="differs"):
+        export(
+            exported.folder / "checkpoint.safetensors",
+            exported.stamps,
+            tmp_path / "model.onnx",
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gate_is_a_tenth_of_a_thousandth() -> None:
+    assert PARITY_TOLERANCE == 1e-4
+    assert PARITY_BATCHES == (1, 2, 7, 64)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_quarter_turns_and_mirrors_move_the_embedding_little(
+    exported: SimpleNamespace, turns: int, mirrored: bool
+) -> None:
+    stamps = exported.stamps.stamps[:20]
+    turned = np.rot90(stamps, turns, (2, 3))
+    turned = turned[..., ::-1] if mirrored else turned
+    a = exported.encoder.embed(stamps)
+    b = exported.encoder.embed(np.ascontiguousarray(turned))
+    cosine = (a * b).sum(axis=1)
+    if exported.d4:
+        np.testing.assert_allclose(cosine, 1, atol=1e-4)
+    else:
+        assert (cosine < 0.999).all()  # so that the others show what D4 does
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0, 1e30, -1e30])
+def test_any_pixels_give_finite_unit_vectors(
+    exported: SimpleNamespace, value: float
+) -> None:
+    shape = exported.stamps.stamps.shape[1:]
+    vectors = exported.encoder.embed(np.full((2, *shape), value, np.float32))
+    assert np.isfinite(vectors).all()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+class TestWhitening:
+    """Whitened features have unit covariance on what they were fitted to."""
+
+    def test_covariance_is_the_identity(self) -> None:
+        random = np.random.default_rng(0)
+        mixed = random.normal(size=(5000, 6)) @ random.normal(size=(6, 6)) + 3
+        features = torch.from_numpy(mixed.astype(np.float32))
+        fitted = whitening.fit(features, 6)
+        white: Any = (features - fitted.mean_F) @ fitted.matrix_FD
+        covariance = np.cov(white.numpy().T)
+        off = covariance - np.diag(np.diag(covariance))
+        assert np.abs(off).max() < 0.02
+        # Shrinkage only ever lowers a variance.
+        assert (np.diag(covariance) <= 1.001).all()
+        assert np.diag(covariance)[0] > 0.95
+
+    def test_directions_without_spread_stay_finite(self) -> None:
+        features = torch.ones(50, 8)
+        features[:, 0] = torch.linspace(-1, 1, 50)
+        fitted = whitening.fit(features, 8)
+        assert torch.isfinite(fitted.matrix_FD).all()
+
+    def test_the_sign_of_every_axis_is_fixed(self) -> None:
+        features = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
+        one = whitening.fit(features, 3).matrix_FD
+        two = whitening.fit(features.flip(0), 3).matrix_FD
+        torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
+
+
+def test_the_embedder_without_whitening_is_of_unit_norm() -> None:
+    network = NetworkSettings(width=4, dimension=8)
+    embedder = Embedder.build(StampSpec(size=SIZE), network, None)
+    vectors = embedder.in_batches(torch.from_numpy(archive().stamps))
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(80))
