@@ -4,8 +4,16 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 
-from skylike.trainer.sky import ARTEFACTS, FAMILIES, draw, profiles
+from skylike.trainer.sky import (
+    ARTEFACTS,
+    FAMILIES,
+    draw,
+    fourier,
+    galaxies,
+    profiles,
+)
 from skylike.trainer.sky.drawing import FLUX, ROTATING
 from skylike.trainer.sky.geometry import Frame
 from skylike.trainer.sky.observe import Psf, noise
@@ -210,3 +218,29 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         draw("quasar", rng)
     with pytest.raises(ValueError, match="does not rotate"):
         draw("radio_fri", rng, cube=True)
+
+
+def test_projected_disc_is_the_closed_form() -> None:
+    """The table integrated along the line of sight is z K1(z)."""
+    z = galaxies._REDUCED[1:]
+    expected = z * scipy.special.k1(z)
+    np.testing.assert_allclose(galaxies._PROJECTED[1:], expected, atol=1e-3)
+
+
+def test_transforms_are_the_usual_ones() -> None:
+    """There and back; of an even image, from one quarter; noise of unit variance."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((3, 20, 24), dtype=np.float32)
+    spectrum = fourier.forward(images)
+    assert spectrum.dtype == np.complex64
+    np.testing.assert_allclose(spectrum, np.fft.rfft2(images), atol=1e-4)
+    np.testing.assert_allclose(fourier.inverse(spectrum, 24), images, atol=1e-5)
+    y, x = (np.abs(np.fft.fftfreq(n) * n).astype(np.float32) for n in (20, 24))
+    whole = np.exp(-(y[:, None] ** 2) / 9 - x**2 / 4)
+    expected = np.fft.rfft2(whole) / whole.sum()
+    np.testing.assert_allclose(fourier.even(whole[:11, :13]), expected, atol=1e-6)
+    for columns in (32, 33):
+        noise = fourier.inverse(fourier.white_noise((2000, 30, columns), rng), columns)
+        np.testing.assert_allclose(noise.var(axis=0), 1, atol=0.2)
+        assert noise.var() == pytest.approx(1, abs=0.01)
+    assert [fourier.fast_length(n) for n in (48, 49, 97, 181)] == [48, 50, 100, 192]

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from skylike.trainer.sky import (
     artefacts,
     clouds,
     cubes,
     discs,
+    fourier,
     galaxies,
     header,
     observe,
@@ -252,9 +252,7 @@ def _draw_frame(
     Blur is cyclic, so light that leaves on one side has two margins to cross.
     """
     margin = math.ceil(1.25 * psf.major)
-    rows, columns = (
-        2 * scipy.fft.next_fast_len((n + 1) // 2 + margin, real=True) for n in (ny, nx)
-    )
+    rows, columns = (fourier.fast_length(n + 2 * margin) for n in (ny, nx))
     dx, dy = (max(-2.0, min(rng.normal(0, 0.8), 2.0)) for _ in range(2))
     x = np.arange(columns, dtype=np.float32) - np.float32(margin + (nx - 1) / 2 + dx)
     y = np.arange(rows, dtype=np.float32) - np.float32(margin + (ny - 1) / 2 + dy)

@@ -8,7 +8,6 @@ discs are drawn thin; orientations are isotropic up to the stated inclination.
 import math
 
 import numpy as np
-import scipy.special
 
 from skylike.trainer.sky import profiles
 from skylike.trainer.sky.geometry import (
@@ -21,9 +20,12 @@ from skylike.trainer.sky.geometry import (
     random_inclination,
 )
 
-_REDUCED = np.linspace(1e-3, 16, 2048, dtype=np.float32)
-_PROJECTED = _REDUCED * scipy.special.k1(_REDUCED)
-"""An exponential disc seen from its side, by distance in scale lengths."""
+_REDUCED = np.linspace(0, 16, 512, dtype=np.float32)
+_DEPTH = np.linspace(0, 24, 512, dtype=np.float32)
+_PROJECTED = np.trapezoid(
+    np.exp(-np.sqrt(_REDUCED[:, None] ** 2 + _DEPTH**2)), _DEPTH, axis=1
+)
+"""An exponential disc seen from its side: z K1(z), z in scale lengths."""
 
 
 def elliptical(frame: Frame, rng: np.random.Generator) -> Sketch:

@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
-from skylike.trainer.sky import profiles
+from skylike.trainer.sky import fourier
 from skylike.trainer.sky.geometry import Frame, Pixels, log_uniform, random_angle
 
 _SIGMA_PER_FWHM = 1 / math.sqrt(8 * math.log(2))
@@ -99,14 +98,12 @@ class Psf:
             across = (cosine * fy - sine * fx) * (self.minor * _SIGMA_PER_FWHM)
             gaussian: Pixels = np.exp(-2 * math.pi**2 * (along**2 + across**2))
             return gaussian
-        # Even about both axes: a cosine transform of one quarter has it all.
+        # Even about both axes: one quarter has it all.
         quarter = self.profile(
             np.arange(nx // 2 + 1, dtype=np.float32)[None, :],
             np.arange(ny // 2 + 1, dtype=np.float32)[:, None],
         )
-        rows: Pixels = scipy.fft.dctn(quarter, type=1, workers=1)
-        rows /= float(rows[0, 0])
-        return np.concatenate([rows, rows[-2:0:-1]])
+        return fourier.even(quarter)
 
     @property
     def noise_gain(self) -> float:
@@ -132,10 +129,9 @@ def draw_psf(instrument: Instrument, side: int, rng: np.random.Generator) -> Psf
 
 def blur(image: Pixels, transfer: Pixels) -> Pixels:
     """Convolve the last two axes with a PSF, cyclically (frames carry a margin)."""
-    spectrum = scipy.fft.rfft2(image, workers=1)
+    spectrum = fourier.forward(image)
     spectrum *= transfer
-    out: Pixels = scipy.fft.irfft2(spectrum, s=image.shape[-2:], workers=1)
-    return out
+    return fourier.inverse(spectrum, image.shape[-1])
 
 
 def noise(
@@ -147,10 +143,9 @@ def noise(
     """Draw noise of unit rms: white, or white noise seen through the beam."""
     if transfer is None:
         return rng.standard_normal(shape, dtype=np.float32)
-    spectrum = profiles.white_spectrum(shape, rng)
-    spectrum *= transfer
-    out: Pixels = scipy.fft.irfft2(spectrum, s=shape[-2:], workers=1)
-    return out / psf.noise_gain
+    spectrum = fourier.white_noise(shape, rng)
+    spectrum *= transfer / np.float32(psf.noise_gain)
+    return fourier.inverse(spectrum, shape[-1])
 
 
 def neighbours(

@@ -7,9 +7,8 @@ per second: no loops over pixels, no float64 grids.
 import math
 
 import numpy as np
-import numpy.typing as npt
-import scipy.fft
 
+from skylike.trainer.sky import fourier
 from skylike.trainer.sky.geometry import Frame, Pixels
 
 _CUSP_PX = 4
@@ -111,24 +110,6 @@ def wander(rng: np.random.Generator, along: Pixels, modes: int) -> Pixels:
     return out / math.sqrt(0.5 * float(weight @ weight))
 
 
-def white_spectrum(
-    shape: tuple[int, ...], rng: np.random.Generator
-) -> npt.NDArray[np.complex64]:
-    """Draw the real transform over the last two axes of white noise of unit variance.
-
-    Drawn there directly, which saves transforming noise that is filtered anyway.
-    """
-    *more, ny, nx = shape
-    parts = rng.standard_normal((*more, ny, nx // 2 + 1, 2), dtype=np.float32)
-    parts *= math.sqrt(0.5 * ny * nx)
-    spectrum = parts.view(np.complex64)[..., 0]
-    # Of columns that are their own mirror image, the inverse keeps the real half.
-    spectrum[..., 0] *= math.sqrt(2)
-    if nx % 2 == 0:
-        spectrum[..., -1] *= math.sqrt(2)
-    return spectrum
-
-
 def turbulence(
     shape: tuple[int, int], slope: float, rng: np.random.Generator
 ) -> Pixels:
@@ -136,14 +117,14 @@ def turbulence(
 
     Drawn on a larger periodic grid and cut, so that opposite edges do not match.
     """
-    ny, nx = (scipy.fft.next_fast_len(int(1.25 * n), real=True) for n in shape)
-    spectrum = white_spectrum((ny, nx), rng)
+    ny, nx = (fourier.fast_length(int(1.25 * n)) for n in shape)
+    spectrum = fourier.white_noise((ny, nx), rng)
     ky = np.fft.fftfreq(ny).astype(np.float32)[:, None]
     kx = np.fft.rfftfreq(nx).astype(np.float32)[None, :]
     squared = ky**2 + kx**2
     squared[0, 0] = 1.0
     spectrum *= squared ** (-slope / 4)
     spectrum[0, 0] = 0.0
-    field = scipy.fft.irfft2(spectrum, s=(ny, nx), workers=1)[: shape[0], : shape[1]]
+    field = fourier.inverse(spectrum, nx)[: shape[0], : shape[1]]
     out: Pixels = (field - field.mean()) / field.std()
     return out
