@@ -1,19 +1,67 @@
 """Scores, percentiles and p-values."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from skylike.service import anomaly
 from skylike.service.anomaly import AnomalyFit
 
-FIT = anomaly.fit(2, np.array([0.3, 0.1, 0.2, 0.2]), np.array([0.4, 0.1, 0.2]))
+
+class Near(NamedTuple):
+    """The nearest of one object."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
 
-def test_the_score_is_the_mean_cosine_distance() -> None:
-    """Zero for itself, two for the opposite, never below zero."""
-    assert FIT.score([0.5, 0.3]) == pytest.approx(0.6)
-    assert FIT.score([-1.0, -1.0]) == 2
-    assert FIT.score([1.0, 1.0 + 1e-12]) == 0
+FIT = AnomalyFit(
+    version=0,
+    k=2,
+    rows=np.array([3, 5, 9]),
+    spacing=np.array([0.1, 0.3, 0.0]),
+    archive_scores=np.array([0.1, 0.2, 0.2, 0.3]),
+    calibration_scores=np.array([0.1, 0.2, 0.4]),
+)
+
+
+def calibrated(scores: ArrayLike) -> AnomalyFit:
+    return replace(FIT, calibration_scores=np.sort(scores))
+
+
+def test_the_score_is_the_distance_over_the_root_of_the_neighbours_spacing() -> None:
+    """Rows 3 and 5 lie 0.1 and 0.3 from their own neighbours, 0.2 on average."""
+    assert FIT.score([0.5, 0.3], [3, 5]) == pytest.approx(0.6 / 0.2**0.5)
+    assert FIT.score([0.5], [3]) > FIT.score([0.5], [5])
+
+
+def test_a_copy_scores_zero_and_a_stranger_among_copies_stays_finite() -> None:
+    assert FIT.score([1.0, 1.0 + 1e-12], [3, 5]) == 0
+    assert 0 < FIT.score([0.5], [9]) < 1e4
+
+
+def test_objects_added_after_the_fit_do_not_tell_how_crowded_it_is() -> None:
+    assert FIT.score([0.5, 0.5], [3, 77]) == FIT.score([0.5], [3])
+    everywhere = float(np.mean(FIT.spacing))
+    assert FIT.score([0.5], [77]) == pytest.approx(0.5 / everywhere**0.5)
+
+
+def test_a_fit_scores_the_archive_and_the_calibration_alike() -> None:
+    """In any order of the rows; each object by its own neighbours."""
+    near = [
+        Near(np.array([2, 4]), np.array([0.9, 0.8])),
+        Near(np.array([4, 8]), np.array([0.7, 0.5])),
+        Near(np.array([2, 8]), np.array([0.6, 0.4])),
+    ]
+    found = anomaly.fit(2, np.array([8, 2, 4]), near, near[:1])
+    assert found.rows.tolist() == [2, 4, 8]
+    np.testing.assert_allclose(found.spacing, [0.4, 0.5, 0.15])
+    expected = sorted(found.score(one.scores, one.rows.tolist()) for one in near)
+    np.testing.assert_allclose(found.archive_scores, expected)
+    assert found.calibration_scores[0] in found.archive_scores
 
 
 @pytest.mark.parametrize(
@@ -36,7 +84,7 @@ def test_the_p_value_counts_higher_and_equal_scores(
 
 def test_without_calibration_there_is_no_p_value() -> None:
     """Nothing is claimed."""
-    assert anomaly.fit(2, np.array([0.1]), np.empty(0)).p_value(0.1) is None
+    assert calibrated([]).p_value(0.1) is None
 
 
 def test_p_values_of_exchangeable_objects_keep_their_promise() -> None:
@@ -46,7 +94,7 @@ def test_p_values_of_exchangeable_objects_keep_their_promise() -> None:
         values = []
         for _ in range(400):
             scores = np.round(random.gamma(2, 0.2, 100), decimals)
-            fit = anomaly.fit(10, scores, scores[:60])
+            fit = calibrated(scores[:60])
             values += [fit.p_value(score) for score in scores[60:]]
         p_values = np.array(values, float).reshape(400, -1)
         for level in (0.01, 0.05, 0.1, 0.5):
@@ -61,6 +109,7 @@ def test_a_fit_comes_back_from_its_arrays() -> None:
     """With the version it was given."""
     found = AnomalyFit.from_arrays(7, FIT.to_arrays())
     assert (found.version, found.k) == (7, 2)
+    assert found.score([0.5], [3]) == FIT.score([0.5], [3])
     np.testing.assert_array_equal(found.archive_scores, [0.1, 0.2, 0.2, 0.3])
     np.testing.assert_array_equal(found.calibration_scores, [0.1, 0.2, 0.4])
 

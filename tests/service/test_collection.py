@@ -449,12 +449,13 @@ def test_fits_are_stored_and_answer(directory: Path) -> None:
 
         # The score of a stored object is what serving gives without itself.
         hits = collection.search(vectors[:1], anomaly.k, exclude=["o0"])[0]
-        served = anomaly.score([hit.score for hit in hits])
+        served = anomaly.score([hit.score for hit in hits], [hit.row for hit in hits])
         assert served in anomaly.archive_scores.tolist()
         nearest = np.sort(vectors[1:].astype(float) @ vectors[0])[::-1][:10]
-        assert served == pytest.approx(mean_distance(nearest), abs=1e-7)
+        distance = mean_distance(nearest)
+        assert anomaly.spacing[0] == pytest.approx(distance, abs=1e-7)
         assert len(anomaly.calibration_scores) == 19
-        assert anomaly.p_value(2.0) == 1 / 20
+        assert anomaly.p_value(1e9) == 1 / 20
         shares = clusters.probabilities(vectors)
 
     with Collection(directory) as collection:
@@ -463,12 +464,12 @@ def test_fits_are_stored_and_answer(directory: Path) -> None:
         assert clusters is not None
         assert anomaly is not None
         np.testing.assert_array_equal(clusters.probabilities(vectors), shares)
-        assert anomaly.p_value(2.0) == 1 / 20
+        assert anomaly.p_value(1e9) == 1 / 20
         collection.add(objects(1, "new"), unit(1, seed=6))
         assert collection.fit() == 4
         assert collection.anomaly is not None
         assert collection.anomaly.version == 2
-        assert collection.anomaly.p_value(2.0) is None
+        assert collection.anomaly.p_value(1e9) is None
 
 
 def test_fits_do_not_depend_on_how_rows_are_kept(directory: Path) -> None:

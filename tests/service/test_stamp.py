@@ -26,7 +26,8 @@ def image(pixels: Any, axes: Axes = Axes.IMAGE, bands: tuple[str, ...] = ()) -> 
 def blob(size: int = 64, seed: int = 0, peak: float = 50.0) -> np.ndarray[Any, Any]:
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     noise = np.random.default_rng(seed).normal(size=(size, size))
-    return peak * np.exp(-(x**2 + 2 * y**2) / (0.02 * size**2)) + noise
+    shape = np.exp(-(x**2 + 2 * y**2) / (0.02 * size**2))
+    return np.asarray(peak * shape + noise)
 
 
 @pytest.mark.parametrize("scale", [1e-11, 1.0, 1e3, 1e6])

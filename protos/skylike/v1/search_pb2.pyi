@@ -312,8 +312,10 @@ class AnomalyAnswer(google.protobuf.message.Message):
     fit_version: builtins.int
     """Which fit answered; grows by one with every refit."""
     score: builtins.float
-    """Mean cosine distance (1 - cosine) to the nearest objects, 0 to 2. An
-    archived object does not count among its own nearest.
+    """Mean cosine distance (1 - cosine) to the nearest objects, over the square
+    root of the mean distance that those have to their own nearest: 0 for a
+    copy, growing without bound; to be compared within one fit only. An archived
+    object does not count among its own nearest.
     """
     percentile: builtins.float
     """Share of the archive that scores lower, percent, 0 to 100."""

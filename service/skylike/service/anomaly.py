@@ -1,22 +1,40 @@
 """How odd something is: its distance from what is most alike in the archive.
 
-The score is the mean cosine distance to the k nearest objects (Ramaswamy et al.
-2000, SIGMOD; on learned embeddings Bergman et al. 2020, arXiv:2002.10445). Its
-conformal p-value (Bates et al. 2023, Annals of Statistics 51, 149;
+The mean cosine distance d to the k nearest objects (Ramaswamy et al. 2000, SIGMOD;
+on learned embeddings Bergman et al. 2020, arXiv:2002.10445) finds what lies far
+from everything, and misses what lies just outside a crowd. Its ratio d / c to the
+mean distance c that those neighbours have to their own neighbours (the idea of
+the local outlier factor: Breunig et al. 2000, SIGMOD) finds that, and misses the
+rest. The score is the geometric mean of the two, d / sqrt(c).
+
+Its conformal p-value (Bates et al. 2023, Annals of Statistics 51, 149;
 arXiv:2104.08279) compares it with calibration objects: ordinary ones that are
 neither in the archive nor in the model's training data. For a new ordinary
 object the chance of p <= a is then at most a; nothing is claimed below
 1 / (n + 1) for n calibration objects.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NUM_NEIGHBORS = 10
+
+
+class Neighborhood(Protocol):
+    """The nearest of one object: their rows, and the cosines to them."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(m,) catalog rows, nearest first."""
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """(m,) cosines."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +47,10 @@ class AnomalyFit:
         Number of the fit, growing with every refit of the collection.
     k
         How many neighbours a score is made of.
+    rows : (n,) int64, ascending
+        Catalog rows of the archive's objects.
+    spacing : (n,) float64
+        Mean distance of each to its own k nearest, in the order of `rows`.
     archive_scores : (n,) float64, ascending
         Scores of the archive's objects, each without itself.
     calibration_scores : (m,) float64, ascending
@@ -37,6 +59,8 @@ class AnomalyFit:
 
     version: int
     k: int
+    rows: NDArray[np.int64]
+    spacing: NDArray[np.float64]
     archive_scores: NDArray[np.float64]
     calibration_scores: NDArray[np.float64]
 
@@ -60,14 +84,33 @@ class AnomalyFit:
         below = np.searchsorted(self.calibration_scores, score, side="left")
         return float(1 + num_calibration - below) / (num_calibration + 1)
 
-    def score(self, cosines: ArrayLike) -> float:
-        """The score of an object from its cosines to its `k` nearest, 0 to 2."""
-        return mean_distance(cosines)
+    def score(self, cosines: ArrayLike, rows: Sequence[int]) -> float:
+        """The score of an object: 0 for a copy, growing without bound.
+
+        Parameters
+        ----------
+        cosines : (m,)
+            To its nearest objects, at most k.
+        rows
+            The catalog rows of those.
+        """
+        return combined(mean_distance(cosines), self._crowd(rows))
+
+    def _crowd(self, rows: Sequence[int]) -> float:
+        """Mean spacing of objects; those added after the fit do not count."""
+        places = np.searchsorted(self.rows, rows)
+        places = np.minimum(places, len(self.rows) - 1)
+        known = self.rows[places] == rows
+        return float(
+            np.mean(self.spacing[places[known] if known.any() else slice(None)])
+        )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""
         return {
             "k": np.array(self.k),
+            "rows": self.rows,
+            "spacing": self.spacing,
             "archive_scores": self.archive_scores,
             "calibration_scores": self.calibration_scores,
         }
@@ -78,6 +121,8 @@ class AnomalyFit:
         return cls(
             version=version,
             k=int(arrays["k"]),
+            rows=arrays["rows"],
+            spacing=arrays["spacing"],
             archive_scores=arrays["archive_scores"],
             calibration_scores=arrays["calibration_scores"],
         )
@@ -93,10 +138,18 @@ def mean_distance(cosines: ArrayLike) -> float:
     return max(0.0, float(1.0 - np.mean(np.asarray(cosines, np.float64))))
 
 
+def combined(distance: float, crowd: float) -> float:
+    """Distance / sqrt(crowd), finite also among copies, where the crowd is 0."""
+    if distance == 0:
+        return 0.0
+    return distance / math.sqrt(max(crowd, 1e-6 * distance))
+
+
 def fit(
     k: int,
-    archive_scores: NDArray[np.float64],
-    calibration_scores: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    near_archive: Sequence[Neighborhood],
+    near_calibration: Sequence[Neighborhood],
 ) -> AnomalyFit:
     """Keep the scores of an archive and of calibration objects.
 
@@ -104,14 +157,30 @@ def fit(
     ----------
     k
         How many neighbours the scores are made of.
-    archive_scores : (n,) float64
-        Each object's, without itself; n >= 1.
-    calibration_scores : (m,) float64
-        m may be 0.
+    rows : (n,) int64
+        Catalog rows of the archive's objects; n >= 2.
+    near_archive
+        The k nearest of each, without itself.
+    near_calibration
+        The k nearest of each calibration object; may be empty.
 
     Returns
     -------
     fit
         With version 0: the collection gives it its number.
     """
-    return AnomalyFit(0, k, np.sort(archive_scores), np.sort(calibration_scores))
+    order = np.argsort(rows)
+    spacing = np.array([mean_distance(near.scores[:k]) for near in near_archive])
+    empty = np.empty(0)
+    blank = AnomalyFit(0, k, rows[order], spacing[order], empty, empty)
+
+    def scores(found: Sequence[Neighborhood]) -> NDArray[np.float64]:
+        return np.sort(
+            [blank.score(near.scores[:k], near.rows[:k].tolist()) for near in found]
+        )
+
+    return replace(
+        blank,
+        archive_scores=scores(near_archive),
+        calibration_scores=scores(near_calibration),
+    )

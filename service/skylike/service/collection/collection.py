@@ -34,10 +34,11 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An object and its cosine to the query, -1 to 1."""
+    """An object, its cosine to the query, -1 to 1, and its catalog row."""
 
     object: SkyObject
     score: float
+    row: int
 
 
 class Collection:
@@ -225,7 +226,7 @@ class Collection:
             )
         return [
             sorted(
-                (Scored(objects[row], score) for row, score in answer.items()),
+                (Scored(objects[row], score, row) for row, score in answer.items()),
                 key=lambda hit: (-hit.score, hit.object.id),
             )
             for answer in chosen

@@ -10,7 +10,7 @@ from skylike.service.anomaly import AnomalyFit
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.view import View, gather
 from skylike.service.errors import BadRequest, NotReady
-from skylike.service.index import Nearest, nearest
+from skylike.service.index import nearest
 
 _SAME = 1e-6  # cosine distance below which two vectors show the same object
 
@@ -62,9 +62,5 @@ def fit(
     near_archive = nearest(view.blocks, vectors, k, exclude=rows)
     return (
         clusters.fit(vectors, ids(rows), seed),
-        anomaly.fit(k, _distances(near_archive, k), _distances(near_calibration, k)),
+        anomaly.fit(k, rows, near_archive, near_calibration),
     )
-
-
-def _distances(found: Sequence[Nearest], k: int) -> NDArray[np.float64]:
-    return np.array([anomaly.mean_distance(near.scores[:k]) for near in found])

@@ -66,7 +66,7 @@ def anomaly_answer(
         dataclasses.replace(one, object=dataclasses.replace(one.object, thumbnail=b""))
         for one in scored[: fit.k]
     ]
-    score = fit.score(np.array([one.score for one in nearest]))
+    score = fit.score([one.score for one in nearest], [one.row for one in nearest])
     return AnomalyAnswer(
         fit_version=fit.version,
         score=score,
