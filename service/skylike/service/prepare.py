@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
-from skylike.service.errors import BadInput
+from skylike.service.errors import BadInput, BadStamp
 from skylike.service.stamp import StampSpec
 
 SUFFIXES = (".fits", ".fit", ".fts")
@@ -125,6 +125,8 @@ def _prepare(
     try:
         image = fits.read(path)
         made = stamp.make(image, spec)
+    except BadStamp as error:
+        return Reject(path, error.reason, f"{path}: {error}")
     except BadInput as error:
         return Reject(path, error.reason, str(error))
     described = SkyObject(

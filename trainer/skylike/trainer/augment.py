@@ -65,8 +65,10 @@ class Views:
         chosen = torch.rand(count, generator=random) < self.settings.blur_share
         sigma = 0.25 + 0.75 * torch.rand(count, generator=random)
         sigma = torch.where(chosen, self.settings.blur_pixels * sigma, 0.05)
-        offset = torch.arange(size)[:, None] - torch.arange(size)
-        kernel = torch.exp(-0.5 * (offset / sigma[:, None, None]) ** 2)
+        offset = torch.arange(1 - size, size)
+        line = torch.exp(-0.5 * (offset / sigma[:, None]) ** 2)
+        # Row i holds the line from -i on: the kernel centred on pixel i.
+        kernel = line.unfold(1, size, 1).flip(1)
         kernel = (kernel / kernel.sum(dim=2, keepdim=True))[:, None]
         return kernel @ pixels @ kernel.transpose(2, 3)
 

@@ -6,6 +6,7 @@ dimensions of the exported vector.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from skylike.trainer.config import NetworkSettings
 
@@ -78,12 +79,25 @@ class Backbone(nn.Module):
             Block(2 * width, 4 * width),
             Block(4 * width, 8 * width),
         )
-        self.num_features = 16 * width
+        self.num_features = 2 * (1 + 2 + 4 + 8) * width
 
     def forward(self, pixels_NCSS: Tensor) -> Tensor:
-        """(N, C, S, S) to (N, F): mean and maximum of the last maps."""
-        maps = self.blocks(self.stem(pixels_NCSS))
-        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+        """(N, C, S, S) to (N, F): mean and maximum of the maps of every depth.
+
+        Texture and sharpness show in the early maps, arrangement in the late ones.
+        """
+        maps = self.stem(pixels_NCSS)
+        pooled = [_mean_and_maximum(maps)]
+        for block in self.blocks:
+            maps = block(maps)
+            pooled.append(_mean_and_maximum(maps))
+        return torch.cat(pooled, dim=1)
+
+
+def _mean_and_maximum(maps_NCss: Tensor) -> Tensor:
+    """(N, C, s, s) to (N, 2 C). Pooling's gradient is cheaper than that of amax."""
+    maximum = functional.adaptive_max_pool2d(maps_NCss, 1).flatten(1)
+    return torch.cat([maps_NCss.mean((2, 3)), maximum], dim=1)
 
 
 class Encoder(nn.Module):
