@@ -20,7 +20,8 @@ from skylike.trainer.evaluate import (
 
 
 def unit(vectors: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:  # fmt: skip
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("f4")
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / norms, np.float32)
 
 
 def test_precision_counts_the_ten_nearest_of_the_archive() -> None:

@@ -182,7 +182,7 @@ class TestWhitening:
         assert np.abs(off).max() < 0.02
         # Shrinkage only ever lowers a variance.
         assert (np.diag(covariance) <= 1.001).all()
-        assert np.diag(covariance)[0] > 0.95
+        assert np.diag(covariance)[0] > 0.9
 
     def test_directions_without_spread_stay_finite(self) -> None:
         features = torch.ones(50, 8)

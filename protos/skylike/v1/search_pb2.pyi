@@ -312,8 +312,8 @@ class AnomalyAnswer(google.protobuf.message.Message):
     fit_version: builtins.int
     """Which fit answered; grows by one with every refit."""
     score: builtins.float
-    """Mean cosine distance (1 - cosine) to the nearest objects, over the square
-    root of the mean distance that those have to their own nearest: 0 for a
+    """Mean cosine distance (1 - cosine) to the 20 nearest objects, over the mean
+    distance that those have to their own 5 nearest to the power 2/3: 0 for a
     copy, growing without bound; to be compared within one fit only. An archived
     object does not count among its own nearest.
     """

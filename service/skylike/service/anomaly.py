@@ -1,11 +1,11 @@
 """How odd something is: its distance from what is most alike in the archive.
 
-The mean cosine distance d to the k nearest objects (Ramaswamy et al. 2000, SIGMOD;
+The mean cosine distance d to the 20 nearest objects (Ramaswamy et al. 2000, SIGMOD;
 on learned embeddings Bergman et al. 2020, arXiv:2002.10445) finds what lies far
 from everything, and misses what lies just outside a crowd. Its ratio d / c to the
-mean distance c that those neighbours have to their own neighbours (the idea of
-the local outlier factor: Breunig et al. 2000, SIGMOD) finds that, and misses the
-rest. The score is the geometric mean of the two, d / sqrt(c).
+mean distance c that those neighbours have to their own 5 nearest (the idea of the
+local outlier factor: Breunig et al. 2000, SIGMOD) finds that, and misses the rest.
+The score is their geometric mean in which the ratio counts twice, d / c^(2/3).
 
 Its conformal p-value (Bates et al. 2023, Annals of Statistics 51, 149;
 arXiv:2104.08279) compares it with calibration objects: ordinary ones that are
@@ -14,7 +14,6 @@ object the chance of p <= a is then at most a; nothing is claimed below
 1 / (n + 1) for n calibration objects.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
@@ -22,7 +21,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-NUM_NEIGHBORS = 10
+NUM_NEIGHBORS = 20
+_NUM_CROWD = 5
+_CROWD_POWER = 2 / 3
 
 
 class Neighborhood(Protocol):
@@ -50,7 +51,7 @@ class AnomalyFit:
     rows : (n,) int64, ascending
         Catalog rows of the archive's objects.
     spacing : (n,) float64
-        Mean distance of each to its own k nearest, in the order of `rows`.
+        Mean distance of each to its own 5 nearest, in the order of `rows`.
     archive_scores : (n,) float64, ascending
         Scores of the archive's objects, each without itself.
     calibration_scores : (m,) float64, ascending
@@ -139,10 +140,10 @@ def mean_distance(cosines: ArrayLike) -> float:
 
 
 def combined(distance: float, crowd: float) -> float:
-    """Distance / sqrt(crowd), finite also among copies, where the crowd is 0."""
+    """The score: distance / crowd^(2/3), finite also among copies, where the crowd is 0."""
     if distance == 0:
         return 0.0
-    return distance / math.sqrt(max(crowd, 1e-6 * distance))
+    return float(distance / max(crowd, 1e-6 * distance) ** _CROWD_POWER)
 
 
 def fit(
@@ -170,7 +171,8 @@ def fit(
         With version 0: the collection gives it its number.
     """
     order = np.argsort(rows)
-    spacing = np.array([mean_distance(near.scores[:k]) for near in near_archive])
+    crowd = min(k, _NUM_CROWD)
+    spacing = np.array([mean_distance(near.scores[:crowd]) for near in near_archive])
     empty = np.empty(0)
     blank = AnomalyFit(0, k, rows[order], spacing[order], empty, empty)
 

@@ -6,11 +6,13 @@ import click
 
 from skylike.service.errors import BadInput, BadSettings, SkylikeError
 from skylike.service.logs import printable
-from skylike.trainer import cli
 
 
 def main() -> None:
     """Run a command; an error becomes one line and an exit code."""
+    # Processes that read files import this module again; torch must not come along.
+    from skylike.trainer import cli  # noqa: PLC0415
+
     try:
         cli.main()
     except SkylikeError as error:

@@ -16,6 +16,7 @@ from skylike.trainer.network import Front, fill
 
 _MAX_PATCHES = 3
 _PATCH_SHARE = 0.18
+_SHARP_PIXELS = 0.05  # a Gaussian this narrow leaves the pixels as they are
 
 
 class Views:
@@ -63,8 +64,8 @@ class Views:
         """Convolve with a Gaussian: as a matrix on rows and on columns."""
         count, size = len(pixels), pixels.shape[-1]
         chosen = torch.rand(count, generator=random) < self.settings.blur_share
-        sigma = 0.25 + 0.75 * torch.rand(count, generator=random)
-        sigma = torch.where(chosen, self.settings.blur_pixels * sigma, 0.05)
+        sigma = self.settings.blur_pixels * torch.rand(count, generator=random)
+        sigma = torch.where(chosen, sigma, 0.0).clamp(min=_SHARP_PIXELS)
         offset = torch.arange(1 - size, size)
         line = torch.exp(-0.5 * (offset / sigma[:, None]) ** 2)
         # Row i holds the line from -i on: the kernel centred on pixel i.

@@ -48,7 +48,7 @@ class ViewSettings(_Section):
     blur_share: Share = 0.5
     """Share of views that are blurred."""
     blur_pixels: float = Field(default=1.2, gt=0)
-    """Largest sigma of the blur; the smallest is a quarter of it."""
+    """Largest sigma of the blur; uniform from 0."""
     depth_share: Share = 0.8
     """Share of views that are made shallower."""
     depth: float = Field(default=0.4, gt=0, le=1)

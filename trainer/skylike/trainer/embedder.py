@@ -1,4 +1,9 @@
-"""The network as it is served: stamps in, unit vectors out."""
+"""The network as it is served: stamps in, unit vectors out.
+
+Features are non-negative and their largest values few and large. The square root
+(power normalisation: Perronnin, Sanchez & Mensink 2010, ECCV) keeps these from
+deciding who is near whom.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +15,12 @@ from skylike.trainer.network import Backbone, Front
 from skylike.trainer.whitening import Whitening, fit
 
 _BATCH = 256
+# Where a feature is 0 the root's slope is not finite; features are of order 1.
+_ROOT_OFFSET = 0.01
 
 
 class Embedder(nn.Module):
-    """Front, backbone, average over D4, whitening, unit norm.
+    """Front, backbone, average over D4, root, whitening, unit norm.
 
     Parameters
     ----------
@@ -60,11 +67,10 @@ class Embedder(nn.Module):
         return cls(front, backbone, d4=network.d4, dimension=dimension)
 
     def features(self, stamps_NCSS: Tensor) -> Tensor:
-        """Features (N, F) of stamps in sigma with NaN."""
+        """Roots of the features (N, F) of stamps in sigma with NaN."""
         pixels = self.front(stamps_NCSS)
         if not self.d4:
-            features_NF: Tensor = self.backbone(pixels)
-            return features_NF
+            return torch.sqrt(self.backbone(pixels) + _ROOT_OFFSET)
         flipped = pixels.transpose(2, 3)
         turned = [
             image.flip(axes)
@@ -72,8 +78,8 @@ class Embedder(nn.Module):
             for axes in ((), (2,), (3,), (2, 3))
         ]
         features = self.backbone(torch.cat(turned))
-        mean_NF: Tensor = features.unflatten(0, (8, -1)).mean(dim=0)
-        return mean_NF
+        mean_NF = features.unflatten(0, (8, -1)).mean(dim=0)
+        return torch.sqrt(mean_NF + _ROOT_OFFSET)
 
     def forward(self, stamps_NCSS: Tensor) -> Tensor:
         """Unit vectors (N, D) of stamps in sigma with NaN."""

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,20 @@ def train(
     )
     began, first_step = time.monotonic(), state.step
     loss, skipped = 0.0, 0
-    with bar, (out / LOG).open("a") as log:
+
+    def draw_pair() -> tuple[Tensor, Tensor]:
+        batch = stamps[_next_batch(state, len(stamps), settings.batch)]
+        return views(batch, state.random), views(batch, state.random)
+
+    # The next views are made beside the network's step: two cores are worth more so
+    # than as two threads of one operation. Not across a checkpoint, which has to
+    # hold the random state before them.
+    ahead: Future[tuple[Tensor, Tensor]] | None = None
+    with bar, ThreadPoolExecutor(1) as beside, (out / LOG).open("a") as log:
         while state.step < settings.steps:
-            batch = stamps[_next_batch(state, len(stamps), settings.batch)]
-            pair = views(batch, state.random), views(batch, state.random)
+            pair = ahead.result() if ahead else draw_pair()
+            at_checkpoint = _is_checkpoint(state.step + 1, settings)
+            ahead = None if at_checkpoint else beside.submit(draw_pair)
             step_loss = _step(state, settings, pair, out)
             state.step += 1
             if math.isfinite(step_loss):
@@ -97,7 +108,7 @@ def train(
                 skipped += 1
                 _refuse_bad_batches(skipped, out)
             bar.update()
-            if state.step % settings.checkpoint_steps and state.step < settings.steps:
+            if not at_checkpoint:
                 continue
             seconds = time.monotonic() - began
             health = examine(_features(state.model, front(stamps[:_SAMPLE])))
@@ -116,6 +127,10 @@ def train(
             _refuse_collapse(health, state.step)
             checkpoint.save(path, state, settings, data_hash)
     return path
+
+
+def _is_checkpoint(step: int, settings: TrainSettings) -> bool:
+    return step % settings.checkpoint_steps == 0 or step == settings.steps
 
 
 def start(settings: TrainSettings) -> State:

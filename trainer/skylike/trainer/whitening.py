@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_SHRINKAGE = 1e-2
+_SHRINKAGE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +28,8 @@ class Whitening:
 def fit(features_NF: Tensor, dimension: int) -> Whitening:
     """Fit PCA whitening (Kessy, Lewin & Strimmer 2018, Am. Stat. 72, 309).
 
-    Variances are lifted by a hundredth of their mean over the kept axes, so that
-    axes that hold rounding noise are not blown up.
+    Variances are lifted by a tenth of their mean over the kept axes, so that axes
+    that hold little but noise are not blown up.
 
     Parameters
     ----------
