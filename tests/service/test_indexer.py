@@ -1,6 +1,7 @@
 """Indexing: every readable file becomes a row, every other one a reason."""
 
 import gzip
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from skylike.service.prepare import find_files
 
 @pytest.fixture
 def folder(tmp_path: Path, sky: SimpleNamespace) -> Path:
-    """Six good files, one of them packed and one constant, and four bad ones."""
+    """Six good files, one of them packed and one constant, and six bad ones."""
     root = tmp_path / "fits"
     (root / "deep").mkdir(parents=True)
     for i in range(4):
@@ -27,6 +28,8 @@ def folder(tmp_path: Path, sky: SimpleNamespace) -> Path:
     (root / "cut.fits").write_bytes(sky.draw("round", 9)[:4000])
     (root / "blank.fits").write_bytes(sky.to_fits(np.full((20, 20), np.nan)))
     (root / "bands.fits").write_bytes(sky.to_fits(np.zeros((3, 20, 20))))
+    (root / "tab\tname.fits").write_bytes(sky.draw("round", 5))
+    (root / os.fsdecode(b"caf\xe9.fits")).write_bytes(sky.draw("round", 6)[:3000])
     (root / "notes.txt").write_text("not an image")
     return root
 
@@ -47,6 +50,8 @@ def test_everything_readable_is_indexed_and_the_rest_has_its_reason(
             "cut.fits": "truncated",
             "blank.fits": "all_nan",
             "bands.fits": "axis_ambiguous",
+            "tab\tname.fits": "bad_id",
+            "caf\\udce9.fits": "truncated",
         }
         found = collection.get("deep/4.fits.gz")
         assert found.uri == str(folder / "deep" / "4.fits.gz")

@@ -48,6 +48,14 @@ def test_pixels_are_in_sigma_of_the_background() -> None:
     assert border.std() == pytest.approx(1, abs=0.05)
 
 
+def test_one_hot_pixel_changes_nothing_else() -> None:
+    pixels = blob()
+    expected = stamp.make(image(pixels), SPEC).pixels[0, 20:40, 20:40]
+    pixels[5, 5] = 1e9
+    found = stamp.make(image(pixels), SPEC).pixels[0, 20:40, 20:40]
+    np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.1)
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_rotated_image_gives_the_rotated_stamp(turns: int) -> None:
     pixels = blob(90)

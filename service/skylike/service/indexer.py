@@ -21,7 +21,7 @@ from tqdm import tqdm
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.flags import Flag
-from skylike.service.prepare import Prepared, Reject, find_files, prepare
+from skylike.service.prepare import Prepared, Reject, find_files, prepare, text
 
 _REJECTS = pa.schema(
     [
@@ -118,7 +118,7 @@ def embed_files(
     paths = find_files(sources)
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     for chunk in prepare(
-        [(str(p), p) for p in paths], encoder.spec, workers=workers, pictures=False
+        [(text(p), p) for p in paths], encoder.spec, workers=workers, pictures=False
     ):
         pixels = [
             item.pixels
@@ -134,7 +134,7 @@ def object_ids(paths: Sequence[Path], sources: Sequence[Path]) -> list[str]:
     """Path of each file below the deepest folder that holds all sources."""
     folders = [s if s.is_dir() else s.parent for s in sources]
     root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
-    return [path.absolute().relative_to(root).as_posix() for path in paths]
+    return [text(path.absolute().relative_to(root)) for path in paths]
 
 
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
@@ -142,9 +142,9 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
     now = datetime.now(UTC)
     rows = [
         {
-            "path": str(reject.path),
+            "path": text(reject.path),
             "code": reject.code,
-            "message": reject.message,
+            "message": text(Path(reject.message)),
             "time": now,
         }
         for reject in rejects

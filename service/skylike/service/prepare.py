@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
-from skylike.service.errors import BadInput, BadStamp
+from skylike.service.errors import BadCutout, BadInput
 from skylike.service.stamp import StampSpec
 
 SUFFIXES = (".fits", ".fit", ".fts")
@@ -125,22 +125,27 @@ def _prepare(
     try:
         image = fits.read(path)
         made = stamp.make(image, spec)
-    except BadStamp as error:
-        return Reject(path, error.reason, f"{path}: {error}")
-    except BadInput as error:
+        described = SkyObject(
+            id=object_id,
+            position=image.position,
+            epoch_mjd=image.epoch_mjd,
+            uri=text(path.resolve()),
+            hdu=image.hdu,
+            attributes=header_attributes(image),
+            flags=made.flags,
+            valid_fraction=made.valid_fraction,
+            thumbnail=thumbnail.render(image) if picture else b"",
+        )
+    except BadCutout as error:
         return Reject(path, error.reason, str(error))
-    described = SkyObject(
-        id=object_id,
-        position=image.position,
-        epoch_mjd=image.epoch_mjd,
-        uri=str(path.resolve()),
-        hdu=image.hdu,
-        attributes=header_attributes(image),
-        flags=made.flags,
-        valid_fraction=made.valid_fraction,
-        thumbnail=thumbnail.render(image) if picture else b"",
-    )
+    except BadInput as error:
+        return Reject(path, error.reason, f"{path}: {error}")
     return Prepared(described, made.pixels)
+
+
+def text(path: Path) -> str:
+    r"""A path as text that can be stored: bytes that are no UTF-8 become ``\udcXX``."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def header_attributes(image: fits.Image) -> dict[str, str | int | float | bool]:

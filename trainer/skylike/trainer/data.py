@@ -18,7 +18,7 @@ from tqdm import tqdm
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.prepare import Reject, find_files, prepare
+from skylike.service.prepare import Reject, find_files, prepare, text
 from skylike.service.stamp import StampSpec
 
 _LOOKED_AT = 500
@@ -81,7 +81,10 @@ def load(
     bar = tqdm(total=len(paths), desc="reading", unit="file", disable=not progress)
     with bar:
         chunks = prepare(
-            [(str(path), path) for path in paths], spec, workers=workers, pictures=False
+            [(text(path), path) for path in paths],
+            spec,
+            workers=workers,
+            pictures=False,
         )
         for result in itertools.chain.from_iterable(chunks):
             bar.update()

@@ -61,7 +61,7 @@ def celestial(header: Any, nx: int, ny: int) -> tuple[SkyPosition | None, float 
     scale = None
     if any(_SCALE.match(card.keyword) for card in cards):
         area_deg2 = abs(float(np.linalg.det(world.pixel_scale_matrix)))
-        scale = 3600 * area_deg2**0.5 if area_deg2 > 0 else None
+        scale = 3600 * area_deg2**0.5 if 0 < area_deg2 < np.inf else None
     centre = (nx - 1) / 2, (ny - 1) / 2
     if world.wcs.lngtyp == "RA" and world.wcs.radesys.strip() in ("", "ICRS"):
         # Without a transformation the coordinate objects cost more than the rest.
@@ -96,4 +96,7 @@ def _pointing(header: Any) -> SkyPosition | None:
 
 
 def _position(ra: float, dec: float) -> SkyPosition | None:
-    return SkyPosition(ra % 360.0, dec) if np.isfinite(ra + dec) else None
+    if not np.isfinite(ra + dec):
+        return None
+    ra %= 360.0
+    return SkyPosition(0.0 if ra >= 360.0 else ra, dec)  # -1e-17 % 360 is 360

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 _SIGMA_PER_MAD = 1.4826022185056018
 _CLIP_SIGMA = 3.0
 _ROUNDS = 3
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
 def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
@@ -37,20 +38,24 @@ def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
     Statistics, section 5.1.
     """
     pixels = channel[np.isfinite(channel)]
-    rounding = 4 * float(np.finfo(np.float32).eps) * float(np.abs(pixels).max())
-    if np.ptp(pixels) <= rounding:
+    if np.ptp(pixels) <= _ROUNDING * float(np.abs(pixels).max()):
         return float(pixels[0]), 0.0, False
     border = _border(channel)
     if border.size:
         level, sigma = _clipped(border)
-        if sigma > rounding:
+        if sigma > _rounding(border):
             return level, sigma, True
     else:
         level = float(np.median(pixels))
     sigma = _SIGMA_PER_MAD * float(np.median(np.abs(pixels - level)))
-    if sigma <= rounding:
+    if sigma <= _rounding(pixels):
         sigma = float(np.sqrt(np.mean((pixels - level) ** 2)))
     return level, sigma, False
+
+
+def _rounding(values: NDArray[np.float64]) -> float:
+    """What float32 rounding makes of typical values; one hot pixel is not typical."""
+    return _ROUNDING * float(np.median(np.abs(values)))
 
 
 def _border(channel: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -73,6 +73,9 @@ def run(
     settings = _settings(sky)
     archive = data.load([sky.archive], settings.stamp, progress=progress)
     _tell_rejects(archive)
+    settings = settings.model_copy(
+        update={"batch": max(2, min(settings.batch, len(archive.stamps)))}
+    )
 
     _say(f"learning from {len(archive.stamps)} objects, without labels")
     train_began = time.monotonic()
