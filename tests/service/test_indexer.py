@@ -29,7 +29,7 @@ def folder(tmp_path: Path, sky: SimpleNamespace) -> Path:
     (root / "blank.fits").write_bytes(sky.to_fits(np.full((20, 20), np.nan)))
     (root / "bands.fits").write_bytes(sky.to_fits(np.zeros((3, 20, 20))))
     (root / "tab\tname.fits").write_bytes(sky.draw("round", 5))
-    (root / os.fsdecode(b"caf\xe9.fits")).write_bytes(sky.draw("round", 6)[:3000])
+    (root / os.fsdecode(b"\xe9t\xe9.fits")).write_bytes(sky.draw("round", 6)[:3000])
     (root / "notes.txt").write_text("not an image")
     return root
 
@@ -51,7 +51,7 @@ def test_everything_readable_is_indexed_and_the_rest_has_its_reason(
             "blank.fits": "all_nan",
             "bands.fits": "axis_ambiguous",
             "tab\tname.fits": "bad_id",
-            "caf\\udce9.fits": "truncated",
+            "\\udce9t\\udce9.fits": "truncated",
         }
         found = collection.get("deep/4.fits.gz")
         assert found.uri == str(folder / "deep" / "4.fits.gz")
