@@ -194,6 +194,50 @@ def test_bad_ids_positions_and_attributes_are_refused(
             client.add([new], collection="bare")
 
 
+def test_numbers_of_numpy_are_attributes(client: Client, sky: SimpleNamespace) -> None:
+    attributes: dict[str, Any] = {
+        "number": np.float32(0.5),
+        "integer": np.int16(-3),
+        "truth": np.bool_(True),
+        "text": np.str_("a"),
+    }
+    client.add(
+        [NewObject("numpy", sky.draw(), attributes=attributes)], collection="bare"
+    )
+    found = client.get("numpy", collection="bare").object.attributes
+    assert [found[name] for name in attributes] == [0.5, -3, True, "a"]
+    assert [type(found[name]) for name in attributes] == [float, int, bool, str]
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, None, [1], "\udce9"])
+def test_what_no_message_holds_is_bad_input(
+    client: Client, sky: SimpleNamespace, value: Any
+) -> None:
+    new = NewObject("odd", sky.draw(), attributes={"odd": value})
+    with pytest.raises(errors.BadInput) as caught:
+        client.add([new], collection="bare")
+    assert caught.value.reason in {"bad_attribute", "bad_text"}
+
+
+def test_a_file_may_have_any_name_and_an_id_may_not(
+    client: Client, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"\xe9t\xe9.fits")
+    (tmp_path / name).write_bytes(sky.draw())
+    assert client.neighbors(tmp_path / name, collection="sky").hits
+    (tmp_path / name).write_bytes(b"<html>")
+    with pytest.raises(errors.BadInput, match=r"\\udce9t"):
+        client.neighbors(tmp_path / name, collection="sky")
+    for ask in (
+        lambda: client.get(name, collection="sky"),
+        lambda: client.neighbors(object_id=name, collection="sky"),
+        lambda: client.neighbors(object_id="a", collection=name),
+        lambda: client.add([NewObject(name, sky.draw())], collection="bare"),
+    ):
+        with pytest.raises(errors.BadInput, match="Unicode"):
+            ask()
+
+
 @pytest.mark.parametrize(
     ("collection", "query", "error", "reason"),
     [

@@ -107,7 +107,7 @@ def test_reason_codes() -> None:
     """Every code of the service's sources stands in its README, and no other."""
     sources = (ROOT / "service" / "skylike").rglob("*.py")
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    codes = set(re.findall(r'\breason ?= ?"(\w+)"', text))
+    codes = set(re.findall(r'\b(?:reason ?= ?|Reject\(\w+, )"(\w+)"', text))
     readme = (ROOT / "service/README.md").read_text(encoding="utf-8")
     [section] = re.findall(r"^## Reason codes$(.*?)^## ", readme, re.DOTALL | re.M)
     told = set(re.findall(r"`([a-z_]+)`", section))

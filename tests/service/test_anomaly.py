@@ -24,6 +24,7 @@ FIT = AnomalyFit(
     rows=np.array([3, 5, 9]),
     spacing=np.array([0.1, 0.3, 0.0]),
     archive_scores=np.array([0.1, 0.2, 0.2, 0.3]),
+    calibration=np.eye(3, 4, dtype=np.float32),
     calibration_scores=np.array([0.1, 0.2, 0.4]),
 )
 
@@ -56,7 +57,8 @@ def test_a_fit_scores_the_archive_and_the_calibration_alike() -> None:
         Near(np.array([4, 8]), np.array([0.7, 0.5])),
         Near(np.array([2, 8]), np.array([0.6, 0.4])),
     ]
-    found = anomaly.fit(2, np.array([8, 2, 4]), near, near[:1])
+    calibration = np.eye(1, 4, dtype=np.float32)
+    found = anomaly.fit(2, np.array([8, 2, 4]), near, calibration, near[:1])
     assert found.rows.tolist() == [2, 4, 8]
     np.testing.assert_allclose(found.spacing, [0.4, 0.5, 0.15])
     expected = sorted(found.score(one.scores, one.rows.tolist()) for one in near)

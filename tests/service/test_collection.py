@@ -469,7 +469,7 @@ def test_fits_are_stored_and_answer(directory: Path) -> None:
         assert collection.fit() == 4
         assert collection.anomaly is not None
         assert collection.anomaly.version == 2
-        assert collection.anomaly.p_value(1e9) is None
+        assert collection.anomaly.p_value(1e9) == 1 / 20
 
 
 def test_fits_do_not_depend_on_how_rows_are_kept(directory: Path) -> None:
@@ -527,3 +527,18 @@ def test_a_closed_collection_says_so(directory: Path) -> None:
     ):
         with pytest.raises(NotReady, match="closed"):
             call()
+
+
+def test_a_refit_keeps_the_calibration_less_what_was_added_since(
+    collection: Collection,
+) -> None:
+    collection.add(objects(60), unit(60))
+    calibration = unit(10, seed=5)
+    collection.fit(calibration=calibration)
+    collection.add(objects(3, "late"), calibration[:3])
+    collection.fit()
+    assert collection.anomaly is not None
+    np.testing.assert_array_equal(collection.anomaly.calibration, calibration[3:])
+    assert len(collection.anomaly.calibration_scores) == 7
+    collection.fit(calibration=calibration[:0])
+    assert collection.anomaly.p_value(1.0) is None

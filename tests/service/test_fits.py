@@ -80,6 +80,43 @@ def test_a_bomb_is_refused_before_it_is_inflated(
     assert reason(bz2.compress(b"\0" * 10_000_000)) == "inflate_limit"
 
 
+@pytest.mark.parametrize("column", ["COMPRESSED_DATA", "GZIP_COMPRESSED_DATA"])
+def test_a_tile_that_is_a_bomb_is_refused(column: str) -> None:
+    """64 x 64 pixels by its header, and a tile that inflates to 10 MB."""
+    name = "GZIP_1" if column == "COMPRESSED_DATA" else "RICE_1"
+    honest = pack(
+        astropy_fits.PrimaryHDU(),
+        astropy_fits.CompImageHDU(
+            np.ones((64, 64), "f4"), compression_type=name, tile_shape=(64, 64)
+        ),
+    )
+    assert fits.read(honest).pixels.shape == (1, 64, 64)
+    bomb = np.frombuffer(gzip.compress(bytes(10_000_000)), np.uint8)
+    with astropy_fits.open(io.BytesIO(honest), disable_image_compression=True) as hdus:
+        header = hdus[1].header
+        tile = np.empty(1, object)
+        tile[0] = bomb
+        table = astropy_fits.BinTableHDU.from_columns(
+            [astropy_fits.Column(column, "1PB()", array=tile)]
+        )
+        table.header.update(
+            {card: header[card] for card in header if card.startswith("Z")}
+        )
+        hostile = pack(astropy_fits.PrimaryHDU(), table)
+    assert reason(hostile) == "inflate_limit"
+
+
+@pytest.mark.parametrize("algorithm", ["GZIP_1", "GZIP_2", "RICE_1"])
+def test_gzipped_tiles_are_read(algorithm: str) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.normal(size=(100, 70)).astype("f4")
+    compressed = astropy_fits.CompImageHDU(
+        pixels, compression_type=algorithm, quantize_level=0 if "G" in algorithm else 16
+    )
+    found = fits.read(pack(astropy_fits.PrimaryHDU(), compressed)).pixels[0]
+    np.testing.assert_allclose(found, pixels, atol=0 if "G" in algorithm else 0.1)
+
+
 def test_tile_compressed_images_are_found_behind_the_empty_primary() -> None:
     pixels = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
     compressed = astropy_fits.CompImageHDU(pixels, compression_type="RICE_1")

@@ -1,7 +1,11 @@
 """Indexing: every readable file becomes a row, every other one a reason."""
 
 import gzip
+import itertools
 import os
+import signal
+import threading
+from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from skylike.service import indexer
+from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
 from skylike.service.library import Library
-from skylike.service.prepare import find_files
+from skylike.service.prepare import Prepared, Reject, find_files, prepare
 
 
 @pytest.fixture
@@ -75,6 +80,80 @@ def test_a_second_run_adds_only_what_is_new(
         assert (report.indexed, report.known, len(collection)) == (1, 6, 7)
 
 
+def test_a_file_is_known_by_where_it_lies(
+    model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """Not by its name: another night's folder has the same names."""
+    for night, kind in ("a", "round"), ("b", "ring"):
+        (tmp_path / night).mkdir()
+        (tmp_path / night / "x.fits").write_bytes(sky.draw(kind, 1))
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        first = indexer.index(collection, encoder, [tmp_path / "a"])
+        assert (first.indexed, first.known) == (1, 0)
+        clash = indexer.index(collection, encoder, [tmp_path / "b"])
+        assert (clash.indexed, clash.known) == (0, 0)
+        assert [reject.code for reject in clash.rejects] == ["already_exists"]
+        both = indexer.index(collection, encoder, [tmp_path / "a", tmp_path / "b"])
+        assert (both.indexed, both.known, both.rejects) == (1, 1, ())
+        assert collection.get("b/x.fits").uri == str(tmp_path / "b" / "x.fits")
+
+
+def test_a_killed_worker_costs_nothing(
+    model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """As when the kernel takes memory back: the chunks under way are done again."""
+    files = []
+    for i in range(200):
+        path = tmp_path / f"{i}.fits"
+        path.write_bytes(sky.draw("round", i))
+        files.append((path.name, path))
+    found: list[str] = []
+    for chunk in prepare(files, Encoder(model).spec, workers=2):
+        if not found:
+            os.kill(active_children()[0].pid or 0, signal.SIGKILL)
+        found += [item.object.id for item in chunk if isinstance(item, Prepared)]
+    assert found == [name for name, _ in files]
+
+
+def test_a_file_that_kills_its_reader_is_a_reject(
+    model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """The file is a pipe; whoever opens it to read is killed from its other end."""
+    files = []
+    for i in range(5):
+        path = tmp_path / f"{i}.fits"
+        path.write_bytes(sky.draw("round", i))
+        files.append((path.name, path))
+    deadly = tmp_path / "3.fits"
+    deadly.unlink()
+    os.mkfifo(deadly)
+
+    def kill_readers() -> None:
+        while True:
+            with deadly.open("wb"):
+                if done.is_set():
+                    return
+                for child in active_children():
+                    os.kill(child.pid or 0, signal.SIGKILL)
+
+    done = threading.Event()
+    killer = threading.Thread(target=kill_readers)
+    killer.start()
+    try:
+        chunks = prepare(files, Encoder(model).spec, workers=2)
+        found = list(itertools.chain.from_iterable(chunks))
+    finally:
+        done.set()
+        with deadly.open("rb"):
+            killer.join()
+    assert [isinstance(item, Prepared) for item in found] == [True] * 3 + [False, True]
+    assert isinstance(found[3], Reject)
+    assert found[3].code == "crashed"
+    assert str(deadly) in found[3].message
+
+
 def test_indexed_vectors_are_those_of_a_query(
     folder: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -83,7 +162,7 @@ def test_indexed_vectors_are_those_of_a_query(
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
         indexer.index(collection, encoder, [folder])
-        alone = indexer.embed_files(encoder, [folder / "1.fits"])
+        alone, _ = indexer.embed_files(encoder, [folder / "1.fits"])
         np.testing.assert_allclose(collection.vector("1.fits"), alone[0], atol=1e-6)
 
 
@@ -92,8 +171,9 @@ def test_constant_files_are_not_used_for_calibration(
 ) -> None:
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        vectors = indexer.embed_files(library.encoder("sky"), [folder])
+        vectors, rejects = indexer.embed_files(library.encoder("sky"), [folder])
         assert vectors.shape[0] == 5
+        assert [reject.code for reject in rejects].count("constant") == 1
 
 
 def test_ids_are_paths_below_what_holds_all_sources(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ FRONT = Front(SIZE, 3.0)
 STILL: dict[str, Any] = {
     "zoom": 1.0,
     "shift": 0.0,
+    "stretch": 1.0,
     "blur_share": 0.0,
     "depth_share": 0.0,
     "gain": 0.0,
@@ -137,6 +138,29 @@ def test_geometry_turns_and_mirrors_and_zooms() -> None:
     angle = torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0])
     quarters = torch.histc(angle, 4, -math.pi, math.pi) / len(angle)
     assert (quarters - 0.25).abs().max() < 0.05
+
+
+def test_stretching_changes_the_axis_ratio_and_keeps_the_area() -> None:
+    linear = views(stretch=1.4)._matrices(2000, generator())[:, :, :2]
+    torch.testing.assert_close(
+        torch.linalg.det(linear).abs(), torch.ones(2000), atol=1e-4, rtol=0
+    )
+    longest, shortest = torch.linalg.svdvals(linear).unbind(1)
+    assert float((longest / shortest).max()) == pytest.approx(1.4, rel=0.02)
+    assert float((longest / shortest).median()) == pytest.approx(1.4**0.5, rel=0.05)
+
+
+def test_band_gain_changes_bands_apart_and_leaves_a_single_one() -> None:
+    single = stamps()
+    assert not changed(
+        single, views(band_gain=0.2)._change_gain(single, generator())
+    ).any()
+    pixels = stamps(channels=3)
+    made = views(band_gain=0.2)._change_gain(pixels, generator())
+    gains = (made / pixels).flatten(2).median(dim=2).values
+    assert float(gains.min()) == pytest.approx(0.8, abs=0.01)
+    assert float(gains.max()) == pytest.approx(1.2, abs=0.01)
+    assert float((gains[:, 0] - gains[:, 1]).abs().median()) > 0.05
 
 
 def test_a_shallower_view_keeps_its_noise_and_loses_signal() -> None:

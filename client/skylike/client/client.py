@@ -39,6 +39,7 @@ _HEALTH = "/grpc.health.v1.Health/Check"
 _WHOLE_SERVER, _SERVING = b"", b"\x08\x01"
 _POLL_SECONDS = 0.05
 
+_Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
 
@@ -103,11 +104,8 @@ class Client:
         collection: str | None = None,
     ) -> types.Embedding:
         """The embedding of a query, by the collection's model."""
-        request = search_pb2.EmbedRequest(
-            collection=self._named(collection),
-            query=inputs.to_query(query, object_id, self._max_bytes),
-        )
-        return convert.embedding(self._call(self._search.Embed, request))
+        made = self._request(search_pb2.EmbedRequest, query, object_id, collection)
+        return convert.embedding(self._call(self._search.Embed, made))
 
     def neighbors(
         self,
@@ -119,13 +117,9 @@ class Client:
         thumbnails: bool = False,
     ) -> types.Neighbors:
         """The `k` objects of the collection most like the query, 1 to 1000."""
-        request = search_pb2.NeighborsRequest(
-            collection=self._named(collection),
-            query=inputs.to_query(query, object_id, self._max_bytes),
-            k=_checked(k),
-            thumbnails=thumbnails,
-        )
-        return convert.neighbors(self._call(self._search.Neighbors, request))
+        made = self._request(search_pb2.NeighborsRequest, query, object_id, collection)
+        made.k, made.thumbnails = _checked(k), thumbnails
+        return convert.neighbors(self._call(self._search.Neighbors, made))
 
     def cluster(
         self,
@@ -135,11 +129,8 @@ class Client:
         collection: str | None = None,
     ) -> types.ClusterResult:
         """The kind of object the query is."""
-        request = search_pb2.ClusterRequest(
-            collection=self._named(collection),
-            query=inputs.to_query(query, object_id, self._max_bytes),
-        )
-        return convert.cluster(self._call(self._search.Cluster, request))
+        made = self._request(search_pb2.ClusterRequest, query, object_id, collection)
+        return convert.cluster(self._call(self._search.Cluster, made))
 
     def anomaly(
         self,
@@ -149,11 +140,8 @@ class Client:
         collection: str | None = None,
     ) -> types.AnomalyResult:
         """How odd the query is."""
-        request = search_pb2.AnomalyRequest(
-            collection=self._named(collection),
-            query=inputs.to_query(query, object_id, self._max_bytes),
-        )
-        return convert.anomaly(self._call(self._search.Anomaly, request))
+        made = self._request(search_pb2.AnomalyRequest, query, object_id, collection)
+        return convert.anomaly(self._call(self._search.Anomaly, made))
 
     def analyze(
         self,
@@ -165,13 +153,9 @@ class Client:
         thumbnails: bool = False,
     ) -> types.Analysis:
         """Neighbours, cluster and anomaly from one embedding."""
-        request = search_pb2.AnalyzeRequest(
-            collection=self._named(collection),
-            query=inputs.to_query(query, object_id, self._max_bytes),
-            k=_checked(k),
-            thumbnails=thumbnails,
-        )
-        return convert.analysis(self._call(self._search.Analyze, request))
+        made = self._request(search_pb2.AnalyzeRequest, query, object_id, collection)
+        made.k, made.thumbnails = _checked(k), thumbnails
+        return convert.analysis(self._call(self._search.Analyze, made))
 
     def add(
         self, objects: Sequence[types.NewObject], *, collection: str | None = None
@@ -188,7 +172,9 @@ class Client:
     ) -> types.Found:
         """One object, with its thumbnail."""
         request = catalog_pb2.GetObjectRequest(
-            collection=self._named(collection), id=id, with_vector=with_vector
+            collection=self._named(collection),
+            id=inputs.sendable(id),
+            with_vector=with_vector,
         )
         return convert.found(self._call(self._catalog.GetObject, request))
 
@@ -240,10 +226,23 @@ class Client:
             reason="deadline_exceeded",
         )
 
+    def _request(
+        self,
+        kind: Callable[..., _Request],
+        query: types.Source | None,
+        object_id: str | None,
+        collection: str | None,
+    ) -> _Request:
+        """What every question begins with: about what, and to which collection."""
+        return kind(
+            collection=self._named(collection),
+            query=inputs.to_query(query, object_id, self._max_bytes),
+        )
+
     def _named(self, collection: str | None) -> str:
         """The collection to ask: the only one if none is named."""
         if collection is not None:
-            return collection
+            return inputs.sendable(collection)
         if self._only_collection is None:
             names = [info.name for info in self.collections()]
             if len(names) != 1:

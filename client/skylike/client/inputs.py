@@ -29,7 +29,7 @@ def to_query(
     if (source is None) == (object_id is None):
         raise TypeError("give either a query or an object_id")
     if object_id is not None:
-        return types_pb2.Query(object_id=object_id)
+        return types_pb2.Query(object_id=sendable(object_id))
     content = _content(source, max_bytes)
     if isinstance(content, types_pb2.Vector):
         return types_pb2.Query(vector=content)
@@ -45,7 +45,7 @@ def to_new_object(new: NewObject, max_bytes: int) -> catalog_pb2.NewObject:
             reason="bad_position",
         )
     return catalog_pb2.NewObject(
-        id=new.id,
+        id=sendable(new.id),
         cutout=content if isinstance(content, types_pb2.Cutout) else None,
         vector=content if isinstance(content, types_pb2.Vector) else None,
         position=(
@@ -54,8 +54,10 @@ def to_new_object(new: NewObject, max_bytes: int) -> catalog_pb2.NewObject:
             else types_pb2.Position(ra_deg=new.ra_deg, dec_deg=new.dec_deg)
         ),
         epoch_mjd=new.epoch_mjd,
-        source=None if new.uri is None else types_pb2.Source(uri=new.uri),
-        attributes={name: _value(one) for name, one in new.attributes.items()},
+        source=None if new.uri is None else types_pb2.Source(uri=sendable(new.uri)),
+        attributes={
+            sendable(name): _value(name, one) for name, one in new.attributes.items()
+        },
     )
 
 
@@ -74,7 +76,7 @@ def _content(source: Any, max_bytes: int) -> types_pb2.Cutout | types_pb2.Vector
         case str() | Path():
             path, hdu = split_hdu(str(source))
             return types_pb2.Cutout(
-                fits=_read(path, max_bytes), hdu=hdu, name=path.name
+                fits=_read(path, max_bytes), hdu=sendable(hdu), name=_readable(path)
             )
         case Embedding():
             return _vector(source.vector, source.context.model_id)
@@ -114,13 +116,40 @@ def _read(path: Path, max_bytes: int) -> bytes:
         ) from error
 
 
-def _value(value: Attribute) -> types_pb2.Value:
-    match value:
-        case bool():  # before int, of which it is one
-            return types_pb2.Value(truth=value)
-        case int():
-            return types_pb2.Value(integer=value)
-        case float():
-            return types_pb2.Value(number=value)
-        case str():
-            return types_pb2.Value(text=value)
+def sendable(text: str) -> str:
+    """The text itself, if a message can hold it.
+
+    Raises
+    ------
+    BadInput
+        ``bad_text`` if it is not Unicode, as the names of some files are not.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"{text!r} is not valid Unicode text; name it otherwise", reason="bad_text"
+        ) from error
+    return text
+
+
+def _readable(path: Path) -> str:
+    """A file's name for error messages, whatever bytes it is made of."""
+    return path.name.encode("utf-8", "backslashreplace").decode()
+
+
+def _value(name: str, value: Attribute | np.generic) -> types_pb2.Value:
+    match value.item() if isinstance(value, np.generic) else value:
+        case bool(truth):  # before int, of which it is one
+            return types_pb2.Value(truth=truth)
+        case int(integer) if -(2**63) <= integer < 2**63:
+            return types_pb2.Value(integer=integer)
+        case float(number):
+            return types_pb2.Value(number=number)
+        case str(text):
+            return types_pb2.Value(text=sendable(text))
+    raise BadInput(
+        f"the attribute {name!r} is {value!r}; it can be a text, a number, a whole "
+        "number of 64 bits or a truth value",
+        reason="bad_attribute",
+    )

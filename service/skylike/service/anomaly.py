@@ -54,8 +54,10 @@ class AnomalyFit:
         Mean distance of each to its own 5 nearest, in the order of `rows`.
     archive_scores : (n,) float64, ascending
         Scores of the archive's objects, each without itself.
+    calibration : (m, dimension) float32
+        Vectors of the calibration objects, for the next fit; m may be 0.
     calibration_scores : (m,) float64, ascending
-        Scores of the calibration objects; empty where there were none.
+        Scores of the calibration objects.
     """
 
     version: int
@@ -63,6 +65,7 @@ class AnomalyFit:
     rows: NDArray[np.int64]
     spacing: NDArray[np.float64]
     archive_scores: NDArray[np.float64]
+    calibration: NDArray[np.float32]
     calibration_scores: NDArray[np.float64]
 
     def percentile(self, score: float) -> float:
@@ -113,6 +116,7 @@ class AnomalyFit:
             "rows": self.rows,
             "spacing": self.spacing,
             "archive_scores": self.archive_scores,
+            "calibration": self.calibration,
             "calibration_scores": self.calibration_scores,
         }
 
@@ -125,6 +129,7 @@ class AnomalyFit:
             rows=arrays["rows"],
             spacing=arrays["spacing"],
             archive_scores=arrays["archive_scores"],
+            calibration=arrays["calibration"],
             calibration_scores=arrays["calibration_scores"],
         )
 
@@ -150,6 +155,7 @@ def fit(
     k: int,
     rows: NDArray[np.int64],
     near_archive: Sequence[Neighborhood],
+    calibration: NDArray[np.float32],
     near_calibration: Sequence[Neighborhood],
 ) -> AnomalyFit:
     """Keep the scores of an archive and of calibration objects.
@@ -162,8 +168,10 @@ def fit(
         Catalog rows of the archive's objects; n >= 2.
     near_archive
         The k nearest of each, without itself.
+    calibration : (m, dimension) float32
+        Vectors of the calibration objects; m may be 0.
     near_calibration
-        The k nearest of each calibration object; may be empty.
+        The k nearest of each of these.
 
     Returns
     -------
@@ -174,7 +182,7 @@ def fit(
     crowd = min(k, _NUM_CROWD)
     spacing = np.array([mean_distance(near.scores[:crowd]) for near in near_archive])
     empty = np.empty(0)
-    blank = AnomalyFit(0, k, rows[order], spacing[order], empty, empty)
+    blank = AnomalyFit(0, k, rows[order], spacing[order], empty, calibration, empty)
 
     def scores(found: Sequence[Neighborhood]) -> NDArray[np.float64]:
         return np.sort(

@@ -1,8 +1,8 @@
 """From files to a collection: bulk indexing that never stops for one file.
 
 Processes read files and make stamps, this one embeds and writes. Whatever gives
-no stamp becomes a row of ``rejects.parquet``. What is already in the collection
-is left alone, so that an interrupted run goes on where it stopped.
+no stamp becomes a row of ``rejects.parquet``. Files that the collection holds
+already are left alone, so that an interrupted run goes on where it stopped.
 """
 
 import os
@@ -20,8 +20,17 @@ from tqdm import tqdm
 
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
+from skylike.service.errors import AlreadyExists
 from skylike.service.flags import Flag
-from skylike.service.prepare import Prepared, Reject, find_files, prepare, text
+from skylike.service.prepare import (
+    Prepared,
+    Reject,
+    constant,
+    file_uri,
+    find_files,
+    prepare,
+    text,
+)
 
 _REJECTS = pa.schema(
     [
@@ -42,7 +51,7 @@ class Report:
     indexed, known
         Objects added, and files that were in the collection before.
     rejects
-        Files that gave no stamp.
+        Files that gave no stamp, or whose id another file has.
     seconds
         Wall time.
     """
@@ -64,7 +73,8 @@ def index(
 ) -> Report:
     """Embed every file under `sources` and add it to a collection.
 
-    An object's id is its path below the folder that holds all sources.
+    An object's id is its path below the folder that holds all sources. A file is
+    known by where it lies, whatever id it was given.
 
     Parameters
     ----------
@@ -88,10 +98,13 @@ def index(
     """
     began = time.monotonic()
     paths = find_files(sources)
-    ids = dict(zip(paths, object_ids(paths, sources), strict=True))
-    known = collection.known(ids.values())
-    todo = [(ids[path], path) for path in paths if ids[path] not in known]
-    refused: list[Reject] = []
+    uris = [file_uri(path) for path in paths]
+    known = collection.known_uris(uris)
+    new = [path for path, uri in zip(paths, uris, strict=True) if uri not in known]
+    named = list(zip(object_ids(new, sources), new, strict=True))
+    taken = collection.known(object_id for object_id, _ in named)
+    refused = [_clash(path, id) for id, path in named if id in taken]
+    todo = [(id, path) for id, path in named if id not in taken]
     indexed = 0
     with tqdm(
         total=len(todo), desc="indexing", unit="file", disable=not progress
@@ -108,26 +121,31 @@ def index(
     collection.compact()
     if rejects is not None:
         write_rejects(rejects, refused)
-    return Report(indexed, len(known), tuple(refused), time.monotonic() - began)
+    num_known = len(paths) - len(new)
+    return Report(indexed, num_known, tuple(refused), time.monotonic() - began)
 
 
 def embed_files(
     encoder: Encoder, sources: Sequence[Path], *, workers: int = 2
-) -> NDArray[np.float32]:
-    """Vectors of every readable, not constant file under `sources`: (n, D)."""
+) -> tuple[NDArray[np.float32], tuple[Reject, ...]]:
+    """Vectors of the files under `sources`: (n, D); and what gave none, and why."""
     paths = find_files(sources)
     vectors = [np.empty((0, encoder.dimension), np.float32)]
+    refused: list[Reject] = []
     for chunk in prepare(
         [(text(p), p) for p in paths], encoder.spec, workers=workers, pictures=False
     ):
-        pixels = [
-            item.pixels
-            for item in chunk
-            if isinstance(item, Prepared) and Flag.CONSTANT not in item.object.flags
-        ]
+        pixels = []
+        for item in chunk:
+            if isinstance(item, Reject):
+                refused.append(item)
+            elif Flag.CONSTANT in item.object.flags:
+                refused.append(constant(Path(item.object.id)))
+            else:
+                pixels.append(item.pixels)
         if pixels:
             vectors.append(encoder.embed(np.stack(pixels)))
-    return np.concatenate(vectors)
+    return np.concatenate(vectors), tuple(refused)
 
 
 def object_ids(paths: Sequence[Path], sources: Sequence[Path]) -> list[str]:
@@ -135,6 +153,14 @@ def object_ids(paths: Sequence[Path], sources: Sequence[Path]) -> list[str]:
     folders = [s if s.is_dir() else s.parent for s in sources]
     root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
     return [text(path.absolute().relative_to(root)) for path in paths]
+
+
+def _clash(path: Path, object_id: str) -> Reject:
+    message = (
+        f"{path}: the collection has another file's object {object_id!r}; index both "
+        "folders in one run, or into two collections"
+    )
+    return Reject(path, AlreadyExists.reason, message)
 
 
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:

@@ -4,8 +4,9 @@ This module imports little, because every process that reads imports it anew.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,6 +23,8 @@ SUFFIXES = (".fits", ".fit", ".fts")
 PACKED = ("", ".gz", ".bz2", ".xz", ".fz", ".Z")
 _CHUNK = 64
 
+_Files = Sequence[tuple[str, Path]]  # id and path of each
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -30,6 +33,11 @@ class Reject:
     path: Path
     code: str
     message: str
+
+
+def constant(path: Path) -> Reject:
+    """A file where nothing can be told apart: no use in training or calibration."""
+    return Reject(path, "constant", f"{path}: every pixel has the same value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,22 +59,23 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
     BadInput
         ``no_files`` if a source does not exist or nothing is found.
     """
-    found: set[Path] = set()
+    found: dict[Path, Path] = {}
     for source in sources:
         if source.is_dir():
-            found |= {path for path in source.rglob("*") if _looks_like_fits(path)}
+            paths = [path for path in source.rglob("*") if _looks_like_fits(path)]
         elif source.exists():
-            found.add(source)
+            paths = [source]
         else:
             raise BadInput(f"{source}: no such file or folder", reason="no_files")
+        found |= {path.absolute(): path for path in paths}
     if not found:
         names = ", ".join(map(str, sources))
         raise BadInput(f"no FITS files under {names}", reason="no_files")
-    return sorted(found)
+    return sorted(found.values())
 
 
 def prepare(
-    files: Sequence[tuple[str, Path]],
+    files: _Files,
     spec: StampSpec,
     *,
     workers: int,
@@ -88,33 +97,59 @@ def prepare(
     Yields
     ------
     list
-        The results of one chunk of files.
+        The results of one chunk of files. A file that kills its process, as the
+        kernel does when memory runs out, is a `Reject` with the code ``crashed``.
     """
-    chunks = (files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK))
-    # Processes start afresh: the threads of onnxruntime do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        jobs = (
-            lambda c=chunk: pool.submit(_prepare_chunk, c, spec, pictures)
-            for chunk in chunks
-        )
-        yield from _in_order(jobs, ahead=2 * workers)
+    chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
+    done = 0
+    while done < len(chunks):
+        try:
+            for results in _in_order(chunks[done:], spec, workers, pictures):
+                yield results
+                done += 1
+        except BrokenProcessPool:
+            # Something in these chunks, or the machine, killed a process. Whatever
+            # was under way is lost and done again, the first chunk with care.
+            yield _with_care(chunks[done], spec, pictures)
+            done += 1
 
 
 def _in_order(
-    jobs: Iterable[Callable[[], Future[list[Prepared | Reject]]]], ahead: int
+    chunks: Sequence[_Files], spec: StampSpec, workers: int, pictures: bool
 ) -> Iterator[list[Prepared | Reject]]:
-    """Results in order, with at most `ahead` jobs begun and not taken."""
+    """Results in order, with at most twice as many chunks under way as workers."""
     running: deque[Future[list[Prepared | Reject]]] = deque()
-    for begin in jobs:
-        running.append(begin())
-        if len(running) >= ahead:
+    # Processes start afresh: the threads of onnxruntime do not survive a fork.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for chunk in chunks:
+            running.append(pool.submit(_prepare_chunk, chunk, spec, pictures))
+            if len(running) >= 2 * workers:
+                yield running.popleft().result()
+        while running:
             yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
+
+
+def _with_care(
+    files: _Files, spec: StampSpec, pictures: bool
+) -> list[Prepared | Reject]:
+    """Results of files of which one may kill the process that reads it."""
+    try:
+        [results] = _in_order([files], spec, 1, pictures)
+    except BrokenProcessPool:
+        if len(files) == 1:
+            path = files[0][1]
+            message = f"{path}: the process that read it died; it may lack memory"
+            return [Reject(path, "crashed", message)]
+        half = len(files) // 2
+        return [
+            *_with_care(files[:half], spec, pictures),
+            *_with_care(files[half:], spec, pictures),
+        ]
+    return results
 
 
 def _prepare_chunk(
-    files: Sequence[tuple[str, Path]], spec: StampSpec, pictures: bool
+    files: _Files, spec: StampSpec, pictures: bool
 ) -> list[Prepared | Reject]:
     return [_prepare(object_id, path, spec, pictures) for object_id, path in files]
 
@@ -129,7 +164,7 @@ def _prepare(
             id=object_id,
             position=image.position,
             epoch_mjd=image.epoch_mjd,
-            uri=text(path.resolve()),
+            uri=file_uri(path),
             hdu=image.hdu,
             attributes=header_attributes(image),
             flags=made.flags,
@@ -140,12 +175,19 @@ def _prepare(
         return Reject(path, error.reason, str(error))
     except BadInput as error:
         return Reject(path, error.reason, f"{path}: {error}")
+    except MemoryError:
+        return Reject(path, "size_limit", f"{path}: it does not fit into memory")
     return Prepared(described, made.pixels)
 
 
 def text(path: Path) -> str:
     r"""A path as text that can be stored: bytes that are no UTF-8 become ``\udcXX``."""
     return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def file_uri(path: Path) -> str:
+    """Where a file lies, links followed: what a collection knows it by."""
+    return text(path.resolve())
 
 
 def header_attributes(image: fits.Image) -> dict[str, str | int | float | bool]:

@@ -3,14 +3,18 @@
 Exit codes: 0 done; 1 failed; 2 bad input, settings or usage.
 """
 
+import contextlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from skylike.service import logs
 from skylike.service.encoder import TRAINING_KEY, Encoder
+from skylike.service.logs import printable
 from skylike.service.prepare import find_files
 from skylike.trainer import config, data, evaluate, sky
 from skylike.trainer import demo as demonstration
@@ -44,19 +48,25 @@ def main() -> None:
     show_default=True,
     help="Share of cosmic rays, satellite trails and ghosts.",
 )
-def simulate(out: Path, objects: int, seed: int, artefacts: float) -> None:
+@_as_json
+def simulate(
+    out: Path, objects: int, seed: int, artefacts: float, as_json: bool
+) -> None:
     """Draw a sky of known objects as FITS files, with truth.parquet."""
     truth = sky.simulate(
         out, objects, seed, artefacts=artefacts, progress=sys.stderr.isatty()
     )
-    click.echo(f"{objects} objects in {out}; what they are is in {truth}")
+    _tell({"objects": objects, "archive": str(out), "truth": str(truth)}, as_json)
 
 
 @main.command()
 @_archive
 @click.option("--out", type=_path, required=True, help="Folder of the run.")
 @_config
-def train(archive: tuple[Path, ...], out: Path, config: Path | None) -> None:
+@_as_json
+def train(
+    archive: tuple[Path, ...], out: Path, config: Path | None, as_json: bool
+) -> None:
     """Train on every FITS file under ARCHIVE, without labels.
 
     Repeating the command goes on where an interrupted run stopped. The files'
@@ -65,22 +75,34 @@ def train(archive: tuple[Path, ...], out: Path, config: Path | None) -> None:
     settings = _settings(config, archive)
     stamps = data.load(archive, settings.stamp, progress=sys.stderr.isatty())
     for reject in stamps.rejects:
-        click.echo(f"left out: {reject.message} [{reject.code}]", err=True)
+        told = printable(f"left out: {reject.message} [{reject.code}]")
+        click.echo(told, err=True)
     checkpoint = training.train(stamps, settings, out, progress=sys.stderr.isatty())
-    click.echo(f"trained on {len(stamps.stamps)} objects: {checkpoint}")
+    facts = {
+        "objects": len(stamps.stamps),
+        "left_out": len(stamps.rejects),
+        "checkpoint": str(checkpoint),
+    }
+    _tell(facts, as_json)
 
 
 @main.command()
 @click.argument("run", type=_existing)
 @click.argument("archive", nargs=-1, required=True, type=_existing)
 @click.option("--out", type=_path, required=True, help="The .onnx file to write.")
-def export(run: Path, archive: tuple[Path, ...], out: Path) -> None:
+@_as_json
+def export(run: Path, archive: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Turn a RUN into one model file, whitened on ARCHIVE."""
     checkpoint = run / training.CHECKPOINT if run.is_dir() else run
     spec = load_backbone(checkpoint)[0].stamp
     stamps = data.load(archive, spec, progress=sys.stderr.isatty())
     encoder = exporting.export(checkpoint, stamps, out)
-    click.echo(f"{out}: {encoder.dimension} dimensions, model {encoder.model_id}")
+    facts = {
+        "model": str(out),
+        "model_id": encoder.model_id,
+        "dimension": encoder.dimension,
+    }
+    _tell(facts, as_json)
 
 
 @main.command(name="evaluate")
@@ -112,12 +134,7 @@ def judge(
         kinds |= evaluate.read_labels(table, column)
     known = data.load([archive], encoder.spec, progress=sys.stderr.isatty())
     asked = data.load([queries], encoder.spec, progress=sys.stderr.isatty())
-    report = evaluate.compare(encoder, settings.network, known, asked, kinds)
-    if as_json:
-        click.echo(json.dumps(report))
-        return
-    for name, value in report.items():
-        click.echo(f"{name:16} {value:.3f}")
+    _tell(evaluate.compare(encoder, settings.network, known, asked, kinds), as_json)
 
 
 @main.command()
@@ -125,9 +142,26 @@ def judge(
 @click.option("--fits", type=_existing, help="Use the FITS files of this folder.")
 @click.option("--labels", type=_existing, help="Table of their kinds, to judge only.")
 @click.option("--column", default="family", show_default=True, help="Its column.")
-def demo(out: Path, fits: Path | None, labels: Path | None, column: str) -> None:
-    """Show the whole way, from files to answers, in OUT."""
-    demonstration.run(out, fits, labels, column)
+@_as_json
+def demo(
+    out: Path, fits: Path | None, labels: Path | None, column: str, as_json: bool
+) -> None:
+    """Show the whole way, from files to answers, in OUT.
+
+    What --json prints is in OUT/summary.json as well.
+    """
+    with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+        summary = demonstration.run(out, fits, labels, column)
+    if as_json:
+        click.echo(json.dumps(summary))
+
+
+def _tell(facts: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        click.echo(printable(f"{name:16} {value}"))
 
 
 def _settings(path: Path | None, archive: tuple[Path, ...]) -> TrainSettings:

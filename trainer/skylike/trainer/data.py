@@ -18,7 +18,7 @@ from tqdm import tqdm
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.prepare import Reject, find_files, prepare, text
+from skylike.service.prepare import Reject, constant, find_files, prepare, text
 from skylike.service.stamp import StampSpec
 
 _LOOKED_AT = 500
@@ -91,9 +91,7 @@ def load(
             if isinstance(result, Reject):
                 rejects.append(result)
             elif Flag.CONSTANT in result.object.flags:
-                path = Path(result.object.id)
-                message = f"{path}: every pixel has the same value"
-                rejects.append(Reject(path, "constant", message))
+                rejects.append(constant(Path(result.object.id)))
             else:
                 stamps.append(result.pixels)
                 kept.append(Path(result.object.id))

@@ -189,6 +189,24 @@ def compare(
     }
 
 
+def require_labels(stamps: StampSet, labels: Mapping[str, str]) -> None:
+    """Refuse a table of labels that names too few files of an archive.
+
+    Raises
+    ------
+    BadInput
+        ``too_few`` below 10.
+    """
+    found = len(_labelled(stamps, labels)[0])
+    if found < NEIGHBORS:
+        raise BadInput(
+            f"the labels name {found} of {len(stamps.paths)} files; {NEIGHBORS} or more "
+            f"are needed. The files are named like {file_stem(stamps.paths[0].name)!r}, "
+            f"the labels are for {next(iter(labels), '')!r} and so on",
+            reason="too_few",
+        )
+
+
 def _labelled(
     stamps: StampSet, labels: Mapping[str, str]
 ) -> tuple[list[int], list[str]]:

@@ -3,7 +3,9 @@
 import json
 import math
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +68,6 @@ def train(
             reason="too_few",
         )
     out.mkdir(parents=True, exist_ok=True)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     path, data_hash = out / CHECKPOINT, archive.data_hash()
     state = start(settings)
     if path.exists():
@@ -95,7 +95,12 @@ def train(
     # than as two threads of one operation. Not across a checkpoint, which has to
     # hold the random state before them.
     ahead: Future[tuple[Tensor, Tensor]] | None = None
-    with bar, ThreadPoolExecutor(1) as beside, (out / LOG).open("a") as log:
+    with (
+        bar,
+        _threads(settings.threads),
+        ThreadPoolExecutor(1) as beside,
+        (out / LOG).open("a") as log,
+    ):
         while state.step < settings.steps:
             pair = ahead.result() if ahead else draw_pair()
             at_checkpoint = _is_checkpoint(state.step + 1, settings)
@@ -127,6 +132,17 @@ def train(
             _refuse_collapse(health, state.step)
             checkpoint.save(path, state, settings, data_hash)
     return path
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """So many threads of torch until the block ends; 0 changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _is_checkpoint(step: int, settings: TrainSettings) -> bool:

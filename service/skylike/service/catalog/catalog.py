@@ -115,6 +115,15 @@ class Catalog:
         with self._database.reading() as connection:
             return _rows(connection, ids)
 
+    def uris(self, uris: Iterable[str]) -> set[str]:
+        """Those of `uris` that an object was made from."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT uri FROM objects WHERE uri IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(uris)),),
+            )
+            return {uri for (uri,) in found}
+
     def objects(
         self, rows: Iterable[int], thumbnails: bool = False
     ) -> dict[int, SkyObject]:

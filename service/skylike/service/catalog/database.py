@@ -34,6 +34,7 @@ CREATE TABLE objects (
     attributes TEXT NOT NULL,
     crc INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX objects_by_uri ON objects (uri) WHERE uri IS NOT NULL;
 CREATE TABLE vectors (
     row INTEGER PRIMARY KEY REFERENCES objects,
     searchable INTEGER NOT NULL,

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadRequest, BadSettings, NotReady, UnknownCollection
 from skylike.service.library import Library
+from skylike.service.logs import printable
+from skylike.service.prepare import Reject
 
 _sources = click.argument(
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -36,7 +39,8 @@ _calibration = click.option(
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
     help="Files or folders of ordinary objects that are neither indexed nor were "
-    "trained on: they make p-values possible. May be repeated.",
+    "trained on: they make p-values possible. May be repeated. [default: those of the "
+    "last fit]",
 )
 
 
@@ -111,9 +115,8 @@ def index(
         }
     _report(facts, as_json)
     if report.rejects and not as_json:
-        codes = [reject.code for reject in report.rejects]
-        counts = ", ".join(f"{codes.count(c)} {c}" for c in dict.fromkeys(codes))
-        click.echo(f"not indexed: {counts}; see {table}", err=True)
+        click.echo(f"not indexed: {_count(report.rejects)}", err=True)
+        click.echo(f"all of them: {table}", err=True)
 
 
 @click.command()
@@ -155,13 +158,21 @@ def _fit(
     workers: int,
     seed: int = 0,
 ) -> int:
-    """Fit; returns how many calibration objects there were."""
-    if not calibration:
-        collection.fit(seed=seed)
-        return 0
-    vectors = indexer.embed_files(encoder, calibration, workers=workers)
+    """Fit; returns how many calibration objects there are."""
+    vectors = None
+    if calibration:
+        vectors, rejects = indexer.embed_files(encoder, calibration, workers=workers)
+        if rejects:
+            click.echo(f"not used to calibrate: {_count(rejects)}", err=True)
     collection.fit(calibration=vectors, seed=seed)
-    return len(vectors)
+    return len(collection.anomaly.calibration) if collection.anomaly else 0
+
+
+def _count(rejects: Sequence[Reject]) -> str:
+    """``3 not_fits, 1 truncated; for example FILE: what is wrong with it``."""
+    codes = [reject.code for reject in rejects]
+    counts = ", ".join(f"{codes.count(code)} {code}" for code in dict.fromkeys(codes))
+    return printable(f"{counts}; for example {rejects[0].message}")
 
 
 def _require_same_model(model: Path | None, collection: Collection) -> None:

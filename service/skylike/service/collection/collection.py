@@ -174,6 +174,10 @@ class Collection:
         """Those of `ids` that exist."""
         return set(self._catalog.rows(ids))
 
+    def known_uris(self, uris: Iterable[str]) -> set[str]:
+        """Those of `uris` that an object of the collection was made from."""
+        return self._catalog.uris(uris)
+
     def search(
         self,
         vectors: NDArray[np.float32],
@@ -258,8 +262,8 @@ class Collection:
         ----------
         calibration : (m, dimension) float32, unit norm
             Vectors of ordinary objects that are neither in the collection nor
-            among those the model was trained on. Without them there are no
-            p-values.
+            among those the model was trained on. By default those of the last fit,
+            less what was added since. Without any there are no p-values.
         seed
             Same objects, same seed, same fits.
 
@@ -276,9 +280,8 @@ class Collection:
             If a calibration vector is in the collection
             (``calibration_in_archive``), or as `add`.
         """
-        if calibration is None:
-            calibration = np.empty((0, self.dimension), np.float32)
-        calibration = checked(calibration, self.dimension)
+        if calibration is not None:
+            calibration = checked(calibration, self.dimension)
         cluster_fit, anomaly_fit = fit(self._view, self._catalog.ids, calibration, seed)
         with self._writing:
             version, fit_version = self._catalog.save_fits(

@@ -1,5 +1,6 @@
 """Fit clusters and anomaly scores to a view of a collection."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ _SAME = 1e-6  # cosine distance below which two vectors show the same object
 def fit(
     view: View,
     ids: Callable[[NDArray[np.int64]], Sequence[str]],
-    calibration: NDArray[np.float32],
+    calibration: NDArray[np.float32] | None,
     seed: int,
 ) -> tuple[ClusterFit, AnomalyFit]:
     """Both fits, without their version.
@@ -30,7 +31,7 @@ def fit(
     ids
         Tells the ids of rows.
     calibration : (m, dimension) float32, unit norm
-        m may be 0.
+        m may be 0. By default those of the view's fit that were not added since.
     seed
         Same view, same seed, same fits.
 
@@ -49,18 +50,22 @@ def fit(
             reason="too_few_objects",
         )
     k = anomaly.num_neighbors(len(rows))
-    nobody = np.full(len(calibration), -1, np.int64)
-    near_calibration = nearest(view.blocks, calibration, k, nobody)
-    num_archived = sum(bool(1 - near.scores[0] < _SAME) for near in near_calibration)
-    if num_archived:
+    given = calibration
+    if given is None:
+        given = view.anomaly.calibration if view.anomaly else vectors[:0]
+    nobody = np.full(len(given), -1, np.int64)
+    near = nearest(view.blocks, given, k, nobody)
+    new = np.array([1 - found.scores[0] >= _SAME for found in near], np.bool_)
+    if calibration is not None and not new.all():
         raise BadRequest(
-            f"{num_archived} of {len(calibration)} calibration vectors are in the "
+            f"{int((~new).sum())} of {len(new)} calibration vectors are in the "
             "collection, so p-values would not hold. Calibrate with objects that are "
             "not indexed.",
             reason="calibration_in_archive",
         )
+    near_calibration = list(itertools.compress(near, new))
     near_archive = nearest(view.blocks, vectors, k, exclude=rows)
     return (
         clusters.fit(vectors, ids(rows), seed),
-        anomaly.fit(k, rows, near_archive, near_calibration),
+        anomaly.fit(k, rows, near_archive, given[new], near_calibration),
     )

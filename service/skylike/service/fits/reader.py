@@ -13,7 +13,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
-from skylike.service.fits import container, position, selector
+from skylike.service.fits import container, position, selector, tiles
 from skylike.service.fits.axes import arrange
 from skylike.service.fits.image import Image, SkyPosition
 
@@ -68,7 +68,9 @@ def _decode(data: bytes, wanted: str | None) -> Image:
         warnings.simplefilter("always")
         try:
             with fits.open(io.BytesIO(data), memmap=False) as hdus:
-                image = _read_hdu(hdus, _choose(hdus, wanted))
+                number = _choose(hdus, wanted)
+                _require_affordable(data, hdus, number)
+                image = _read_hdu(hdus, number)
         except BadCutout:
             raise
         except Exception as error:  # astropy raises whatever a damaged file provokes
@@ -130,7 +132,8 @@ def _is_image(hdu: Any) -> bool:
     return bool(sum(length > 1 for length in hdu.shape) >= 2)
 
 
-def _read_hdu(hdus: fits.HDUList, number: int) -> Image:
+def _require_affordable(data: bytes, hdus: fits.HDUList, number: int) -> None:
+    """Refuse an image that would take too much memory, before any is taken."""
     hdu = hdus[number]
     if math.prod(hdu.shape) > MAX_PIXELS:
         raise BadCutout(
@@ -138,6 +141,12 @@ def _read_hdu(hdus: fits.HDUList, number: int) -> Image:
             "read: cut out the part of interest first",
             reason="size_limit",
         )
+    if isinstance(hdu, fits.CompImageHDU):
+        tiles.require_bounded(data, number, math.prod(hdu.shape))
+
+
+def _read_hdu(hdus: fits.HDUList, number: int) -> Image:
+    hdu = hdus[number]
     array, axes, bands = arrange(hdu.data, hdu.header)
     pixels, notes = _native(array)
     where: tuple[SkyPosition | None, float | None] = (None, None)

@@ -73,6 +73,8 @@ def run(
     settings = _settings(sky)
     archive = data.load([sky.archive], settings.stamp, progress=progress)
     _tell_rejects(archive)
+    if kinds:
+        evaluate.require_labels(archive, kinds)
     settings = settings.model_copy(
         update={"batch": max(2, min(settings.batch, len(archive.stamps)))}
     )
