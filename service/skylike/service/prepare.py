@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
@@ -119,8 +120,11 @@ def _in_order(
 ) -> Iterator[list[Prepared | Reject]]:
     """Results in order, with at most twice as many chunks under way as workers."""
     running: deque[Future[list[Prepared | Reject]]] = deque()
-    # Processes start afresh: the threads of onnxruntime do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    # Processes start afresh: the threads of onnxruntime do not survive a fork. One
+    # BLAS thread each: stamps are small, and threads would wait for each other.
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=threadpool_limits, initargs=(1,)
+    ) as pool:
         for chunk in chunks:
             running.append(pool.submit(_prepare_chunk, chunk, spec, pictures))
             if len(running) >= 2 * workers:
