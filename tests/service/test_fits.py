@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import struct
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,30 +81,76 @@ def test_a_bomb_is_refused_before_it_is_inflated(
     assert reason(bz2.compress(b"\0" * 10_000_000)) == "inflate_limit"
 
 
-@pytest.mark.parametrize("column", ["COMPRESSED_DATA", "GZIP_COMPRESSED_DATA"])
-def test_a_tile_that_is_a_bomb_is_refused(column: str) -> None:
-    """64 x 64 pixels by its header, and a tile that inflates to 10 MB."""
-    name = "GZIP_1" if column == "COMPRESSED_DATA" else "RICE_1"
-    honest = pack(
-        astropy_fits.PrimaryHDU(),
-        astropy_fits.CompImageHDU(
-            np.ones((64, 64), "f4"), compression_type=name, tile_shape=(64, 64)
-        ),
-    )
-    assert fits.read(honest).pixels.shape == (1, 64, 64)
-    bomb = np.frombuffer(gzip.compress(bytes(10_000_000)), np.uint8)
+def retiled(honest: bytes, column: str, tiles: list[bytes]) -> bytes:
+    """The compressed image in HDU 1 with other bytes in its tiles."""
     with astropy_fits.open(io.BytesIO(honest), disable_image_compression=True) as hdus:
         header = hdus[1].header
-        tile = np.empty(1, object)
-        tile[0] = bomb
+        packed = np.empty(len(tiles), object)
+        packed[:] = [np.frombuffer(tile, np.uint8) for tile in tiles]
         table = astropy_fits.BinTableHDU.from_columns(
-            [astropy_fits.Column(column, "1PB()", array=tile)]
+            [astropy_fits.Column(column, "1PB()", array=packed)]
         )
         table.header.update(
             {card: header[card] for card in header if card.startswith("Z")}
         )
-        hostile = pack(astropy_fits.PrimaryHDU(), table)
-    assert reason(hostile) == "inflate_limit"
+        return pack(astropy_fits.PrimaryHDU(), table)
+
+
+def compressed(algorithm: str, pixels: Any, **options: Any) -> bytes:
+    return pack(
+        astropy_fits.PrimaryHDU(),
+        astropy_fits.CompImageHDU(pixels, compression_type=algorithm, **options),
+    )
+
+
+@pytest.mark.parametrize("column", ["COMPRESSED_DATA", "GZIP_COMPRESSED_DATA"])
+def test_a_tile_that_is_a_bomb_is_refused(column: str) -> None:
+    """64 x 64 pixels by its header, and a tile that inflates to 10 MB."""
+    name = "GZIP_1" if column == "COMPRESSED_DATA" else "RICE_1"
+    honest = compressed(name, np.ones((64, 64), "f4"), tile_shape=(64, 64))
+    assert fits.read(honest).pixels.shape == (1, 64, 64)
+    bomb = gzip.compress(bytes(10_000_000))
+    assert reason(retiled(honest, column, [bomb])) == "inflate_limit"
+
+
+def test_tiles_that_are_a_bomb_together_are_refused() -> None:
+    """Each inflates to no more than the image has; all of them to four times that."""
+    honest = compressed("GZIP_1", np.ones((64, 64), "f4"), tile_shape=(16, 64))
+    tile = gzip.compress(bytes(8 * 64 * 64))
+    assert reason(retiled(honest, "COMPRESSED_DATA", [tile] * 4)) == "inflate_limit"
+
+
+@pytest.mark.parametrize(
+    "tiles",
+    [
+        pytest.param([gzip.compress(bytes(16))] * 40, id="more tiles than fit"),
+        pytest.param([gzip.compress(b"") * 5] * 4, id="several streams in a tile"),
+    ],
+)
+def test_tiles_that_contradict_the_header_are_refused(tiles: list[bytes]) -> None:
+    honest = compressed("GZIP_1", np.ones((64, 64), "f4"), tile_shape=(16, 64))
+    assert reason(retiled(honest, "COMPRESSED_DATA", tiles)) == "corrupt_header"
+
+
+@pytest.mark.parametrize("size", [(64, 65), (96, 96), (-64, -64), (2**30, 4), (1, 1)])
+def test_an_hcompress_tile_of_another_size_is_refused(size: tuple[int, int]) -> None:
+    """Its decoder writes as much as the tile itself says, wherever that ends."""
+    pixels = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
+    honest = compressed("HCOMPRESS_1", pixels, tile_shape=(64, 64))
+    np.testing.assert_array_equal(fits.read(honest).pixels[0], pixels)
+    with astropy_fits.open(io.BytesIO(honest), disable_image_compression=True) as hdus:
+        tile = hdus[1].data["COMPRESSED_DATA"][0].tobytes()
+    forged = tile[:2] + struct.pack(">ii", *size) + tile[10:]
+    assert reason(retiled(honest, "COMPRESSED_DATA", [forged])) == "corrupt_header"
+    assert reason(retiled(honest, "COMPRESSED_DATA", [tile[:6]])) == "corrupt_header"
+
+
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1"])
+@pytest.mark.parametrize("shape", [(70, 101), (40, 64)])
+def test_tiles_at_the_edge_are_smaller(algorithm: str, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 1000, shape).astype(np.int32)
+    found = fits.read(compressed(algorithm, pixels, tile_shape=(32, 32)))
+    np.testing.assert_array_equal(found.pixels[0], pixels)
 
 
 @pytest.mark.parametrize("algorithm", ["GZIP_1", "GZIP_2", "RICE_1"])

@@ -66,6 +66,10 @@ def test_labels_are_found_by_the_stem_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,T\nPGC0002.jpg,3\n")
     assert read_labels(tmp_path / "labels.csv", "T") == {"PGC0002": "3"}
     assert file_stem("folder/x.fits.gz") == "x"
+    assert file_stem("J0123.4+0506.FIT") == "J0123.4+0506"
+    (tmp_path / "twice.csv").write_text("file,T\na/x.fits,3\nb/x.fits,4\n")
+    with pytest.raises(BadSettings, match="'x' is labelled '4' and otherwise"):
+        read_labels(tmp_path / "twice.csv", "T")
 
 
 def test_tables_without_labels_are_refused(tmp_path: Path) -> None:

@@ -68,6 +68,10 @@ class AnomalyFit:
     calibration: NDArray[np.float32]
     calibration_scores: NDArray[np.float64]
 
+    def covers(self, row: int) -> bool:
+        """Whether an object was in the collection at the fit, by its row."""
+        return bool(row <= self.rows[-1])
+
     def percentile(self, score: float) -> float:
         """Share of the archive that scores lower than `score`, 0 to 100.
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from skylike.service.collection import Collection
+from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import AlreadyExists
 from skylike.service.flags import Flag
@@ -103,7 +103,7 @@ def index(
     new = [path for path, uri in zip(paths, uris, strict=True) if uri not in known]
     named = list(zip(object_ids(new, sources), new, strict=True))
     taken = collection.known(object_id for object_id, _ in named)
-    refused = [_clash(path, id) for id, path in named if id in taken]
+    refused = [_clash(path, collection.get(id)) for id, path in named if id in taken]
     todo = [(id, path) for id, path in named if id not in taken]
     indexed = 0
     with tqdm(
@@ -155,10 +155,10 @@ def object_ids(paths: Sequence[Path], sources: Sequence[Path]) -> list[str]:
     return [text(path.absolute().relative_to(root)) for path in paths]
 
 
-def _clash(path: Path, object_id: str) -> Reject:
+def _clash(path: Path, other: SkyObject) -> Reject:
     message = (
-        f"{path}: the collection has another file's object {object_id!r}; index both "
-        "folders in one run, or into two collections"
+        f"{path}: the collection has an object {other.id!r} already, from {other.uri}; "
+        "index the folders of both in one run, or into two collections"
     )
     return Reject(path, AlreadyExists.reason, message)
 

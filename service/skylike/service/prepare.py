@@ -3,6 +3,7 @@
 This module imports little, because every process that reads imports it anew.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,11 +18,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
-from skylike.service.errors import BadCutout, BadInput
+from skylike.service.errors import BadCutout, BadInput, NotReady
 from skylike.service.stamp import StampSpec
 
 SUFFIXES = (".fits", ".fit", ".fts")
-PACKED = ("", ".gz", ".bz2", ".xz", ".fz", ".Z")
+PACKED = (".gz", ".bz2", ".xz", ".fz", ".z")
 _CHUNK = 64
 
 _Files = Sequence[tuple[str, Path]]  # id and path of each
@@ -53,7 +54,9 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
     """Every FITS file under folders, and the files named, sorted, each once.
 
     In folders only names that end like FITS (``.fits``, ``.fit``, ``.fts``, also
-    packed) count; a file that is named itself always does.
+    packed) count; a file that is named itself always does. Links are followed, to
+    files and folders. A folder that cannot be opened stands in the result itself, so
+    that reading it tells why.
 
     Raises
     ------
@@ -63,16 +66,35 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for source in sources:
         if source.is_dir():
-            paths = [path for path in source.rglob("*") if _looks_like_fits(path)]
+            paths = list(_walk(source))
         elif source.exists():
             paths = [source]
         else:
             raise BadInput(f"{source}: no such file or folder", reason="no_files")
-        found |= {path.absolute(): path for path in paths}
+        for path in paths:
+            found.setdefault(path.resolve(), path)
     if not found:
         names = ", ".join(map(str, sources))
         raise BadInput(f"no FITS files under {names}", reason="no_files")
     return sorted(found.values())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """FITS files below a folder, and folders that cannot be opened."""
+    closed: list[Path] = []
+    visited: set[Path] = set()
+    for root, folders, names in os.walk(
+        folder,
+        followlinks=True,
+        onerror=lambda error: closed.append(Path(error.filename)),
+    ):
+        here = Path(root)
+        if here.resolve() in visited:  # a link to a folder above it
+            folders.clear()
+            continue
+        visited.add(here.resolve())
+        yield from (here / name for name in names if _looks_like_fits(here / name))
+    yield from closed
 
 
 def prepare(
@@ -100,6 +122,11 @@ def prepare(
     list
         The results of one chunk of files. A file that kills its process, as the
         kernel does when memory runs out, is a `Reject` with the code ``crashed``.
+
+    Raises
+    ------
+    NotReady
+        ``no_processes`` if none can be started.
     """
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
     done = 0
@@ -111,6 +138,7 @@ def prepare(
         except BrokenProcessPool:
             # Something in these chunks, or the machine, killed a process. Whatever
             # was under way is lost and done again, the first chunk with care.
+            _require_processes()
             yield _with_care(chunks[done], spec, pictures)
             done += 1
 
@@ -120,17 +148,39 @@ def _in_order(
 ) -> Iterator[list[Prepared | Reject]]:
     """Results in order, with at most twice as many chunks under way as workers."""
     running: deque[Future[list[Prepared | Reject]]] = deque()
-    # Processes start afresh: the threads of onnxruntime do not survive a fork. One
-    # BLAS thread each: stamps are small, and threads would wait for each other.
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=threadpool_limits, initargs=(1,)
-    ) as pool:
+    with _pool(workers) as pool:
         for chunk in chunks:
             running.append(pool.submit(_prepare_chunk, chunk, spec, pictures))
             if len(running) >= 2 * workers:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Processes start afresh: the threads of onnxruntime do not survive a fork.
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)
+
+
+def _start() -> None:
+    """One BLAS thread in each process: several would wait for each other.
+
+    As a function of this module it runs after numpy was imported, or had no effect.
+    """
+    threadpool_limits(1)
+
+
+def _require_processes() -> None:
+    """Tell a file that kills its process from processes that never start."""
+    try:
+        with _pool(1) as pool:
+            pool.submit(_start).result()
+    except BrokenProcessPool as error:
+        raise NotReady(
+            "no process to read files can be started: memory may be short; a script "
+            "that calls this needs an `if __name__ == '__main__':`",
+            reason="no_processes",
+        ) from error
 
 
 def _with_care(
@@ -207,10 +257,20 @@ def header_attributes(image: fits.Image) -> dict[str, str | int | float | bool]:
 
 
 def _looks_like_fits(path: Path) -> bool:
-    name = path.name
+    return stem(path.name) != path.name and path.is_file()
+
+
+def stem(name: str) -> str:
+    """A file's name without what marks it as FITS: ``J0123.4.fits.gz`` is ``J0123.4``.
+
+    Other names stay as they are.
+    """
+    bare = name
     for packed in PACKED:
-        if packed and not name.endswith(packed):
-            continue
-        if name.removesuffix(packed).lower().endswith(SUFFIXES):
-            return path.is_file()
-    return False
+        if bare.lower().endswith(packed):
+            bare = bare[: -len(packed)]
+            break
+    for suffix in SUFFIXES:
+        if bare.lower().endswith(suffix):
+            return bare[: -len(suffix)]
+    return name

@@ -61,6 +61,8 @@ def save(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
     }
     unfinished = path.with_suffix(".part")
     save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())  # or a power loss could cost the old one as well
     os.replace(unfinished, path)
 
 
@@ -118,9 +120,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - the file is no mapping
-            return tensors, stored.metadata()
+            metadata = stored.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise BadSettings(f"{path}: this is not a checkpoint: {error}") from error
+    if not {"step", "settings", "data_hash"} <= set(metadata):
+        raise BadSettings(f"{path}: these are tensors, but not a checkpoint")
+    return tensors, metadata
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ cannot differ. Labels are never read here.
 
 import hashlib
 import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def majority_spec(paths: Sequence[Path]) -> StampSpec:
         ``no_files`` if none of them can be read.
     """
     layouts: Counter[tuple[str, ...]] = Counter()
-    for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
+    for path in paths[:: math.ceil(len(paths) / _LOOKED_AT)]:
         try:
             image = fits.read(path)
         except BadInput:

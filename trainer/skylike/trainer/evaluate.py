@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput, BadSettings
+from skylike.service.prepare import stem
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
@@ -22,6 +23,7 @@ from skylike.trainer.network import Front
 from skylike.trainer.whitening import fit
 
 NEIGHBORS = 10
+_PICTURES = {".jpg", ".jpeg", ".png"}
 _QUERIES = 1024
 
 
@@ -166,8 +168,18 @@ def compare(
     Raises
     ------
     BadInput
-        ``too_few`` if fewer than 10 archive objects, or no query, have a label.
+        ``too_few`` if fewer than 10 archive objects, or no query, have a label;
+        ``duplicate_id`` if a query is in the archive.
     """
+    common = {path.resolve() for path in archive.paths} & {
+        path.resolve() for path in queries.paths
+    }
+    if common:
+        raise BadInput(
+            f"{len(common)} queries are in the archive, such as {min(common)}: they "
+            "would find themselves; ask with files that are not",
+            reason="duplicate_id",
+        )
     known, asked = _labelled(archive, labels), _labelled(queries, labels)
     spec = encoder.spec
     methods: dict[str, Embeds] = {
@@ -243,13 +255,19 @@ def read_labels(path: Path, column: str) -> dict[str, str]:
             f"{', '.join(table.column_names)}"
         )
     labels = pc.cast(table[column], "string").to_pylist()
-    return {
-        file_stem(str(name)): label
-        for name, label in zip(table[names[0]].to_pylist(), labels, strict=True)
-        if label is not None
-    }
+    found: dict[str, str] = {}
+    for name, label in zip(table[names[0]].to_pylist(), labels, strict=True):
+        if label is None:
+            continue
+        if found.setdefault(file_stem(str(name)), label) != label:
+            raise BadSettings(
+                f"{path}: {file_stem(str(name))!r} is labelled {label!r} and otherwise; "
+                "files are told apart by their names, without folders"
+            )
+    return found
 
 
 def file_stem(name: str) -> str:
-    """``folder/x.fits.gz`` is ``x``."""
-    return Path(name).name.split(".", 1)[0]
+    """``folder/x.fits.gz`` is ``x``, and so is the picture ``x.jpg``."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in _PICTURES else stem(path.name)

@@ -94,7 +94,7 @@ def serialise(embedder: Embedder, spec: StampSpec, metadata: dict[str, str]) -> 
 
 
 def trial_stamps(stamps: NDArray[np.float32], seed: int = 0) -> Tensor:
-    """Stamps the model has not seen: noisier ones, with holes, and an empty one."""
+    """Archive stamps changed beyond what the model saw: noise, holes, an empty one."""
     random = np.random.default_rng(seed)
     count = max(PARITY_BATCHES)
     chosen = stamps[random.integers(len(stamps), size=count)]

@@ -75,6 +75,8 @@ def train(
     (out / SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")
 
     stamps = torch.from_numpy(archive.stamps)
+    # Spread over the archive, which is often sorted by kind.
+    sample = stamps[:: math.ceil(len(stamps) / _SAMPLE)]
     front = Front(settings.stamp.size, settings.stamp.softening_sigma)
     views = Views(settings.views, front)
     bar = tqdm(
@@ -116,7 +118,7 @@ def train(
             if not at_checkpoint:
                 continue
             seconds = time.monotonic() - began
-            health = examine(_features(state.model, front(stamps[:_SAMPLE])))
+            health = examine(_features(state.model, front(sample)))
             rate = (state.step - first_step) * settings.batch / seconds
             line = {
                 "step": state.step,

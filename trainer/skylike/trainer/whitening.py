@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _SHRINKAGE = 0.1
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +38,7 @@ def fit(features_NF: Tensor, dimension: int) -> Whitening:
         Reference sample.
     dimension
         D, the number of axes to keep; at most F. With fewer than D directions in
-        the sample, the rest is noise of no weight.
+        the sample, the rest is 0.
     """
     features = features_NF.double()
     mean = features.mean(dim=0)
@@ -50,4 +51,6 @@ def fit(features_NF: Tensor, dimension: int) -> Whitening:
     largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
     axes = axes * torch.where(largest < 0, -1.0, 1.0)
     lifted = variance + _SHRINKAGE * variance.mean().clamp(min=1e-300)
-    return Whitening(mean.float(), (axes / lifted.sqrt()).float())
+    # A direction the sample lacks would carry only noise of new objects.
+    known = variance > _ROUNDING * variance.max()
+    return Whitening(mean.float(), (axes / lifted.sqrt() * known).float())

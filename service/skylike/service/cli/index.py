@@ -12,10 +12,16 @@ from skylike.service import indexer
 from skylike.service.cli import options
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadRequest, BadSettings, NotReady, UnknownCollection
+from skylike.service.errors import (
+    BadInput,
+    BadRequest,
+    BadSettings,
+    NotReady,
+    UnknownCollection,
+)
 from skylike.service.library import Library
 from skylike.service.logs import printable
-from skylike.service.prepare import Reject
+from skylike.service.prepare import Reject, find_files
 
 _sources = click.argument(
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -85,6 +91,7 @@ def index(
                     f"there is no collection {collection!r} yet: give its --model",
                     reason="no_model",
                 )
+            find_files(sources)  # a mistyped folder must not leave a collection behind
             library.create(collection, model)
         target, encoder = library.collection(collection), library.encoder(collection)
         _require_same_model(model, target)
@@ -164,6 +171,11 @@ def _fit(
         vectors, rejects = indexer.embed_files(encoder, calibration, workers=workers)
         if rejects:
             click.echo(f"not used to calibrate: {_count(rejects)}", err=True)
+        if not len(vectors):
+            raise BadInput(
+                "none of the calibration files can be used; the fit stays as it was",
+                reason="no_files",
+            )
     collection.fit(calibration=vectors, seed=seed)
     return len(collection.anomaly.calibration) if collection.anomaly else 0
 

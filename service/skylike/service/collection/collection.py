@@ -145,7 +145,12 @@ class Collection:
             if not objects:
                 return self.version
             version, rows = self._catalog.add(objects, vectors)
-            self._view = self._view.grown(version, objects, rows, vectors)
+            try:
+                self._view = self._view.grown(version, objects, rows, vectors)
+            except BaseException:
+                # The rows are durable; a view without them would be sealed as whole.
+                self._view = self._load()
+                raise
             if len(self._view.tail.rows) > _TAIL_LIMIT:
                 self._view = self._sealed_if_possible(self._view)
         return version

@@ -53,25 +53,28 @@ def cluster_answer(fit: ClusterFit, found: Resolved) -> ClusterAnswer:
 def anomaly_answer(
     fit: AnomalyFit, scored: Sequence[Scored], found: Resolved
 ) -> AnomalyAnswer:
-    """Judge by the `fit.k` nearest of `scored`, which holds one more.
+    """Judge by those `fit.k` nearest of `scored` that were there at the fit.
 
-    A query that is an archived object, by id or by its vector, is compared with the
-    others only, as the archive's own scores were; a conformal p-value would not be
-    valid for it.
+    Objects added since do not count, as they did not for the calibration; where too
+    many of them lie in between, they do, and there is no p-value. A query that is an
+    archived object, by id or by its vector, is compared with the others only, as the
+    archive's own scores were; a conformal p-value would not be valid for it.
     """
     archived = found.id is not None
     if not archived and scored and scored[0].score > _SAME_COSINE:
         archived, scored = True, scored[1:]
+    fitted = [one for one in scored if fit.covers(one.row)]
+    is_comparable = len(fitted) >= fit.k
     nearest = [
         dataclasses.replace(one, object=dataclasses.replace(one.object, thumbnail=b""))
-        for one in scored[: fit.k]
+        for one in (fitted if is_comparable else scored)[: fit.k]
     ]
     score = fit.score([one.score for one in nearest], [one.row for one in nearest])
     return AnomalyAnswer(
         fit_version=fit.version,
         score=score,
         percentile=fit.percentile(score),
-        p_value=None if archived else fit.p_value(score),
+        p_value=fit.p_value(score) if is_comparable and not archived else None,
         num_calibration=len(fit.calibration_scores),
         neighbors=hits(nearest, found),
     )

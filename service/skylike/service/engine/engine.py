@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service.collection import Collection, Scored, SkyObject
+from skylike.service.anomaly import AnomalyFit
+from skylike.service.collection import MAX_K, Collection, Scored, SkyObject
 from skylike.service.engine.answers import anomaly_answer, cluster_answer, hits
 from skylike.service.engine.describe import described
 from skylike.service.engine.resolve import Resolved, resolve, see, to_unit
@@ -96,7 +97,7 @@ class Engine:
         if fit is None:
             raise _not_fitted(collection, "anomaly fit")
         archive, context, found = self._resolve(collection, query)
-        scored = _search(archive, found, fit.k + 1)
+        scored = _search_fitted(archive, found, fit, fit.k + 1)
         return Anomaly(context, found.reading, anomaly_answer(fit, scored, found))
 
     def analyze(
@@ -112,8 +113,13 @@ class Engine:
         _check_k(k)
         archive, context, found = self._resolve(collection, query)
         clusters, anomaly = archive.clusters, archive.anomaly
-        reach = k if anomaly is None else max(k, anomaly.k + 1)
-        scored = _search(archive, found, reach, thumbnails=thumbnails)
+        if anomaly is None:
+            scored = _search(archive, found, k, thumbnails=thumbnails)
+        else:
+            reach = max(k, anomaly.k + 1)
+            scored = _search_fitted(
+                archive, found, anomaly, reach, thumbnails=thumbnails
+            )
         return Analysis(
             context,
             found.reading,
@@ -250,6 +256,23 @@ def _search(
     return archive.search(
         found.vector[np.newaxis], k, exclude=[found.id], thumbnails=thumbnails
     )[0]
+
+
+def _search_fitted(
+    archive: Collection,
+    found: Resolved,
+    fit: AnomalyFit,
+    k: int,
+    *,
+    thumbnails: bool = False,
+) -> list[Scored]:
+    """The k nearest, and more until `fit.k` + 1 of them were there at the fit."""
+    while True:
+        scored = _search(archive, found, k, thumbnails=thumbnails)
+        fitted = sum(fit.covers(one.row) for one in scored)
+        if fitted > fit.k or len(scored) < k or k == MAX_K:
+            return scored
+        k = min(4 * k, MAX_K)
 
 
 @contextlib.contextmanager

@@ -142,7 +142,7 @@ def _require_affordable(data: bytes, hdus: fits.HDUList, number: int) -> None:
             reason="size_limit",
         )
     if isinstance(hdu, fits.CompImageHDU):
-        tiles.require_bounded(data, number, math.prod(hdu.shape))
+        tiles.require_sound(data, number)
 
 
 def _read_hdu(hdus: fits.HDUList, number: int) -> Image:

@@ -1,10 +1,15 @@
-"""Tiles of compressed images inflate under a limit.
+"""Tiles of compressed images are checked before astropy decodes them.
 
-A gzipped tile tells nowhere how large it becomes, and astropy inflates it whole; a
-megabyte can hold a gigabyte. The other codecs fill a buffer of the declared size.
+A gzipped tile tells nowhere how large it becomes, and is inflated whole: a megabyte
+can hold a gigabyte. An HCOMPRESS tile carries a size of its own, which its decoder
+trusts beyond the memory that the header's size was given. The other codecs stop at
+the declared size.
 """
 
 import io
+import itertools
+import math
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +20,12 @@ from skylike.service.errors import BadCutout
 
 _GZIP = 31  # zlib's name for a gzip stream with a window of any size
 _LARGEST_PIXEL = 8  # bytes
+_HCOMPRESS = struct.Struct(">2sii")
+_HCOMPRESS_MAGIC = b"\xdd\x99"
 
 
-def require_bounded(data: bytes, number: int, num_pixels: int) -> None:
-    """Refuse a compressed image of which a tile inflates beyond the whole image.
+def require_sound(data: bytes, number: int) -> None:
+    """Refuse a compressed image whose tiles are not what its header says.
 
     Parameters
     ----------
@@ -26,47 +33,83 @@ def require_bounded(data: bytes, number: int, num_pixels: int) -> None:
         The bytes of a FITS file.
     number
         Which HDU holds the compressed image.
-    num_pixels
-        How many pixels the image has.
 
     Raises
     ------
     BadCutout
-        ``inflate_limit``.
+        ``inflate_limit`` if the tiles inflate to more than the image can have;
+        ``corrupt_header`` if their number or sizes contradict the header.
     """
-    limit = _LARGEST_PIXEL * num_pixels
     with fits.open(
         io.BytesIO(data), memmap=False, disable_image_compression=True
     ) as hdus:
-        for tile in _gzipped_tiles(hdus[number]):
-            if not _inflates_within(tile.tobytes(), limit):
-                raise BadCutout(
-                    f"a compressed tile inflates beyond {limit} bytes, more than the "
-                    "whole image has",
-                    reason="inflate_limit",
-                )
+        table = hdus[number]
+        sizes = list(_tile_sizes(table.header))
+        if len(sizes) != len(table.data):
+            raise _contradiction(f"{len(table.data)} tiles instead of {len(sizes)}")
+        left = _LARGEST_PIXEL * sum(sizes)
+        # Rows may share bytes; together they cannot have more than the file.
+        packed_left = len(data)
+        algorithm = table.header["ZCMPTYPE"]
+        for name in {"COMPRESSED_DATA", "GZIP_COMPRESSED_DATA"} & {
+            *table.columns.names
+        }:
+            is_gzip = name.startswith("GZIP") or algorithm.startswith("GZIP")
+            for tile, size in zip(table.data[name], sizes, strict=True):
+                packed = tile.tobytes()
+                packed_left -= len(packed)
+                if packed_left < 0:
+                    raise _contradiction("more bytes in its tiles than in the file")
+                if is_gzip:
+                    left -= _inflated(packed, left)
+                elif algorithm.startswith("HCOMPRESS") and packed:
+                    _require_size(packed, size)
 
 
-def _gzipped_tiles(table: Any) -> Iterator[Any]:
-    columns = {"GZIP_COMPRESSED_DATA"}
-    if table.header["ZCMPTYPE"].startswith("GZIP"):
-        columns.add("COMPRESSED_DATA")
-    for name in columns.intersection(table.columns.names):
-        yield from table.data[name]
+def _tile_sizes(header: Any) -> Iterator[int]:
+    """Pixels of each tile, in the order of the table's rows."""
+    axes = []
+    for axis in range(header["ZNAXIS"], 0, -1):
+        length = header[f"ZNAXIS{axis}"]
+        step = header.get(f"ZTILE{axis}", length if axis == 1 else 1)
+        if step < 1:
+            raise _contradiction(f"a tile of {step} pixels")
+        axes.append([min(step, length - start) for start in range(0, length, step)])
+    return map(math.prod, itertools.product(*axes))
 
 
-def _inflates_within(packed: bytes, limit: int) -> bool:
-    """Whether the members of a gzip stream have at most `limit` bytes together.
+def _inflated(packed: bytes, limit: int) -> int:
+    """How many bytes a gzip stream inflates to.
 
-    A damaged stream passes: decoding it tells what is wrong with it.
+    One that is damaged counts as far as it goes: decoding it tells what is wrong.
     """
-    while packed:
-        member = zlib.decompressobj(_GZIP)
-        try:
-            limit -= len(member.decompress(packed, limit + 1))
-        except zlib.error:
-            return True
-        if limit < 0:
-            return False
-        packed = member.unused_data
-    return True
+    if not packed:
+        return 0
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        length = len(stream.decompress(packed, limit + 1))
+    except zlib.error:
+        return 0
+    if length > limit:
+        raise BadCutout(
+            "the compressed tiles inflate to more bytes than the image can have",
+            reason="inflate_limit",
+        )
+    if stream.unused_data:
+        raise _contradiction("more than one gzip stream in a tile")
+    return length
+
+
+def _require_size(packed: bytes, size: int) -> None:
+    """Refuse an HCOMPRESS stream of another size than its tile's."""
+    if len(packed) < _HCOMPRESS.size:
+        raise _contradiction("a tile without its header")
+    magic, nx, ny = _HCOMPRESS.unpack_from(packed)
+    if magic != _HCOMPRESS_MAGIC or nx < 1 or ny < 1 or nx * ny != size:
+        raise _contradiction(f"a tile of {nx} x {ny} pixels instead of {size}")
+
+
+def _contradiction(what: str) -> BadCutout:
+    return BadCutout(
+        f"the compressed image is damaged: it has {what}", reason="corrupt_header"
+    )

@@ -92,8 +92,18 @@ class Segment:
     def read(
         cls, path: Path, rows: NDArray[np.int64], kind: Kind, ef_search: int
     ) -> Self:
-        """The segment that `write` put there; the caller has verified the file."""
+        """The segment that `write` put there; the caller has verified the file.
+
+        Raises
+        ------
+        RuntimeError
+            If this version of FAISS cannot read it.
+        ValueError
+            If it holds another number of vectors than `rows`.
+        """
         index = faiss.read_index(str(path))
+        if index.ntotal != len(rows):
+            raise ValueError(f"{path} has {index.ntotal} vectors, not {len(rows)}")
         return cls(kind, rows, _stored(index), ef_search, index)
 
     def write(self, path: Path) -> str:

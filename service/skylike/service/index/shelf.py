@@ -52,7 +52,7 @@ class Shelf:
             entries = {self._read_segment(entry): entry for entry in body["segments"]}
             self._entries = entries
             return tuple(entries), body["last_row"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise DamagedData(f"{self._manifest} cannot be read: {error}") from error
 
     def publish(self, segments: Sequence[Segment], last_row: int) -> None:

@@ -134,6 +134,8 @@ def serve(
     on_ready
         Called with the address when queries are answered.
     """
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # of a server that was killed
     with _stop_signal() as stopping, Server(engine, settings) as server:
         for name, error in engine.warm_up().items():
             _log.error("unusable", collection=name, reason=error.reason, why=str(error))
