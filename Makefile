@@ -10,11 +10,12 @@ STUBS := protos/*_pb2*
 
 init: $(STAMP)
 
-# torch comes first: everything else then accepts the build that is there.
+# torch comes first: everything else then accepts the build that is there. What is
+# imported is compiled then, and the rest never.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt torch
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[all,dev]'
 	touch $@
 
 # On files of your own: make demo FITS=DIR; with a table of their kinds, which only

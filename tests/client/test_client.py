@@ -1,6 +1,7 @@
 """The client against a running server: it gives what the engine gives."""
 
 import json
+import math
 import os
 import socket
 import threading
@@ -217,6 +218,37 @@ def test_what_no_message_holds_is_bad_input(
     with pytest.raises(errors.BadInput) as caught:
         client.add([new], collection="bare")
     assert caught.value.reason in {"bad_attribute", "bad_text"}
+
+
+@pytest.mark.parametrize(
+    "vector", [np.ones(24, complex), np.full(24, 1e300), np.ones((2, 12))]
+)
+def test_what_is_no_vector_is_refused_before_it_is_sent(
+    client: Client, vector: Any
+) -> None:
+    with pytest.raises(errors.BadInput) as caught:
+        client.neighbors(vector, collection="sky")
+    assert caught.value.reason == "bad_vector"
+
+
+@pytest.mark.parametrize(
+    "address", ["", "localhost", "127.0.0.1:99999", "host:x", "[::1]"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(errors.BadInput) as caught:
+        Client(address)
+    assert caught.value.reason == "bad_address"
+
+
+def test_a_timeout_may_be_endless_and_not_senseless(served: SimpleNamespace) -> None:
+    for timeout in (math.inf, 1e300):
+        with Client(served.address, timeout=timeout) as patient:
+            patient.wait_ready()
+            assert patient.collections()
+    for timeout in (math.nan, 0, -1):
+        with pytest.raises(errors.BadInput) as caught:
+            Client(served.address, timeout=timeout)
+        assert caught.value.reason == "bad_timeout"
 
 
 def test_a_file_may_have_any_name_and_an_id_may_not(

@@ -1,6 +1,7 @@
 """The engine, without a transport."""
 
 import math
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -127,6 +128,38 @@ def test_an_archived_object_gets_no_p_value(
     assert answers[0].score == pytest.approx(answers[1].score, abs=1e-6)
     assert answers[0].score == pytest.approx(answers[2].score, abs=1e-6)
     assert all("ring-3" not in {h.object.id for h in a.neighbors} for a in answers)
+
+
+def test_objects_added_since_the_fit_do_not_change_an_answer(
+    archive: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """They were not there when the calibration objects were scored."""
+    directory = shutil.copytree(archive, tmp_path / "data")
+    query = CutoutQuery(sky.draw("ring", 4321))
+    random = np.random.default_rng(0)
+
+    def add_neighbours(engine: Engine, prefix: str, count: int) -> None:
+        vector = engine.embed("sky", query).vector
+        near = vector + random.normal(0, 0.01, (count, len(vector)))
+        for start in range(0, count, 100):
+            rows = enumerate(near[start : start + 100].astype(np.float32), start)
+            engine.add(
+                "sky", [NewObject(f"{prefix}{i}", VectorQuery(x)) for i, x in rows]
+            )
+
+    with Library(directory) as library:
+        engine = Engine(library)
+        before = engine.anomaly("sky", query).anomaly
+        assert before.p_value is not None
+        add_neighbours(engine, "few-", 300)
+        after = engine.anomaly("sky", query).anomaly
+        assert (after.score, after.p_value) == (before.score, before.p_value)
+        assert after.neighbors == before.neighbors
+        assert engine.analyze("sky", query, k=3).anomaly == before
+        nearest = engine.neighbors("sky", query, 1).hits[0].object.id
+        assert nearest.startswith("few-")
+        add_neighbours(engine, "many-", 800)
+        assert engine.anomaly("sky", query).anomaly.p_value is None
 
 
 def test_an_unfitted_collection_says_so(engine: Engine) -> None:

@@ -2,9 +2,13 @@
 
 import gzip
 import itertools
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,6 +104,77 @@ def test_a_file_is_known_by_where_it_lies(
         assert collection.get("b/x.fits").uri == str(tmp_path / "b" / "x.fits")
 
 
+def test_links_are_followed_and_what_is_no_file_is_told(
+    model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    nights, links = tmp_path / "nights", tmp_path / "links"
+    nights.mkdir()
+    links.mkdir()
+    (nights / "A.FITS").write_bytes(sky.draw("round", 1))
+    (nights / "b.fits.GZ").write_bytes(gzip.compress(sky.draw("round", 2)))
+    (links / "night").symlink_to(nights)
+    (links / "again.fits").symlink_to(nights / "A.FITS")
+    (links / "up").symlink_to(links)
+    (links / "circle.fits").symlink_to(links / "circle.fits")
+    (links / "gone.fits").symlink_to(links / "nowhere.fits")
+    os.mkfifo(links / "pipe.fits")
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        report = indexer.index(collection, encoder, [links])
+        assert (report.indexed, len(collection)) == (2, 2)
+        assert collection.get("night/b.fits.GZ").uri == str(nights / "b.fits.GZ")
+        codes = {reject.path.name: reject.code for reject in report.rejects}
+    assert codes == {
+        "circle.fits": "io_error",
+        "gone.fits": "file_missing",
+        "pipe.fits": "io_error",
+    }
+
+
+def test_readers_use_one_thread_and_end_with_their_parent(tmp_path: Path) -> None:
+    code = """
+import sys, time
+from threadpoolctl import threadpool_info
+from skylike.service import prepare
+def ask():
+    return [one["num_threads"] for one in threadpool_info()]
+if __name__ == "__main__":
+    with prepare._pool(1) as pool:
+        print(pool.submit(ask).result(), [*pool._processes], flush=True)
+        time.sleep(60)
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        threads, child = parent.stdout.readline().rsplit(" ", 1)
+        parent.kill()
+    assert set(json.loads(threads)) == {1}
+    process = Path("/proc") / str(json.loads(child)[0])
+    deadline = time.monotonic() + 10
+    while process.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not process.exists()
+
+
+def test_processes_that_never_start_are_not_blamed_on_files(tmp_path: Path) -> None:
+    """As in a script without the guard that every process of its kind needs."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from skylike.service.prepare import prepare\n"
+        "from skylike.service.stamp import StampSpec\n"
+        "list(prepare([('a', Path('a.fits'))], StampSpec(), workers=1))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False
+    )
+    assert "NotReady: no process to read files can be started" in ended.stderr
+
+
 def test_a_killed_worker_costs_nothing(
     model: Path, tmp_path: Path, sky: SimpleNamespace
 ) -> None:
@@ -120,34 +195,32 @@ def test_a_killed_worker_costs_nothing(
 def test_a_file_that_kills_its_reader_is_a_reject(
     model: Path, tmp_path: Path, sky: SimpleNamespace
 ) -> None:
-    """The file is a pipe; whoever opens it to read is killed from its other end."""
+    """It inflates without end; whoever grows with it is killed, as by the kernel."""
     files = []
     for i in range(5):
         path = tmp_path / f"{i}.fits"
         path.write_bytes(sky.draw("round", i))
         files.append((path.name, path))
     deadly = tmp_path / "3.fits"
-    deadly.unlink()
-    os.mkfifo(deadly)
+    deadly.write_bytes(gzip.compress(bytes(10_000_000)) * 45)
 
-    def kill_readers() -> None:
-        while True:
-            with deadly.open("wb"):
-                if done.is_set():
-                    return
-                for child in active_children():
+    def kill_the_large() -> None:
+        while not done.is_set():
+            for child in active_children():
+                status = Path(f"/proc/{child.pid}/statm").read_text().split()
+                if len(status) > 1 and int(status[1]) * 4096 > 400_000_000:
                     os.kill(child.pid or 0, signal.SIGKILL)
+            time.sleep(0.002)
 
     done = threading.Event()
-    killer = threading.Thread(target=kill_readers)
+    killer = threading.Thread(target=kill_the_large)
     killer.start()
     try:
         chunks = prepare(files, Encoder(model).spec, workers=2)
         found = list(itertools.chain.from_iterable(chunks))
     finally:
         done.set()
-        with deadly.open("rb"):
-            killer.join()
+        killer.join()
     assert [isinstance(item, Prepared) for item in found] == [True] * 3 + [False, True]
     assert isinstance(found[3], Reject)
     assert found[3].code == "crashed"

@@ -1,6 +1,7 @@
 """The client: one method per question."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
@@ -38,6 +39,12 @@ _SERVICE_CONFIG = {
 _HEALTH = "/grpc.health.v1.Health/Check"
 _WHOLE_SERVER, _SERVING = b"", b"\x08\x01"
 _POLL_SECONDS = 0.05
+_FOREVER_SECONDS = 1e9
+# HOST:PORT with a port that exists, or what gRPC knows besides: unix:, dns:, ...
+_ADDRESS = re.compile(
+    r"[^/]+:0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+    r"|[a-z0-9]+:/?.*/.*"
+)
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -57,7 +64,8 @@ class Client:
     address
         HOST:PORT of the service.
     timeout
-        Seconds after which a call fails with `errors.DeadlineExceeded`.
+        Seconds after which a call fails with `errors.DeadlineExceeded`; `math.inf`
+        waits for ever.
     max_message_bytes
         Largest message either way; the service's own limit is the same by default.
     """
@@ -69,6 +77,15 @@ class Client:
         timeout: float = 30.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
+        if not timeout > 0:
+            raise errors.BadInput(
+                f"the timeout is {timeout} s; it has to be above 0",
+                reason="bad_timeout",
+            )
+        if not _ADDRESS.fullmatch(address):
+            raise errors.BadInput(
+                f"{address!r} is no address; give HOST:PORT", reason="bad_address"
+            )
         self.address = address
         self._timeout = timeout
         self._max_bytes = max_message_bytes
@@ -212,7 +229,10 @@ class Client:
         )
         while (left := deadline - time.monotonic()) > 0:
             try:
-                if check(_WHOLE_SERVER, timeout=left, wait_for_ready=True) == _SERVING:
+                status = check(
+                    _WHOLE_SERVER, timeout=_deadline(left), wait_for_ready=True
+                )
+                if status == _SERVING:
                     return
             except grpc.RpcError as error:
                 failure = errors.from_rpc_error(error, self.address)
@@ -261,13 +281,18 @@ class Client:
                 reason="upload_limit",
             )
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=_deadline(self._timeout))
         except grpc.RpcError as error:
             raise errors.from_rpc_error(error, self.address) from error
+
+
+def _deadline(seconds: float) -> float | None:
+    """As gRPC takes it: None for ever, since very large numbers overflow there."""
+    return seconds if seconds < _FOREVER_SECONDS else None
 
 
 def _checked(k: int) -> int:
     """Refuse what the message cannot hold, or takes for its default."""
     if not 1 <= k < 2**32:
-        raise errors.BadInput(f"k is {k}; ask for one hit or more", reason="bad_k")
+        raise errors.BadInput(f"k is {k}; ask for 1 to 1000 hits", reason="bad_k")
     return k

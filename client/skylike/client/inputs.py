@@ -1,6 +1,8 @@
 """From what a person gives (paths, bytes, arrays) to what the service takes."""
 
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def to_new_object(new: NewObject, max_bytes: int) -> catalog_pb2.NewObject:
 def split_hdu(source: str) -> tuple[Path, str]:
     """Split ``file.fits[SCI]``; a file whose literal name has brackets wins."""
     match = _WITH_HDU.match(source)
-    if match is None or Path(source).exists():
+    if match is None or os.path.exists(source):  # which never raises, as Path's does
         return Path(source), ""
     return Path(match["path"]), match["hdu"]
 
@@ -94,13 +96,28 @@ def _vector(vector: NDArray[Any], model_id: str) -> types_pb2.Vector:
             f"a vector has one axis; this array has the shape {vector.shape}",
             reason="bad_vector",
         )
-    packed = vector.astype("<f4").tobytes()
-    return types_pb2.Vector(f32_le=packed, dimension=len(vector), model_id=model_id)
+    if vector.dtype.kind not in "fiu":
+        raise BadInput(
+            f"a vector is made of real numbers; this array is {vector.dtype}",
+            reason="bad_vector",
+        )
+    with np.errstate(over="ignore"):
+        numbers = vector.astype("<f4")
+    if (np.isinf(numbers) & np.isfinite(vector)).any():
+        raise BadInput(
+            "the vector holds numbers that float32 cannot", reason="bad_vector"
+        )
+    return types_pb2.Vector(
+        f32_le=numbers.tobytes(), dimension=len(numbers), model_id=model_id
+    )
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"{path} is not a file", reason="io_error")
+        size = status.st_size
         if size > max_bytes:
             raise BadInput(
                 f"{path} has {size} bytes; the service takes at most {max_bytes}: cut "
@@ -110,10 +127,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file", reason="file_missing") from error
-    except OSError as error:
-        raise BadInput(
-            f"{path} cannot be read: {error.strerror}", reason="io_error"
-        ) from error
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        why = getattr(error, "strerror", None) or error
+        raise BadInput(f"{path} cannot be read: {why}", reason="io_error") from error
 
 
 def sendable(text: str) -> str:
@@ -124,6 +140,8 @@ def sendable(text: str) -> str:
     BadInput
         ``bad_text`` if it is not Unicode, as the names of some files are not.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"expected text, not a {type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -22,6 +22,7 @@ from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import AlreadyExists
 from skylike.service.flags import Flag
+from skylike.service.logs import printable
 from skylike.service.prepare import (
     Prepared,
     Reject,
@@ -170,7 +171,7 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
         {
             "path": text(reject.path),
             "code": reject.code,
-            "message": text(Path(reject.message)),
+            "message": printable(reject.message),
             "time": now,
         }
         for reject in rejects

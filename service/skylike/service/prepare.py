@@ -4,12 +4,13 @@ This module imports little, because every process that reads imports it anew.
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
         else:
             raise BadInput(f"{source}: no such file or folder", reason="no_files")
         for path in paths:
-            found.setdefault(path.resolve(), path)
+            found.setdefault(_place(path), path)
     if not found:
         names = ", ".join(map(str, sources))
         raise BadInput(f"no FITS files under {names}", reason="no_files")
@@ -89,10 +90,10 @@ def _walk(folder: Path) -> Iterator[Path]:
         onerror=lambda error: closed.append(Path(error.filename)),
     ):
         here = Path(root)
-        if here.resolve() in visited:  # a link to a folder above it
+        if _place(here) in visited:  # a link to a folder above it
             folders.clear()
             continue
-        visited.add(here.resolve())
+        visited.add(_place(here))
         yield from (here / name for name in names if _looks_like_fits(here / name))
     yield from closed
 
@@ -163,11 +164,21 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _start() -> None:
-    """One BLAS thread in each process: several would wait for each other.
+    """Prepare a process that reads: one BLAS thread, and no life of its own.
 
-    As a function of this module it runs after numpy was imported, or had no effect.
+    Several threads would wait for each other. The limit holds because this module
+    has imported numpy by then.
     """
     threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process that is killed cannot stop its children: they watch it themselves."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _require_processes() -> None:
@@ -241,7 +252,12 @@ def text(path: Path) -> str:
 
 def file_uri(path: Path) -> str:
     """Where a file lies, links followed: what a collection knows it by."""
-    return text(path.resolve())
+    return text(_place(path))
+
+
+def _place(path: Path) -> Path:
+    # Unlike Path.resolve, this does not stumble over links that go round in a circle.
+    return Path(os.path.realpath(path))
 
 
 def header_attributes(image: fits.Image) -> dict[str, str | int | float | bool]:
@@ -257,7 +273,7 @@ def header_attributes(image: fits.Image) -> dict[str, str | int | float | bool]:
 
 
 def _looks_like_fits(path: Path) -> bool:
-    return stem(path.name) != path.name and path.is_file()
+    return stem(path.name) != path.name and not path.is_dir()
 
 
 def stem(name: str) -> str:

@@ -18,6 +18,9 @@ def main() -> None:
     except SkylikeError as error:
         click.echo(f"error: {printable(str(error))} [{error.reason}]", err=True)
         sys.exit(2 if isinstance(error, BadInput | BadSettings) else 1)
+    except OSError as error:  # a full disk, a folder that cannot be written
+        click.echo(f"error: {printable(str(error))} [io_error]", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

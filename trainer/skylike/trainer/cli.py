@@ -39,8 +39,20 @@ def main() -> None:
 
 @main.command()
 @click.argument("out", type=_path)
-@click.option("--objects", default=2000, show_default=True, help="How many.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same sky.")
+@click.option(
+    "--objects",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="How many.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Same seed, same sky.",
+)
 @click.option(
     "--artefacts",
     type=click.FloatRange(0, 1),
@@ -89,7 +101,12 @@ def train(
 @main.command()
 @click.argument("run", type=_existing)
 @click.argument("archive", nargs=-1, required=True, type=_existing)
-@click.option("--out", type=_path, required=True, help="The .onnx file to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The .onnx file to write.",
+)
 @_as_json
 def export(run: Path, archive: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Turn a RUN into one model file, whitened on ARCHIVE."""

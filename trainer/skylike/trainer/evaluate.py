@@ -168,7 +168,8 @@ def compare(
     Raises
     ------
     BadInput
-        ``too_few`` if fewer than 10 archive objects, or no query, have a label;
+        ``too_few`` if fewer than 10 archive objects, or no query, have a label, or
+        none has the same;
         ``duplicate_id`` if a query is in the archive.
     """
     common = {path.resolve() for path in archive.paths} & {
@@ -181,6 +182,11 @@ def compare(
             reason="duplicate_id",
         )
     known, asked = _labelled(archive, labels), _labelled(queries, labels)
+    if not set(known[1]) & set(asked[1]):
+        raise BadInput(
+            "no query has a label that an archive object has: are these labels kinds?",
+            reason="too_few",
+        )
     spec = encoder.spec
     methods: dict[str, Embeds] = {
         "model": encoder,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skylike.service.encoder import DATA_HASH_KEY, SPEC_KEY, TRAINING_KEY, Encoder
-from skylike.service.errors import BadModel
+from skylike.service.errors import BadInput, BadModel
 from skylike.service.stamp import StampSpec
 from skylike.trainer import checkpoint
 from skylike.trainer.data import StampSet
@@ -45,7 +45,16 @@ def export(run: Path, archive: StampSet, out: Path) -> Encoder:
     ------
     BadModel
         ``parity`` if the served vectors differ from torch's by more than 1e-4.
+    BadInput
+        ``too_few`` if the archive has fewer than two stamps.
     """
+    if len(archive.stamps) < 2:
+        why = f"; for example {archive.rejects[0].message}" if archive.rejects else ""
+        raise BadInput(
+            f"{len(archive.stamps)} files of the archive give a stamp for this model; "
+            f"the whitening needs them{why}",
+            reason="too_few",
+        )
     settings, weights, data_hash = checkpoint.load_backbone(run)
     embedder = Embedder.build(settings.stamp, settings.network, weights)
     chosen = np.random.default_rng(settings.seed).permutation(len(archive.stamps))

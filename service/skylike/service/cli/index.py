@@ -38,7 +38,11 @@ _data = click.option(
     help="Data directory; made if it does not exist.",
 )
 _workers = click.option(
-    "--workers", default=2, show_default=True, help="Processes that read files."
+    "--workers",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Processes that read files.",
 )
 _calibration = click.option(
     "--calibration",
@@ -96,6 +100,7 @@ def index(
         target, encoder = library.collection(collection), library.encoder(collection)
         _require_same_model(model, target)
         table = rejects or data / "collections" / collection / "rejects.parquet"
+        indexer.write_rejects(table, [])  # where it cannot be written, say so first
         report = indexer.index(
             target,
             encoder,
@@ -129,9 +134,15 @@ def index(
 @click.command()
 @_collection
 @_calibration
-@_data
+@options.data
 @_workers
-@click.option("--seed", default=0, show_default=True, help="Fixes the clusters.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Fixes the clusters.",
+)
 @options.as_json
 def fit(
     collection: str,

@@ -8,6 +8,7 @@ import bz2
 import gzip
 import io
 import lzma
+import stat
 import zlib
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,10 @@ def load(source: Path | bytes) -> bytes:
 
 def _read_file(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadCutout("this is not a file", reason="io_error")
+        size = status.st_size
         if size > MAX_FILE_BYTES:
             raise BadCutout(
                 f"the file has {size} bytes; at most {MAX_FILE_BYTES} are read",

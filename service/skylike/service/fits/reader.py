@@ -94,9 +94,12 @@ def _choose(hdus: fits.HDUList, wanted: str | None) -> int:
             f"the image has no pixels: its shape is {empty[0].shape}",
             reason="bad_dimensions",
         )
-    kinds = ", ".join(f"{i} {type(hdu).__name__}" for i, hdu in enumerate(hdus))
+    kinds = ", ".join(
+        f"{i} {type(hdu).__name__}{hdu.shape if hdu.is_image else ''}"
+        for i, hdu in enumerate(hdus)
+    )
     raise BadCutout(
-        f"no HDU holds an image with two axes or more; there are: {kinds}",
+        f"no HDU holds an image with two axes longer than a pixel; there are: {kinds}",
         reason="no_image",
     )
 
