@@ -240,6 +240,13 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     assert caught.value.reason == "bad_address"
 
 
+def test_a_closed_client_says_so(served: SimpleNamespace) -> None:
+    with Client(served.address) as closed:
+        pass
+    with pytest.raises(errors.Unavailable, match="closed"):
+        closed.collections()
+
+
 def test_a_timeout_may_be_endless_and_not_senseless(served: SimpleNamespace) -> None:
     for timeout in (math.inf, 1e300):
         with Client(served.address, timeout=timeout) as patient:
@@ -296,7 +303,7 @@ def test_errors_are_typed(
     with pytest.raises(error) as caught:
         client.cluster(**query, collection=collection)
     assert caught.value.reason == reason
-    local = {"file_missing", "io_error", "bad_vector", "which_collection"}
+    local = {"file_missing", "io_error", "bad_vector"}
     assert bool(caught.value.request_id) == (reason not in local)
 
 

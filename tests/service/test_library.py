@@ -59,7 +59,7 @@ def test_names_are_plain(directory: Path, model: Path, name: str) -> None:
         with pytest.raises(BadRequest) as caught:
             library.create(name, model)
         assert caught.value.reason == "bad_name"
-        with pytest.raises(UnknownCollection):
+        with pytest.raises(UnknownCollection if name else BadRequest):
             library.collection(name)
         library.create("x" * 63, model)
 
@@ -74,6 +74,21 @@ def test_a_name_is_given_once(directory: Path, model: Path) -> None:
             library.collection("see")
         with pytest.raises(UnknownCollection):
             library.encoder("see")
+
+
+def test_no_name_means_the_only_collection_at_each_call(
+    directory: Path, model: Path
+) -> None:
+    with Library(directory) as library:
+        with pytest.raises(BadRequest, match="there are: none"):
+            library.collection("")
+        library.create("one", model)
+        assert library.collection("").name == "one"
+        assert library.encoder("").model_id == library.collection("one").model_id
+        library.create("two", model)
+        with pytest.raises(BadRequest, match="there are: one, two") as caught:
+            library.collection("")
+        assert caught.value.reason == "which_collection"
 
 
 def test_an_unfinished_collection_does_not_exist(

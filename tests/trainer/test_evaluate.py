@@ -6,15 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from skylike.service.errors import BadInput, BadSettings
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
+from skylike.trainer.embedder import Embedder
 from skylike.trainer.evaluate import (
-    PixelPca,
-    RandomNetwork,
     file_stem,
+    pixel_pca,
     precision_at_10,
+    random_network,
     read_labels,
 )
 
@@ -49,14 +51,30 @@ def test_random_vectors_score_the_share_of_the_class() -> None:
     assert found.micro == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.parametrize("method", [PixelPca, RandomNetwork])
-def test_baselines_give_unit_vectors_and_see_no_labels(method: type) -> None:
+def test_baselines_give_unit_vectors_and_see_no_labels() -> None:
     stamps = np.random.default_rng(0).normal(size=(60, 1, 32, 32)).astype("f4")
     stamps[0, :, :9] = np.nan
-    size = 16 if method is PixelPca else NetworkSettings(width=4, dimension=16)
-    vectors = method(stamps, StampSpec(size=32), size).embed(stamps[:20])
-    assert vectors.shape == (20, 16)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    spec, network = StampSpec(size=32), NetworkSettings(width=4, dimension=16)
+    alone, untrained = random_network(stamps, stamps[:20], spec, network)
+    for known, asked in (
+        pixel_pca(stamps, stamps[:20], spec, 16),
+        alone,
+        untrained,
+    ):
+        assert (known.shape, asked.shape) == ((60, 16), (20, 16))
+        np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(known[:20], asked, atol=1e-5)
+    assert np.abs(alone[0] - untrained[0]).max() > 0.01
+
+
+def test_the_untrained_baseline_is_what_is_exported_but_for_the_training() -> None:
+    stamps = np.random.default_rng(0).normal(size=(60, 1, 32, 32)).astype("f4")
+    spec, network = StampSpec(size=32), NetworkSettings(width=4, dimension=16)
+    embedder = Embedder.build(spec, network, None)
+    embedder.whiten(torch.from_numpy(stamps))
+    expected = embedder.in_batches(torch.from_numpy(stamps)).numpy()
+    _, untrained = random_network(stamps, stamps[:20], spec, network)
+    np.testing.assert_allclose(untrained[0], expected, atol=1e-5)
 
 
 def test_labels_are_found_by_the_stem_of_the_file(tmp_path: Path) -> None:

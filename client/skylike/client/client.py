@@ -89,7 +89,6 @@ class Client:
         self.address = address
         self._timeout = timeout
         self._max_bytes = max_message_bytes
-        self._only_collection: str | None = None
         self._channel = grpc.insecure_channel(
             address,
             options=(
@@ -179,7 +178,7 @@ class Client:
     ) -> types.Added:
         """Store objects: all of them durably, or none. Never retried by itself."""
         request = catalog_pb2.AddObjectsRequest(
-            collection=self._named(collection),
+            collection=inputs.sendable(collection or ""),
             objects=[inputs.to_new_object(new, self._max_bytes) for new in objects],
         )
         return convert.added(self._call(self._catalog.AddObjects, request))
@@ -189,7 +188,7 @@ class Client:
     ) -> types.Found:
         """One object, with its thumbnail."""
         request = catalog_pb2.GetObjectRequest(
-            collection=self._named(collection),
+            collection=inputs.sendable(collection or ""),
             id=inputs.sendable(id),
             with_vector=with_vector,
         )
@@ -255,23 +254,9 @@ class Client:
     ) -> _Request:
         """What every question begins with: about what, and to which collection."""
         return kind(
-            collection=self._named(collection),
+            collection=inputs.sendable(collection or ""),
             query=inputs.to_query(query, object_id, self._max_bytes),
         )
-
-    def _named(self, collection: str | None) -> str:
-        """The collection to ask: the only one if none is named."""
-        if collection is not None:
-            return inputs.sendable(collection)
-        if self._only_collection is None:
-            names = [info.name for info in self.collections()]
-            if len(names) != 1:
-                raise errors.BadInput(
-                    f"name a collection; the service has: {', '.join(names) or 'none'}",
-                    reason="which_collection",
-                )
-            self._only_collection = names[0]
-        return self._only_collection
 
     def _call(self, method: Callable[..., _Response], request: Any) -> _Response:
         if request.ByteSize() > self._max_bytes:
@@ -284,6 +269,8 @@ class Client:
             return method(request, timeout=_deadline(self._timeout))
         except grpc.RpcError as error:
             raise errors.from_rpc_error(error, self.address) from error
+        except ValueError as error:  # gRPC's word for a closed connection
+            raise errors.Unavailable("the client is closed", reason="closed") from error
 
 
 def _deadline(seconds: float) -> float | None:

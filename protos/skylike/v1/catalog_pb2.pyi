@@ -103,7 +103,7 @@ class AddObjectsRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     OBJECTS_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection to add to."""
+    """The collection to add to; may be empty where there is only one."""
     @property
     def objects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NewObject]:
         """1 to 1000 objects with different ids."""
@@ -155,7 +155,7 @@ class GetObjectRequest(google.protobuf.message.Message):
     ID_FIELD_NUMBER: builtins.int
     WITH_VECTOR_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection it is in."""
+    """The collection it is in; may be empty where there is only one."""
     id: builtins.str
     """Its id."""
     with_vector: builtins.bool

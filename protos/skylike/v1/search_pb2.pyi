@@ -28,7 +28,7 @@ class EmbedRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     QUERY_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection whose model embeds."""
+    """The collection whose model embeds; may be empty where there is only one."""
     @property
     def query(self) -> skylike.v1.types_pb2.Query:
         """What to embed."""
@@ -89,7 +89,7 @@ class NeighborsRequest(google.protobuf.message.Message):
     K_FIELD_NUMBER: builtins.int
     THUMBNAILS_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection to search."""
+    """The collection to search; may be empty where there is only one."""
     k: builtins.int
     """How many hits; 0 means 10, at most 1000."""
     thumbnails: builtins.bool
@@ -154,7 +154,7 @@ class ClusterRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     QUERY_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection whose clusters to use."""
+    """The collection whose clusters to use; may be empty where there is only one."""
     @property
     def query(self) -> skylike.v1.types_pb2.Query:
         """What to assign."""
@@ -280,7 +280,7 @@ class AnomalyRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     QUERY_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection to compare with."""
+    """The collection to compare with; may be empty where there is only one."""
     @property
     def query(self) -> skylike.v1.types_pb2.Query:
         """What to judge."""
@@ -395,7 +395,7 @@ class AnalyzeRequest(google.protobuf.message.Message):
     K_FIELD_NUMBER: builtins.int
     THUMBNAILS_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection to compare with."""
+    """The collection to compare with; may be empty where there is only one."""
     k: builtins.int
     """How many hits; 0 means 10, at most 1000."""
     thumbnails: builtins.bool

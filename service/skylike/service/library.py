@@ -105,15 +105,20 @@ class Library:
     def collection(self, name: str) -> Collection:
         """The collection of a name, opened at the first call.
 
+        An empty name means the only collection there is.
+
         Raises
         ------
+        BadRequest
+            ``which_collection`` if the name is empty and there are several, or none.
         UnknownCollection
-            If there is none.
+            If there is none of that name.
         DamagedData
             If its catalog fails its checks.
         """
         with self._guard:
             self._check_open()
+            name = name or self._only_name()
             if name not in self._open:
                 directory = self._collections / name
                 if not _NAME.fullmatch(name) or not directory.is_dir():
@@ -159,6 +164,15 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _only_name(self) -> str:
+        names = self.names()
+        if len(names) != 1:
+            raise BadRequest(
+                f"Name a collection; there are: {', '.join(names) or 'none'}.",
+                reason="which_collection",
+            )
+        return names[0]
 
     def _check_open(self) -> None:
         if self._lock_file.closed:

@@ -9,6 +9,8 @@ is learned from some thousand images misses forms it never saw, such as a ring w
 sharp edges; the profile does not.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,11 +18,11 @@ from torch.nn import functional
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.network import Backbone, Front
-from skylike.trainer.whitening import Whitening, fit
+from skylike.trainer.whitening import fit
 
 NUM_RINGS = 16
 
-_BATCH = 256
+_BATCH = 16
 # Where a feature is 0 the root's slope is not finite; features are of order 1.
 _ROOT_OFFSET = 0.01
 
@@ -120,22 +122,29 @@ class Embedder(nn.Module):
     def whiten(self, reference_NCSS: Tensor) -> None:
         """Fit the whitening on a reference sample, in place."""
         features = self.in_batches(reference_NCSS, raw=True)
-        num_learned = self.backbone.num_features
-        learned, profile = features[:, :num_learned], features[:, num_learned:]
-        of_profile = profile.double().var(dim=0).sum()
-        if of_profile > 0:
-            scale = (learned.double().var(dim=0).sum() / of_profile).sqrt().float()
-            self.profile_scale.mul_(scale)
-            features = torch.cat([learned, scale * profile], dim=1)
-        fitted: Whitening = fit(features, self.matrix_FD.shape[1])
+        scale = profile_scale(features, self.backbone.num_features)
+        self.profile_scale.mul_(scale)
+        features[:, self.backbone.num_features :].mul_(scale)
+        fitted = fit(features, self.matrix_FD.shape[1])
         self.mean_F.copy_(fitted.mean_F)
         self.matrix_FD.copy_(fitted.matrix_FD)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def in_batches(self, stamps_NCSS: Tensor, *, raw: bool = False) -> Tensor:
         """Unit vectors of many stamps, or their raw features."""
+        # What one batch fills between two layers should stay in the processor's cache.
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         embed = self.features if raw else self
         return torch.cat([embed(part) for part in torch.split(stamps_NCSS, _BATCH)])
+
+
+def profile_scale(features_NF: Tensor, num_learned: int) -> float:
+    """What gives the profile as much variance as the learned features have."""
+    variance = features_NF.double().var(dim=0)
+    of_profile = float(variance[num_learned:].sum())
+    if not of_profile > 0:
+        return 1.0
+    return math.sqrt(float(variance[:num_learned].sum()) / of_profile)
 
 
 def rings(size: int, number: int) -> Tensor:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow.compute as pc
@@ -11,6 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput, BadSettings
@@ -18,7 +18,7 @@ from skylike.service.prepare import stem
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder
+from skylike.trainer.embedder import Embedder, profile_scale
 from skylike.trainer.network import Front
 from skylike.trainer.whitening import fit
 
@@ -27,11 +27,8 @@ _PICTURES = {".jpg", ".jpeg", ".png"}
 _QUERIES = 1024
 
 
-class Embeds(Protocol):
-    """Anything that turns stamps into unit vectors."""
-
-    def embed(self, stamps: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """Unit vectors (n, D) of stamps (n, channel, size, size) in sigma."""
+# Unit vectors of the archive (n, D) and of the queries (m, D), float32.
+Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,57 +87,63 @@ def precision_at_10(
     return Precision(float(shares.mean()), float(np.mean(by_class)))
 
 
-class PixelPca:
+def pixel_pca(
+    archive: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    spec: StampSpec,
+    dimension: int,
+) -> Vectors:
     """Baseline: whitened principal components of the stretched pixels.
 
     Parameters
     ----------
-    reference : (n, channel, size, size) float32, in sigma
-        Stamps to fit on.
+    archive, queries : (n, channel, size, size), (m, …) float32, in sigma
+        Stamps; fitted on those of the archive.
     spec
         What the stamps are.
     dimension
-        Components to keep.
+        D, components to keep.
     """
+    front = Front(spec.size, spec.softening_sigma)
 
-    def __init__(
-        self, reference: NDArray[np.float32], spec: StampSpec, dimension: int
-    ) -> None:
-        self._front = Front(spec.size, spec.softening_sigma)
-        self._whitening = fit(self._pixels(reference), dimension)
-
-    def embed(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Unit vectors (n, dimension) of stamps in sigma."""
-        centred = self._pixels(stamps) - self._whitening.mean_F
-        whitened = centred @ self._whitening.matrix_FD
-        unit: NDArray[np.float32] = torch.nn.functional.normalize(whitened).numpy()
-        return unit
-
-    def _pixels(self, stamps: NDArray[np.float32]) -> torch.Tensor:
+    def pixels(stamps: NDArray[np.float32]) -> Tensor:
         # A quarter of the pixels: the rest is noise, and 4096 axes take minutes.
-        stretched = self._front(torch.from_numpy(stamps))
+        stretched = front(torch.from_numpy(stamps))
         return torch.nn.functional.avg_pool2d(stretched, 2).flatten(1)
 
+    known = pixels(archive)
+    whitening = fit(known, dimension)
+    return whitening.unit(known).numpy(), whitening.unit(pixels(queries)).numpy()
 
-class RandomNetwork:
-    """Baseline: the same network with the same whitening, but never trained."""
 
-    def __init__(
-        self,
-        reference: NDArray[np.float32],
-        spec: StampSpec,
-        network: NetworkSettings,
-        seed: int = 0,
-    ) -> None:
-        self._embedder = Embedder.build(spec, network, None, seed)
-        self._embedder.whiten(torch.from_numpy(reference))
+def random_network(
+    archive: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    spec: StampSpec,
+    network: NetworkSettings,
+    seed: int = 0,
+) -> tuple[Vectors, Vectors]:
+    """Baselines: the same network with random weights, averaged and whitened alike.
 
-    def embed(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Unit vectors (n, D) of stamps in sigma."""
-        vectors: NDArray[np.float32] = self._embedder.in_batches(
-            torch.from_numpy(stamps)
-        ).numpy()
-        return vectors
+    First the network alone; then all that is exported but the training: with the
+    radial profile beside it. Parameters as in `pixel_pca`.
+    """
+    embedder = Embedder.build(spec, network, None, seed)
+    learned, dimension = embedder.backbone.num_features, embedder.matrix_FD.shape[1]
+    known, asked = (
+        embedder.in_batches(torch.from_numpy(stamps), raw=True)
+        for stamps in (archive, queries)
+    )
+    alone = fit(known[:, :learned], dimension)
+    vectors = (
+        alone.unit(known[:, :learned]).numpy(),
+        alone.unit(asked[:, :learned]).numpy(),
+    )
+    scale = profile_scale(known, learned)
+    for features in (known, asked):
+        features[:, learned:].mul_(scale)
+    whole = fit(known, dimension)
+    return vectors, (whole.unit(known).numpy(), whole.unit(asked).numpy())
 
 
 def compare(
@@ -150,7 +153,7 @@ def compare(
     queries: StampSet,
     labels: Mapping[str, str],
 ) -> dict[str, float]:
-    """Micro P@10 of a model and of the two baselines, by one protocol.
+    """Micro P@10 of a model and of three baselines, by one protocol.
 
     Every method is fitted on the archive alone; the queries are new to it.
 
@@ -187,23 +190,20 @@ def compare(
             "no query has a label that an archive object has: are these labels kinds?",
             reason="too_few",
         )
+    old, new = archive.stamps, queries.stamps[asked[0]]
     spec = encoder.spec
-    methods: dict[str, Embeds] = {
-        "model": encoder,
-        "pca_on_pixels": PixelPca(archive.stamps, spec, network.dimension),
-        "random_network": RandomNetwork(archive.stamps, spec, network),
+    alone, untrained = random_network(old, new, spec, network)
+    methods: dict[str, Vectors] = {
+        "model": (encoder.embed(old), encoder.embed(new)),
+        "pca_on_pixels": pixel_pca(old, new, spec, network.dimension),
+        "random_network": alone,
+        "untrained": untrained,
     }
     return {
         name: round(
-            precision_at_10(
-                method.embed(queries.stamps[asked[0]]),
-                asked[1],
-                method.embed(archive.stamps[known[0]]),
-                known[1],
-            ).micro,
-            4,
+            precision_at_10(found, asked[1], searched[known[0]], known[1]).micro, 4
         )
-        for name, method in methods.items()
+        for name, (searched, found) in methods.items()
     }
 
 

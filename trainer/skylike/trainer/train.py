@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,24 +88,10 @@ def train(
     began, first_step = time.monotonic(), state.step
     loss, skipped = 0.0, 0
 
-    def draw_pair() -> tuple[Tensor, Tensor]:
-        batch = stamps[_next_batch(state, len(stamps), settings.batch)]
-        return views(batch, state.random), views(batch, state.random)
-
-    # The next views are made beside the network's step: two cores are worth more so
-    # than as two threads of one operation. Not across a checkpoint, which has to
-    # hold the random state before them.
-    ahead: Future[tuple[Tensor, Tensor]] | None = None
-    with (
-        bar,
-        _threads(settings.threads),
-        ThreadPoolExecutor(1) as beside,
-        (out / LOG).open("a") as log,
-    ):
+    with bar, _threads(settings.threads), (out / LOG).open("a") as log:
         while state.step < settings.steps:
-            pair = ahead.result() if ahead else draw_pair()
-            at_checkpoint = _is_checkpoint(state.step + 1, settings)
-            ahead = None if at_checkpoint else beside.submit(draw_pair)
+            batch = stamps[_next_batch(state, len(stamps), settings.batch)]
+            pair = views(batch, state.random), views(batch, state.random)
             step_loss = _step(state, settings, pair, out)
             state.step += 1
             if math.isfinite(step_loss):
@@ -115,7 +100,7 @@ def train(
                 skipped += 1
                 _refuse_bad_batches(skipped, out)
             bar.update()
-            if not at_checkpoint:
+            if not _is_checkpoint(state.step, settings):
                 continue
             seconds = time.monotonic() - began
             health = examine(_features(state.model, front(sample)))

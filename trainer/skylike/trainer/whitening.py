@@ -25,6 +25,11 @@ class Whitening:
     mean_F: Tensor
     matrix_FD: Tensor
 
+    def unit(self, features_NF: Tensor) -> Tensor:
+        """Whitened features, scaled to unit norm: (N, D)."""
+        whitened = (features_NF - self.mean_F) @ self.matrix_FD
+        return torch.nn.functional.normalize(whitened, dim=1)
+
 
 def fit(features_NF: Tensor, dimension: int) -> Whitening:
     """Fit PCA whitening (Kessy, Lewin & Strimmer 2018, Am. Stat. 72, 309).

@@ -79,9 +79,10 @@ class Engine:
         NotReady
             While the collection has no clusters.
         """
-        fit = self._library.collection(collection).clusters
+        archive = self._library.collection(collection)
+        fit = archive.clusters
         if fit is None:
-            raise _not_fitted(collection, "clusters")
+            raise _not_fitted(archive.name, "clusters")
         _, context, found = self._resolve(collection, query)
         return Cluster(context, found.reading, cluster_answer(fit, found))
 
@@ -93,10 +94,11 @@ class Engine:
         NotReady
             While the collection has no anomaly fit.
         """
-        fit = self._library.collection(collection).anomaly
+        archive = self._library.collection(collection)
+        fit = archive.anomaly
         if fit is None:
-            raise _not_fitted(collection, "anomaly fit")
-        archive, context, found = self._resolve(collection, query)
+            raise _not_fitted(archive.name, "anomaly fit")
+        _, context, found = self._resolve(collection, query)
         scored = _search_fitted(archive, found, fit, fit.k + 1)
         return Anomaly(context, found.reading, anomaly_answer(fit, scored, found))
 

@@ -220,7 +220,8 @@ def _print(summary: dict[str, Any], out: Path) -> None:
         base = summary["baseline_precision_at_10"]
         _say(
             f"of the 10 nearest, {summary['precision_at_10']:.1%} are of the query's "
-            f"kind (random network {base['random_network']:.1%}, PCA on pixels "
+            f"kind (the same without training {base['untrained']:.1%}, a random "
+            f"network alone {base['random_network']:.1%}, PCA on pixels "
             f"{base['pca_on_pixels']:.1%})"
         )
     for name, count in summary["calibration"].items():
