@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+READY := $(VENV)/.ready
 STAMP := $(VENV)/.installed
 PROTO := .venv-proto
 STUBS := protos/*_pb2*
@@ -12,15 +13,21 @@ init: $(STAMP)
 
 # torch comes first: everything else then accepts the build that is there. What is
 # imported is compiled then, and the rest never.
-$(STAMP): pyproject.toml constraints.txt
+INSTALL := $(BIN)/python -m pip install -q --no-compile -c constraints.txt
+
+$(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --no-compile -c constraints.txt torch
-	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[all,dev]'
+	$(INSTALL) torch
+	$(INSTALL) -e '.[all]'
+	touch $@
+
+$(STAMP): $(READY)
+	$(INSTALL) -e '.[all,dev]'
 	touch $@
 
 # On files of your own: make demo FITS=DIR; with a table of their kinds, which only
 # judges: make demo FITS=DIR LABELS=TABLE COLUMN=NAME.
-demo: init
+demo: $(READY)
 	$(BIN)/skylike-trainer demo build/demo $(if $(FITS),--fits '$(FITS)') \
 	  $(if $(LABELS),--labels '$(LABELS)') $(if $(COLUMN),--column '$(COLUMN)')
 

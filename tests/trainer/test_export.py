@@ -17,7 +17,7 @@ from skylike.trainer import whitening
 from skylike.trainer.checkpoint import load_backbone
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder
+from skylike.trainer.embedder import Embedder, profile_scale, rings
 from skylike.trainer.export import (
     PARITY_BATCHES,
     PARITY_TOLERANCE,
@@ -192,6 +192,10 @@ class TestWhitening:
         features[:, 0] = torch.linspace(-1, 1, 50)
         fitted = whitening.fit(features, 8)
         assert torch.isfinite(fitted.matrix_FD).all()
+        # Nor does a new object have any part in them.
+        white = (torch.randn(9, 8) - fitted.mean_F) @ fitted.matrix_FD
+        assert white[:, 0].abs().min() > 0
+        assert not white[:, 1:].any()
 
     def test_the_sign_of_every_axis_is_fixed(self) -> None:
         features = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
@@ -205,3 +209,25 @@ def test_the_embedder_without_whitening_is_of_unit_norm() -> None:
     embedder = Embedder.build(StampSpec(size=SIZE), network, None)
     vectors = embedder.in_batches(torch.from_numpy(archive().stamps))
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(80))
+
+
+def test_every_ring_is_the_mean_at_its_distance() -> None:
+    """And the profile of an image of distances is the distances themselves."""
+    weights = rings(64, 16)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(16))
+    axis = (torch.arange(64) + 0.5) / 32 - 1
+    distance = torch.hypot(axis[:, None], axis[None]).flatten()
+    centres = (torch.arange(16) + 0.5) / 16
+    torch.testing.assert_close(weights @ distance, centres, atol=0.02, rtol=0)
+    assert ((distance - centres[:, None]).abs()[weights > 0] < 1 / 16).all()
+
+
+def test_the_profile_counts_as_much_as_what_was_learned() -> None:
+    """Whatever their units are; and nothing where it does not vary."""
+    features = torch.randn(200, 10, generator=torch.Generator().manual_seed(0))
+    features[:, 6:] *= 1e-3
+    features[:, 6:] *= profile_scale(features, 6)
+    variance = features.var(dim=0)
+    assert float(variance[:6].sum() / variance[6:].sum()) == pytest.approx(1, rel=1e-4)
+    features[:, 6:] = 0
+    assert profile_scale(features, 6) == 1
