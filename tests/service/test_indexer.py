@@ -1,5 +1,6 @@
 """Indexing: every readable file becomes a row, every other one a reason."""
 
+import contextlib
 import gzip
 import itertools
 import json
@@ -207,9 +208,10 @@ def test_a_file_that_kills_its_reader_is_a_reject(
     def kill_the_large() -> None:
         while not done.is_set():
             for child in active_children():
-                status = Path(f"/proc/{child.pid}/statm").read_text().split()
-                if len(status) > 1 and int(status[1]) * 4096 > 400_000_000:
-                    os.kill(child.pid or 0, signal.SIGKILL)
+                with contextlib.suppress(OSError):  # it may have ended meanwhile
+                    status = Path(f"/proc/{child.pid}/statm").read_text().split()
+                    if len(status) > 1 and int(status[1]) * 4096 > 400_000_000:
+                        os.kill(child.pid or 0, signal.SIGKILL)
             time.sleep(0.002)
 
     done = threading.Event()
