@@ -11,7 +11,6 @@ import itertools
 import math
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from astropy.io import fits
@@ -44,9 +43,11 @@ def require_sound(data: bytes, number: int) -> None:
         io.BytesIO(data), memmap=False, disable_image_compression=True
     ) as hdus:
         table = hdus[number]
-        sizes = list(_tile_sizes(table.header))
-        if len(sizes) != len(table.data):
-            raise _contradiction(f"{len(table.data)} tiles instead of {len(sizes)}")
+        axes = _tile_lengths(table.header)
+        count = math.prod(map(len, axes))
+        if count != len(table.data):  # before as many sizes are listed
+            raise _contradiction(f"{len(table.data)} tiles instead of {count}")
+        sizes = [math.prod(lengths) for lengths in itertools.product(*axes)]
         left = _LARGEST_PIXEL * sum(sizes)
         # Rows may share bytes; together they cannot have more than the file.
         packed_left = len(data)
@@ -66,8 +67,11 @@ def require_sound(data: bytes, number: int) -> None:
                     _require_size(packed, size)
 
 
-def _tile_sizes(header: Any) -> Iterator[int]:
-    """Pixels of each tile, in the order of the table's rows."""
+def _tile_lengths(header: Any) -> list[list[int]]:
+    """How long the tiles are along each axis, the first axis last.
+
+    Their product is in the order of the table's rows.
+    """
     axes = []
     for axis in range(header["ZNAXIS"], 0, -1):
         length = header[f"ZNAXIS{axis}"]
@@ -75,7 +79,7 @@ def _tile_sizes(header: Any) -> Iterator[int]:
         if step < 1:
             raise _contradiction(f"a tile of {step} pixels")
         axes.append([min(step, length - start) for start in range(0, length, step)])
-    return map(math.prod, itertools.product(*axes))
+    return axes
 
 
 def _inflated(packed: bytes, limit: int) -> int:
