@@ -34,7 +34,7 @@ def image(pixels: Any = RAMP, **cards: Any) -> bytes:
 
 def reason(source: Any, **options: Any) -> str:
     with pytest.raises(BadCutout) as caught:
-        fits.read(source, **options)
+        fits.read(source, fits.Options(**options))
     return caught.value.reason
 
 
@@ -58,7 +58,8 @@ def test_infinite_and_overflowing_pixels_become_nan_and_are_told() -> None:
     pixels[0, :3] = np.inf, -np.inf, 1e300
     found = fits.read(image(pixels))
     assert np.isnan(found.pixels[0, 0, :3]).all()
-    assert "3 infinite pixels" in found.warnings[0]
+    assert any("3 infinite pixels" in text for text in found.warnings)
+    assert any("1 pixels lie beyond" in text for text in found.warnings)
 
 
 @pytest.mark.parametrize("packer", [gzip.compress, bz2.compress, lzma.compress])
@@ -74,11 +75,9 @@ def test_every_member_of_a_gzip_stream_is_read() -> None:
     np.testing.assert_array_equal(fits.read(halves).pixels[0], RAMP)
 
 
-def test_a_bomb_is_refused_before_it_is_inflated(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fits.container, "MAX_INFLATED_BYTES", 10_000)
-    assert reason(bz2.compress(b"\0" * 10_000_000)) == "inflate_limit"
+def test_a_bomb_is_refused_before_it_is_inflated() -> None:
+    limits = fits.Limits(inflated_bytes=10_000)
+    assert reason(bz2.compress(b"\0" * 10_000_000), limits=limits) == "inflate_limit"
 
 
 def retiled(honest: bytes, column: str, tiles: list[bytes]) -> bytes:
@@ -129,7 +128,7 @@ def test_tiles_that_are_a_bomb_together_are_refused() -> None:
 )
 def test_tiles_that_contradict_the_header_are_refused(tiles: list[bytes]) -> None:
     honest = compressed("GZIP_1", np.ones((64, 64), "f4"), tile_shape=(16, 64))
-    assert reason(retiled(honest, "COMPRESSED_DATA", tiles)) == "corrupt_header"
+    assert reason(retiled(honest, "COMPRESSED_DATA", tiles)) == "corrupt_tiles"
 
 
 @pytest.mark.parametrize("size", [(64, 65), (96, 96), (-64, -64), (2**30, 4), (1, 1)])
@@ -141,8 +140,8 @@ def test_an_hcompress_tile_of_another_size_is_refused(size: tuple[int, int]) -> 
     with astropy_fits.open(io.BytesIO(honest), disable_image_compression=True) as hdus:
         tile = hdus[1].data["COMPRESSED_DATA"][0].tobytes()
     forged = tile[:2] + struct.pack(">ii", *size) + tile[10:]
-    assert reason(retiled(honest, "COMPRESSED_DATA", [forged])) == "corrupt_header"
-    assert reason(retiled(honest, "COMPRESSED_DATA", [tile[:6]])) == "corrupt_header"
+    assert reason(retiled(honest, "COMPRESSED_DATA", [forged])) == "corrupt_tiles"
+    assert reason(retiled(honest, "COMPRESSED_DATA", [tile[:6]])) == "corrupt_tiles"
 
 
 @pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1"])
@@ -238,7 +237,7 @@ class TestSelection:
     def test_by_default_science_and_else_what_is_asked(
         self, hdu: str | None, added: int, label: str
     ) -> None:
-        found = fits.read(self.parts, hdu=hdu)
+        found = fits.read(self.parts, fits.Options(hdu=hdu))
         assert found.pixels[0, 0, 0] == added
         assert found.hdu == label
 
@@ -357,7 +356,7 @@ class TestPosition:
         cards = self.tan | {"CTYPE1": "RA---TAN", "CTYPE2": "GLAT-CAR"}
         found = fits.read(image(**cards))
         assert found.position is None
-        assert any("no position or date" in text for text in found.warnings)
+        assert any("no position" in text for text in found.warnings)
 
     def test_a_cube_has_the_position_of_its_image(self) -> None:
         cards = self.tan | {"CTYPE3": "VRAD", "CRVAL3": 0.0, "CDELT3": 1.0}

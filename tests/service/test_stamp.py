@@ -20,7 +20,7 @@ SPEC = StampSpec()
 def image(pixels: Any, axes: Axes = Axes.IMAGE, bands: tuple[str, ...] = ()) -> Image:
     array = np.asarray(pixels, np.float32)
     array = array[np.newaxis] if array.ndim == 2 else array
-    return Image(array, axes, bands, None, None, "", "0", "", None, ())
+    return Image(array, axes, bands)
 
 
 def blob(size: int = 64, seed: int = 0, peak: float = 50.0) -> np.ndarray[Any, Any]:

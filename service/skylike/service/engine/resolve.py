@@ -83,7 +83,7 @@ def resolve(query: Query, collection: Collection, encoder: Encoder) -> Resolved:
 def see(cutout: CutoutQuery, encoder: Encoder) -> tuple[fits.Image, stamp.Stamp]:
     """Read a cutout and make the stamp the model wants; errors name the cutout."""
     try:
-        image = fits.read(cutout.fits, cutout.hdu)
+        image = fits.read(cutout.fits, fits.Options(hdu=cutout.hdu))
         return image, stamp.make(image, encoder.spec)
     except (BadCutout, BadStamp) as error:
         if not cutout.name:

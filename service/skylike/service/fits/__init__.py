@@ -1,12 +1,30 @@
 """FITS in, pixels out: the only place that opens FITS.
 
-`read` gives an `Image`: native float32 pixels with NaN where there is no data,
-what their axes mean, and where on the sky they lie. Whatever cannot be read is
-a `BadCutout` with a reason code.
+`read` gives an `Image`: native float32 pixels with NaN where there is no data, what
+their axes mean, and where on the sky they lie; `opened` gives a `Frame`, of which any
+part can be read. Whatever cannot be read is a `BadCutout` with a reason code.
 """
 
+from skylike.service.fits.beam import Beam
+from skylike.service.fits.box import Box
+from skylike.service.fits.frame import Frame, Source, opened, read, together
 from skylike.service.fits.image import Axes, Image, SkyPosition
-from skylike.service.fits.reader import read
-from skylike.service.fits.selector import locate
+from skylike.service.fits.limits import Limits
+from skylike.service.fits.options import Options
+from skylike.service.fits.world import World
 
-__all__ = ["Axes", "Image", "SkyPosition", "locate", "read"]
+__all__ = [
+    "Axes",
+    "Beam",
+    "Box",
+    "Frame",
+    "Image",
+    "Limits",
+    "Options",
+    "SkyPosition",
+    "Source",
+    "World",
+    "opened",
+    "read",
+    "together",
+]

@@ -1,17 +1,19 @@
 """What the axes of an array mean, told from the header's words alone.
 
 A two-dimensional image needs no telling. A third axis is spectral, or bands, or
-Stokes, if the header says so; if it does not, that is an error, never a guess.
+Stokes, if the header or the caller says so; if nobody does, that is an error, never
+a guess.
 """
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
+from skylike.service.fits.header import Header, printable
 from skylike.service.fits.image import Axes
 
 _CELESTIAL = re.compile(r"^(RA--|DEC-|.LON|.LAT|..LN|..LT)")
@@ -19,72 +21,118 @@ _CELESTIAL = re.compile(r"^(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 _SPECTRAL = re.compile(
     r"^(FREQ|ENER|WAVN|VRAD|WAVE|VOPT|ZOPT|AWAV|VELO|BETA|FELO|LAMBDA)"
 )
+# FITS standard 4.0, table 29.
+_STOKES = {
+    "I": 1, "Q": 2, "U": 3, "V": 4,
+    "RR": -1, "LL": -2, "RL": -3, "LR": -4, "XX": -5, "YY": -6, "XY": -7, "YX": -8,
+}  # fmt: skip
 
 
-def arrange(
-    pixels: NDArray[Any], header: Any
-) -> tuple[NDArray[Any], Axes, tuple[str, ...]]:
-    """Bring an array into the order channel, y, x.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where channel, y and x are in an array.
+
+    Attributes
+    ----------
+    x, y
+        The axes of the image, as numpy counts them.
+    channel
+        The axis of the channels; None where there is one channel.
+    taken : (ndim,) int
+        Which index of every other axis is taken; 0 for `x`, `y` and `channel`.
+    axes, bands
+        What the channels are, and their names when they are bands.
+    spectral
+        The world coordinate of each plane of a spectral cube, else None.
+    spectral_unit
+        Its CTYPE and CUNIT as written.
+    """
+
+    x: int
+    y: int
+    channel: int | None
+    taken: tuple[int, ...]
+    axes: Axes
+    bands: tuple[str, ...] = ()
+    spectral: NDArray[np.float64] | None = None
+    spectral_unit: str = ""
+
+
+def understand(
+    header: Header,
+    shape: tuple[int, ...],
+    *,
+    axis_kind: str | None = None,
+    stokes: str | None = None,
+) -> Layout:
+    """Tell the axes of an array apart.
 
     Parameters
     ----------
-    pixels : (..., ny, nx) any dtype
-        As numpy sees the file: the last axis is NAXIS1.
     header
         The header that describes it.
-
-    Returns
-    -------
-    pixels : (channel, ny, nx)
-        A view where possible.
-    axes
-        What the channels are.
-    bands
-        Their names, when they are bands.
+    shape
+        Of at least two axes, as numpy sees them: the last one is NAXIS1.
+    axis_kind
+        ``bands`` or ``spectral``: what a third axis is where the header does not say.
+    stokes
+        Which plane of a Stokes axis to take: ``I`` by default.
 
     Raises
     ------
     BadCutout
         ``bad_dimensions``, ``axis_ambiguous`` or ``stokes_unavailable``.
     """
-    kinds = [_kind(header, pixels.ndim - i) for i in range(pixels.ndim)]
+    ndim = len(shape)
+    kinds = [_kind(header, ndim - i) for i in range(ndim)]
     celestial = [i for i, kind in enumerate(kinds) if kind == "celestial"]
-    if len(celestial) != 2:
-        celestial = [pixels.ndim - 2, pixels.ndim - 1]
-    others = [i for i in range(pixels.ndim) if i not in celestial]
-    pixels = pixels.transpose(others + celestial)
-    kinds = [kinds[i] for i in others]
-
-    for i in reversed(range(len(kinds))):
-        if pixels.shape[i] == 1:
-            pixels, kinds = pixels.take(0, axis=i), kinds[:i] + kinds[i + 1 :]
-        elif kinds[i] == "stokes":
-            plane = _stokes_i(header, pixels.ndim - i, pixels.shape[i])
-            pixels, kinds = pixels.take(plane, axis=i), kinds[:i] + kinds[i + 1 :]
-
-    if not kinds:
-        return pixels[np.newaxis], Axes.IMAGE, ()
-    if len(kinds) > 1:
+    y, x = celestial if len(celestial) == 2 else (ndim - 2, ndim - 1)
+    taken = [0] * ndim
+    left = []
+    for i in range(ndim):
+        if i in (x, y) or shape[i] == 1:
+            continue
+        if kinds[i] == "stokes":
+            taken[i] = _stokes_plane(header, ndim - i, shape[i], stokes)
+        else:
+            left.append(i)
+    if len(left) > 1:
         raise BadCutout(
-            f"the array has {len(kinds)} axes beside the image: {pixels.shape}; "
-            "an image may have one, bands or spectral",
+            f"the array has {len(left)} axes beside the image: {shape}; an image may "
+            "have one, bands or spectral: take a part of it first",
             reason="bad_dimensions",
         )
-    if kinds[0] == "spectral":
-        return pixels, Axes.SPECTRAL, ()
-    bands = _bands(header, pixels.shape[0])
-    if bands is not None:
-        return pixels, Axes.BANDS, bands
-    raise BadCutout(
-        f"the header does not say what the first axis of {pixels.shape} is: give it a "
-        "spectral CTYPE3, such as 'FREQ', or name its bands in a BANDS card",
-        reason="axis_ambiguous",
-    )
+    if not left:
+        return Layout(x, y, None, tuple(taken), Axes.IMAGE)
+    channel = left[0]
+    number, length = ndim - channel, shape[channel]
+    if "spectral" in (kinds[channel], axis_kind) and axis_kind != "bands":
+        words = f"{header.text(f'CTYPE{number}')} {header.text(f'CUNIT{number}')}"
+        return Layout(
+            x,
+            y,
+            channel,
+            tuple(taken),
+            Axes.SPECTRAL,
+            spectral=_coordinates(header, number, length),
+            spectral_unit=words.strip(),
+        )
+    names = _bands(header, length)
+    if names is None and axis_kind == "bands":
+        names = tuple(str(i + 1) for i in range(length))
+    if names is None:
+        raise BadCutout(
+            f"the header does not say what the {length} planes of {shape} are: set the "
+            "option axis-kind to 'bands' or 'spectral', or give the file a spectral "
+            f"CTYPE{number}, such as 'FREQ', or the names of its bands as BANDS",
+            reason="axis_ambiguous",
+        )
+    return Layout(x, y, channel, tuple(taken), Axes.BANDS, bands=names)
 
 
-def _kind(header: Any, number: int) -> str:
+def _kind(header: Header, number: int) -> str:
     """What the FITS axis `number` (1 for NAXIS1) is, by its CTYPE."""
-    ctype = str(header.get(f"CTYPE{number}", "")).upper()
+    ctype = header.text(f"CTYPE{number}").upper()
     if _CELESTIAL.match(ctype):
         return "celestial"
     if _SPECTRAL.match(ctype):
@@ -92,27 +140,43 @@ def _kind(header: Any, number: int) -> str:
     return "stokes" if ctype.startswith("STOKES") else ""
 
 
-def _stokes_i(header: Any, number: int, length: int) -> int:
-    """Index of the Stokes I plane: the one whose world coordinate is 1."""
-    values = header.get(f"CRVAL{number}", 1.0) + header.get(f"CDELT{number}", 1.0) * (
-        np.arange(1, length + 1) - header.get(f"CRPIX{number}", 1.0)
+def _coordinates(header: Header, number: int, length: int) -> NDArray[np.float64]:
+    """World coordinates along a linear axis; FITS standard 4.0, section 8.1."""
+    value, step, pixel = (
+        header.number(f"{keyword}{number}") for keyword in ("CRVAL", "CDELT", "CRPIX")
     )
-    planes = np.flatnonzero(np.isclose(values, 1.0))
+    if step is None:
+        step = header.number(f"CD{number}_{number}")
+    index = np.arange(1, length + 1, dtype=np.float64)
+    return np.asarray(
+        (0.0 if value is None else value)
+        + (1.0 if step is None else step) * (index - (0.0 if pixel is None else pixel))
+    )
+
+
+def _stokes_plane(header: Header, number: int, length: int, wanted: str | None) -> int:
+    """Index of the plane whose world coordinate is that of the parameter."""
+    name = (wanted or "I").upper()
+    values = _coordinates(header, number, length)
+    planes = np.flatnonzero(np.isclose(values, _STOKES.get(name, np.nan)))
     if planes.size != 1:
+        names = {value: key for key, value in _STOKES.items()}
+        found = [
+            names.get(round(value), f"{value:g}") for value in values[:12].tolist()
+        ]
         raise BadCutout(
-            f"no plane of the Stokes axis is I: {values.tolist()}",
+            f"no plane of the Stokes axis is {printable(name)}; there are "
+            f"{', '.join(found)}: set the option stokes to one of them",
             reason="stokes_unavailable",
         )
     return int(planes[0])
 
 
-def _bands(header: Any, length: int) -> tuple[str, ...] | None:
+def _bands(header: Header, length: int) -> tuple[str, ...] | None:
     """Names of the bands: a BANDS card with a letter each, or BAND0, BAND1, …."""
-    letters = str(header.get("BANDS", "")).replace(",", " ").split()
+    letters = header.text("BANDS").replace(",", " ").split()
     names: Sequence[str] = letters if len(letters) > 1 else list("".join(letters))
     for first in (0, 1):
         if not names and f"BAND{first}" in header:
-            names = [
-                str(header.get(f"BAND{first + i}", "")).strip() for i in range(length)
-            ]
+            names = [header.text(f"BAND{first + i}") for i in range(length)]
     return tuple(names) if len(names) == length and all(names) else None

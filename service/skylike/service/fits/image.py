@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service.fits.beam import Beam
+from skylike.service.fits.box import Box
+from skylike.service.fits.world import World
+
 
 class Axes(enum.StrEnum):
     """What the first axis of the pixels means."""
@@ -38,14 +42,27 @@ class Image:
         What the channels are.
     bands
         Names of the channels when they are bands, else empty.
+    box
+        Which pixels of the file these are; None for pixels of no file.
+    edge_fraction
+        Share of the pixels that lie beyond the frame, 0 to 1.
+    spectral : (channel,) float64 or None
+        World coordinates of the planes of a spectral cube, in `spectral_unit`.
+    spectral_unit
+        CTYPE and CUNIT of the spectral axis as written, else empty.
+    world
+        World coordinates in pixels of the file, None where there are none.
     position
-        Centre of the image, None where the header does not tell.
-    pixel_scale_arcsec
-        Square root of the area of the central pixel, None where unknown.
+        Centre of the pixels, None where the header does not tell.
+    beam
+        Width of a point source in a radio image, None where unknown.
+    seeing_arcsec
+        Full width at half maximum of the point spread function, None where unknown.
     unit
-        BUNIT as written, possibly empty.
+        BUNIT in the standard's spelling, possibly empty.
     hdu
-        The HDU that was read: its number, and its name in parentheses.
+        The HDU that was read: its number, and its name in parentheses; with the
+        band before each where several make one image.
     name
         OBJECT as written, printable characters only, possibly empty.
     epoch_mjd
@@ -55,12 +72,23 @@ class Image:
     """
 
     pixels: NDArray[np.float32]
-    axes: Axes
-    bands: tuple[str, ...]
-    position: SkyPosition | None
-    pixel_scale_arcsec: float | None
-    unit: str
-    hdu: str
-    name: str
-    epoch_mjd: float | None
-    warnings: tuple[str, ...]
+    axes: Axes = Axes.IMAGE
+    bands: tuple[str, ...] = ()
+    box: Box | None = None
+    edge_fraction: float = 0.0
+    spectral: NDArray[np.float64] | None = None
+    spectral_unit: str = ""
+    world: World | None = None
+    position: SkyPosition | None = None
+    beam: Beam | None = None
+    seeing_arcsec: float | None = None
+    unit: str = ""
+    hdu: str = "0"
+    name: str = ""
+    epoch_mjd: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def pixel_scale_arcsec(self) -> float | None:
+        """Square root of the area of a pixel, None where unknown."""
+        return None if self.world is None else self.world.pixel_scale_arcsec

@@ -1,43 +1,120 @@
-"""Names of HDUs: ``file.fits[SCI]``, ``[SCI,2]``, ``[1]``."""
+"""What follows a file's name: ``[SCI,2]``, ``[1][11:74,21:84]``, ``[g=1;r=2]``."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from skylike.service.errors import BadCutout
+from skylike.service.fits.box import Box
 
-_SUFFIX = re.compile(r"^(?P<path>.+)\[(?P<selector>[^\[\]]*)\]$")
-_SELECTOR = re.compile(r"^(?P<name>[^,=<>]+?)\s*(?:,\s*(?P<version>\d+))?$")
+_SUFFIX = re.compile(r"^(?P<path>.+?)(?P<selector>(\[[^\[\]]*\])+)$")
+_KEY = re.compile(r"^(?P<name>[^,=<>;:]+?)\s*(?:,\s*(?P<version>\d{1,9}))?$")
+_SECTION = re.compile(r"^\s*(\d{1,9}):(\d{1,9})\s*,\s*(\d{1,9}):(\d{1,9})\s*$")
 
-HduKey = int | str | tuple[str, int]
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One HDU: by its number, or by name and version; without a version, any."""
+
+    name: str
+    version: int | None = None
+
+    @property
+    def number(self) -> int | None:
+        """Its number, unless it goes by name."""
+        by_number = self.name.isdecimal() and self.version is None
+        return int(self.name) if by_number and len(self.name) < 10 else None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name},{self.version}"
 
 
-def locate(source: str) -> tuple[Path, str | None]:
-    """Split ``file.fits[SCI]`` into the path and the selector.
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which part of a file.
+
+    Attributes
+    ----------
+    key
+        The HDU; None leaves the choice to the reader.
+    bands
+        Name and HDU of each band, where several HDUs make one image.
+    box
+        The section of the image; None for all of it.
+    """
+
+    key: Key | None = None
+    bands: tuple[tuple[str, Key], ...] = ()
+    box: Box | None = None
+
+
+def locate(source: str) -> tuple[Path | str, str | None]:
+    """Split ``file.fits[SCI]`` into the path, or a URL as text, and the selector.
 
     A file whose literal name has brackets wins.
     """
+    is_url = "://" in source
     match = _SUFFIX.match(source)
-    if match is None or Path(source).exists():
-        return Path(source), None
-    return Path(match["path"]), match["selector"]
+    if match is None or (not is_url and Path(source).exists()):
+        return (source if is_url else Path(source)), None
+    return (match["path"] if is_url else Path(match["path"])), match["selector"]
 
 
-def parse(selector: str) -> HduKey:
-    """The key astropy understands for a selector.
+def parse(text: str) -> Selector:
+    """Understand a selector, in brackets or, for a single part, without.
+
+    ===================  =====================================================
+    ``1``                the HDU of this number, the first being 0
+    ``SCI``, ``SCI,2``   by EXTNAME, in any case, and EXTVER
+    ``g=1;r=SCI,2``      an HDU for each band
+    ``11:74,21:84``      a section as in cfitsio: x first, from 1, ends included;
+                         alone or behind one of the above
+    ===================  =====================================================
 
     Raises
     ------
     BadCutout
-        ``bad_selector`` for anything but an index, a name, or name and version.
+        ``bad_selector``.
     """
-    match = _SELECTOR.match(selector.strip())
+    text = text.strip()
+    parts = text[1:-1].split("][") if text.startswith("[") else [text]
+    box = _section(parts[-1]) if parts else None
+    rest = parts[:-1] if box else parts
+    if len(rest) > 1 or (not rest and box is None):
+        raise _bad(text)
+    if not rest:
+        return Selector(box=box)
+    if "=" not in rest[0]:
+        return Selector(key=_key(rest[0], text), box=box)
+    bands = [part.partition("=") for part in rest[0].split(";")]
+    names = [name.strip() for name, _, _ in bands]
+    if not all(names) or len(set(names)) != len(names):
+        raise _bad(text)
+    keys = [_key(key, text) for _, _, key in bands]
+    return Selector(bands=tuple(zip(names, keys, strict=True)), box=box)
+
+
+def _section(text: str) -> Box | None:
+    match = _SECTION.match(text)
     if match is None:
-        raise BadCutout(
-            f"cannot select an HDU by {selector!r}: give an index such as [1], a name "
-            "such as [SCI], or name and version such as [SCI,2]",
-            reason="bad_selector",
-        )
-    name, version = match["name"], match["version"]
-    if version is not None:
-        return name.upper(), int(version)
-    return int(name) if name.isdecimal() else name.upper()
+        return None
+    x0, x1, y0, y1 = map(int, match.groups())
+    if not (1 <= x0 <= x1 and 1 <= y0 <= y1):
+        raise _bad(text)
+    return Box(x0 - 1, y0 - 1, x1, y1)
+
+
+def _key(text: str, whole: str) -> Key:
+    match = _KEY.match(text.strip())
+    if match is None:
+        raise _bad(whole)
+    version = match["version"]
+    return Key(match["name"].upper(), None if version is None else int(version))
+
+
+def _bad(text: str) -> BadCutout:
+    return BadCutout(
+        f"cannot select by {text!r}: give an HDU such as [1], [SCI] or [SCI,2], one for "
+        "each band such as [g=1;r=2], or a section such as [SCI][11:74,21:84]",
+        reason="bad_selector",
+    )

@@ -1,0 +1,36 @@
+"""A rectangle of pixels."""
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Columns `x0` to `x1` and rows `y0` to `y1`, 0-based, the end excluded.
+
+    It may reach beyond the image, and lie anywhere.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def nx(self) -> int:
+        """Number of columns."""
+        return self.x1 - self.x0
+
+    @property
+    def ny(self) -> int:
+        """Number of rows."""
+        return self.y1 - self.y0
+
+    def within(self, nx: int, ny: int) -> Self:
+        """The part of it inside an image of `nx` columns and `ny` rows."""
+        return type(self)(
+            min(max(self.x0, 0), nx),
+            min(max(self.y0, 0), ny),
+            max(min(self.x1, nx), 0),
+            max(min(self.y1, ny), 0),
+        )

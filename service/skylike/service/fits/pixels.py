@@ -1,0 +1,134 @@
+"""Stored numbers to float32 pixels.
+
+The physical value is BZERO + BSCALE x stored value, computed in float64 a part at a
+time, and NaN where an integer equals BLANK: FITS standard 4.0, sections 4.4.2.5 and
+5.3.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.errors import BadCutout
+from skylike.service.fits.box import Box
+from skylike.service.fits.header import Header
+from skylike.service.fits.store import Store
+from skylike.service.fits.structure import Hdu
+
+_DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_PART = 2**20  # pixels that are converted at once
+_FLOAT32 = np.finfo(np.float32)
+_SPARSE = 8  # a box narrower than this part of a row is read row by row
+
+
+def read_plane(
+    store: Store, hdu: Hdu, plane: Sequence[int], box: Box, out: NDArray[np.float32]
+) -> int:
+    """Read a rectangle of one plane of an uncompressed image.
+
+    Parameters
+    ----------
+    store, hdu
+        Where it lies.
+    plane
+        Indices into the axes before the last two.
+    box
+        Within the image.
+    out : (box.ny, box.nx) float32
+        Filled with physical values, as by `convert`.
+
+    Returns
+    -------
+    int
+        How many values float32 cannot hold.
+
+    Raises
+    ------
+    BadCutout
+        ``truncated`` if the file ends first.
+    """
+    *leading, ny, nx = hdu.shape
+    start = int(np.ravel_multi_index(tuple(plane), tuple(leading))) * ny if plane else 0
+    lost = 0
+    if box.nx * _SPARSE < nx:
+        for y in range(box.ny):
+            place = (start + box.y0 + y) * nx + box.x0
+            lost += convert(stored(store, hdu, place, box.nx), hdu.header, out[y])
+        return lost
+    step = max(1, _PART // nx)
+    for y in range(0, box.ny, step):
+        count = min(step, box.ny - y)
+        rows = stored(store, hdu, (start + box.y0 + y) * nx, count * nx)
+        part = rows.reshape(count, nx)[:, box.x0 : box.x1]
+        lost += convert(part, hdu.header, out[y : y + count])
+    return lost
+
+
+def stored(store: Store, hdu: Hdu, place: int, count: int) -> NDArray[np.generic]:
+    """Numbers as they are stored, `count` from the one numbered `place` on.
+
+    Raises
+    ------
+    BadCutout
+        ``truncated`` if the file ends first.
+    """
+    dtype = np.dtype(_DTYPES[int(hdu.header.get("BITPIX") or 0)])
+    data = store.read(hdu.offset + place * dtype.itemsize, count * dtype.itemsize)
+    if len(data) < count * dtype.itemsize:
+        raise BadCutout(
+            f"the file ends before the pixels of HDU {hdu.label} do: "
+            f"{hdu.offset + hdu.size} bytes are announced, {store.size} are there",
+            reason="truncated",
+        )
+    return np.frombuffer(data, dtype)
+
+
+def convert(
+    numbers: NDArray[np.generic], header: Header, out: NDArray[np.float32]
+) -> int:
+    """Physical values of stored numbers.
+
+    Parameters
+    ----------
+    numbers : any shape, any FITS type
+    header
+        BSCALE, BZERO and BLANK count.
+    out : the same shape, float32
+        Filled; NaN where an integer equals BLANK, infinite where float32 ends.
+
+    Returns
+    -------
+    int
+        How many finite values float32 cannot hold: beyond 3.4e38, or so near to
+        zero that digits are lost.
+    """
+    scale, zero = header.number("BSCALE"), header.number("BZERO")
+    blank = header.get("BLANK") if numbers.dtype.kind in "iu" else None
+    is_scaled = scale not in (None, 1.0) or zero not in (None, 0.0)
+    if not is_scaled and not isinstance(blank, int) and numbers.dtype.itemsize < 8:
+        out[...] = numbers
+        return 0
+    values = numbers.astype(np.float64)
+    if scale is not None:
+        values *= scale
+    if zero is not None:
+        values += zero
+    if isinstance(blank, int):
+        values[numbers == blank] = np.nan
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        out[...] = values
+    size = np.abs(values)
+    fits = ((size >= _FLOAT32.tiny) & (size <= _FLOAT32.max)) | (size == 0)
+    return int(np.count_nonzero(np.isfinite(size) & ~fits))
+
+
+def blank_infinite(pixels: NDArray[np.float32]) -> int:
+    """Make infinite pixels NaN, in place; returns how many there were."""
+    with np.errstate(invalid="ignore"):
+        if np.isfinite(pixels.sum(dtype=np.float64)):
+            return 0  # neither NaN nor infinite anywhere, at the cost of a sum
+    infinite = np.isinf(pixels)
+    count = int(np.count_nonzero(infinite))
+    pixels[infinite] = np.nan
+    return count

@@ -1,0 +1,230 @@
+"""Pixels to longitude and latitude, and back.
+
+The two plane projections that nearly all images use are computed here, in
+microseconds; everything else is left to astropy.
+"""
+
+import importlib
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.fits.header import Header
+from skylike.service.fits.warned import recorded
+
+Floats = NDArray[np.float64]
+Matrix = tuple[float, float, float, float]
+
+LATITUDE = re.compile(r"(DEC-|.LAT|..LT)")
+_PLAIN = (
+    ("DEC--TAN", "RA---TAN"),
+    ("DEC--SIN", "RA---SIN"),
+    ("GLAT-TAN", "GLON-TAN"),
+    ("GLAT-SIN", "GLON-SIN"),
+)
+_SINGLE = re.compile(r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|PV|PS)(\d)((?:_\d+)?)")
+_DOUBLE = re.compile(r"(CD|PC)(\d)_(\d)")
+_DISTORTION = re.compile(r"(A|B|AP|BP)_(ORDER|\d+_\d+)")
+_FRAME = ("LONPOLE", "LATPOLE", "RADESYS", "EQUINOX")
+# The polynomials of the digitised photographic plates, which have no CTYPE.
+PLATE = "PLTRAH"
+_PLATE = re.compile(r"AMD[XY]\d+|PLT\w+|PPO\d|CNPIX\d|[XY]PIXELSZ")
+
+
+class Projection(Protocol):
+    """Between 0-based pixels and degrees of longitude and latitude."""
+
+    def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude, NaN off the sphere."""
+
+    def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        """Pixels, NaN where the projection does not show the position."""
+
+
+def linear_matrix(
+    header: Header, axes: tuple[int, int], types: list[str]
+) -> Matrix | None:
+    """Degrees of longitude, then of latitude, per pixel of x and y.
+
+    None where no card tells. FITS standard 4.0, section 8.1.
+    """
+    names = [f"{a}_{b}" for a in axes for b in axes]
+    if any(f"CD{name}" in header for name in names):
+        values = [header.number(f"CD{name}") or 0.0 for name in names]
+    else:
+        has_pc = any(f"PC{name}" in header for name in names)
+        if not has_pc and not any(f"CDELT{axis}" in header for axis in axes):
+            return None
+        turns = [header.number(f"PC{name}") for name in names]
+        steps = [header.number(f"CDELT{axis}") for axis in axes for _ in axes]
+        values = [
+            (default if turn is None else turn) * (1.0 if step is None else step)
+            for turn, step, default in zip(turns, steps, (1.0, 0, 0, 1.0), strict=True)
+        ]
+    if LATITUDE.match(types[0]):
+        values = values[2:] + values[:2]
+    return values[0], values[1], values[2], values[3]
+
+
+def determinant(matrix: Matrix) -> float:
+    """The area that a pixel becomes, with its sign."""
+    a, b, c, d = matrix
+    return a * d - b * c
+
+
+def is_regular(matrix: Matrix) -> bool:
+    """Whether a pixel has an area on the sky."""
+    return 0 < abs(determinant(matrix)) < math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Zenithal:
+    """The gnomonic (TAN) and the orthographic (SIN) projection.
+
+    Calabretta & Greisen 2002, A&A 395, 1077: sections 5.1.3 and 5.1.5, with the
+    pole of the native system at the reference point (section 2.4).
+    """
+
+    x0: float
+    y0: float
+    lon0: float
+    lat0: float
+    matrix: Matrix
+    is_gnomonic: bool
+
+    def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude in degrees; NaN off the sphere."""
+        a, b, c, d = self.matrix
+        dx, dy = x - self.x0, y - self.y0
+        east, north = a * dx + b * dy, c * dx + d * dy
+        squared = east * east + north * north
+        if self.is_gnomonic:
+            towards = 1 / np.sqrt(1 + squared)
+            east, north = east * towards, north * towards
+        else:
+            towards = np.sqrt(np.where(squared <= 1, 1 - squared, np.nan))
+        sin, cos = math.sin(self.lat0), math.cos(self.lat0)
+        ahead = towards * cos - north * sin  # along the equator, below the reference
+        lon = np.degrees(np.arctan2(east, ahead) + self.lon0)
+        lat = np.arctan2(towards * sin + north * cos, np.hypot(east, ahead))
+        return lon, np.degrees(lat)
+
+    def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        """Pixels; NaN for what lies behind the plane."""
+        away, phi = np.radians(lon) - self.lon0, np.radians(lat)
+        sin, cos = math.sin(self.lat0), math.cos(self.lat0)
+        ahead, up = np.cos(phi) * np.cos(away), np.sin(phi)
+        towards = ahead * cos + up * sin
+        towards = np.where(towards > 0, towards, np.nan)
+        scale = 1 / towards if self.is_gnomonic else np.where(towards > 0, 1, np.nan)
+        east = np.cos(phi) * np.sin(away) * scale
+        north = (up * cos - ahead * sin) * scale
+        a, b, c, d = self.matrix
+        area = determinant(self.matrix)
+        x = (d * east - b * north) / area + self.x0
+        return x, (a * north - c * east) / area + self.y0
+
+
+def zenithal(
+    header: Header, axes: tuple[int, int], types: list[str], matrix: Matrix | None
+) -> Zenithal | None:
+    """The projection if it is plain: no distortion, no turned pole, degrees."""
+    if matrix is None or not is_regular(matrix):
+        return None
+    if tuple(sorted(types)) not in _PLAIN:
+        return None
+    if any(header.text(f"CUNIT{axis}") not in ("", "deg") for axis in axes):
+        return None
+    if any(header.number(f"CROTA{axis}") for axis in axes):
+        return None
+    if header.number("LONPOLE") not in (None, 180.0):
+        return None
+    if any(keyword.startswith(("PV", "PS")) for keyword in header.keywords()):
+        return None
+    x0, y0 = (header.number(f"CRPIX{axis}") or 0.0 for axis in axes)
+    lon0, lat0 = (header.number(f"CRVAL{axis}") or 0.0 for axis in axes)
+    if LATITUDE.match(types[0]):
+        lon0, lat0 = lat0, lon0
+    if abs(lat0) > 90:
+        return None
+    a, b, c, d = map(math.radians, matrix)
+    return Zenithal(
+        x0=x0 - 1,
+        y0=y0 - 1,
+        lon0=math.radians(lon0),
+        lat0=math.radians(lat0),
+        matrix=(a, b, c, d),
+        is_gnomonic=types[0].endswith("TAN"),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class General:
+    """Every other projection: an `astropy.wcs.WCS` of two axes."""
+
+    wcs: Any
+
+    def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude in degrees; NaN off the sphere."""
+        world = self.wcs.all_pix2world(x, y, 0)
+        lon, lat = world[self.wcs.wcs.lng], world[self.wcs.wcs.lat]
+        return np.asarray(lon), np.asarray(lat)
+
+    def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        """Pixels; NaN where the projection does not show the position."""
+        pair = (lon, lat) if self.wcs.wcs.lng == 0 else (lat, lon)
+        x, y = self.wcs.all_world2pix(*pair, 0, quiet=True)
+        return np.asarray(x), np.asarray(y)
+
+
+def general(
+    header: Header, axes: tuple[int, int], types: list[str]
+) -> tuple[General, list[str]]:
+    """The projection as astropy understands it, and what it had to mend.
+
+    Raises
+    ------
+    Exception
+        Anything: the world coordinates of real files break in many ways.
+    """
+    is_distorted = types[0].endswith("-SIP")
+    cards = [
+        _renumbered(header, keyword, axes, is_distorted)
+        for keyword in header.keywords()
+    ]
+    wcs = importlib.import_module("astropy.wcs")  # slow, and seldom needed
+    with recorded() as mended:
+        # As text: parsed cards would have to be written again.
+        found = General(wcs.WCS(b"".join(cards).decode("latin-1"), naxis=2))
+    return found, mended
+
+
+def _renumbered(
+    header: Header, keyword: str, axes: tuple[int, int], is_distorted: bool
+) -> bytes:
+    """A card as if the image had the axes 1 and 2; empty if it is of no use.
+
+    Coordinates of other axes break in ways of their own, and headers can hold
+    hundreds of thousands of other cards, on which astropy takes seconds.
+    """
+    card = header.card(keyword)
+    if keyword in _FRAME or (PLATE in header and _PLATE.fullmatch(keyword)):
+        return card
+    if keyword in ("RADECSYS", "EPOCH"):  # the old names
+        new = "RADESYS" if keyword == "RADECSYS" else "EQUINOX"
+        return b"" if new in header else new.ljust(8).encode() + card[8:]
+    if _DISTORTION.fullmatch(keyword):
+        # Coefficients are left behind in images that no longer speak of distortion.
+        return card if is_distorted else b""
+    numbers = {str(axis): str(i + 1) for i, axis in enumerate(axes)}
+    if (match := _SINGLE.fullmatch(keyword)) and match[2] in numbers:
+        name = f"{match[1]}{numbers[match[2]]}{match[3]}"
+    elif (match := _DOUBLE.fullmatch(keyword)) and {match[2], match[3]} <= set(numbers):
+        name = f"{match[1]}{numbers[match[2]]}_{numbers[match[3]]}"
+    else:
+        return b""
+    return name.ljust(8).encode() + card[8:]

@@ -1,0 +1,203 @@
+"""World coordinates: where the pixels lie on the sky, in ICRS whatever the header's."""
+
+import functools
+import importlib
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skylike.service.fits.header import Header
+from skylike.service.fits.projection import (
+    PLATE,
+    Floats,
+    Matrix,
+    Projection,
+    determinant,
+    general,
+    is_regular,
+    linear_matrix,
+    zenithal,
+)
+
+_CELESTIAL = re.compile(r"(RA--|DEC-|.LON|.LAT|..LN|..LT)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """Pixel coordinates to ICRS and back.
+
+    Pixel coordinates are 0-based, x first; the centre of the first pixel is (0, 0).
+
+    Attributes
+    ----------
+    projection
+        Between pixels and the sphere of the header.
+    frame
+        What turns that sphere: a (3, 3) rotation to ICRS, an astropy frame where it
+        is no rotation, or None where it is ICRS.
+    pixel_scale_arcsec
+        Square root of the area of a pixel at the reference point; None where no card
+        of the header gives a scale.
+    sizes_arcsec
+        Size of a pixel along x and along y; None where the scale is.
+    is_mirrored
+        Whether East is right when North is up; None where the scale is.
+    """
+
+    projection: Projection
+    frame: Any
+    pixel_scale_arcsec: float | None
+    sizes_arcsec: tuple[float, float] | None
+    is_mirrored: bool | None
+
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+        """Right ascension and declination of pixels.
+
+        Parameters
+        ----------
+        x, y : (n,) float
+            Pixel coordinates, 0-based.
+
+        Returns
+        -------
+        ra, dec : (n,) float64, degrees ICRS
+            NaN off the sky; 0 <= ra < 360.
+        """
+        lon, lat = self.projection.to_sphere(
+            np.asarray(x, np.float64), np.asarray(y, np.float64)
+        )
+        if isinstance(self.frame, np.ndarray):
+            lon, lat = _turned(self.frame, lon, lat)
+        elif self.frame is not None:
+            lon, lat = _degrees(_sky(lon, lat, self.frame).icrs)
+        lon = lon % 360.0
+        return np.where(lon >= 360.0, 0.0, lon), lat  # -1e-17 % 360 is 360
+
+    def to_pixels(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
+        """Pixel coordinates of positions.
+
+        Parameters
+        ----------
+        ra, dec : (n,) float, degrees ICRS
+
+        Returns
+        -------
+        x, y : (n,) float64, 0-based
+            NaN where the projection does not show the position.
+        """
+        lon, lat = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
+        if isinstance(self.frame, np.ndarray):
+            lon, lat = _turned(self.frame.T, lon, lat)
+        elif self.frame is not None:
+            lon, lat = _degrees(_sky(lon, lat, "icrs").transform_to(self.frame))
+        return self.projection.to_pixels(lon, lat)
+
+
+def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, list[str]]:
+    """The world coordinates of an image.
+
+    Parameters
+    ----------
+    header
+        Where the cards are.
+    axes
+        Which FITS axes, from 1, are the columns and the rows of the image.
+
+    Returns
+    -------
+    world
+        None where the header has no celestial coordinates for both axes.
+    mended
+        What astropy had to mend in the header; a sentence each.
+
+    Raises
+    ------
+    Exception
+        ValueError for a number that is none, and whatever astropy raises for
+        coordinates that contradict themselves.
+    """
+    types = [header.text(f"CTYPE{axis}").upper() for axis in axes]
+    has_plate = types == ["", ""] and PLATE in header
+    if not has_plate and not all(_CELESTIAL.match(ctype) for ctype in types):
+        return None, []
+    for keyword in (f"{name}{axis}" for name in ("CRVAL", "CRPIX") for axis in axes):
+        if keyword in header and header.number(keyword) is None:
+            raise ValueError(f"{keyword} is {header.text(keyword)!r}, not a number")
+    matrix = linear_matrix(header, axes, types)
+    is_rotation, rotation = _rotation_to_icrs(header, types)
+    plain = zenithal(header, axes, types, matrix) if is_rotation else None
+    if plain is not None:
+        return _world(plain, rotation, matrix), []
+    found, mended = general(header, axes, types)
+    if not found.wcs.has_celestial:
+        return None, mended
+    if matrix is not None or has_plate:  # with the turns and units that astropy knows
+        (a, b), (c, d) = found.wcs.pixel_scale_matrix
+        matrix = a, b, c, d
+    if is_rotation:
+        return _world(found, rotation, matrix), mended
+    utils = importlib.import_module("astropy.wcs.utils")
+    return _world(found, utils.wcs_to_celestial_frame(found.wcs), matrix), mended
+
+
+def _world(projection: Projection, frame: Any, matrix: Matrix | None) -> World:
+    if matrix is None or not is_regular(matrix):
+        return World(projection, frame, None, None, None)
+    a, b, c, d = matrix
+    area = determinant(matrix)
+    sizes = 3600 * math.hypot(a, c), 3600 * math.hypot(b, d)
+    return World(projection, frame, 3600 * abs(area) ** 0.5, sizes, area > 0)
+
+
+def _rotation_to_icrs(header: Header, types: list[str]) -> tuple[bool, Floats | None]:
+    """Whether the frame is a rotation of ICRS, and which; None for none at all.
+
+    FITS standard 4.0, section 8.3: without RADESYS the equinox tells, and without an
+    equinox it is ICRS.
+    """
+    if types[0].startswith("GL"):
+        return True, _rotation("galactic")
+    equinox = header.number("EQUINOX") or header.number("EPOCH")
+    name = (header.text("RADESYS") or header.text("RADECSYS")).upper()
+    if not name:
+        name = "ICRS" if equinox is None else "FK4" if equinox < 1984 else "FK5"
+    if not types[0].startswith(("RA--", "DEC-")) or name not in ("ICRS", "FK5"):
+        return False, None
+    return True, None if name == "ICRS" else _rotation("fk5", equinox or 2000.0)
+
+
+@functools.lru_cache(maxsize=64)
+def _rotation(frame: str, equinox: float = 2000.0) -> Floats:
+    """The axes of a frame in ICRS, as columns, as astropy has them."""
+    coordinates = importlib.import_module("astropy.coordinates")  # slow
+    axes = coordinates.CartesianRepresentation(np.eye(3))
+    if frame == "galactic":
+        found = coordinates.Galactic(axes)
+    else:
+        found = coordinates.FK5(axes, equinox=f"J{equinox}")
+    rotation: Floats = found.transform_to(coordinates.ICRS()).cartesian.xyz.value
+    return rotation
+
+
+def _turned(rotation: Floats, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    lam, phi = np.radians(lon), np.radians(lat)
+    across = np.cos(phi)
+    x, y, z = np.tensordot(
+        rotation,
+        np.stack([across * np.cos(lam), across * np.sin(lam), np.sin(phi)]),
+        axes=1,
+    )
+    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def _sky(lon: Floats, lat: Floats, frame: Any) -> Any:
+    coordinates = importlib.import_module("astropy.coordinates")
+    return coordinates.SkyCoord(lon, lat, unit="deg", frame=frame)
+
+
+def _degrees(sky: Any) -> tuple[Floats, Floats]:
+    return sky.spherical.lon.deg, sky.spherical.lat.deg
