@@ -1,20 +1,30 @@
 """Stamps: any image becomes finite pixels in sigma, or a documented error."""
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits as astropy_fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
-from skylike.service import stamp
+from skylike.service import fits, stamp
 from skylike.service.errors import BadModel, BadStamp
 from skylike.service.fits import Axes, Image
 from skylike.service.flags import Flag
 from skylike.service.stamp import StampSpec
-from skylike.service.stamp.resample import central_square, resize
+from skylike.service.stamp.channels import collapse
+from skylike.service.stamp.resample import Grid, cut, resample
 
 SPEC = StampSpec()
+
+
+def resize(pixels: Any, side: int) -> Any:
+    """Resample a square to another number of pixels."""
+    grid = Grid(0, pixels.shape[1] / side, side)
+    return resample(pixels, grid, grid)
 
 
 def image(pixels: Any, axes: Axes = Axes.IMAGE, bands: tuple[str, ...] = ()) -> Image:
@@ -199,9 +209,43 @@ def test_resampling_keeps_surface_brightness(old: int, new: int) -> None:
     assert resize(smooth, new).mean() == pytest.approx(smooth.mean(), rel=0.03)
 
 
-def test_central_square_pads_with_nan() -> None:
-    found = central_square(np.ones((1, 4, 9), "f4"), 6)
+def gaussian(size: float, centre: tuple[float, float], side: int) -> Any:
+    """A Gaussian of unit flux, integrated over pixels; centre and sigma in pixels."""
+    edges = np.arange(side + 1) - 0.5
+    y, x = (np.diff(ndtr((edges - at) / size)) for at in centre)
+    return np.outer(y, x)
+
+
+@pytest.mark.parametrize("step", [0.37, 0.9, 1.0, 1.3, 3.7])
+@pytest.mark.parametrize("size", [0.5, 0.85, 2.0])
+def test_resampling_keeps_flux_and_place(step: float, size: float) -> None:
+    """The flux of everything; the place of what is not within one new pixel."""
+    pixels = gaussian(size, (24.3, 22.8), 48)[np.newaxis].astype("f4")
+    count = int(48 / step)
+    grid = Grid(0.2, step, count)
+    found = resample(pixels, grid, grid)[0] * step**2
+    found = np.nan_to_num(found)
+    assert found.sum() == pytest.approx(1, rel=1e-5)
+    places = grid.start + (np.arange(count) + 0.5) * step - 0.5
+    precision = 0.02 if step < 1.5 * size else step / 4
+    assert (found.sum(axis=1) * places).sum() == pytest.approx(24.3, abs=precision)
+    assert (found.sum(axis=0) * places).sum() == pytest.approx(22.8, abs=precision)
+
+
+def test_a_wild_pixel_stays_where_it_is() -> None:
+    pixels = np.ones((1, 64, 64), "f4")
+    pixels[0, 5, 5] = 1e30
+    found = resample(pixels, Grid(0, 0.7, 91), Grid(0, 0.7, 91))[0]
+    far = found[20:, 20:]
+    np.testing.assert_allclose(far[np.isfinite(far)], 1)
+
+
+def test_a_cut_beyond_the_image_is_blank_there() -> None:
+    pixels = np.arange(36, dtype=np.float32).reshape(1, 4, 9)
+    found = cut(pixels, -1, 1, 6, 6)
     assert np.isfinite(found).sum() == 24
+    np.testing.assert_array_equal(found[0, 1:5], pixels[0, :, 1:7])
+    assert np.isnan(cut(pixels, 50, 50, 3, 3)).all()
 
 
 @settings(max_examples=60)
@@ -218,7 +262,9 @@ def test_any_image_gives_finite_pixels_or_a_documented_error(
     pixels = 10.0**decade * random.standard_cauchy(size=shape)
     pixels[random.random(shape) < blank] = np.nan
     # The central square of a long image can hold more holes than the whole.
-    if np.isfinite(central_square(image(pixels).pixels, min(shape))).mean() < 0.5:
+    side = min(shape)
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    if np.isfinite(pixels[top : top + side, left : left + side]).mean() < 0.5:
         with pytest.raises(BadStamp):
             stamp.make(image(pixels), SPEC)
     else:
@@ -228,12 +274,153 @@ def test_any_image_gives_finite_pixels_or_a_documented_error(
         assert np.isfinite(found.pixels).mean() > 0.2
 
 
+def on_the_sky(pixels: Any, *sizes_arcsec: float) -> Image:
+    """An image with pixels of these sizes along x and y."""
+    header = astropy_fits.Header(
+        {
+            "CTYPE1": "RA---TAN",
+            "CTYPE2": "DEC--TAN",
+            "CRVAL1": 150.0,
+            "CRVAL2": 2.0,
+            "CRPIX1": 1.0,
+            "CRPIX2": 1.0,
+            "CDELT1": -sizes_arcsec[0] / 3600,
+            "CDELT2": sizes_arcsec[-1] / 3600,
+            "BMAJ": 3 / 3600,
+            "BMIN": 3 / 3600,
+            "BPA": 0.0,
+        }
+    )
+    stream = io.BytesIO()
+    astropy_fits.PrimaryHDU(np.asarray(pixels, "f4"), header).writeto(stream)
+    return fits.read(stream.getvalue())
+
+
+class TestAngularScale:
+    """A pixel of the stamp is an angle on the sky, whatever the image's pixels."""
+
+    spec = StampSpec(size=32, scale="angular", arcsec_per_pixel=1.0)
+
+    def test_the_same_sky_gives_the_same_stamp_at_any_pixel_scale(self) -> None:
+        stamps = []
+        for scale in (0.5, 1.0):
+            side = round(64 / scale)
+            centre = (side - 1) / 2
+            pixels = 500 / scale**2 * gaussian(3 / scale, (centre, centre), side)
+            noise = np.random.default_rng(0).normal(size=(64, 64))
+            pixels += np.kron(noise, np.ones((side // 64, side // 64)))
+            stamps.append(stamp.make(on_the_sky(pixels, scale), self.spec))
+        np.testing.assert_allclose(stamps[0].pixels, stamps[1].pixels, atol=0.35)
+        assert all(one.pixel_scale_arcsec == pytest.approx(1) for one in stamps)
+        assert Flag.RESAMPLED in stamps[0].flags
+        assert Flag.RESAMPLED not in stamps[1].flags
+
+    def test_oblong_pixels_become_square(self) -> None:
+        pixels = np.outer(*(gaussian(s, (31.5, 31.5), 64).sum(0) for s in (8, 4)))
+        pixels += 1e-6 * np.random.default_rng(0).normal(size=pixels.shape)
+        found = stamp.make(on_the_sky(pixels, 2.0, 1.0), self.spec).pixels[0]
+        core = np.clip(found, 0, None)
+        spread = [core.sum(axis=axis) for axis in (0, 1)]
+        widths = [
+            np.sqrt(np.average((np.arange(32) - 15.5) ** 2, weights=line))
+            for line in spread
+        ]
+        assert widths[0] == pytest.approx(widths[1], rel=0.02)
+
+    def test_the_beam_is_carried_along(self) -> None:
+        found = stamp.make(on_the_sky(blob(), 1.0), self.spec)
+        assert found.resolution_pixels == pytest.approx(3)
+
+    def test_what_lies_beyond_the_frame_is_an_edge(self) -> None:
+        found = stamp.make(on_the_sky(blob(30), 1.0), self.spec)
+        assert found.valid_fraction == pytest.approx((30 / 32) ** 2)
+        assert Flag.EDGE in found.flags
+
+    @pytest.mark.parametrize(
+        ("scale", "code"), [(1e-4, "low_valid"), (20.0, "too_small")]
+    )
+    def test_scales_that_do_not_fit_are_refused(self, scale: float, code: str) -> None:
+        """Neither takes memory for what is not there."""
+        with pytest.raises(BadStamp) as caught:
+            stamp.make(on_the_sky(blob(), scale), self.spec)
+        assert caught.value.reason == code
+
+    def test_without_a_scale_it_is_refused(self) -> None:
+        with pytest.raises(BadStamp, match="give the file a WCS") as caught:
+            stamp.make(image(blob()), self.spec)
+        assert caught.value.reason == "no_wcs"
+
+
+class TestCollapse:
+    """A spectral line becomes its moments."""
+
+    v = np.linspace(-50, 50, 101)
+
+    def cube(self) -> Image:
+        """A rotating disc: a Gaussian line, 5 wide, at 0.5 x, on a continuum of 7."""
+        y, x = np.mgrid[:24, :24] - 11.5
+        height = 20 * np.exp(-(x**2 + y**2) / 72)
+        lines = height * np.exp(-((self.v[:, None, None] - 0.5 * x) ** 2) / 50)
+        noise = np.random.default_rng(0).normal(0, 0.05, lines.shape)
+        pixels = (lines + 7 + noise).astype("f4")
+        pixels[:, 0, 0] = np.nan
+        return Image(pixels, Axes.SPECTRAL, spectral=self.v)
+
+    def test_moments_of_a_known_line(self) -> None:
+        cube = self.cube()
+        planes = {
+            how: collapse(cube, how)[4:20, 4:20]
+            for how in ("moment0", "moment1", "moment2", "peak", "continuum")
+        }
+        y, x = (np.mgrid[:24, :24] - 11.5)[:, 4:20, 4:20]
+        height = 20 * np.exp(-(x**2 + y**2) / 72)
+        integral = height * 5 * np.sqrt(2 * np.pi) + 7 * 101
+        np.testing.assert_allclose(planes["moment0"], integral, rtol=0.01)
+        np.testing.assert_allclose(planes["moment1"], 0.5 * x, atol=0.2)
+        np.testing.assert_allclose(planes["moment2"], 5, atol=0.5)
+        np.testing.assert_allclose(planes["peak"], height + 7, atol=0.3)
+        np.testing.assert_allclose(planes["continuum"], 7, atol=0.15)
+
+    def test_a_pixel_without_data_is_blank_in_every_plane(self) -> None:
+        cube = self.cube()
+        for how in ("moment0", "moment1", "moment2", "peak", "continuum"):
+            assert np.isnan(collapse(cube, how)[0, 0])
+
+    def test_the_spec_says_how_and_each_plane_is_a_channel(self) -> None:
+        spec = StampSpec(
+            size=16,
+            axes=Axes.SPECTRAL,
+            channels=("gas", "motion"),
+            collapse=("moment0", "moment1"),
+        )
+        found = stamp.make(self.cube(), spec)
+        assert found.pixels.shape == (2, 16, 16)
+        assert found.pixels[1, 8, 11] > found.pixels[1, 8, 4]
+        one = StampSpec(size=16, collapse=("peak",))
+        assert stamp.make(self.cube(), one).pixels.shape == (1, 16, 16)
+
+
 class TestSpec:
     """The description travels as JSON and is checked."""
 
     def test_round_trip(self) -> None:
         spec = StampSpec(size=32, axes=Axes.BANDS, channels=("g", "r"))
         assert StampSpec.from_json(spec.to_json()) == spec
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"scale": "angular"},
+            {"arcsec_per_pixel": 1.0},
+            {"scale": "source"},
+            {"half_light_radii": 3.0},
+            {"collapse": ("peak", "peak")},
+            {"scale": "angular", "arcsec_per_pixel": 0.0},
+        ],
+    )
+    def test_what_contradicts_itself_is_refused(self, fields: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="validation error"):
+            StampSpec(**fields)
 
     @pytest.mark.parametrize(
         "text", ["", "{}x", '{"version": 2}', '{"colour": 1}', '{"channels": []}']

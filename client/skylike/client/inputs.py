@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.client.errors import BadInput
-from skylike.client.types import Attribute, Embedding, NewObject, Source
+from skylike.client.types import Attribute, Cutout, Embedding, NewObject, Source
 from skylike.v1 import catalog_pb2, types_pb2
 
-_WITH_HDU = re.compile(r"^(?P<path>.+)\[(?P<hdu>[^\[\]]*)\]$", re.DOTALL)
+_WITH_HDU = re.compile(r"^(?P<path>.+?)(?P<hdu>(\[[^\[\]]*\])+)$", re.DOTALL)
+_AXIS_KINDS = {
+    None: types_pb2.AXIS_KIND_UNSPECIFIED,
+    "bands": types_pb2.AXIS_KIND_BANDS,
+    "spectral": types_pb2.AXIS_KIND_SPECTRAL,
+}
 
 
 def to_query(
@@ -64,15 +69,29 @@ def to_new_object(new: NewObject, max_bytes: int) -> catalog_pb2.NewObject:
 
 
 def split_hdu(source: str) -> tuple[Path, str]:
-    """Split ``file.fits[SCI]``; a file whose literal name has brackets wins."""
+    """Split ``file.fits[SCI][1:64,1:64]``; a file with that very name wins."""
     match = _WITH_HDU.match(source)
     if match is None or os.path.exists(source):  # which never raises, as Path's does
         return Path(source), ""
-    return Path(match["path"]), match["hdu"]
+    hdu = match["hdu"]
+    return Path(match["path"]), hdu if "][" in hdu else hdu[1:-1] or hdu
 
 
 def _content(source: Any, max_bytes: int) -> types_pb2.Cutout | types_pb2.Vector:
     match source:
+        case Cutout():
+            found = _content(source.source, max_bytes)
+            if not isinstance(found, types_pb2.Cutout):
+                raise TypeError("a Cutout is a path or the bytes of a FITS file")
+            if source.axis_kind not in _AXIS_KINDS:
+                raise BadInput(
+                    f"axis_kind is {source.axis_kind!r}; it can be 'bands' or 'spectral'",
+                    reason="bad_axis_kind",
+                )
+            found.hdu = sendable(source.hdu) or found.hdu
+            found.axis_kind = _AXIS_KINDS[source.axis_kind]
+            found.stokes = sendable(source.stokes)
+            return found
         case bytes():
             return types_pb2.Cutout(fits=source)
         case str() | Path():
@@ -85,7 +104,7 @@ def _content(source: Any, max_bytes: int) -> types_pb2.Cutout | types_pb2.Vector
         case np.ndarray():
             return _vector(source, "")
     raise TypeError(
-        "a query is a path, the bytes of a FITS file, a vector or an Embedding; "
+        "a query is a path, the bytes of a FITS file, a Cutout, a vector or an Embedding; "
         f"this is a {type(source).__name__}"
     )
 

@@ -191,6 +191,29 @@ class Found(Plain):
     vector: NDArray[np.float32] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """A FITS file, with what it does not say itself.
+
+    Attributes
+    ----------
+    source
+        A file (``file.fits[SCI]`` selects an HDU), or its bytes.
+    hdu
+        What to read: ``1``, ``SCI``, ``SCI,2``; ``g=1;r=2`` for an HDU for each band;
+        ``[SCI][11:74,21:84]`` for a section, counted from 1, ends included.
+    axis_kind
+        ``bands`` or ``spectral``: what a third axis is where the header is silent.
+    stokes
+        Which plane of a Stokes axis; empty: I.
+    """
+
+    source: str | Path | bytes
+    hdu: str = ""
+    axis_kind: str | None = None
+    stokes: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NewObject:
     """An object to add: what is None is taken from a file's header.
@@ -213,7 +236,7 @@ class NewObject:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
-Source = str | Path | bytes | NDArray[np.floating[Any]] | Embedding
+Source = str | Path | bytes | Cutout | NDArray[np.floating[Any]] | Embedding
 
 
 @dataclass(frozen=True, slots=True)

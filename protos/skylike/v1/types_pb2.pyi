@@ -7,10 +7,41 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _AxisKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AxisKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AxisKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    AXIS_KIND_UNSPECIFIED: _AxisKind.ValueType  # 0
+    """What the header says; an error where it does not."""
+    AXIS_KIND_BANDS: _AxisKind.ValueType  # 1
+    """Filters; without names in the header they are called "1", "2" and so on."""
+    AXIS_KIND_SPECTRAL: _AxisKind.ValueType  # 2
+    """Frequency, wavelength or velocity."""
+
+class AxisKind(_AxisKind, metaclass=_AxisKindEnumTypeWrapper):
+    """What a third axis can be."""
+
+AXIS_KIND_UNSPECIFIED: AxisKind.ValueType  # 0
+"""What the header says; an error where it does not."""
+AXIS_KIND_BANDS: AxisKind.ValueType  # 1
+"""Filters; without names in the header they are called "1", "2" and so on."""
+AXIS_KIND_SPECTRAL: AxisKind.ValueType  # 2
+"""Frequency, wavelength or velocity."""
+global___AxisKind = AxisKind
 
 @typing.final
 class Vector(google.protobuf.message.Message):
@@ -111,22 +142,31 @@ class Cutout(google.protobuf.message.Message):
     FITS_FIELD_NUMBER: builtins.int
     HDU_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
+    AXIS_KIND_FIELD_NUMBER: builtins.int
+    STOKES_FIELD_NUMBER: builtins.int
     fits: builtins.bytes
     """The bytes of the FITS file."""
     hdu: builtins.str
-    """Which HDU to read: an index ("1"), an EXTNAME ("SCI") or both name and
-    version ("SCI,2"). Empty: the first image that is not a mask or weight.
+    """What to read: an HDU by index ("1"), EXTNAME ("SCI") or name and version
+    ("SCI,2"); one for each band ("g=1;r=2"); a section behind it, as in cfitsio
+    ("[SCI][11:74,21:84]"). Empty: the first image that is not a mask or weight.
     """
     name: builtins.str
     """A name to use in messages, such as the file's name. Not interpreted."""
+    axis_kind: global___AxisKind.ValueType
+    """What a third axis is where the header does not say."""
+    stokes: builtins.str
+    """Which plane of a Stokes axis to take, such as "Q". Empty: I."""
     def __init__(
         self,
         *,
         fits: builtins.bytes = ...,
         hdu: builtins.str = ...,
         name: builtins.str = ...,
+        axis_kind: global___AxisKind.ValueType = ...,
+        stokes: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["fits", b"fits", "hdu", b"hdu", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["axis_kind", b"axis_kind", "fits", b"fits", "hdu", b"hdu", "name", b"name", "stokes", b"stokes"]) -> None: ...
 
 global___Cutout = Cutout
 

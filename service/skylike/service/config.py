@@ -49,6 +49,23 @@ class Settings(BaseModel):
         le=2**31 - 1,
         description="Largest message either way.",
     )
+    max_inflated_bytes: int = Field(
+        default=2**29,
+        ge=2**20,
+        description="Bytes a packed file may inflate to.",
+    )
+    max_pixels: int = Field(
+        default=2**26, ge=64, description="Pixels read from one file."
+    )
+    max_tile_pixels: int = Field(
+        default=2**24, ge=64, description="Pixels of one tile of a compressed image."
+    )
+    max_header_bytes: int = Field(
+        default=2**22, ge=2880, description="Bytes of one FITS header."
+    )
+    max_hdus: int = Field(
+        default=512, ge=1, description="Header and data units of a file."
+    )
     grace_seconds: float = Field(
         default=10.0,
         ge=0,

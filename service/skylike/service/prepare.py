@@ -20,10 +20,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
 from skylike.service.errors import BadCutout, BadInput, NotReady
-from skylike.service.stamp import StampSpec
+from skylike.service.stamp import Stamp, StampSpec
 
-SUFFIXES = (".fits", ".fit", ".fts")
-PACKED = (".gz", ".bz2", ".xz", ".fz", ".z")
 _CHUNK = 64
 
 _Files = Sequence[tuple[str, Path]]  # id and path of each
@@ -103,6 +101,7 @@ def prepare(
     spec: StampSpec,
     *,
     workers: int,
+    options: fits.Options | None = None,
     pictures: bool = True,
 ) -> Iterator[list[Prepared | Reject]]:
     """Read files and make their stamps, in other processes, in order.
@@ -115,6 +114,8 @@ def prepare(
         What stamps to make.
     workers
         Processes; twice as many chunks are under way.
+    options
+        How to read the files.
     pictures
         Whether to render thumbnails.
 
@@ -129,29 +130,30 @@ def prepare(
     NotReady
         ``no_processes`` if none can be started.
     """
+    task = _Task(spec, options or fits.Options(), pictures)
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
     done = 0
     while done < len(chunks):
         try:
-            for results in _in_order(chunks[done:], spec, workers, pictures):
+            for results in _in_order(chunks[done:], task, workers):
                 yield results
                 done += 1
         except BrokenProcessPool:
             # Something in these chunks, or the machine, killed a process. Whatever
             # was under way is lost and done again, the first chunk with care.
             _require_processes()
-            yield _with_care(chunks[done], spec, pictures)
+            yield _with_care(chunks[done], task)
             done += 1
 
 
 def _in_order(
-    chunks: Sequence[_Files], spec: StampSpec, workers: int, pictures: bool
+    chunks: Sequence[_Files], task: "_Task", workers: int
 ) -> Iterator[list[Prepared | Reject]]:
     """Results in order, with at most twice as many chunks under way as workers."""
     running: deque[Future[list[Prepared | Reject]]] = deque()
     with _pool(workers) as pool:
         for chunk in chunks:
-            running.append(pool.submit(_prepare_chunk, chunk, spec, pictures))
+            running.append(pool.submit(_prepare_chunk, chunk, task))
             if len(running) >= 2 * workers:
                 yield running.popleft().result()
         while running:
@@ -194,12 +196,10 @@ def _require_processes() -> None:
         ) from error
 
 
-def _with_care(
-    files: _Files, spec: StampSpec, pictures: bool
-) -> list[Prepared | Reject]:
+def _with_care(files: _Files, task: "_Task") -> list[Prepared | Reject]:
     """Results of files of which one may kill the process that reads it."""
     try:
-        [results] = _in_order([files], spec, 1, pictures)
+        [results] = _in_order([files], task, 1)
     except BrokenProcessPool:
         if len(files) == 1:
             path = files[0][1]
@@ -207,35 +207,30 @@ def _with_care(
             return [Reject(path, "crashed", message)]
         half = len(files) // 2
         return [
-            *_with_care(files[:half], spec, pictures),
-            *_with_care(files[half:], spec, pictures),
+            *_with_care(files[:half], task),
+            *_with_care(files[half:], task),
         ]
     return results
 
 
-def _prepare_chunk(
-    files: _Files, spec: StampSpec, pictures: bool
-) -> list[Prepared | Reject]:
-    return [_prepare(object_id, path, spec, pictures) for object_id, path in files]
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What to make of every file."""
+
+    spec: StampSpec
+    options: fits.Options
+    pictures: bool
 
 
-def _prepare(
-    object_id: str, path: Path, spec: StampSpec, picture: bool
-) -> Prepared | Reject:
+def _prepare_chunk(files: _Files, task: _Task) -> list[Prepared | Reject]:
+    return [_prepare(object_id, path, task) for object_id, path in files]
+
+
+def _prepare(object_id: str, path: Path, task: _Task) -> Prepared | Reject:
     try:
-        image = fits.read(path)
-        made = stamp.make(image, spec)
-        described = SkyObject(
-            id=object_id,
-            position=image.position,
-            epoch_mjd=image.epoch_mjd,
-            uri=file_uri(path),
-            hdu=image.hdu,
-            attributes=header_attributes(image),
-            flags=made.flags,
-            valid_fraction=made.valid_fraction,
-            thumbnail=thumbnail.render(image) if picture else b"",
-        )
+        image = fits.read(path, task.options)
+        made = stamp.make(image, task.spec)
+        described = describe(object_id, image, made, file_uri(path), task.pictures)
     except BadCutout as error:
         return Reject(path, error.reason, str(error))
     except BadInput as error:
@@ -243,6 +238,23 @@ def _prepare(
     except MemoryError:
         return Reject(path, "size_limit", f"{path}: it does not fit into memory")
     return Prepared(described, made.pixels)
+
+
+def describe(
+    object_id: str, image: fits.Image, made: Stamp, uri: str, picture: bool = True
+) -> SkyObject:
+    """What to store of an image beside its vector."""
+    return SkyObject(
+        id=object_id,
+        position=image.position,
+        epoch_mjd=image.epoch_mjd,
+        uri=uri,
+        hdu=image.hdu,
+        attributes=seen_attributes(image, made),
+        flags=made.flags,
+        valid_fraction=made.valid_fraction,
+        thumbnail=thumbnail.render(image) if picture else b"",
+    )
 
 
 def text(path: Path) -> str:
@@ -260,33 +272,24 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def header_attributes(image: fits.Image) -> dict[str, str | int | float | bool]:
-    """What the header tells: ``name``, ``unit`` and ``pixel_scale_arcsec``."""
-    attributes: dict[str, str | int | float | bool] = {}
-    if image.name:
-        attributes["name"] = image.name
-    if image.unit:
-        attributes["unit"] = image.unit
-    if image.pixel_scale_arcsec is not None:
-        attributes["pixel_scale_arcsec"] = image.pixel_scale_arcsec
-    return attributes
+def seen_attributes(
+    image: fits.Image, made: Stamp
+) -> dict[str, str | int | float | bool]:
+    """What header and stamp tell of an object; what is unknown is left out."""
+    beam = image.beam
+    known: dict[str, str | float | None] = {
+        "name": image.name or None,
+        "unit": image.unit or None,
+        "pixel_scale_arcsec": image.pixel_scale_arcsec,
+        "beam_major_arcsec": beam.major_arcsec if beam else None,
+        "beam_minor_arcsec": beam.minor_arcsec if beam else None,
+        "beam_angle_deg": beam.angle_deg if beam else None,
+        "seeing_arcsec": image.seeing_arcsec,
+        "stamp_pixel_scale_arcsec": made.pixel_scale_arcsec,
+        "stamp_resolution_pixels": made.resolution_pixels,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _looks_like_fits(path: Path) -> bool:
-    return stem(path.name) != path.name and not path.is_dir()
-
-
-def stem(name: str) -> str:
-    """A file's name without what marks it as FITS: ``J0123.4.fits.gz`` is ``J0123.4``.
-
-    Other names stay as they are.
-    """
-    bare = name
-    for packed in PACKED:
-        if bare.lower().endswith(packed):
-            bare = bare[: -len(packed)]
-            break
-    for suffix in SUFFIXES:
-        if bare.lower().endswith(suffix):
-            return bare[: -len(suffix)]
-    return name
+    return fits.stem(path.name) != path.name and not path.is_dir()

@@ -6,15 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from skylike.service.fits import Axes, Image
-from skylike.service.stamp.resample import central_square, resize
+from skylike.service.fits import Axes, Image, mean_plane
+from skylike.service.stamp.resample import Grid, resample
 
 SIDE = 96
 _SOFTENING = 0.1
 
 
 def render(image: Image) -> bytes:
-    """A PNG of the central square, North as in the file's y axis: first row below.
+    """A PNG of the central square, for lists: 96 x 96, see `preview`."""
+    ny, nx = image.pixels.shape[1:]
+    side = min(ny, nx)
+    step = side / SIDE
+    rows, columns = (Grid((n - side) // 2, step, SIDE) for n in (ny, nx))
+    return _png(image, rows, columns)
+
+
+def preview(image: Image, side: int) -> bytes:
+    """A PNG of the whole image, the first row below, as in the sky's usual maps.
 
     Grey for images and cubes (the mean over planes), colour for three bands or
     more (the first three as red, green, blue). Each channel is stretched by asinh
@@ -24,32 +33,33 @@ def render(image: Image) -> bytes:
     ----------
     image
         Any size.
+    side
+        Pixels of the longer side.
 
     Returns
     -------
     bytes
-        PNG, 96 x 96, 8 bit.
+        PNG, 8 bit.
     """
-    side = min(image.pixels.shape[1:])
-    pixels = resize(central_square(image.pixels, side), SIDE)[:, ::-1]
-    if image.axes is Axes.BANDS and len(pixels) >= 3:
-        levels = np.stack([_stretch(channel) for channel in pixels[:3]], axis=-1)
-    else:
-        levels = _stretch(_mean_plane(pixels))
+    step = max(image.pixels.shape[1:]) / side
+    rows, columns = (
+        Grid(0, step, max(1, round(n / step))) for n in image.pixels.shape[1:]
+    )
+    return _png(image, rows, columns)
+
+
+def _png(image: Image, rows: Grid, columns: Grid) -> bytes:
+    pixels = image.pixels
+    if image.axes is not Axes.BANDS or len(pixels) < 3:
+        pixels = mean_plane(pixels)[np.newaxis]
+    levels = [_stretch(one) for one in resample(pixels[:3], rows, columns)[:, ::-1]]
+    picture = np.stack(levels, axis=-1) if len(levels) == 3 else levels[0]
     with io.BytesIO() as stream:
-        Picture.fromarray(levels).save(stream, format="PNG", compress_level=1)
+        Picture.fromarray(picture).save(stream, format="PNG", compress_level=1)
         return stream.getvalue()
 
 
-def _mean_plane(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    valid = np.isfinite(pixels)
-    total, count = np.where(valid, pixels, 0).sum(axis=0), valid.sum(axis=0)
-    mean = np.full(count.shape, np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean
-
-
-def _stretch(channel: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _stretch(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
     valid = np.isfinite(channel)
     if not valid.any():
         return np.zeros(channel.shape, np.uint8)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput, BadSettings
-from skylike.service.prepare import stem
+from skylike.service.fits import stem
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet

@@ -11,6 +11,7 @@ import click
 from skylike.client.cli import text
 from skylike.client.client import DEFAULT_ADDRESS, Client
 from skylike.client.errors import SkylikeClientError
+from skylike.client.types import Cutout
 
 
 class _Answer(Protocol):
@@ -24,7 +25,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 class _About(TypedDict, total=False):
     """What a question is about, as the client's methods take it."""
 
-    query: str
+    query: Cutout
     object_id: str
 
 
@@ -35,6 +36,9 @@ class _Asking:
     address: str
     timeout: float
     as_json: bool
+    hdu: str = ""
+    axis_kind: str | None = None
+    stokes: str = ""
 
     def client(self) -> Client:
         return Client(self.address, timeout=self.timeout)
@@ -47,13 +51,15 @@ class _Asking:
         show: Callable[[_AnswerT], list[str]],
     ) -> None:
         """Ask about every file and id, go on after failures, then exit."""
-        queries: list[tuple[str, _About]] = [(name, {"query": name}) for name in files]
-        queries += [(name, {"object_id": name}) for name in ids]
+        queries: list[tuple[str, str, _About]] = [
+            ("query", name, {"query": self._cutout(name)}) for name in files
+        ]
+        queries += [("object_id", name, {"object_id": name}) for name in ids]
         if not queries:
             raise click.UsageError("name a FITS file, or an object by --id")
         failed = False
         with self.client() as client:
-            for number, (name, query) in enumerate(queries):
+            for number, (kind, name, query) in enumerate(queries):
                 try:
                     answer = ask(client, query)
                 except SkylikeClientError as error:
@@ -61,12 +67,15 @@ class _Asking:
                     self.fail(error, name)
                     continue
                 if self.as_json:
-                    click.echo(json.dumps({**query, **answer.to_dict()}))
+                    click.echo(json.dumps({kind: name, **answer.to_dict()}))
                     continue
                 blank = [""] if number else []
                 title = [name] if len(queries) > 1 else []
                 self.tell(blank + title + show(answer))
         sys.exit(1 if failed else 0)
+
+    def _cutout(self, name: str) -> Cutout:
+        return Cutout(name, self.hdu, self.axis_kind, self.stokes)
 
     def tell(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -110,7 +119,26 @@ def _where(command: _Decorated) -> _Decorated:
     return address(timeout(as_json(command)))
 
 
-_files = click.argument("files", nargs=-1, metavar="[FILE.fits[HDU]]...")
+def _files(command: _Decorated) -> _Decorated:
+    """Give a command its files, and the options that say how to read them."""
+    files = click.argument("files", nargs=-1, metavar="[FILE.fits[HDU]]...")
+    hdu = click.option(
+        "--hdu",
+        default="",
+        help="What to read of each file: 1, SCI or SCI,2; g=1;r=2 for an HDU for each "
+        "band; [SCI][11:74,21:84] for a section.",
+    )
+    axis_kind = click.option(
+        "--axis-kind",
+        type=click.Choice(["bands", "spectral"]),
+        help="What a third axis is where the header does not say.",
+    )
+    stokes = click.option(
+        "--stokes", default="", help="Which plane of a Stokes axis.  [default: I]"
+    )
+    return files(hdu(axis_kind(stokes(command))))
+
+
 _ids = click.option(
     "--id", "ids", multiple=True, help="Ask about an object of the collection."
 )

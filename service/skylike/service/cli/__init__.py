@@ -7,7 +7,9 @@ import click
 
 from skylike.service import logs
 from skylike.service.cli.collections import collections, info
+from skylike.service.cli.cutouts import cutouts
 from skylike.service.cli.index import fit, index
+from skylike.service.cli.inspect import inspect
 from skylike.service.cli.serve import serve
 
 __all__ = ["main"]
@@ -16,9 +18,9 @@ __all__ = ["main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="skylike")
 def main() -> None:
-    """Similarity search for astronomical morphology: index, fit and serve."""
+    """Similarity search for astronomical morphology: cut out, index, fit, serve."""
     logs.configure(json=False)
 
 
-for _command in (index, fit, serve, collections, info):
+for _command in (inspect, cutouts, index, fit, serve, collections, info):
     main.add_command(_command)

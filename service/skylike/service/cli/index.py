@@ -1,27 +1,21 @@
 """``skylike-service index`` and ``fit``: from files to a collection that answers."""
 
-import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from skylike.service import indexer
+from skylike.service import fits, indexer
 from skylike.service.cli import options
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
     BadInput,
-    BadRequest,
-    BadSettings,
     NotReady,
     UnknownCollection,
 )
 from skylike.service.library import Library
-from skylike.service.logs import printable
-from skylike.service.prepare import Reject, find_files
+from skylike.service.prepare import find_files
 
 _sources = click.argument(
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -71,6 +65,7 @@ _calibration = click.option(
     help="Table of files that were not indexed. [default: DATA/collections/NAME/"
     "rejects.parquet]",
 )
+@options.reading
 @options.as_json
 def index(
     sources: tuple[Path, ...],
@@ -80,6 +75,7 @@ def index(
     data: Path,
     workers: int,
     rejects: Path | None,
+    reading: fits.Options,
     as_json: bool,
 ) -> None:
     """Add every FITS file under SOURCES to a collection, then fit it.
@@ -89,16 +85,9 @@ def index(
     run that was interrupted can be repeated.
     """
     with Library(data) as library:
-        if collection not in library.names():
-            if model is None:
-                raise BadSettings(
-                    f"there is no collection {collection!r} yet: give its --model",
-                    reason="no_model",
-                )
-            find_files(sources)  # a mistyped folder must not leave a collection behind
-            library.create(collection, model)
+        find_files(sources)  # a mistyped folder must not leave a collection behind
+        options.require_collection(library, collection, model)
         target, encoder = library.collection(collection), library.encoder(collection)
-        _require_same_model(model, target)
         table = rejects or data / "collections" / collection / "rejects.parquet"
         indexer.write_rejects(table, [])  # where it cannot be written, say so first
         report = indexer.index(
@@ -106,11 +95,12 @@ def index(
             encoder,
             sources,
             workers=workers,
+            options=reading,
             rejects=table,
             progress=sys.stderr.isatty(),
         )
         try:
-            num_calibration = _fit(target, encoder, calibration, workers)
+            num_calibration = _fit(target, encoder, calibration, workers, reading)
         except NotReady as error:
             click.echo(f"not fitted: {error}", err=True)
             num_calibration = 0
@@ -125,10 +115,8 @@ def index(
             "calibration": num_calibration,
             "seconds": round(report.seconds, 3),
         }
-    _report(facts, as_json)
-    if report.rejects and not as_json:
-        click.echo(f"not indexed: {_count(report.rejects)}", err=True)
-        click.echo(f"all of them: {table}", err=True)
+    options.report(facts, as_json)
+    options.report_rejects(report.rejects, as_json)
 
 
 @click.command()
@@ -143,6 +131,7 @@ def index(
     show_default=True,
     help="Fixes the clusters.",
 )
+@options.reading
 @options.as_json
 def fit(
     collection: str,
@@ -150,6 +139,7 @@ def fit(
     data: Path,
     workers: int,
     seed: int,
+    reading: fits.Options,
     as_json: bool,
 ) -> None:
     """Fit clusters and anomaly scores to all objects of a collection."""
@@ -157,7 +147,7 @@ def fit(
         if collection not in library.names():
             raise UnknownCollection(f"There is no collection {collection!r}.")
         target, encoder = library.collection(collection), library.encoder(collection)
-        num_calibration = _fit(target, encoder, calibration, workers, seed)
+        num_calibration = _fit(target, encoder, calibration, workers, reading, seed)
         clusters = target.clusters
         facts = {
             "collection": collection,
@@ -166,7 +156,7 @@ def fit(
             "clusters": len(clusters.names) if clusters else 0,
             "calibration": num_calibration,
         }
-    _report(facts, as_json)
+    options.report(facts, as_json)
 
 
 def _fit(
@@ -174,14 +164,17 @@ def _fit(
     encoder: Encoder,
     calibration: tuple[Path, ...],
     workers: int,
+    reading: fits.Options,
     seed: int = 0,
 ) -> int:
     """Fit; returns how many calibration objects there are."""
     vectors = None
     if calibration:
-        vectors, rejects = indexer.embed_files(encoder, calibration, workers=workers)
+        vectors, rejects = indexer.embed_files(
+            encoder, calibration, workers=workers, options=reading
+        )
         if rejects:
-            click.echo(f"not used to calibrate: {_count(rejects)}", err=True)
+            click.echo(f"not used to calibrate: {options.counted(rejects)}", err=True)
         if not len(vectors):
             raise BadInput(
                 "none of the calibration files can be used; the fit stays as it was",
@@ -189,27 +182,3 @@ def _fit(
             )
     collection.fit(calibration=vectors, seed=seed)
     return len(collection.anomaly.calibration) if collection.anomaly else 0
-
-
-def _count(rejects: Sequence[Reject]) -> str:
-    """``3 not_fits, 1 truncated; for example FILE: what is wrong with it``."""
-    codes = [reject.code for reject in rejects]
-    counts = ", ".join(f"{codes.count(code)} {code}" for code in dict.fromkeys(codes))
-    return printable(f"{counts}; for example {rejects[0].message}")
-
-
-def _require_same_model(model: Path | None, collection: Collection) -> None:
-    if model is not None and Encoder(model).model_id != collection.model_id:
-        raise BadRequest(
-            f"{collection.name!r} was made with another model than {model}: leave "
-            "--model away, or index into a new collection",
-            reason="other_model",
-        )
-
-
-def _report(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    for name, value in facts.items():
-        click.echo(f"{name:12} {value}")

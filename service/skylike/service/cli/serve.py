@@ -12,8 +12,15 @@ from skylike.service import config, logs
 from skylike.service.cli import options
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
+from skylike.service.fits import Limits
 from skylike.service.library import Library
 from skylike.service.server.serve import serve as serve_engine
+
+
+def _limits(settings: config.Settings) -> Limits:
+    return Limits(
+        **{limit: getattr(settings, name) for name, limit in options.LIMITS.items()}
+    )
 
 
 def _help(field: str) -> str:
@@ -26,6 +33,11 @@ def _help(field: str) -> str:
 @click.option("--insecure", is_flag=True, default=None, help=_help("insecure"))
 @click.option("--workers", type=int, help=_help("workers"))
 @click.option("--max-message-bytes", type=int, help=_help("max_message_bytes"))
+@click.option("--max-inflated-bytes", type=int, help=_help("max_inflated_bytes"))
+@click.option("--max-pixels", type=int, help=_help("max_pixels"))
+@click.option("--max-tile-pixels", type=int, help=_help("max_tile_pixels"))
+@click.option("--max-header-bytes", type=int, help=_help("max_header_bytes"))
+@click.option("--max-hdus", type=int, help=_help("max_hdus"))
 @click.option("--grace-seconds", type=float, help=_help("grace_seconds"))
 @click.option("--log-json", is_flag=True, default=None, help=_help("log_json"))
 @click.option(
@@ -63,7 +75,10 @@ def serve(
         )
     with Library(settings.data) as library:
         serve_engine(
-            Engine(library), settings, ready_file=ready_file, on_ready=on_ready
+            Engine(library, _limits(settings)),
+            settings,
+            ready_file=ready_file,
+            on_ready=on_ready,
         )
     # A call that outlived the grace has a thread that would hold the process.
     sys.stdout.flush()

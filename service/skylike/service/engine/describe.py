@@ -4,7 +4,7 @@ from skylike.service import thumbnail
 from skylike.service.collection import SkyObject
 from skylike.service.engine.types import NewObject
 from skylike.service.fits import Image
-from skylike.service.prepare import header_attributes
+from skylike.service.prepare import seen_attributes
 from skylike.service.stamp import Stamp
 
 
@@ -28,7 +28,7 @@ def described(new: NewObject, seen: tuple[Image, Stamp] | None) -> SkyObject:
         uri=new.uri,
         hdu=new.hdu or image.hdu,
         box=new.box,
-        attributes={**header_attributes(image), **new.attributes},
+        attributes={**seen_attributes(image, made), **new.attributes},
         flags=made.flags,
         valid_fraction=made.valid_fraction,
         thumbnail=thumbnail.render(image),

@@ -35,6 +35,7 @@ from skylike.service.errors import (
     NotReady,
     SkylikeError,
 )
+from skylike.service.fits import Limits
 from skylike.service.library import Library
 
 MAX_NEIGHBORS = 1000
@@ -45,11 +46,13 @@ class Engine:
     """Answers questions from a library. Safe to use from several threads.
 
     Every method raises `UnknownCollection` for a collection that is not there and
-    `DamagedData` for one whose data or model fail their checks.
+    `DamagedData` for one whose data or model fail their checks. `limits` bound what a
+    cutout may ask for.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, limits: Limits | None = None) -> None:
         self._library = library
+        self._limits = limits or Limits()
 
     def embed(self, collection: str, query: Query) -> Embedded:
         """The embedding of a query."""
@@ -159,7 +162,7 @@ class Engine:
                 if isinstance(new.input, VectorQuery):
                     vectors[row] = to_unit(new.input, archive)
                 else:
-                    seen = see(new.input, encoder)
+                    seen = see(new.input, encoder, self._limits)
                     stamps[row] = seen[1].pixels
             stored.append(described(new, seen))
         if stamps:
@@ -229,7 +232,7 @@ class Engine:
         return (
             archive,
             context,
-            resolve(query, archive, self._library.encoder(collection)),
+            resolve(query, archive, self._library.encoder(collection), self._limits),
         )
 
 

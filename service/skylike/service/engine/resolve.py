@@ -41,7 +41,9 @@ class Resolved:
     id: str | None = None
 
 
-def resolve(query: Query, collection: Collection, encoder: Encoder) -> Resolved:
+def resolve(
+    query: Query, collection: Collection, encoder: Encoder, limits: fits.Limits
+) -> Resolved:
     """Find or make the vector of a query.
 
     Raises
@@ -56,7 +58,7 @@ def resolve(query: Query, collection: Collection, encoder: Encoder) -> Resolved:
     """
     match query:
         case CutoutQuery():
-            image, made = see(query, encoder)
+            image, made = see(query, encoder, limits)
             _refuse_constant(made.flags, query.name or "the cutout")
             reading = Reading(
                 hdu=image.hdu,
@@ -80,10 +82,18 @@ def resolve(query: Query, collection: Collection, encoder: Encoder) -> Resolved:
             return Resolved(to_unit(query, collection))
 
 
-def see(cutout: CutoutQuery, encoder: Encoder) -> tuple[fits.Image, stamp.Stamp]:
+def see(
+    cutout: CutoutQuery, encoder: Encoder, limits: fits.Limits
+) -> tuple[fits.Image, stamp.Stamp]:
     """Read a cutout and make the stamp the model wants; errors name the cutout."""
+    options = fits.Options(
+        hdu=cutout.hdu,
+        axis_kind=cutout.axis_kind,
+        stokes=cutout.stokes,
+        limits=limits,
+    )
     try:
-        image = fits.read(cutout.fits, fits.Options(hdu=cutout.hdu))
+        image = fits.read(cutout.fits, options)
         return image, stamp.make(image, encoder.spec)
     except (BadCutout, BadStamp) as error:
         if not cutout.name:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ class CutoutQuery:
     fits: bytes
     hdu: str | None = None
     name: str | None = None
+    axis_kind: Literal["bands", "spectral"] | None = None
+    stokes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,18 @@ their axes mean, and where on the sky they lie; `opened` gives a `Frame`, of whi
 part can be read. Whatever cannot be read is a `BadCutout` with a reason code.
 """
 
+from skylike.service.fits.alerts import alert_stamp
 from skylike.service.fits.beam import Beam
 from skylike.service.fits.box import Box
-from skylike.service.fits.frame import Frame, Source, opened, read, together
+from skylike.service.fits.frame import Frame
 from skylike.service.fits.image import Axes, Image, SkyPosition
 from skylike.service.fits.limits import Limits
+from skylike.service.fits.names import stem
+from skylike.service.fits.opening import Source, contents, opened, read, together
 from skylike.service.fits.options import Options
+from skylike.service.fits.planes import mean_plane
 from skylike.service.fits.world import World
+from skylike.service.fits.write import to_fits
 
 __all__ = [
     "Axes",
@@ -24,7 +29,12 @@ __all__ = [
     "SkyPosition",
     "Source",
     "World",
+    "alert_stamp",
+    "contents",
+    "mean_plane",
     "opened",
     "read",
+    "stem",
+    "to_fits",
     "together",
 ]

@@ -5,39 +5,30 @@ where they lie, rows of a box at a time; compressed ones are decoded once, when 
 first of them is asked for, and kept.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
-from skylike.service.fits import axes, checksum, pixels, selector, store, tiles
-from skylike.service.fits.beam import read_beam, read_seeing
+from skylike.service.fits import axes, checksum, pixels, tiles
 from skylike.service.fits.box import Box
-from skylike.service.fits.choose import choose
-from skylike.service.fits.dates import epoch_mjd
-from skylike.service.fits.header import Header, printable
-from skylike.service.fits.image import Axes, Image, SkyPosition
+from skylike.service.fits.image import Image, SkyPosition
 from skylike.service.fits.options import Options
-from skylike.service.fits.structure import Hdu, Kind, Structure, scan
-from skylike.service.fits.units import standard_unit
-from skylike.service.fits.world import World, read_world
+from skylike.service.fits.store import Store
+from skylike.service.fits.structure import Hdu, Kind
 
-Source = str | Path | bytes
-
-_ALIGNED = 0.5  # pixels
+_EXACT = 2**24  # float32 holds every integer up to here
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """One HDU of a frame, and how its axes lie."""
 
-    store: store.Store
+    store: Store
     hdu: Hdu
     layout: axes.Layout
 
@@ -64,7 +55,7 @@ class Frame:
         The HDUs it is made of, and how they are read.
     """
 
-    def __init__(self, parts: Sequence[_Part], about: Image, options: Options) -> None:
+    def __init__(self, parts: Sequence[Part], about: Image, options: Options) -> None:
         channels, ny, nx = parts[0].shape
         self.shape = (channels * len(parts), ny, nx)
         self.about = about
@@ -130,19 +121,35 @@ class Frame:
                 reason="size_limit",
             )
 
-    def _read(self, box: Box) -> NDArray[np.float32]:
-        """Pixels of a box inside the frame, of their own."""
-        channels, ny, nx = self.shape
-        is_whole = (box.nx, box.ny) == (nx, ny)
-        if self._whole is None and (is_whole or not self._is_plain()):
+    def whole(self) -> NDArray[np.float32]:
+        """All pixels, kept for every later read of a part.
+
+        Returns
+        -------
+        pixels : (channel, ny, nx) float32
+            Shared, and not to be written to; NaN where there is no data.
+
+        Raises
+        ------
+        BadCutout
+            As `read`.
+        """
+        if self._whole is None:
+            channels, ny, nx = self.shape
             self._require_affordable(channels * ny * nx)
             self._require_intact()
             self._whole = self._decoded(Box(0, 0, nx, ny))
-        if self._whole is None:
+            self._whole.setflags(write=False)
+        return self._whole
+
+    def _read(self, box: Box) -> NDArray[np.float32]:
+        """Pixels of a box inside the frame, of their own."""
+        is_whole = (box.nx, box.ny) == (self.shape[2], self.shape[1])
+        if self._whole is None and (is_whole or self._is_plain()):
+            if is_whole:
+                self._require_intact()
             return self._decoded(box)
-        if is_whole:
-            return self._whole
-        return self._whole[:, box.y0 : box.y1, box.x0 : box.x1].copy()
+        return self.whole()[:, box.y0 : box.y1, box.x0 : box.x1].copy()
 
     def _require_intact(self) -> None:
         for part in self.parts:
@@ -178,7 +185,13 @@ class Frame:
         self._note_lost(lost, out)
         return out
 
-    def _arranged(self, part: _Part, out: NDArray[np.float32]) -> int:
+    def _is_rounded(self, out: NDArray[np.float32]) -> bool:
+        """Whether the pixels were integers that float32 cannot tell apart."""
+        bits = [part.hdu.header.get("BITPIX") for part in self.parts]
+        is_long = any(bit in (32, 64) for bit in bits)
+        return is_long and bool(np.fmax.reduce(np.abs(out), axis=None) >= _EXACT)
+
+    def _arranged(self, part: Part, out: NDArray[np.float32]) -> int:
         """All pixels of an image that has to be read as a whole."""
         if part.hdu.kind is Kind.COMPRESSED:
             numbers = tiles.decode(part.store, part.hdu, self.options.limits)
@@ -215,6 +228,8 @@ class Frame:
         notes = []
         if lost:
             notes.append(f"{lost} pixels lie beyond what float32 can hold")
+        if self._is_rounded(out):
+            notes.append(f"integers above {_EXACT} are rounded: is this a map of ids?")
         infinite = pixels.blank_infinite(out)
         if infinite:
             notes.append(f"{infinite} infinite pixels are taken as blank")
@@ -226,7 +241,7 @@ class Frame:
         if world is not None:
             centre = (box.x0 + box.x1 - 1) / 2, (box.y0 + box.y1 - 1) / 2
             ra, dec = world.to_sky(*centre)
-            if np.isfinite(ra + dec):
+            if math.isfinite(ra + dec):
                 return SkyPosition(float(ra), float(dec))
             return None
         return self.about.position if box == self.about.box else None
@@ -238,182 +253,3 @@ def _plane(layout: axes.Layout, channel: int) -> tuple[int, ...]:
         channel if i == layout.channel else taken
         for i, taken in enumerate(layout.taken[:-2])
     )
-
-
-@contextlib.contextmanager
-def opened(source: Source, options: Options | None = None) -> Iterator[Frame]:
-    """Open an image.
-
-    Parameters
-    ----------
-    source
-        A path or URL, with or without a selector (``file.fits[SCI,2]``), or the bytes
-        of a file; plain or packed with gzip, bzip2, xz or zip; tile-compressed or not.
-        URLs are anything fsspec opens, such as ``s3://bucket/file.fits``.
-    options
-        What the file itself does not say.
-
-    Raises
-    ------
-    BadCutout
-        With a reason code, for everything that cannot be read. The message names the
-        file if the source is a path or URL.
-    """
-    options = options or Options()
-    with _naming(source):
-        place, wanted = source, options.hdu
-        if isinstance(source, str):
-            place, suffix = selector.locate(source)
-            wanted = suffix if wanted is None else wanted
-        with store.opened(place, options.limits) as found:
-            chosen = selector.Selector() if wanted is None else selector.parse(wanted)
-            yield _understand(found, chosen, options)
-
-
-@contextlib.contextmanager
-def _naming(source: Source) -> Iterator[None]:
-    try:
-        yield
-    except BadCutout as error:
-        if isinstance(source, bytes) or str(error).startswith(f"{source}: "):
-            raise
-        raise BadCutout(f"{source}: {error}", reason=error.reason) from error
-
-
-def _understand(
-    found: store.Store, wanted: selector.Selector, options: Options
-) -> Frame:
-    structure = scan(found, options.limits)
-    if wanted.bands:
-        frames = {
-            printable(name): _frame(found, structure, key, options)
-            for name, key in wanted.bands
-        }
-        frame = together(frames)
-    else:
-        frame = _frame(found, structure, wanted.key, options)
-    if wanted.box is not None:
-        frame.box = wanted.box
-    return frame
-
-
-def together(frames: Mapping[str, Frame]) -> Frame:
-    """One frame of several, each a band.
-
-    Parameters
-    ----------
-    frames
-        By the names of the bands. They must stay open while the result is used.
-
-    Raises
-    ------
-    BadCutout
-        ``band_mismatch`` if one of them has several channels, or another shape or
-        place on the sky than the first.
-    """
-    first = next(iter(frames.values()))
-    for name, frame in frames.items():
-        if frame.shape != (1, *first.shape[1:]):
-            raise BadCutout(
-                f"band {name} has the shape {frame.shape}; every band must be one plane "
-                f"of {first.shape[2]} x {first.shape[1]} pixels",
-                reason="band_mismatch",
-            )
-        offset = _offset(first, frame)
-        if offset > _ALIGNED:
-            raise BadCutout(
-                f"band {name} lies {offset:.1f} pixels from the first one on the sky: "
-                "bring the bands to one grid first",
-                reason="band_mismatch",
-            )
-    about = dataclasses.replace(
-        first.about,
-        axes=Axes.BANDS,
-        bands=tuple(frames),
-        hdu="; ".join(f"{name}={frame.about.hdu}" for name, frame in frames.items()),
-        warnings=tuple(
-            dict.fromkeys(
-                warning for frame in frames.values() for warning in frame.about.warnings
-            )
-        ),
-    )
-    parts = [part for frame in frames.values() for part in frame.parts]
-    return Frame(parts, about, first.options)
-
-
-def _offset(first: Frame, other: Frame) -> float:
-    """How far the corners of two images lie apart, in pixels; 0 if nobody knows."""
-    if first.about.world is None or other.about.world is None:
-        return 0.0
-    _, ny, nx = first.shape
-    x, y = np.array([0, nx - 1, 0, nx - 1]), np.array([0, 0, ny - 1, ny - 1])
-    there = other.about.world.to_pixels(*first.about.world.to_sky(x, y))
-    offset = float(np.hypot(there[0] - x, there[1] - y).max())
-    return offset if np.isfinite(offset) else 0.0
-
-
-def _frame(
-    found: store.Store, structure: Structure, key: selector.Key | None, options: Options
-) -> Frame:
-    hdu, note = choose(structure, key)
-    layout = axes.understand(
-        hdu.header, hdu.shape, axis_kind=options.axis_kind, stokes=options.stokes
-    )
-    notes = [*structure.warnings, note] if note else [*structure.warnings]
-    about = _about(hdu, layout, notes)
-    return Frame([_Part(found, hdu, layout)], about, options)
-
-
-def _about(hdu: Hdu, layout: axes.Layout, notes: list[str]) -> Image:
-    """What the header says, in the shape of an image without pixels."""
-    header = hdu.header
-    ny, nx = hdu.shape[layout.y], hdu.shape[layout.x]
-    numbers = len(hdu.shape) - layout.x, len(hdu.shape) - layout.y
-    world = _world(header, numbers, notes)
-    return Image(
-        pixels=np.empty((0, 0, 0), np.float32),
-        box=Box(0, 0, nx, ny),
-        edge_fraction=0.0,
-        axes=layout.axes,
-        bands=tuple(printable(band) for band in layout.bands),
-        spectral=layout.spectral,
-        spectral_unit=layout.spectral_unit,
-        world=world,
-        position=None if world else _pointing(header),
-        beam=read_beam(header),
-        seeing_arcsec=read_seeing(header, world.pixel_scale_arcsec if world else None),
-        unit=standard_unit(header.text("BUNIT")),
-        hdu=hdu.label,
-        name=header.text("OBJECT"),
-        epoch_mjd=epoch_mjd(header),
-        warnings=tuple(notes),
-    )
-
-
-def _world(header: Header, numbers: tuple[int, int], notes: list[str]) -> World | None:
-    """The world coordinates; those of real files break in many ways."""
-    try:
-        world, mended = read_world(header, numbers)
-    except Exception as error:  # astropy raises whatever a header provokes
-        notes.append(printable(f"no position: {type(error).__name__}: {error}"))
-        return None
-    if mended:
-        notes.append(printable(f"world coordinates were mended: {'; '.join(mended)}"))
-    return world
-
-
-def _pointing(header: Header) -> SkyPosition | None:
-    """The RA and DEC cards in degrees: the centre, to the writer's knowledge."""
-    ra, dec = header.number("RA"), header.number("DEC")
-    if ra is None or dec is None or not (0 <= ra <= 360 and -90 <= dec <= 90):
-        return None
-    return SkyPosition(ra % 360.0, dec)
-
-
-def read(source: Source, options: Options | None = None) -> Image:
-    """Read one image: all of it, or the section that is selected.
-
-    Parameters and errors are those of `opened` and `Frame.read`.
-    """
-    with opened(source, options) as frame:
-        return frame.read()

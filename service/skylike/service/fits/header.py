@@ -5,6 +5,7 @@ standard forbids. So a card is split into keyword and value only on demand, and 
 that cannot be understood is as good as missing.
 """
 
+import operator
 import re
 from collections.abc import Iterable, Iterator
 
@@ -28,16 +29,21 @@ class Header:
     follow section 4.2 of the FITS standard 4.0; text goes on in CONTINUE cards.
     """
 
-    __slots__ = ("_places", "_text")
+    __slots__ = ("_places", "_text", "_values")
 
     def __init__(self, raw: bytes) -> None:
         self._text = text = raw.decode("latin-1")
+        self._values: dict[str, Value | None] = {}
         self._places: dict[str, int] = {}
         for at in range(len(text) - CARD, -1, -CARD):  # so that the first one stays
             self._places[text[at : at + 8].rstrip()] = at
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self._places
+
+    def has_any(self, *starts: str) -> bool:
+        """Whether a keyword begins with one of these."""
+        return any(map(operator.methodcaller("startswith", starts), self._places))
 
     def keywords(self) -> Iterable[str]:
         """Every keyword once, in the order of the header."""
@@ -50,8 +56,14 @@ class Header:
 
     def get(self, keyword: str) -> Value | None:
         """The value of a card; None where there is none that can be understood."""
-        at = self._places.get(keyword)
-        if at is None or self._text[at + 8 : at + 9] != "=":
+        if keyword not in self._places:
+            return None
+        if keyword not in self._values:
+            self._values[keyword] = self._value(self._places[keyword])
+        return self._values[keyword]
+
+    def _value(self, at: int) -> Value | None:
+        if self._text[at + 8 : at + 9] != "=":
             return None
         field = self._text[at + 9 : at + CARD].strip()
         if field.startswith("'"):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from skylike.service.fits.beam import Beam
 from skylike.service.fits.box import Box
+from skylike.service.fits.header import Header
 from skylike.service.fits.world import World
 
 
@@ -67,6 +68,8 @@ class Image:
         OBJECT as written, printable characters only, possibly empty.
     epoch_mjd
         Start of the observation, None where unknown.
+    header, fits_axes
+        The cards of the HDU, and which FITS axes, from 1, are x, y and the channels.
     warnings
         What was odd about the file; one sentence each.
     """
@@ -86,6 +89,8 @@ class Image:
     hdu: str = "0"
     name: str = ""
     epoch_mjd: float | None = None
+    header: Header | None = None
+    fits_axes: tuple[int, ...] = (1, 2)
     warnings: tuple[str, ...] = ()
 
     @property

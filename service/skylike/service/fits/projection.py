@@ -7,6 +7,8 @@ microseconds; everything else is left to astropy.
 import importlib
 import math
 import re
+import types
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from skylike.service.fits.header import Header
 from skylike.service.fits.warned import recorded
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float64] | float
 Matrix = tuple[float, float, float, float]
 
 LATITUDE = re.compile(r"(DEC-|.LAT|..LT)")
@@ -30,9 +32,28 @@ _SINGLE = re.compile(r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|PV|PS)(\d)((?:_\d+)?
 _DOUBLE = re.compile(r"(CD|PC)(\d)_(\d)")
 _DISTORTION = re.compile(r"(A|B|AP|BP)_(ORDER|\d+_\d+)")
 _FRAME = ("LONPOLE", "LATPOLE", "RADESYS", "EQUINOX")
+_OLD_NAMES = {"RADECSYS": "RADESYS", "EPOCH": "EQUINOX"}
 # The polynomials of the digitised photographic plates, which have no CTYPE.
 PLATE = "PLTRAH"
 _PLATE = re.compile(r"AMD[XY]\d+|PLT\w+|PPO\d|CNPIX\d|[XY]PIXELSZ")
+
+
+# One position by numpy takes ten times as long.
+_SCALAR = types.SimpleNamespace(
+    arctan2=math.atan2,
+    cos=math.cos,
+    degrees=math.degrees,
+    hypot=math.hypot,
+    radians=math.radians,
+    sin=math.sin,
+    sqrt=math.sqrt,
+    where=lambda condition, yes, no: yes if condition else no,
+)
+
+
+def functions(value: Floats) -> Any:
+    """The functions for a single number, or for an array."""
+    return _SCALAR if isinstance(value, float) else np
 
 
 class Projection(Protocol):
@@ -46,7 +67,7 @@ class Projection(Protocol):
 
 
 def linear_matrix(
-    header: Header, axes: tuple[int, int], types: list[str]
+    header: Header, axes: tuple[int, int], ctypes: list[str]
 ) -> Matrix | None:
     """Degrees of longitude, then of latitude, per pixel of x and y.
 
@@ -65,7 +86,7 @@ def linear_matrix(
             (default if turn is None else turn) * (1.0 if step is None else step)
             for turn, step, default in zip(turns, steps, (1.0, 0, 0, 1.0), strict=True)
         ]
-    if LATITUDE.match(types[0]):
+    if LATITUDE.match(ctypes[0]):
         values = values[2:] + values[:2]
     return values[0], values[1], values[2], values[3]
 
@@ -98,20 +119,21 @@ class Zenithal:
 
     def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees; NaN off the sphere."""
+        m = functions(x)
         a, b, c, d = self.matrix
         dx, dy = x - self.x0, y - self.y0
         east, north = a * dx + b * dy, c * dx + d * dy
         squared = east * east + north * north
         if self.is_gnomonic:
-            towards = 1 / np.sqrt(1 + squared)
+            towards = 1 / m.sqrt(1 + squared)
             east, north = east * towards, north * towards
         else:
-            towards = np.sqrt(np.where(squared <= 1, 1 - squared, np.nan))
+            towards = m.sqrt(m.where(squared <= 1, 1 - squared, math.nan))
         sin, cos = math.sin(self.lat0), math.cos(self.lat0)
         ahead = towards * cos - north * sin  # along the equator, below the reference
-        lon = np.degrees(np.arctan2(east, ahead) + self.lon0)
-        lat = np.arctan2(towards * sin + north * cos, np.hypot(east, ahead))
-        return lon, np.degrees(lat)
+        lon = m.degrees(m.arctan2(east, ahead) + self.lon0)
+        lat = m.arctan2(towards * sin + north * cos, m.hypot(east, ahead))
+        return lon, m.degrees(lat)
 
     def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Pixels; NaN for what lies behind the plane."""
@@ -130,12 +152,12 @@ class Zenithal:
 
 
 def zenithal(
-    header: Header, axes: tuple[int, int], types: list[str], matrix: Matrix | None
+    header: Header, axes: tuple[int, int], ctypes: list[str], matrix: Matrix | None
 ) -> Zenithal | None:
     """The projection if it is plain: no distortion, no turned pole, degrees."""
     if matrix is None or not is_regular(matrix):
         return None
-    if tuple(sorted(types)) not in _PLAIN:
+    if tuple(sorted(ctypes)) not in _PLAIN:
         return None
     if any(header.text(f"CUNIT{axis}") not in ("", "deg") for axis in axes):
         return None
@@ -143,11 +165,11 @@ def zenithal(
         return None
     if header.number("LONPOLE") not in (None, 180.0):
         return None
-    if any(keyword.startswith(("PV", "PS")) for keyword in header.keywords()):
+    if header.has_any("PV", "PS"):
         return None
     x0, y0 = (header.number(f"CRPIX{axis}") or 0.0 for axis in axes)
     lon0, lat0 = (header.number(f"CRVAL{axis}") or 0.0 for axis in axes)
-    if LATITUDE.match(types[0]):
+    if LATITUDE.match(ctypes[0]):
         lon0, lat0 = lat0, lon0
     if abs(lat0) > 90:
         return None
@@ -158,7 +180,7 @@ def zenithal(
         lon0=math.radians(lon0),
         lat0=math.radians(lat0),
         matrix=(a, b, c, d),
-        is_gnomonic=types[0].endswith("TAN"),
+        is_gnomonic=ctypes[0].endswith("TAN"),
     )
 
 
@@ -181,9 +203,7 @@ class General:
         return np.asarray(x), np.asarray(y)
 
 
-def general(
-    header: Header, axes: tuple[int, int], types: list[str]
-) -> tuple[General, list[str]]:
+def general(header: Header, axes: tuple[int, int]) -> tuple[General, list[str]]:
     """The projection as astropy understands it, and what it had to mend.
 
     Raises
@@ -191,11 +211,7 @@ def general(
     Exception
         Anything: the world coordinates of real files break in many ways.
     """
-    is_distorted = types[0].endswith("-SIP")
-    cards = [
-        _renumbered(header, keyword, axes, is_distorted)
-        for keyword in header.keywords()
-    ]
+    cards = [renumbered(header, keyword, axes) for keyword in header.keywords()]
     wcs = importlib.import_module("astropy.wcs")  # slow, and seldom needed
     with recorded() as mended:
         # As text: parsed cards would have to be written again.
@@ -203,10 +219,8 @@ def general(
     return found, mended
 
 
-def _renumbered(
-    header: Header, keyword: str, axes: tuple[int, int], is_distorted: bool
-) -> bytes:
-    """A card as if the image had the axes 1 and 2; empty if it is of no use.
+def renumbered(header: Header, keyword: str, axes: Sequence[int]) -> bytes:
+    """A card as if `axes` were the axes 1, 2 and so on; empty if it is of no use.
 
     Coordinates of other axes break in ways of their own, and headers can hold
     hundreds of thousands of other cards, on which astropy takes seconds.
@@ -214,12 +228,13 @@ def _renumbered(
     card = header.card(keyword)
     if keyword in _FRAME or (PLATE in header and _PLATE.fullmatch(keyword)):
         return card
-    if keyword in ("RADECSYS", "EPOCH"):  # the old names
-        new = "RADESYS" if keyword == "RADECSYS" else "EQUINOX"
+    if keyword in _OLD_NAMES:
+        new = _OLD_NAMES[keyword]
         return b"" if new in header else new.ljust(8).encode() + card[8:]
     if _DISTORTION.fullmatch(keyword):
         # Coefficients are left behind in images that no longer speak of distortion.
-        return card if is_distorted else b""
+        is_meant = any(header.text(f"CTYPE{axis}").endswith("-SIP") for axis in axes)
+        return card if is_meant else b""
     numbers = {str(axis): str(i + 1) for i, axis in enumerate(axes)}
     if (match := _SINGLE.fullmatch(keyword)) and match[2] in numbers:
         name = f"{match[1]}{numbers[match[2]]}{match[3]}"

@@ -115,7 +115,8 @@ def _open_path(path: Path) -> tuple[IO[bytes], int]:
 
 def _open_url(url: str) -> tuple[IO[bytes], int]:
     try:
-        file = fsspec.open(url, "rb").open()
+        system, path = fsspec.core.url_to_fs(url)
+        file = system.open(path, "rb", block_size=_SMALL)  # some fetch 50 MB ahead
         return file, int(file.size)
     except (FileNotFoundError, PermissionError):
         raise

@@ -159,22 +159,20 @@ def _read_header(store: Store, start: int, limits: Limits) -> tuple[bytes, bool]
     """
     raw = b""
     step = BLOCK
-    while True:
-        if len(raw) > limits.header_bytes:
-            raise BadCutout(
-                f"a header has more than {limits.header_bytes} bytes",
-                reason="header_limit",
-            )
+    while len(raw) <= limits.header_bytes:
         more = bytes(store.read(start + len(raw), step))
         at = more.find(_END)
         while at >= 0 and at % CARD:
             at = more.find(_END, at + 1)
-        if at >= 0:
+        if at >= 0 and len(raw) + at <= limits.header_bytes:
             return raw + more[:at], True
         raw += more
         if len(more) < step:
             return _text_blocks(raw), False
         step = min(2 * step, 64 * BLOCK)
+    raise BadCutout(
+        f"a header has more than {limits.header_bytes} bytes", reason="header_limit"
+    )
 
 
 def _text_blocks(raw: bytes) -> bytes:

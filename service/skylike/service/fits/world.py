@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from skylike.service.fits.header import Header
 from skylike.service.fits.projection import (
@@ -17,6 +17,7 @@ from skylike.service.fits.projection import (
     Matrix,
     Projection,
     determinant,
+    functions,
     general,
     is_regular,
     linear_matrix,
@@ -54,42 +55,39 @@ class World:
     sizes_arcsec: tuple[float, float] | None
     is_mirrored: bool | None
 
-    def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    def to_sky(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Right ascension and declination of pixels.
 
         Parameters
         ----------
-        x, y : (n,) float
+        x, y : (n,) float64, or float
             Pixel coordinates, 0-based.
 
         Returns
         -------
-        ra, dec : (n,) float64, degrees ICRS
+        ra, dec : (n,) float64, or float, degrees ICRS
             NaN off the sky; 0 <= ra < 360.
         """
-        lon, lat = self.projection.to_sphere(
-            np.asarray(x, np.float64), np.asarray(y, np.float64)
-        )
+        lon, lat = self.projection.to_sphere(x, y)
         if isinstance(self.frame, np.ndarray):
             lon, lat = _turned(self.frame, lon, lat)
         elif self.frame is not None:
             lon, lat = _degrees(_sky(lon, lat, self.frame).icrs)
-        lon = lon % 360.0
-        return np.where(lon >= 360.0, 0.0, lon), lat  # -1e-17 % 360 is 360
+        return lon % 360.0 % 360.0, lat  # -1e-17 % 360 is 360
 
-    def to_pixels(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
+    def to_pixels(self, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
         """Pixel coordinates of positions.
 
         Parameters
         ----------
-        ra, dec : (n,) float, degrees ICRS
+        ra, dec : (n,) float64, degrees ICRS
 
         Returns
         -------
         x, y : (n,) float64, 0-based
             NaN where the projection does not show the position.
         """
-        lon, lat = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
+        lon, lat = ra, dec
         if isinstance(self.frame, np.ndarray):
             lon, lat = _turned(self.frame.T, lon, lat)
         elif self.frame is not None:
@@ -120,19 +118,19 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
         ValueError for a number that is none, and whatever astropy raises for
         coordinates that contradict themselves.
     """
-    types = [header.text(f"CTYPE{axis}").upper() for axis in axes]
-    has_plate = types == ["", ""] and PLATE in header
-    if not has_plate and not all(_CELESTIAL.match(ctype) for ctype in types):
+    ctypes = [header.text(f"CTYPE{axis}").upper() for axis in axes]
+    has_plate = ctypes == ["", ""] and PLATE in header
+    if not has_plate and not all(_CELESTIAL.match(ctype) for ctype in ctypes):
         return None, []
     for keyword in (f"{name}{axis}" for name in ("CRVAL", "CRPIX") for axis in axes):
         if keyword in header and header.number(keyword) is None:
             raise ValueError(f"{keyword} is {header.text(keyword)!r}, not a number")
-    matrix = linear_matrix(header, axes, types)
-    is_rotation, rotation = _rotation_to_icrs(header, types)
-    plain = zenithal(header, axes, types, matrix) if is_rotation else None
+    matrix = linear_matrix(header, axes, ctypes)
+    is_rotation, rotation = _rotation_to_icrs(header, ctypes)
+    plain = zenithal(header, axes, ctypes, matrix) if is_rotation else None
     if plain is not None:
         return _world(plain, rotation, matrix), []
-    found, mended = general(header, axes, types)
+    found, mended = general(header, axes)
     if not found.wcs.has_celestial:
         return None, mended
     if matrix is not None or has_plate:  # with the turns and units that astropy knows
@@ -140,6 +138,8 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
         matrix = a, b, c, d
     if is_rotation:
         return _world(found, rotation, matrix), mended
+    if not ctypes[0].startswith(("RA--", "DEC-")) and not has_plate:
+        raise ValueError(f"the axis {ctypes[0]} has no fixed place on the sky")
     utils = importlib.import_module("astropy.wcs.utils")
     return _world(found, utils.wcs_to_celestial_frame(found.wcs), matrix), mended
 
@@ -153,45 +153,60 @@ def _world(projection: Projection, frame: Any, matrix: Matrix | None) -> World:
     return World(projection, frame, 3600 * abs(area) ** 0.5, sizes, area > 0)
 
 
-def _rotation_to_icrs(header: Header, types: list[str]) -> tuple[bool, Floats | None]:
+def _rotation_to_icrs(header: Header, ctypes: list[str]) -> tuple[bool, Floats | None]:
     """Whether the frame is a rotation of ICRS, and which; None for none at all.
 
     FITS standard 4.0, section 8.3: without RADESYS the equinox tells, and without an
     equinox it is ICRS.
     """
-    if types[0].startswith("GL"):
+    if ctypes[0].startswith("GL"):
         return True, _rotation("galactic")
+    if ctypes[0].startswith("SL"):
+        return True, _rotation("supergalactic")
     equinox = header.number("EQUINOX") or header.number("EPOCH")
     name = (header.text("RADESYS") or header.text("RADECSYS")).upper()
     if not name:
         name = "ICRS" if equinox is None else "FK4" if equinox < 1984 else "FK5"
-    if not types[0].startswith(("RA--", "DEC-")) or name not in ("ICRS", "FK5"):
+    if ctypes[0].startswith("EL"):
+        if name.startswith("FK4"):
+            return True, _rotation("ecliptic", f"B{equinox or 1950.0}")
+        if name == "ICRS":  # it has no equinox
+            equinox = 2000.0
+        return True, _rotation("ecliptic", f"J{equinox or 2000.0}")
+    if not ctypes[0].startswith(("RA--", "DEC-")) or name not in ("ICRS", "FK5"):
         return False, None
-    return True, None if name == "ICRS" else _rotation("fk5", equinox or 2000.0)
+    return True, None if name == "ICRS" else _rotation("fk5", f"J{equinox or 2000.0}")
 
 
 @functools.lru_cache(maxsize=64)
-def _rotation(frame: str, equinox: float = 2000.0) -> Floats:
+def _rotation(frame: str, equinox: str = "") -> Floats:
     """The axes of a frame in ICRS, as columns, as astropy has them."""
     coordinates = importlib.import_module("astropy.coordinates")  # slow
     axes = coordinates.CartesianRepresentation(np.eye(3))
     if frame == "galactic":
         found = coordinates.Galactic(axes)
+    elif frame == "supergalactic":
+        found = coordinates.Supergalactic(axes)
+    elif frame == "ecliptic":
+        found = coordinates.BarycentricMeanEcliptic(axes, equinox=equinox)
     else:
-        found = coordinates.FK5(axes, equinox=f"J{equinox}")
+        found = coordinates.FK5(axes, equinox=equinox)
     rotation: Floats = found.transform_to(coordinates.ICRS()).cartesian.xyz.value
     return rotation
 
 
-def _turned(rotation: Floats, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-    lam, phi = np.radians(lon), np.radians(lat)
-    across = np.cos(phi)
-    x, y, z = np.tensordot(
-        rotation,
-        np.stack([across * np.cos(lam), across * np.sin(lam), np.sin(phi)]),
-        axes=1,
+def _turned(
+    rotation: NDArray[np.float64], lon: Floats, lat: Floats
+) -> tuple[Floats, Floats]:
+    m = functions(lon)
+    lam, phi = m.radians(lon), m.radians(lat)
+    across = m.cos(phi)
+    axes = across * m.cos(lam), across * m.sin(lam), m.sin(phi)
+    x, y, z = (
+        sum(factor * axis for factor, axis in zip(row, axes, strict=True))
+        for row in rotation.tolist()
     )
-    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    return m.degrees(m.arctan2(y, x)), m.degrees(m.arctan2(z, m.hypot(x, y)))
 
 
 def _sky(lon: Floats, lat: Floats, frame: Any) -> Any:

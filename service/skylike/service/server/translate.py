@@ -1,7 +1,7 @@
 """Between the engine's types and the protos, field for field."""
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,11 @@ from skylike.service.collection import SkyObject
 from skylike.service.errors import BadRequest
 from skylike.service.fits import SkyPosition
 from skylike.v1 import catalog_pb2, search_pb2, types_pb2
+
+_AXIS_KINDS: dict[int, Literal["bands", "spectral"]] = {
+    types_pb2.AXIS_KIND_BANDS: "bands",
+    types_pb2.AXIS_KIND_SPECTRAL: "spectral",
+}
 
 
 def query_from(message: types_pb2.Query) -> engine.Query:
@@ -34,7 +39,11 @@ def query_from(message: types_pb2.Query) -> engine.Query:
 def cutout_from(message: types_pb2.Cutout) -> engine.CutoutQuery:
     """A cutout; empty texts mean none."""
     return engine.CutoutQuery(
-        message.fits, message.hdu.strip() or None, message.name or None
+        message.fits,
+        message.hdu.strip() or None,
+        message.name or None,
+        _AXIS_KINDS.get(message.axis_kind),
+        message.stokes.strip() or None,
     )
 
 

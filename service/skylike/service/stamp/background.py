@@ -1,5 +1,7 @@
 """Level and noise of the sky around an object."""
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,46 +39,55 @@ def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
     Sigma clipping: Stetson 1987, PASP 99, 191. MAD as scale: Huber 1981, Robust
     Statistics, section 5.1.
     """
-    pixels = channel[np.isfinite(channel)]
-    if np.ptp(pixels) <= _ROUNDING * float(np.abs(pixels).max()):
+    pixels = _finite(channel)
+    low, high = float(pixels.min()), float(pixels.max())
+    if high - low <= _ROUNDING * max(abs(low), abs(high)):
         return float(pixels[0]), 0.0, False
-    border = _border(channel)
+    border = _finite(channel.ravel()[_border(channel.shape[0])])
     if border.size:
         level, sigma = _clipped(border)
-        if sigma > _rounding(border):
+        if sigma > _ROUNDING * abs(level):
             return level, sigma, True
     else:
-        level = float(np.median(pixels))
-    sigma = _SIGMA_PER_MAD * float(np.median(np.abs(pixels - level)))
-    if sigma <= _rounding(pixels):
+        level = _median(pixels)
+    sigma = _SIGMA_PER_MAD * _median(np.abs(pixels - level))
+    if sigma <= _ROUNDING * _median(np.abs(pixels)):
         sigma = float(np.sqrt(np.mean((pixels - level) ** 2)))
     return level, sigma, False
 
 
-def _rounding(values: NDArray[np.float64]) -> float:
-    """What float32 rounding makes of typical values; one hot pixel is not typical."""
-    return _ROUNDING * float(np.median(np.abs(values)))
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    finite = np.isfinite(values)
+    return values.ravel() if finite.all() else values[finite]
 
 
-def _border(channel: NDArray[np.float64]) -> NDArray[np.float64]:
-    width = max(1, channel.shape[0] // 8)
-    inner = channel[width:-width]
-    border = np.concatenate(
-        [
-            channel[:width].ravel(),
-            channel[-width:].ravel(),
-            inner[:, :width].ravel(),
-            inner[:, -width:].ravel(),
-        ]
-    )
-    return np.asarray(border[np.isfinite(border)])
+@functools.lru_cache(maxsize=16)
+def _border(side: int) -> NDArray[np.intp]:
+    """Places of the border's pixels in a flattened square."""
+    width = max(1, side // 8)
+    is_border = np.ones((side, side), bool)
+    is_border[width:-width, width:-width] = False
+    return np.flatnonzero(is_border)
 
 
 def _clipped(values: NDArray[np.float64]) -> tuple[float, float]:
     """Median and noise after clipping at 3 sigma, three times."""
+    values = np.sort(values)
     for _ in range(_ROUNDS):
-        level = float(np.median(values))
-        deviation = np.abs(values - level)
-        sigma = _SIGMA_PER_MAD * float(np.median(deviation))
-        values = values[deviation <= _CLIP_SIGMA * sigma]
+        level = float(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+        sigma = _SIGMA_PER_MAD * _median(np.abs(values - level))
+        low, high = level - _CLIP_SIGMA * sigma, level + _CLIP_SIGMA * sigma
+        start, stop = values.searchsorted(low), values.searchsorted(high, "right")
+        if stop - start == len(values):
+            break
+        values = values[start:stop]
     return level, sigma
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """As numpy's, without what that asks first."""
+    upper = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, upper)[upper])
+    parts = np.partition(values, (upper - 1, upper))
+    return float(parts[upper - 1] + parts[upper]) / 2

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from skylike.service.errors import BadStamp
 from skylike.service.fits import Axes, Image
 from skylike.service.flags import Flag
-from skylike.service.stamp import background
-from skylike.service.stamp.resample import central_square, resize
+from skylike.service.stamp import background, channels, grid
+from skylike.service.stamp.resample import resample
 from skylike.service.stamp.spec import StampSpec
 
 MIN_SIDE = 8
@@ -33,11 +33,18 @@ class Stamp:
         What is poor about it.
     valid_fraction
         Share of the requested pixels that hold data.
+    pixel_scale_arcsec
+        Size of its pixels, None where unknown.
+    resolution_pixels
+        Full width at half maximum of a point source in its pixels, the geometric mean
+        of a beam's axes; None where unknown.
     """
 
     pixels: NDArray[np.float32]
     flags: Flag
     valid_fraction: float
+    pixel_scale_arcsec: float | None = None
+    resolution_pixels: float | None = None
 
 
 def make(image: Image, spec: StampSpec) -> Stamp:
@@ -58,123 +65,103 @@ def make(image: Image, spec: StampSpec) -> Stamp:
     Raises
     ------
     BadStamp
-        ``band_mismatch`` if the channels are not those of the model,
-        ``too_small`` below 8 pixels a side, ``all_nan``, or ``low_valid`` if less
-        than half of the pixels hold data.
+        ``band_mismatch`` if the channels are not those of the model, ``too_small``
+        below 8 pixels a side, ``all_nan``, ``low_valid`` if less than half of the
+        pixels hold data, ``no_wcs`` if an angle is wanted and the file does not tell
+        its scale, ``no_source`` if a source is wanted and none is in the centre.
     """
     flags = Flag(0)
-    pixels = _channels(image, spec)
+    pixels = channels.select(image, spec)
     if image.axes is Axes.SPECTRAL:
         flags |= Flag.COLLAPSED
-    ny, nx = pixels.shape[1:]
-    if min(ny, nx) < MIN_SIDE:
-        raise BadStamp(
-            f"the image has {nx} x {ny} pixels; at least {MIN_SIDE} x {MIN_SIDE} are "
-            "needed",
-            reason="too_small",
-        )
-    side = spec.size if spec.fit == "crop" else min(ny, nx)
-    square = central_square(pixels, side)
-    valid_fraction = _valid_fraction(square)
-    flags |= _hole_flag(square, valid_fraction) | _saturation_flag(square)
-    if side != spec.size:
+    rows, columns = grid.place(pixels, image.world, spec)
+    region = grid.region(pixels, rows, columns)
+    _require_side(min(*pixels.shape[1:], region.ny, region.nx))
+    valid_fraction = region.valid_fraction()
+    _require_data(valid_fraction)
+    flags |= _hole_flag(region, valid_fraction) | _saturation_flag(region.pixels)
+    if not (rows.is_kept and columns.is_kept):
         flags |= Flag.RESAMPLED
-    scaled, scale_flags = _in_sigma(resize(square, spec.size))
-    return Stamp(scaled, flags | scale_flags, valid_fraction)
-
-
-def _channels(image: Image, spec: StampSpec) -> NDArray[np.float32]:
-    """The image's channels as the model wants them."""
-    if image.axes is Axes.SPECTRAL and spec.axes is not Axes.BANDS:
-        return _rebin(image.pixels, len(spec.channels))
-    if image.axes is spec.axes:
-        if image.axes is Axes.IMAGE or image.bands == spec.channels:
-            return image.pixels
-        if set(spec.channels) <= set(image.bands):
-            return image.pixels[[image.bands.index(name) for name in spec.channels]]
-    found = ", ".join(image.bands) or f"{image.pixels.shape[0]} channel(s)"
-    raise BadStamp(
-        f"the file holds {image.axes.value} ({found}); the model wants "
-        f"{spec.axes.value} ({', '.join(spec.channels)})",
-        reason="band_mismatch",
+    scaled, scale_flags = _in_sigma(
+        resample(region.pixels, rows.moved(region.y), columns.moved(region.x))
+    )
+    scale = None
+    if image.pixel_scale_arcsec is not None:
+        scale = image.pixel_scale_arcsec * (rows.step * columns.step) ** 0.5
+    return Stamp(
+        scaled,
+        flags | scale_flags,
+        valid_fraction,
+        scale,
+        _resolution(image, scale),
     )
 
 
-def _rebin(cube: NDArray[np.float32], num_channels: int) -> NDArray[np.float32]:
-    """Mean of the valid planes in each of `num_channels` equal parts of a cube.
-
-    With one channel this is moment 0 up to a factor, which scaling removes.
-    """
-    if len(cube) < num_channels:
+def _require_side(side: int) -> None:
+    if side < MIN_SIDE:
         raise BadStamp(
-            f"the cube has {len(cube)} planes; the model wants at least {num_channels}",
-            reason="band_mismatch",
+            f"the stamp would be made of {side} pixels a side; at least {MIN_SIDE} are "
+            "needed",
+            reason="too_small",
         )
-    planes = []
-    for part in np.array_split(cube, num_channels):
-        valid = np.isfinite(part)
-        count = valid.sum(axis=0)
-        total = np.where(valid, part, 0).sum(axis=0, dtype=np.float64)
-        mean = np.divide(
-            total, count, out=np.full(count.shape, np.nan), where=count > 0
-        )
-        planes.append(mean.astype(np.float32))
-    return np.stack(planes)
 
 
-def _valid_fraction(square: NDArray[np.float32]) -> float:
-    fraction = float(np.isfinite(square).mean())
-    if fraction == 0:
+def _resolution(image: Image, scale: float | None) -> float | None:
+    width = image.seeing_arcsec
+    if image.beam is not None:
+        width = (image.beam.major_arcsec * image.beam.minor_arcsec) ** 0.5
+    return None if width is None or scale is None else width / scale
+
+
+def _require_data(valid_fraction: float) -> None:
+    if valid_fraction == 0:
         raise BadStamp("every pixel is blank", reason="all_nan")
-    if fraction < MIN_VALID_FRACTION:
+    if valid_fraction < MIN_VALID_FRACTION:
         raise BadStamp(
-            f"only {fraction:.0%} of the pixels hold data; at least "
+            f"only {valid_fraction:.0%} of the pixels hold data; at least "
             f"{MIN_VALID_FRACTION:.0%} are needed",
             reason="low_valid",
         )
-    return fraction
 
 
-def _hole_flag(square: NDArray[np.float32], valid_fraction: float) -> Flag:
-    """EDGE if a whole outer row or column is blank, else MASKED."""
+def _hole_flag(region: grid.Region, valid_fraction: float) -> Flag:
+    """EDGE if the frame ends, or a whole outer row or column is blank, else MASKED."""
     if valid_fraction >= _WHOLE:
         return Flag(0)
-    blank = np.asarray(np.isnan(square).all(axis=0))
+    blank = np.asarray(np.isnan(region.pixels).all(axis=0))
     outer = (blank[0], blank[-1], blank[:, 0], blank[:, -1])
-    return Flag.EDGE if any(line.all() for line in outer) else Flag.MASKED
+    is_cut = not region.is_whole or any(line.all() for line in outer)
+    return Flag.EDGE if is_cut else Flag.MASKED
 
 
 def _saturation_flag(square: NDArray[np.float32]) -> Flag:
     """SATURATED if many pixels, but not half of them, share the highest value."""
     for channel in square:
-        pixels = channel[np.isfinite(channel)]
-        if pixels.size:
-            top = int((pixels == pixels.max()).sum())
-            least = max(_PLATEAU_PIXELS, _PLATEAU_SHARE * pixels.size)
-            if least <= top < pixels.size / 2:
-                return Flag.SATURATED
+        top = np.fmax.reduce(channel, axis=None)
+        count = np.count_nonzero(channel == top)  # none where all is NaN
+        known = channel.size - np.count_nonzero(np.isnan(channel))
+        if max(_PLATEAU_PIXELS, _PLATEAU_SHARE * known) <= count < known / 2:
+            return Flag.SATURATED
     return Flag(0)
 
 
-def _in_sigma(
-    channels: NDArray[np.float64],
-) -> tuple[NDArray[np.float32], Flag]:
+def _in_sigma(pixels: NDArray[np.float64]) -> tuple[NDArray[np.float32], Flag]:
     """Each channel minus its background, over its sigma."""
     flags = Flag(0)
-    scaled = np.full(channels.shape, np.nan, np.float32)
+    scaled = np.full(pixels.shape, np.nan, np.float32)
     peaks = []
-    for i, channel in enumerate(channels):
-        valid = np.isfinite(channel)
-        if not valid.any():
+    for i, channel in enumerate(pixels):
+        known = channel[np.isfinite(channel)]
+        if not known.size:
             continue
         level, sigma, from_border = background.measure(channel)
         if sigma == 0:
-            scaled[i] = np.where(valid, 0.0, np.nan)
+            scaled[i] = np.where(np.isfinite(channel), 0.0, np.nan)
             continue
         if not from_border:
             flags |= Flag.NO_BACKGROUND
         scaled[i] = np.clip((channel - level) / sigma, -_MAX_SIGMA, _MAX_SIGMA)
-        peaks.append(float(np.nanmax(scaled[i])))
+        peaks.append((float(known.max()) - level) / sigma)
     if not peaks:
         return scaled, flags | Flag.CONSTANT
     if max(peaks) < _LOW_SIGMA:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from skylike.service.errors import BadModel
 from skylike.service.fits import Axes
 
+Collapse = Literal["moment0", "moment1", "moment2", "peak", "continuum"]
+
 
 class StampSpec(BaseModel):
     """How to make a stamp; it travels inside the model file and nowhere else."""
@@ -22,12 +24,19 @@ class StampSpec(BaseModel):
     """What the channels are."""
     channels: tuple[str, ...] = Field(default=("intensity",), min_length=1)
     """Names of the channels, in order."""
-    scale: Literal["pixel"] = "pixel"
+    collapse: tuple[Collapse, ...] = ()
+    """How a spectral cube becomes the channels, one for each; empty: the means of as
+    many equal parts of it."""
+    scale: Literal["pixel", "angular", "source"] = "pixel"
     """What a pixel of the stamp means: pixels of the image, whatever their size on
-    the sky."""
+    the sky; an angle on the sky; or a part of the size of the central source."""
     fit: Literal["resize", "crop"] = "resize"
-    """How any size becomes `size`: the central square resampled to it, or the
-    central `size` pixels as they are."""
+    """How any size becomes `size` at the scale `pixel`: the central square resampled
+    to it, or the central `size` pixels as they are."""
+    arcsec_per_pixel: float | None = Field(default=None, gt=0)
+    """Size of a pixel of the stamp at the scale `angular`."""
+    half_light_radii: float | None = Field(default=None, gt=0)
+    """Half the side of the stamp at the scale `source`, in half-light radii."""
     background: Literal["border"] = "border"
     """How background and sigma are measured: in the stamp's border."""
     softening_sigma: float = Field(default=3.0, gt=0)
@@ -39,6 +48,16 @@ class StampSpec(BaseModel):
             raise ValueError("an image has one channel")
         if len(set(self.channels)) != len(self.channels):
             raise ValueError("channels need different names")
+        if self.collapse and len(self.collapse) != len(self.channels):
+            raise ValueError("collapse needs one entry for each channel")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _scale_is_given(self) -> Self:
+        if (self.scale == "angular") != (self.arcsec_per_pixel is not None):
+            raise ValueError("arcsec_per_pixel belongs to the scale 'angular'")
+        if (self.scale == "source") != (self.half_light_radii is not None):
+            raise ValueError("half_light_radii belongs to the scale 'source'")
         return self
 
     def to_json(self) -> str:

@@ -8,21 +8,18 @@ already are left alone, so that an interrupted run goes on where it stopped.
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import AlreadyExists
+from skylike.service.fits import Options
 from skylike.service.flags import Flag
-from skylike.service.logs import printable
+from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.prepare import (
     Prepared,
     Reject,
@@ -33,35 +30,6 @@ from skylike.service.prepare import (
     text,
 )
 
-_REJECTS = pa.schema(
-    [
-        ("path", pa.string()),
-        ("code", pa.string()),
-        ("message", pa.string()),
-        ("time", pa.timestamp("us", tz="UTC")),
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did.
-
-    Attributes
-    ----------
-    indexed, known
-        Objects added, and files that were in the collection before.
-    rejects
-        Files that gave no stamp, or whose id another file has.
-    seconds
-        Wall time.
-    """
-
-    indexed: int
-    known: int
-    rejects: tuple[Reject, ...]
-    seconds: float
-
 
 def index(
     collection: Collection,
@@ -69,6 +37,7 @@ def index(
     sources: Sequence[Path],
     *,
     workers: int = 2,
+    options: Options | None = None,
     rejects: Path | None = None,
     progress: bool = False,
 ) -> Report:
@@ -87,6 +56,8 @@ def index(
         Files and folders.
     workers
         Processes that read.
+    options
+        How to read the files.
     rejects
         Table to write of what was not indexed: path, code, message, time.
     progress
@@ -110,7 +81,7 @@ def index(
     with tqdm(
         total=len(todo), desc="indexing", unit="file", disable=not progress
     ) as bar:
-        for chunk in prepare(todo, encoder.spec, workers=workers):
+        for chunk in prepare(todo, encoder.spec, workers=workers, options=options):
             ready = [item for item in chunk if isinstance(item, Prepared)]
             refused += [item for item in chunk if isinstance(item, Reject)]
             if ready:
@@ -127,14 +98,19 @@ def index(
 
 
 def embed_files(
-    encoder: Encoder, sources: Sequence[Path], *, workers: int = 2
+    encoder: Encoder,
+    sources: Sequence[Path],
+    *,
+    workers: int = 2,
+    options: Options | None = None,
 ) -> tuple[NDArray[np.float32], tuple[Reject, ...]]:
     """Vectors of the files under `sources`: (n, D); and what gave none, and why."""
     paths = find_files(sources)
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     refused: list[Reject] = []
+    named = [(text(path), path) for path in paths]
     for chunk in prepare(
-        [(text(p), p) for p in paths], encoder.spec, workers=workers, pictures=False
+        named, encoder.spec, workers=workers, options=options, pictures=False
     ):
         pixels = []
         for item in chunk:
@@ -162,19 +138,3 @@ def _clash(path: Path, other: SkyObject) -> Reject:
         "index the folders of both in one run, or into two collections"
     )
     return Reject(path, AlreadyExists.reason, message)
-
-
-def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
-    """Write the table of files that were not indexed, possibly with no row."""
-    now = datetime.now(UTC)
-    rows = [
-        {
-            "path": text(reject.path),
-            "code": reject.code,
-            "message": printable(reject.message),
-            "time": now,
-        }
-        for reject in rejects
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, _REJECTS), path)

@@ -1,0 +1,90 @@
+"""Large images by name: a file, or several that are the bands of one image."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skylike.service import fits
+from skylike.service.errors import BadInput
+from skylike.service.fits import Frame, Options
+
+_BAND = re.compile(r"(?P<band>\w+)=(?P<file>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Mosaic:
+    """A large image that can be opened.
+
+    Attributes
+    ----------
+    name
+        Of its first file, without what marks it as FITS.
+    files
+        Path or URL of each file, perhaps with a selector; by band if there are several.
+    """
+
+    name: str
+    files: tuple[tuple[str, str], ...]
+
+    @property
+    def uri(self) -> str:
+        """Where it lies: the absolute path, or the URL; of bands all, by name."""
+        if len(self.files) == 1:
+            return _absolute(self.files[0][1])
+        return " ".join(f"{band}={_absolute(file)}" for band, file in self.files)
+
+    @contextlib.contextmanager
+    def opened(self, options: Options) -> Iterator[Frame]:
+        """Open it.
+
+        Raises
+        ------
+        BadCutout
+            As `fits.opened` and `fits.together`.
+        """
+        with contextlib.ExitStack() as stack:
+            frames = {
+                band: stack.enter_context(fits.opened(file, options))
+                for band, file in self.files
+            }
+            is_single = len(frames) == 1
+            yield next(iter(frames.values())) if is_single else fits.together(frames)
+
+
+def mosaics(sources: Sequence[str]) -> list[Mosaic]:
+    """The large images that a command line names.
+
+    Parameters
+    ----------
+    sources
+        Paths and URLs, each an image; or all of them ``band=path``: one image.
+
+    Raises
+    ------
+    BadInput
+        ``bad_bands`` if only some are bands, or two have the same name.
+    """
+    matches = [None if Path(s).exists() else _BAND.fullmatch(s) for s in sources]
+    bands = [(match["band"], match["file"]) for match in matches if match]
+    if not bands:
+        return [Mosaic(_name(source), (("", source),)) for source in sources]
+    if len(bands) < len(sources) or len({band for band, _ in bands}) < len(bands):
+        raise BadInput(
+            "give either images, or the bands of one image as g=FILE r=FILE, each band "
+            "once",
+            reason="bad_bands",
+        )
+    return [Mosaic(_name(bands[0][1]), tuple(bands))]
+
+
+def _name(source: str) -> str:
+    path, bracket, _ = source.partition("[")
+    whole = source if Path(source).exists() else path if bracket else source
+    return fits.stem(whole.rsplit("/", 1)[-1])
+
+
+def _absolute(source: str) -> str:
+    text = source if "://" in source else str(Path(source).absolute())
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,248 @@
+"""What to cut out of a frame: one box for each object."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.cutouts.measure import Sources
+from skylike.service.errors import BadInput
+from skylike.service.fits import Box, World
+from skylike.service.fits.table import Columns
+
+Attribute = str | int | float | bool
+
+SMALLEST_SIDE = 32
+_ROOM = 2.0  # of the stamp's side to the object's: enough sky to measure it
+_SIZE = re.compile(r"\s*([0-9.]+)\s*(px|pixels?|arcsec|arcmin|deg|\"|')?\s*")
+_ARCSEC = {"arcsec": 1.0, '"': 1.0, "arcmin": 60.0, "'": 60.0, "deg": 3600.0}
+# Names that catalogues give, lower case; the first that is there counts. SExtractor
+# counts pixels from 1.
+_NAMES: dict[str, Sequence[str]] = {
+    "id": ("id", "name", "source_id", "objid", "number", "label"),
+    "ra": ("ra", "ra_deg", "raj2000", "_raj2000", "alpha_j2000", "ra_icrs"),
+    "dec": ("dec", "dec_deg", "decl", "dej2000", "_dej2000", "delta_j2000", "de_icrs"),
+    "x": ("x", "x_image"),
+    "y": ("y", "y_image"),
+    "size": ("size",),
+}
+_FROM_ONE = ("x_image", "y_image")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The side of a cutout."""
+
+    value: float
+    is_arcsec: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "Size":
+        """Understand ``64``, ``64px``, ``12arcsec`` or ``0.5arcmin``.
+
+        Raises
+        ------
+        BadInput
+            ``bad_size``.
+        """
+        match = _SIZE.fullmatch(text)
+        value = float(match[1]) if match and match[1].count(".") < 2 else 0.0
+        if match is None or not 0 < value < math.inf:
+            raise BadInput(
+                f"{text!r} is not a size: give pixels, such as 64, or an angle, such as "
+                "12arcsec",
+                reason="bad_size",
+            )
+        factor = _ARCSEC.get(match[2] or "")
+        return cls(value * (factor or 1.0), factor is not None)
+
+    def pixels(self, world: World | None) -> float:
+        """How many pixels that is.
+
+        Raises
+        ------
+        BadInput
+            ``no_wcs`` for an angle, where the frame does not tell its scale.
+        """
+        if not self.is_arcsec:
+            return self.value
+        if world is None or world.pixel_scale_arcsec is None:
+            raise BadInput(
+                "the size is an angle and the image does not tell its pixel scale: give "
+                "a size in pixels",
+                reason="no_wcs",
+            )
+        return self.value / world.pixel_scale_arcsec
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One cutout.
+
+    Attributes
+    ----------
+    id
+        Unique within the frame.
+    box
+        Its pixels, in those of the frame; may reach beyond it.
+    label
+        Its label in a segmentation, 0 for none.
+    attributes
+        What is known of it.
+    """
+
+    id: str
+    box: Box
+    label: int = 0
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+def from_boxes(boxes: Sequence[Box]) -> list[Target]:
+    """Boxes as they are, each named by its edges."""
+    named = {f"{box.x0},{box.y0},{box.x1},{box.y1}": box for box in boxes}
+    return [Target(name, box) for name, box in named.items()]
+
+
+def from_catalogue(
+    table: Columns,
+    world: World | None,
+    size: Size,
+    names: Mapping[str, str] | None = None,
+) -> list[Target]:
+    """Squares around the positions of a catalogue.
+
+    Parameters
+    ----------
+    table
+        Columns x and y (0-based pixels; ``X_IMAGE`` and ``Y_IMAGE`` count from 1), or
+        ra and dec (degrees ICRS); an id and a size (pixels) where there are some. Every
+        other number or text becomes an attribute.
+    world
+        Of the frame; needed for ra and dec.
+    size
+        Of every cutout that has none of its own.
+    names
+        Which column is ``id``, ``ra``, ``dec``, ``x``, ``y`` or ``size``, where the
+        names say something else.
+
+    Returns
+    -------
+    list
+        Positions that the projection cannot show are left out.
+
+    Raises
+    ------
+    BadInput
+        ``bad_table`` if positions are missing or ids are not unique, ``no_wcs``.
+    """
+    column = {role: _column(table, role, names or {}) for role in _NAMES}
+    x, y = _places(table, column, world)
+    sides = np.full(len(x), size.pixels(world))
+    if column["size"]:
+        sides = table[column["size"]].astype(np.float64)
+    ids = [str(i) for i in (table[column["id"]] if column["id"] else range(len(x)))]
+    if len(set(ids)) != len(ids):
+        raise BadInput(
+            f"the ids in column {column['id']!r} are not unique: name another by "
+            "id=COLUMN",
+            reason="bad_table",
+        )
+    others = [name for name in table if name != column["id"]]
+    return [
+        Target(ids[i], square(x[i], y[i], sides[i]), 0, _attributes(table, others, i))
+        for i in range(len(ids))
+        if math.isfinite(x[i] + y[i] + sides[i]) and sides[i] >= 1
+    ]
+
+
+def from_sources(
+    sources: Sources, size: Size | None, world: World | None
+) -> list[Target]:
+    """Squares around measured sources: of one size, or as large as each needs."""
+    sides = 2 * _ROOM * np.fmax(2 * sources.half_light_radius, 0)
+    extent = np.max(sources.box[:, 2:] - sources.box[:, :2], axis=1, initial=0)
+    sides = np.fmax(np.fmax(sides, extent), SMALLEST_SIDE)
+    if size is not None:
+        sides = np.full(len(sides), size.pixels(world))
+    columns = {one.name: getattr(sources, one.name) for one in fields(sources)}
+    names = [name for name in columns if name not in ("label", "box")]
+    return [
+        Target(
+            str(label),
+            square(sources.x[i], sources.y[i], sides[i]),
+            int(label),
+            _attributes(columns, names, i),
+        )
+        for i, label in enumerate(sources.label)
+    ]
+
+
+def square(x: float, y: float, side: float) -> Box:
+    """The square of pixels whose centre is nearest to a position."""
+    count = max(round(side), 1)
+    x0, y0 = (math.floor(at - (count - 1) / 2 + 0.5) for at in (x, y))
+    return Box(x0, y0, x0 + count, y0 + count)
+
+
+def _column(table: Columns, role: str, names: Mapping[str, str]) -> str:
+    """The name of the column with a role, empty where there is none."""
+    if role in names:
+        if names[role] not in table:
+            raise BadInput(
+                f"the table has no column {names[role]!r}; it has {', '.join(table)}",
+                reason="bad_table",
+            )
+        return names[role]
+    lower = {name.lower(): name for name in table}
+    return next((lower[name] for name in _NAMES[role] if name in lower), "")
+
+
+def _places(
+    table: Columns, column: Mapping[str, str], world: World | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    try:
+        if column["x"] and column["y"]:
+            x, y = (table[column[role]].astype(np.float64) for role in ("x", "y"))
+            first = 1 if column["x"].lower() in _FROM_ONE else 0
+            return x - first, y - first
+        if column["ra"] and column["dec"]:
+            ra, dec = (table[column[role]].astype(np.float64) for role in ("ra", "dec"))
+        else:
+            raise BadInput(
+                "the table has neither x and y nor ra and dec; it has "
+                f"{', '.join(table)}: name them by ra=COLUMN and so on",
+                reason="bad_table",
+            )
+    except ValueError as error:
+        raise BadInput(
+            f"the positions of the table are not numbers: {error}", reason="bad_table"
+        ) from error
+    if world is None:
+        raise BadInput(
+            "the table gives positions on the sky and the image has no world "
+            "coordinates: give x and y",
+            reason="no_wcs",
+        )
+    found_x, found_y = world.to_pixels(ra, dec)
+    return np.asarray(found_x), np.asarray(found_y)
+
+
+def _attributes(
+    table: Mapping[str, NDArray[Any]], names: Sequence[str], row: int
+) -> dict[str, Attribute]:
+    """The finite numbers and the text of a row."""
+    values = {name: table[name][row] for name in names if table[name].ndim == 1}
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in values.items()
+    }
+    return {
+        name: value
+        for name, value in plain.items()
+        if isinstance(value, str | bool | int)
+        or (isinstance(value, float) and math.isfinite(value))
+    }

@@ -1,0 +1,57 @@
+"""What a bulk run did, and what it left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skylike.service.logs import printable
+from skylike.service.prepare import Reject, text
+
+_REJECTS = pa.schema(
+    [
+        ("path", pa.string()),
+        ("code", pa.string()),
+        ("message", pa.string()),
+        ("time", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did.
+
+    Attributes
+    ----------
+    indexed, known
+        Objects added, and those that were in the collection before.
+    rejects
+        What gave no stamp, or has an id that another object has.
+    seconds
+        Wall time.
+    """
+
+    indexed: int
+    known: int
+    rejects: tuple[Reject, ...]
+    seconds: float
+
+
+def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
+    """Write the table of files that were not indexed, possibly with no row."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "path": text(reject.path),
+            "code": reject.code,
+            "message": printable(reject.message),
+            "time": now,
+        }
+        for reject in rejects
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, _REJECTS), path)
