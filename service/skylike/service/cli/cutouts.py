@@ -143,6 +143,11 @@ def cutouts(
         facts, rejects = _to_collection(
             mosaics, plan, str(collection), model, data, reading, how_blank
         )
+    if as_json:
+        facts["rejects"] = [
+            {"path": str(one.path), "reason": one.code, "message": one.message}
+            for one in rejects
+        ]
     options.report(facts, as_json)
     options.report_rejects(rejects, as_json)
     if rejects and not any(
@@ -218,7 +223,7 @@ def _to_collection(
             "cutouts": report.indexed,
             "known": report.known,
             "rejected": len(report.rejects),
-            "rejects": str(table),
+            "rejects_table": str(table),
             "seconds": round(report.seconds, 3),
         }
     return facts, list(report.rejects)

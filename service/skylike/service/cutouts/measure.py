@@ -19,6 +19,9 @@ _RINGS = np.linspace(0, _TOTAL_RADII, 5)[1:]  # in Petrosian radii
 _LEAST_SHOWN = 0.25  # of a ring; what is hidden of it is filled at most threefold
 _LEAST_AXIS = 0.5  # pixels
 _COARSE, _EXACT = 3, 0  # samples along the side of a pixel that an aperture cuts
+_WIDE = 6.0  # pixels: from this semi-minor axis on fewer samples do
+_IF_WIDE = {_COARSE: 1, _EXACT: 11}
+_FAINT = 30.0  # signal to noise of the label's pixels
 # Half-light radius: circles about the last guess, in natural logarithms of it.
 _CIRCLES = np.linspace(-np.log(1.6), np.log(1.6), 5)
 _PARABOLA = np.linalg.pinv(np.vander(_CIRCLES, 3))
@@ -114,19 +117,20 @@ def measure(detection: Detection) -> Sources:
     shown = area > 0
 
     blank = np.isnan(pixels)
+    x, y = _centre(pixels, blank, detection.labels, everything.label, shape)
+    noise = _at(np.broadcast_to(detection.noise, pixels.shape), x, y)
     apertures = _Apertures(
         pixels,
         _numbered(detection.labels, everything, blank),
-        *_centre(pixels, blank, detection.labels, everything.label, shape),
+        x,
+        y,
         np.maximum(shape.semi_major, _LEAST_AXIS),
         np.maximum(shape.semi_minor, _LEAST_AXIS),
         shape.theta,
+        members.sum(values) < _FAINT * noise * np.sqrt(area),
     )
     petrosian_radius = _petrosian_radius(apertures)
     flux = apertures.light(petrosian_radius * _RINGS[:, np.newaxis], _EXACT)[-1]
-    noise = _at(
-        np.broadcast_to(detection.noise, pixels.shape), apertures.x, apertures.y
-    )
     flux_error = noise * np.sqrt(apertures.area(_TOTAL_RADII * petrosian_radius))
     half_light_radius = _half_light_radius(apertures, petrosian_radius, flux)
 
@@ -162,6 +166,7 @@ class _Apertures:
     semi_major: NDArray[np.float64]
     semi_minor: NDArray[np.float64]
     theta: NDArray[np.float64]
+    is_faint: NDArray[np.bool_]
 
     def area(self, radii: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of the ellipses, whole."""
@@ -171,36 +176,39 @@ class _Apertures:
         """Light within `radii`, (m, n) ascending; what is hidden as bright as its ring."""
         sums, areas = np.empty(radii.shape), np.empty(radii.shape)
         for row, radius in enumerate(radii):
-            # With unit errors, the variance of a sum is the area that it is over.
-            sums[row], error, _ = sep.sum_ellipse(
-                self.pixels,
-                self.x,
-                self.y,
-                self.semi_major,
-                self.semi_minor,
-                self.theta,
-                radius,
-                err=1.0,
-                subpix=subpix,
-                **self.hidden,
-            )
-            areas[row] = error**2
+            # Of a wide aperture the rim is a small part, of a faint one less than noise.
+            is_wide = radius * self.semi_minor > _WIDE
+            samples = np.where(is_wide, _IF_WIDE[subpix], subpix)
+            samples[self.is_faint] = 1
+            for one in np.unique(samples):
+                part = samples == one
+                sums[row, part], areas[row, part] = self._within(radius, part, int(one))
         rings, seen, whole = (
             np.diff(inside, axis=0, prepend=0)
             for inside in (sums, areas, self.area(radii))
         )
         return np.cumsum(rings * whole / np.maximum(seen, _LEAST_SHOWN * whole), axis=0)
 
+    def _within(
+        self, radius: NDArray[np.float64], part: NDArray[np.bool_], subpix: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sum and area inside the ellipses of some sources."""
+        shape = (self.x, self.y, self.semi_major, self.semi_minor, self.theta, radius)
+        # With unit errors, the variance of a sum is the area that it is over.
+        sums, error, _ = sep.sum_ellipse(
+            self.pixels,
+            *(one[part] for one in shape),
+            err=1.0,
+            subpix=subpix,
+            segmap=self.numbers,
+            seg_id=np.flatnonzero(part).astype(np.int32) + 1,
+        )
+        return sums, error**2
+
     def circles(self) -> Self:
         """The same about the same centres, round; radii in pixels."""
         one = np.ones_like(self.x)
         return replace(self, semi_major=one, semi_minor=one, theta=0 * one)
-
-    @property
-    def hidden(self) -> dict[str, NDArray[np.int32]]:
-        """What keeps other sources and blank pixels out of the sums."""
-        ids = np.arange(1, len(self.x) + 1, dtype=np.int32)
-        return {"segmap": self.numbers, "seg_id": ids}
 
 
 def _petrosian_radius(apertures: _Apertures) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ Attribute = str | int | float | bool
 
 SMALLEST_SIDE = 32
 _ROOM = 2.0  # of the stamp's side to the object's: enough sky to measure it
-_SIZE = re.compile(r"\s*([0-9.]+)\s*(px|pixels?|arcsec|arcmin|deg|\"|')?\s*")
+_SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(px|pixels?|arcsec|arcmin|deg|\"|')?\s*")
 _ARCSEC = {"arcsec": 1.0, '"': 1.0, "arcmin": 60.0, "'": 60.0, "deg": 3600.0}
 # Names that catalogues give, lower case; the first that is there counts. SExtractor
 # counts pixels from 1.
@@ -30,6 +30,7 @@ _NAMES: dict[str, Sequence[str]] = {
     "y": ("y", "y_image"),
     "size": ("size",),
 }
+_INFINITE = (math.inf, -math.inf)
 _FROM_ONE = ("x_image", "y_image")
 
 
@@ -50,7 +51,7 @@ class Size:
             ``bad_size``.
         """
         match = _SIZE.fullmatch(text)
-        value = float(match[1]) if match and match[1].count(".") < 2 else 0.0
+        value = float(match[1]) if match else 0.0
         if match is None or not 0 < value < math.inf:
             raise BadInput(
                 f"{text!r} is not a size: give pixels, such as 64, or an angle, such as "
@@ -151,9 +152,9 @@ def from_catalogue(
             "id=COLUMN",
             reason="bad_table",
         )
-    others = [name for name in table if name != column["id"]]
+    rows = _rows(table, column["id"])
     return [
-        Target(ids[i], square(x[i], y[i], sides[i]), 0, _attributes(table, others, i))
+        Target(ids[i], square(x[i], y[i], sides[i]), 0, rows[i])
         for i in range(len(ids))
         if math.isfinite(x[i] + y[i] + sides[i]) and sides[i] >= 1
     ]
@@ -169,15 +170,17 @@ def from_sources(
     if size is not None:
         sides = np.full(len(sides), size.pixels(world))
     columns = {one.name: getattr(sources, one.name) for one in fields(sources)}
-    names = [name for name in columns if name not in ("label", "box")]
+    each = zip(
+        sources.label.tolist(),
+        sources.x.tolist(),
+        sources.y.tolist(),
+        sides.tolist(),
+        _rows(columns, "label"),
+        strict=True,
+    )
     return [
-        Target(
-            str(label),
-            square(sources.x[i], sources.y[i], sides[i]),
-            int(label),
-            _attributes(columns, names, i),
-        )
-        for i, label in enumerate(sources.label)
+        Target(str(label), square(x, y, side), label, row)
+        for label, x, y, side, row in each
     ]
 
 
@@ -231,18 +234,20 @@ def _places(
     return np.asarray(found_x), np.asarray(found_y)
 
 
-def _attributes(
-    table: Mapping[str, NDArray[Any]], names: Sequence[str], row: int
-) -> dict[str, Attribute]:
-    """The finite numbers and the text of a row."""
-    values = {name: table[name][row] for name in names if table[name].ndim == 1}
-    plain = {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in values.items()
+def _rows(
+    table: Mapping[str, NDArray[Any]], left_out: str
+) -> list[dict[str, Attribute]]:
+    """The finite numbers and the text of every row."""
+    columns = {
+        name: values.tolist()
+        for name, values in table.items()
+        if values.ndim == 1 and name != left_out
     }
-    return {
-        name: value
-        for name, value in plain.items()
-        if isinstance(value, str | bool | int)
-        or (isinstance(value, float) and math.isfinite(value))
-    }
+    return [
+        {
+            name: value
+            for name, value in zip(columns, row, strict=True)
+            if value == value and value not in _INFINITE
+        }
+        for row in zip(*columns.values(), strict=True)
+    ]

@@ -134,7 +134,7 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     if not found.wcs.has_celestial:
         return None, mended
     if matrix is not None or has_plate:  # with the turns and units that astropy knows
-        (a, b), (c, d) = found.wcs.pixel_scale_matrix
+        (a, b), (c, d) = found.wcs.pixel_scale_matrix.tolist()
         matrix = a, b, c, d
     if is_rotation:
         return _world(found, rotation, matrix), mended
