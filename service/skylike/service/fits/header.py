@@ -5,6 +5,7 @@ standard forbids. So a card is split into keyword and value only on demand, and 
 that cannot be understood is as good as missing.
 """
 
+import functools
 import operator
 import re
 from collections.abc import Iterable, Iterator
@@ -63,12 +64,10 @@ class Header:
         return self._values[keyword]
 
     def _value(self, at: int) -> Value | None:
-        if self._text[at + 8 : at + 9] != "=":
-            return None
-        field = self._text[at + 9 : at + CARD].strip()
-        if field.startswith("'"):
-            return self._quoted(field, at)
-        return _parse(field.partition("/")[0].rstrip())
+        value = _parse(self._text[at : at + CARD])
+        if isinstance(value, str) and value.endswith("&"):
+            return self._continued(value, at)
+        return value
 
     def number(self, keyword: str) -> float | None:
         """The value of a card if it is a finite number, else None."""
@@ -99,9 +98,8 @@ class Header:
                 if self._text.startswith("HISTORY ", at):
                     yield printable(self._text[at + 8 : at + CARD])
 
-    def _quoted(self, field: str, at: int) -> str:
-        """A quoted value, with the CONTINUE cards that follow it."""
-        value = _unquote(field)[0]
+    def _continued(self, value: str, at: int) -> str:
+        """Text with that of the CONTINUE cards that follow it."""
         while value.endswith("&") and self._text.startswith("CONTINUE", at + CARD):
             at += CARD
             value = value[:-1] + _unquote(self._text[at + 8 : at + CARD].strip())[0]
@@ -118,7 +116,15 @@ def _unquote(text: str) -> tuple[str, str]:
     return text[1:end].replace("''", "'").rstrip(), text[end + 1 :]
 
 
-def _parse(field: str) -> Value | None:
+@functools.lru_cache(maxsize=4096)  # most cards are the same in file after file
+def _parse(card: str) -> Value | None:
+    """The value of one card."""
+    if card[8:9] != "=":
+        return None
+    field = card[9:].strip()
+    if field.startswith("'"):
+        return _unquote(field)[0]
+    field = field.partition("/")[0].rstrip()
     match = _NUMBER.fullmatch(field)
     if match is None:
         return field == "T" if field in ("T", "F") else field or None

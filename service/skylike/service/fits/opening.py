@@ -20,6 +20,7 @@ from skylike.service.fits.structure import Structure, scan
 Source = str | Path | bytes
 
 _ALIGNED = 0.5  # pixels
+_PLAIN = Options()
 
 
 @contextlib.contextmanager
@@ -41,7 +42,7 @@ def opened(source: Source, options: Options | None = None) -> Iterator[Frame]:
         With a reason code, for everything that cannot be read. The message names the
         file if the source is a path or URL.
     """
-    options = options or Options()
+    options = options or _PLAIN
     with _naming(source):
         place, wanted = source, options.hdu
         if isinstance(source, str):
@@ -154,7 +155,7 @@ def contents(source: Source, options: Options | None = None) -> Structure:
     BadCutout
         If there are none.
     """
-    options = options or Options()
+    options = options or _PLAIN
     with _naming(source):
         place = selector.locate(source)[0] if isinstance(source, str) else source
         with store.opened(place, options.limits) as found:

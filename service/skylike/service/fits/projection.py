@@ -73,18 +73,24 @@ def linear_matrix(
 
     None where no card tells. FITS standard 4.0, section 8.1.
     """
+    steps = [header.number(f"CDELT{axis}") for axis in axes]
     names = [f"{a}_{b}" for a in axes for b in axes]
-    if any(f"CD{name}" in header for name in names):
+    has_cd, has_pc = (
+        any(f"{kind}{name}" in header for name in names) for kind in ("CD", "PC")
+    )
+    if not has_cd and not has_pc and steps == [None, None]:
+        return None
+    x, y = (1.0 if step is None else step for step in steps)
+    values = [x, 0.0, 0.0, y]
+    if has_cd:
         values = [header.number(f"CD{name}") or 0.0 for name in names]
-    else:
-        has_pc = any(f"PC{name}" in header for name in names)
-        if not has_pc and not any(f"CDELT{axis}" in header for axis in axes):
-            return None
+    elif has_pc:
         turns = [header.number(f"PC{name}") for name in names]
-        steps = [header.number(f"CDELT{axis}") for axis in axes for _ in axes]
         values = [
-            (default if turn is None else turn) * (1.0 if step is None else step)
-            for turn, step, default in zip(turns, steps, (1.0, 0, 0, 1.0), strict=True)
+            (default if turn is None else turn) * step
+            for turn, step, default in zip(
+                turns, (x, x, y, y), (1, 0, 0, 1), strict=True
+            )
         ]
     if LATITUDE.match(ctypes[0]):
         values = values[2:] + values[:2]

@@ -49,9 +49,9 @@ def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
         if sigma > _ROUNDING * abs(level):
             return level, sigma, True
     else:
-        level = _median(pixels)
-    sigma = _SIGMA_PER_MAD * _median(np.abs(pixels - level))
-    if sigma <= _ROUNDING * _median(np.abs(pixels)):
+        level = float(np.median(pixels))
+    sigma = _SIGMA_PER_MAD * float(np.median(np.abs(pixels - level)))
+    if sigma <= _ROUNDING * float(np.median(np.abs(pixels))):
         sigma = float(np.sqrt(np.mean((pixels - level) ** 2)))
     return level, sigma, False
 
@@ -74,8 +74,8 @@ def _clipped(values: NDArray[np.float64]) -> tuple[float, float]:
     """Median and noise after clipping at 3 sigma, three times."""
     values = np.sort(values)
     for _ in range(_ROUNDS):
-        level = float(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
-        sigma = _SIGMA_PER_MAD * _median(np.abs(values - level))
+        level = _middle(values)
+        sigma = _SIGMA_PER_MAD * _middle(np.sort(np.abs(values - level)))
         low, high = level - _CLIP_SIGMA * sigma, level + _CLIP_SIGMA * sigma
         start, stop = values.searchsorted(low), values.searchsorted(high, "right")
         if stop - start == len(values):
@@ -84,10 +84,6 @@ def _clipped(values: NDArray[np.float64]) -> tuple[float, float]:
     return level, sigma
 
 
-def _median(values: NDArray[np.float64]) -> float:
-    """As numpy's, without what that asks first."""
-    upper = len(values) // 2
-    if len(values) % 2:
-        return float(np.partition(values, upper)[upper])
-    parts = np.partition(values, (upper - 1, upper))
-    return float(parts[upper - 1] + parts[upper]) / 2
+def _middle(values: NDArray[np.float64]) -> float:
+    """The median of sorted values."""
+    return float(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2

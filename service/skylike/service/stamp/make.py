@@ -139,8 +139,10 @@ def _saturation_flag(square: NDArray[np.float32]) -> Flag:
     for channel in square:
         top = np.fmax.reduce(channel, axis=None)
         count = np.count_nonzero(channel == top)  # none where all is NaN
+        if count < _PLATEAU_PIXELS:
+            continue
         known = channel.size - np.count_nonzero(np.isnan(channel))
-        if max(_PLATEAU_PIXELS, _PLATEAU_SHARE * known) <= count < known / 2:
+        if _PLATEAU_SHARE * known <= count < known / 2:
             return Flag.SATURATED
     return Flag(0)
 
@@ -151,17 +153,21 @@ def _in_sigma(pixels: NDArray[np.float64]) -> tuple[NDArray[np.float32], Flag]:
     scaled = np.full(pixels.shape, np.nan, np.float32)
     peaks = []
     for i, channel in enumerate(pixels):
-        known = channel[np.isfinite(channel)]
-        if not known.size:
-            continue
+        top = np.fmax.reduce(channel, axis=None)
+        if np.isnan(top):
+            continue  # no data
         level, sigma, from_border = background.measure(channel)
         if sigma == 0:
-            scaled[i] = np.where(np.isfinite(channel), 0.0, np.nan)
+            scaled[i] = np.where(np.isnan(channel), np.nan, 0.0)
             continue
         if not from_border:
             flags |= Flag.NO_BACKGROUND
-        scaled[i] = np.clip((channel - level) / sigma, -_MAX_SIGMA, _MAX_SIGMA)
-        peaks.append((float(known.max()) - level) / sigma)
+        in_sigma = (channel - level) / sigma
+        lowest = float(np.fmin.reduce(in_sigma, axis=None))
+        peaks.append((float(top) - level) / sigma)
+        if max(-lowest, peaks[-1]) > _MAX_SIGMA:
+            in_sigma = np.clip(in_sigma, -_MAX_SIGMA, _MAX_SIGMA)
+        scaled[i] = in_sigma
     if not peaks:
         return scaled, flags | Flag.CONSTANT
     if max(peaks) < _LOW_SIGMA:
