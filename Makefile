@@ -1,5 +1,5 @@
 # skylike: `make demo` shows the whole way, `make test` proves it.
-.PHONY: init demo test lint proto proto-check bench check lock clean
+.PHONY: init demo test lint proto proto-check bench fuzz check lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -59,8 +59,14 @@ proto-check: proto
 	@test -z "$$(git status --porcelain -- '$(STUBS)')" || { git status --short -- '$(STUBS)'; \
 	  echo 'the stubs are not current: run make proto and commit them'; exit 1; }
 
-bench:
-	@echo 'there are no benchmarks yet'; exit 1
+# One theme: make bench ONLY=imaging; on a frame of your own: FRAME=FILE.
+bench: init
+	$(BIN)/python tests/bench/run.py $(if $(ONLY),--only '$(ONLY)') \
+	  $(if $(FRAME),--frame '$(FRAME)')
+
+# Damaged files by the hundred thousand: make fuzz N=200000 SEED=1.
+fuzz: init
+	$(BIN)/python tests/fuzz/damage.py --count $(or $(N),200000) --seed $(or $(SEED),0)
 
 check: lint proto-check test
 
