@@ -1,5 +1,6 @@
 """The client against a running server: it gives what the engine gives."""
 
+import io
 import json
 import math
 import os
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from skylike.client import Client, Embedding, NewObject, errors
+from skylike.client import Client, Cutout, Embedding, NewObject, errors
 from skylike.client.inputs import split_hdu
 from skylike.service import engine as service
 from skylike.service.engine import CutoutQuery, Engine, IdQuery, VectorQuery
@@ -401,3 +403,35 @@ def test_brackets_select_an_hdu_unless_they_are_the_name(tmp_path: Path) -> None
     odd = tmp_path / "odd.fits[1]"
     odd.write_bytes(b"")
     assert split_hdu(os.fspath(odd)) == (odd, "")
+
+
+class TestCutouts:
+    """What a file does not say itself, its sender does."""
+
+    def cube(self, sky: SimpleNamespace) -> bytes:
+        with fits.open(io.BytesIO(sky.draw("ring", 1))) as hdus:
+            data: bytes = sky.to_fits(np.stack([hdus[0].data] * 3))
+        return data
+
+    def test_an_axis_without_a_name_is_named_by_the_query(
+        self, client: Client, sky: SimpleNamespace
+    ) -> None:
+        with pytest.raises(errors.BadInput, match="axis-kind") as caught:
+            client.embed(self.cube(sky), collection="sky")
+        assert caught.value.reason == "axis_ambiguous"
+        cutout = Cutout(self.cube(sky), axis_kind="spectral")
+        found = client.embed(cutout, collection="sky")
+        assert found.reading is not None
+        assert found.reading.axes == "spectral"
+        with pytest.raises(errors.BadInput, match="'bands' or 'spectral'"):
+            client.embed(Cutout(self.cube(sky), axis_kind="both"), collection="sky")
+
+    def test_a_section_is_cut_by_the_service(
+        self, client: Client, sky: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "one.fits"
+        path.write_bytes(sky.draw("ring", 1))
+        for source in (f"{path}[1:40,1:30]", Cutout(path, hdu="[0][1:40,1:30]")):
+            found = client.embed(source, collection="sky").reading
+            assert found is not None
+            assert found.shape == (1, 30, 40)
