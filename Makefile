@@ -61,7 +61,7 @@ proto-check: proto
 
 # One theme: make bench ONLY=imaging; on a frame of your own: FRAME=FILE.
 bench: init
-	$(BIN)/python tests/bench/run.py $(if $(ONLY),--only '$(ONLY)') \
+	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(FRAME),--frame '$(FRAME)')
 
 # Damaged files by the hundred thousand: make fuzz N=200000 SEED=1.

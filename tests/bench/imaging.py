@@ -11,7 +11,7 @@ from pathlib import Path
 import fitsio
 import numpy as np
 from astropy.io import fits as astropy_fits
-from measure import Measure
+from tests.bench.measure import Measure
 
 from skylike.service import cutouts, fits, stamp
 from skylike.service.stamp import StampSpec
@@ -25,19 +25,19 @@ NUM_SOURCES = 1800
 def measure(frame: Path | None) -> list[Measure]:
     """All figures of this theme; `frame` is a compressed image to cut instead of ours."""
     with tempfile.TemporaryDirectory() as folder:
-        files = _small_files(Path(folder))
-        found = [_stamps(files)]
+        files = small_files(Path(folder))
+        found = [stamps(files)]
         if frame is None:
             frame = Path(folder) / "frame.fits"
             frame.write_bytes(compressed_field(seed=0))
-        found += [_mosaic(frame), _memory(frame)]
+        found += [mosaic(frame), memory(frame)]
     return found
 
 
-def _small_files(folder: Path) -> list[str]:
+def small_files(folder: Path, count: int = NUM_FILES) -> list[str]:
     """Files of 64 x 64 float32 pixels with a plain tangent-plane projection."""
     random = np.random.default_rng(0)
-    for i in range(NUM_FILES):
+    for i in range(count):
         header = astropy_fits.Header(
             {
                 "CTYPE1": "RA---TAN",
@@ -61,7 +61,8 @@ def _small_files(folder: Path) -> list[str]:
     return [str(path) for path in sorted(folder.glob("*.fits"))]
 
 
-def _stamps(files: list[str]) -> Measure:
+def stamps(files: list[str]) -> Measure:
+    """Plain small files from disk to stamps, beside bare reads of data and header."""
     spec = StampSpec()
 
     def ours() -> None:
@@ -84,7 +85,8 @@ def _stamps(files: list[str]) -> Measure:
     )
 
 
-def _mosaic(frame: Path) -> Measure:
+def mosaic(frame: Path) -> Measure:
+    """All sources of a compressed frame, beside decoding and detection alone."""
     count = 0
 
     def ours() -> None:
@@ -106,10 +108,11 @@ def _mosaic(frame: Path) -> Measure:
     )
 
 
-def _memory(frame: Path) -> Measure:
+def memory(frame: Path) -> Measure:
     """In a process of its own, of which the start is known."""
     run = subprocess.run(
-        [sys.executable, __file__, str(frame)],
+        [sys.executable, "-m", "tests.bench.imaging", str(frame.absolute())],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
@@ -136,17 +139,19 @@ def paired(ours: Callable[[], None], bare: Callable[[], None]) -> tuple[float, f
     return float(np.median(seconds[0])), float(np.median(seconds[1]))
 
 
-def compressed_field(seed: int) -> bytes:
+def compressed_field(
+    seed: int, side: int = SIDE, num_sources: int = NUM_SOURCES
+) -> bytes:
     """A frame of stars and discs on noise of 1, by HCOMPRESS, quantised to 1/16.
 
     Fluxes follow a power law from a signal to noise of some 10 on; half of the sources
     are discs.
     """
     random = np.random.default_rng(seed)
-    pixels = random.normal(size=(SIDE, SIDE)).astype("f4")
+    pixels = random.normal(size=(side, side)).astype("f4")
     y, x = np.mgrid[-20:21, -20:21]
-    for i in range(NUM_SOURCES):
-        row, column = random.integers(20, SIDE - 20, 2)
+    for i in range(num_sources):
+        row, column = random.integers(20, side - 20, 2)
         flux = 100 * (1 - random.random()) ** -0.8
         width = random.uniform(1.2, 3.5)
         squared = x**2 + (y / random.uniform(0.4, 1)) ** 2

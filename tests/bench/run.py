@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import imaging
-from measure import write
+from tests.bench import imaging
+from tests.bench.measure import write
 
 OUT = Path("build/bench")
 

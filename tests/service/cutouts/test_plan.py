@@ -111,10 +111,7 @@ class TestCatalogue:
         assert [one.id for one in found] == ["a", "b", "c", "d"]
         for one in found:
             assert one.image.pixels.shape == (1, 21, 21)
-            assert np.unravel_index(np.argmax(one.image.pixels[0]), (21, 21)) == (
-                10,
-                10,
-            )
+            assert int(np.argmax(one.image.pixels[0])) == 10 * 21 + 10
         assert found[0].attributes["z"] == 0.1
         assert "z" not in found[1].attributes
 
