@@ -23,6 +23,7 @@ from skylike.service.cutouts.detect import (
     smooth,
 )
 from skylike.service.cutouts.moments import Members, Moments
+from skylike.service.cutouts.sky import divide_by_noise
 from skylike.service.errors import BadRequest
 
 LEAST_AREA = 30
@@ -176,7 +177,8 @@ class _Band:
 
     @classmethod
     def of(cls, detection: Detection, threshold: float) -> Self:
-        significance = _in_sigma(smooth(detection.pixels), detection.noise)
+        significance = smooth(detection.pixels)
+        divide_by_noise(significance, detection.noise)
         above = significance > threshold
         seeds = np.where(above, detection.labels, 0)
         owners = watershed(-significance, seeds, mask=above)  # type: ignore[no-untyped-call]
@@ -206,15 +208,10 @@ def _of_both(
     """Label what shows in the sum of both bands, in units of their noise."""
     nothing = np.zeros(np.shape(first), np.int32)
     skyless = [from_labels(image, nothing) for image in (first, second)]
-    total = sum(_in_sigma(band.pixels, band.noise) for band in skyless)
-    return detect(np.asarray(total), threshold=threshold).labels
-
-
-def _in_sigma(
-    pixels: NDArray[np.float32], noise: NDArray[np.float32] | float
-) -> NDArray[np.float32]:
-    """The image in units of its noise; 0 without any, for then it is constant."""
-    return np.zeros_like(pixels) if isinstance(noise, float) else pixels / noise
+    for band in skyless:
+        divide_by_noise(band.pixels, band.noise)
+    total = skyless[0].pixels + skyless[1].pixels
+    return detect(total, threshold=threshold).labels
 
 
 def _ratio(

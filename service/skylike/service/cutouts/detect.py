@@ -11,7 +11,12 @@ import sep
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skylike.service.cutouts.sky import hide_objects, subtract_sky
+from skylike.service.cutouts.sky import (
+    divide_by_noise,
+    hide_objects,
+    noise_at,
+    subtract_sky,
+)
 from skylike.service.errors import BadRequest
 
 THRESHOLD = 1.5
@@ -49,9 +54,10 @@ class Detection:
         Sky subtracted, in the unit of the image; NaN where there is no data.
     labels : (ny, nx) int32
         0 for the sky, else the label of the object.
-    noise : (ny, nx) float32, or a number
-        Standard deviation of the sky around each pixel, in the unit of the image;
-        above 0, but the number 0 for an image that is constant or all NaN.
+    noise : (my, mx) float32, or a number
+        Standard deviation of the sky, in the unit of the image, sampled every few
+        pixels: `noise_at` tells it anywhere. Above 0, but the number 0 for an image
+        that is constant or all NaN.
     num_sources
         How many different labels there are.
     """
@@ -60,6 +66,12 @@ class Detection:
     labels: NDArray[np.int32]
     noise: NDArray[np.float32] | float
     num_sources: int
+
+    def noise_at(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The noise at places, each (n,), in pixels; outside as at the edge."""
+        return noise_at(self.noise, self.pixels.shape, x, y)
 
 
 def detect(
@@ -109,38 +121,30 @@ def detect(
         together than sep can split.
     """
     _check_options(threshold, min_area, deblend_contrast)
-    frame, blank = _copy(pixels)
-    noise = subtract_sky(frame, blank)
+    image, blank = _checked(pixels)
+    significance, noise = subtract_sky(image, blank)
     if isinstance(noise, float):
-        return Detection(frame, np.zeros(frame.shape, np.int32), noise, 0)
-    # sep's deblending knows absolute numbers; powers of two change no digit.
-    exponent = -math.frexp(float(noise.max()))[1]
-    np.ldexp(frame, exponent, out=frame)
-    np.ldexp(noise, exponent, out=noise)
+        labels = np.zeros(image.shape, np.int32)
+        return Detection(significance, labels, noise, 0)
+    # The noise varies so slowly that it may be divided by before the smoothing.
+    divide_by_noise(significance, noise)
     match method:
         case Method.SEP:
             labels = _extract(
-                frame, noise, blank, threshold, min_area, deblend_contrast
+                significance, blank, threshold, min_area, deblend_contrast
             )
         case Method.WATERSHED:
             from skylike.service.cutouts import watershed  # noqa: PLC0415 (2 s)
 
-            cut = threshold * noise
-            labels = watershed.split(smooth(frame), cut, min_area, deblend_contrast)
+            smoothed = smooth(significance)
+            cut = np.full_like(smoothed, threshold)
+            labels = watershed.split(smoothed, cut, min_area, deblend_contrast)
         case Method.DBSCAN:
             from skylike.service.cutouts import dbscan  # noqa: PLC0415 (0.3 s)
 
-            significance = smooth(frame)
-            significance /= noise
-            labels = dbscan.group(significance, threshold, min_area)
-    hidden = hide_objects(labels, blank)
-    np.ldexp(frame, -exponent, out=frame)
-    np.ldexp(noise, -exponent, out=noise)
-    if hidden is not None:
-        del noise  # before another of its size is made
-        np.copyto(frame, pixels)
-        noise = subtract_sky(frame, hidden)
-    return Detection(frame, labels, noise, int(labels.max()))
+            labels = dbscan.group(smooth(significance), threshold, min_area)
+    del significance  # before another of its size is made
+    return _labelled(image, labels, blank, int(labels.max()))
 
 
 def from_labels(pixels: NDArray[np.float32], labels: NDArray[Any]) -> Detection:
@@ -163,12 +167,12 @@ def from_labels(pixels: NDArray[np.float32], labels: NDArray[Any]) -> Detection:
         ``not_an_image``; ``bad_labels``: not integer, negative, beyond int32 or not
         of the image's shape.
     """
-    frame, blank = _copy(pixels)
+    image, blank = _checked(pixels)
     labels = np.asarray(labels)
-    if labels.shape != frame.shape or labels.dtype.kind not in "biu":
+    if labels.shape != image.shape or labels.dtype.kind not in "biu":
         raise BadRequest(
             f"labels are {labels.dtype} of shape {labels.shape}; expected integers "
-            f"or a mask of the image's shape, {frame.shape}",
+            f"or a mask of the image's shape, {image.shape}",
             reason="bad_labels",
         )
     if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
@@ -178,9 +182,7 @@ def from_labels(pixels: NDArray[np.float32], labels: NDArray[Any]) -> Detection:
             reason="bad_labels",
         )
     labels = np.array(labels, np.int32, order="C")
-    hidden = hide_objects(labels, blank)
-    noise = subtract_sky(frame, blank if hidden is None else hidden)
-    return Detection(frame, labels, noise, len(np.setdiff1d(labels, 0)))
+    return _labelled(image, labels, blank, len(np.setdiff1d(labels, 0)))
 
 
 def smooth(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -225,28 +227,41 @@ def _check_options(threshold: float, min_area: int, deblend_contrast: float) -> 
         )
 
 
-def _copy(
+def _checked(
     pixels: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
-    frame = np.array(pixels, np.float32, order="C")
-    if frame.ndim != 2 or not frame.size:
+    """The image, not always a copy, and where it is NaN; None if nowhere."""
+    image = np.asarray(pixels, np.float32, order="C")
+    if image.ndim != 2 or not image.size:
         raise BadRequest(
-            f"the image has shape {frame.shape}; expected (ny, nx), one plane",
+            f"the image has shape {image.shape}; expected (ny, nx), one plane",
             reason="not_an_image",
         )
-    blank = np.isnan(frame)
-    return frame, blank if blank.any() else None
+    return image, np.isnan(image) if np.isnan(image.min()) else None
+
+
+def _labelled(
+    image: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    blank: NDArray[np.bool_] | None,
+    num_sources: int,
+) -> Detection:
+    """With the sky as it is between the labels."""
+    hidden = hide_objects(labels, blank)
+    frame, noise = subtract_sky(image, blank if hidden is None else hidden)
+    return Detection(frame, labels, noise, num_sources)
 
 
 def _extract(
-    frame: NDArray[np.float32],
-    noise: NDArray[np.float32],
+    significance: NDArray[np.float32],
     blank: NDArray[np.bool_] | None,
     threshold: float,
     min_area: int,
     deblend_contrast: float,
 ) -> NDArray[np.int32]:
     """Detect and deblend by sep, with larger buffers if the field is crowded."""
+    # Without an error sep would find objects among the masked pixels.
+    error = None if blank is None else np.ones(blank.shape, np.uint8)
     # The limits belong to the process: nobody else may extract while they differ.
     with _SEP_LIMITS:
         limits = sep.get_extract_pixstack(), sep.get_sub_object_limit()
@@ -254,9 +269,9 @@ def _extract(
             while True:
                 try:
                     _, labels = sep.extract(
-                        frame,
+                        significance,
                         threshold,
-                        err=noise,
+                        err=error,
                         mask=blank,
                         minarea=min_area,
                         filter_kernel=_KERNEL,
@@ -265,8 +280,8 @@ def _extract(
                         segmentation_map=True,
                     )
                     return np.asarray(labels, np.int32)
-                except Exception as error:  # sep raises no class of its own
-                    _raise_limits(error, frame.size)
+                except Exception as failure:  # sep raises no class of its own
+                    _raise_limits(failure, significance.size)
         finally:
             sep.set_extract_pixstack(limits[0])
             sep.set_sub_object_limit(limits[1])

@@ -1,6 +1,6 @@
 """From labelled pixels to a table of sources: where, how bright, how large."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +14,8 @@ _ETA = 0.2
 _TOTAL_RADII = 2.0  # Petrosian radii of the aperture that holds the total flux
 _RATIO = 1.25
 # In semi-major axes: the Petrosian radius is sought between the second and the last.
-_SEARCH = 0.64 * _RATIO ** np.arange(12)
+_SEARCH = 0.64 * np.power(_RATIO, np.arange(12.0))
+_FIRST = 10  # of them; most sources need no wider ones
 _RINGS = np.linspace(0, _TOTAL_RADII, 5)[1:]  # in Petrosian radii
 _LEAST_SHOWN = 0.25  # of a ring; what is hidden of it is filled at most threefold
 _LEAST_AXIS = 0.5  # pixels
@@ -107,6 +108,7 @@ def measure(detection: Detection) -> Sources:
         Empty if there are no labels.
     """
     pixels = detection.pixels
+    blank = np.isnan(pixels) if np.isnan(pixels.min()) else None
     everything = Members.of(detection.labels)
     values = pixels.ravel()[everything.flat].astype(np.float64)
     known = ~np.isnan(values)
@@ -116,18 +118,21 @@ def measure(detection: Detection) -> Sources:
     area = members.sum()
     shown = area > 0
 
-    blank = np.isnan(pixels)
-    x, y = _centre(pixels, blank, detection.labels, everything.label, shape)
-    noise = _at(np.broadcast_to(detection.noise, pixels.shape), x, y)
+    label, peak, light = everything.label, members.maximum(values), members.sum(values)
+    numbers = _numbered(detection.labels, everything, blank)
+    del everything, members, values, known  # many bytes for every labelled pixel
+    x, y = _centre(pixels, blank, detection.labels, label, shape)
+    noise = detection.noise_at(x, y)
     apertures = _Apertures(
         pixels,
-        _numbered(detection.labels, everything, blank),
+        numbers,
+        np.arange(len(label), dtype=np.int32) + 1,
         x,
         y,
         np.maximum(shape.semi_major, _LEAST_AXIS),
         np.maximum(shape.semi_minor, _LEAST_AXIS),
         shape.theta,
-        members.sum(values) < _FAINT * noise * np.sqrt(area),
+        light < _FAINT * noise * np.sqrt(area),
     )
     petrosian_radius = _petrosian_radius(apertures)
     flux = apertures.light(petrosian_radius * _RINGS[:, np.newaxis], _EXACT)[-1]
@@ -138,13 +143,13 @@ def measure(detection: Detection) -> Sources:
         return np.where(shown, column, np.nan)
 
     return Sources(
-        label=everything.label,
+        label=label,
         x=measured(apertures.x),
         y=measured(apertures.y),
         flux=measured(flux),
         flux_error=measured(flux_error),
         signal_to_noise=_ratio(measured(flux), flux_error),
-        peak=members.maximum(values),
+        peak=peak,
         area=area.astype(np.int64),
         half_light_radius=measured(half_light_radius),
         semi_major=measured(shape.semi_major),
@@ -161,6 +166,7 @@ class _Apertures:
 
     pixels: NDArray[np.float32]
     numbers: NDArray[np.int32]
+    number: NDArray[np.int32]
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     semi_major: NDArray[np.float64]
@@ -201,9 +207,14 @@ class _Apertures:
             err=1.0,
             subpix=subpix,
             segmap=self.numbers,
-            seg_id=np.flatnonzero(part).astype(np.int32) + 1,
+            seg_id=self.number[part],
         )
         return sums, error**2
+
+    def only(self, kept: NDArray[np.bool_]) -> Self:
+        """Those of some sources."""
+        columns = [field.name for field in fields(self)][2:]
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
 
     def circles(self) -> Self:
         """The same about the same centres, round; radii in pixels."""
@@ -217,19 +228,30 @@ def _petrosian_radius(apertures: _Apertures) -> NDArray[np.float64]:
     Strauss et al. 2002. The innermost such radius; if there is none, for the light of
     neighbours, the one whose ring comes nearest.
     """
-    radii = np.broadcast_to(_SEARCH[:, np.newaxis], (len(_SEARCH), len(apertures.x)))
+    radius, is_found = _searched(apertures, _SEARCH[:_FIRST])
+    rest = ~is_found
+    radius[rest] = _searched(apertures.only(rest), _SEARCH)[0]
+    return radius
+
+
+def _searched(
+    apertures: _Apertures, search: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The radius between those of `search`, (m,), and whether there is such a one."""
+    radii = np.broadcast_to(search[:, np.newaxis], (len(search), len(apertures.x)))
     light, area = apertures.light(radii, _COARSE), apertures.area(radii)
     ring = (light[2:] - light[:-2]) / (area[2:] - area[:-2])
     within = (light / area)[1:-1]
     eta = np.divide(ring, within, out=np.zeros_like(ring), where=within > 0)
     faint = eta < _ETA
-    last = np.where(faint.any(axis=0), faint.argmax(axis=0), eta.argmin(axis=0))
+    is_found = faint.any(axis=0)
+    last = np.where(is_found, faint.argmax(axis=0), eta.argmin(axis=0))
     before = np.maximum(last - 1, 0)
     high, low = (np.take_along_axis(eta, at[np.newaxis], 0)[0] for at in (before, last))
     # Between the two radii, evenly in their logarithm.
     part = np.ones_like(low)
     np.divide(high - _ETA, high - low, out=part, where=(high > _ETA) & (low < _ETA))
-    return np.asarray(_SEARCH[1:-1][last] * _RATIO ** (part - 1))
+    return np.asarray(search[1:-1][last] * _RATIO ** (part - 1)), np.asarray(is_found)
 
 
 def _half_light_radius(
@@ -277,7 +299,7 @@ def _shape(
 
 def _centre(
     pixels: NDArray[np.float32],
-    blank: NDArray[np.bool_],
+    blank: NDArray[np.bool_] | None,
     labels: NDArray[np.int32],
     label: NDArray[np.int32],
     shape: Moments,
@@ -288,7 +310,7 @@ def _centre(
         shape.x,
         shape.y,
         np.sqrt(shape.semi_major * shape.semi_minor),
-        mask=blank if blank.any() else None,
+        mask=blank,
         subpix=1,  # nothing is cut off at four sigma
     )
     near = np.hypot(x - shape.x, y - shape.y) < shape.semi_major
@@ -299,27 +321,28 @@ def _centre(
 def _boxes(members: Members) -> NDArray[np.int64]:
     """x0, y0, x1, y1 of each label, half-open."""
     num_sources = len(members.label)
-    low = np.full((2, num_sources), np.iinfo(np.int64).max)
-    high = np.zeros((2, num_sources), np.int64)
+    low = np.full((2, num_sources), np.iinfo(np.int32).max, np.int32)
+    high = np.zeros((2, num_sources), np.int32)
     for axis, coordinate in enumerate((members.x, members.y)):
         np.minimum.at(low[axis], members.row, coordinate)
         np.maximum.at(high[axis], members.row, coordinate + 1)
-    return np.concatenate([low, high]).T
+    return np.concatenate([low, high]).T.astype(np.int64)
 
 
 def _numbered(
-    labels: NDArray[np.int32], members: Members, blank: NDArray[np.bool_]
+    labels: NDArray[np.int32], members: Members, blank: NDArray[np.bool_] | None
 ) -> NDArray[np.int32]:
     """Labels 1 .. n, and n + 1 where there is no data.
 
     sep hides what bears another's number, and reads numbers as float32.
     """
     num_sources = len(members.label)
-    if not blank.any() and np.array_equal(members.label, np.arange(num_sources) + 1):
+    if blank is None and np.array_equal(members.label, np.arange(num_sources) + 1):
         return labels
     numbers = np.zeros(labels.shape, np.int32)
     numbers.ravel()[members.flat] = members.row + 1
-    numbers[blank] = num_sources + 1
+    if blank is not None:
+        numbers[blank] = num_sources + 1
     return numbers
 
 

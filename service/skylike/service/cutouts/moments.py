@@ -23,15 +23,15 @@ class Members:
         Position of each pixel in the flattened image.
     row : (k,) int64
         Row of its label in `label`.
-    x, y : (k,) int64
+    x, y : (k,) int32
         Its coordinates.
     """
 
     label: NDArray[np.int32]
     flat: NDArray[np.int64]
     row: NDArray[np.int64]
-    x: NDArray[np.int64]
-    y: NDArray[np.int64]
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
 
     @classmethod
     def of(
@@ -41,17 +41,19 @@ class Members:
 
         With `label`, the rows are these, which must be all that occur.
         """
-        flat = np.flatnonzero(labels)
+        flat = np.flatnonzero(labels != 0)  # several times as fast as of integers
         found = labels.ravel()[flat]
         if label is None:
-            label, row = np.unique(found, return_inverse=True)
-        else:
-            row = np.searchsorted(label, found)
-        y, x = np.divmod(flat, labels.shape[1])
+            label = np.unique(found)
+        row = np.searchsorted(label, found)
+        y = (flat // labels.shape[1]).astype(np.int32)
+        x = (flat % labels.shape[1]).astype(np.int32)
         return cls(label, flat, row, x, y)
 
     def only(self, kept: NDArray[np.bool_]) -> Self:
         """The pixels where `kept`, (k,), is true; a label may be left with none."""
+        if kept.all():
+            return self
         return type(self)(
             self.label, self.flat[kept], self.row[kept], self.x[kept], self.y[kept]
         )
@@ -103,9 +105,9 @@ class Moments:
         y = members.sum(weights * members.y) / total
         # About the barycentre: far from the origin, squares would lose their digits.
         dx, dy = members.x - x[members.row], members.y - y[members.row]
-        xx = members.sum(weights * dx * dx) / total
-        yy = members.sum(weights * dy * dy) / total
         xy = members.sum(weights * dx * dy) / total
+        xx = members.sum(np.multiply(weights, np.square(dx, out=dx), out=dx)) / total
+        yy = members.sum(np.multiply(weights, np.square(dy, out=dy), out=dy)) / total
         mean, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
         return cls(
             x=x,
