@@ -21,6 +21,7 @@ _CELESTIAL = re.compile(r"^(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 _SPECTRAL = re.compile(
     r"^(FREQ|ENER|WAVN|VRAD|WAVE|VOPT|ZOPT|AWAV|VELO|BETA|FELO|LAMBDA)"
 )
+_MOST_PLANES = 2**18  # along an axis beside the image's
 # FITS standard 4.0, table 29.
 _STOKES = {
     "I": 1, "Q": 2, "U": 3, "V": 4,
@@ -81,7 +82,8 @@ def understand(
     Raises
     ------
     BadCutout
-        ``bad_dimensions``, ``axis_ambiguous`` or ``stokes_unavailable``.
+        ``bad_dimensions``, ``axis_ambiguous``, ``stokes_unavailable`` or
+        ``size_limit``.
     """
     ndim = len(shape)
     kinds = [_kind(header, ndim - i) for i in range(ndim)]
@@ -92,6 +94,12 @@ def understand(
     for i in range(ndim):
         if i in (x, y) or shape[i] == 1:
             continue
+        if shape[i] > _MOST_PLANES:  # each has a coordinate or a name
+            raise BadCutout(
+                f"an axis beside the image is {shape[i]} long; at most {_MOST_PLANES} "
+                "planes are read",
+                reason="size_limit",
+            )
         if kinds[i] == "stokes":
             taken[i] = _stokes_plane(header, ndim - i, shape[i], stokes)
         else:
@@ -148,10 +156,12 @@ def _coordinates(header: Header, number: int, length: int) -> NDArray[np.float64
     if step is None:
         step = header.number(f"CD{number}_{number}")
     index = np.arange(1, length + 1, dtype=np.float64)
-    return np.asarray(
-        (0.0 if value is None else value)
-        + (1.0 if step is None else step) * (index - (0.0 if pixel is None else pixel))
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(
+            (0.0 if value is None else value)
+            + (1.0 if step is None else step)
+            * (index - (0.0 if pixel is None else pixel))
+        )
 
 
 def _stokes_plane(header: Header, number: int, length: int, wanted: str | None) -> int:
@@ -162,7 +172,7 @@ def _stokes_plane(header: Header, number: int, length: int, wanted: str | None) 
     if planes.size != 1:
         names = {value: key for key, value in _STOKES.items()}
         found = [
-            names.get(round(value), f"{value:g}") for value in values[:12].tolist()
+            names.get(value, f"{value:g}") for value in np.rint(values[:12]).tolist()
         ]
         raise BadCutout(
             f"no plane of the Stokes axis is {printable(name)}; there are "

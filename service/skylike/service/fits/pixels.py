@@ -49,7 +49,10 @@ def read_plane(
         ``truncated`` if the file ends first.
     """
     *leading, ny, nx = hdu.shape
-    start = int(np.ravel_multi_index(tuple(plane), tuple(leading))) * ny if plane else 0
+    start = 0
+    for length, index in zip(leading, plane, strict=True):
+        start = start * length + index
+    start *= ny
     lost = 0
     if box.nx * _SPARSE < nx:
         for y in range(box.ny):
@@ -109,14 +112,14 @@ def convert(
     if not is_scaled and not isinstance(blank, int) and numbers.dtype.itemsize < 8:
         out[...] = numbers
         return 0
-    values = numbers.astype(np.float64)
-    if scale is not None:
-        values *= scale
-    if zero is not None:
-        values += zero
-    if isinstance(blank, int):
-        values[numbers == blank] = np.nan
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        values = numbers.astype(np.float64)
+        if scale is not None:
+            values *= scale
+        if zero is not None:
+            values += zero
+        if isinstance(blank, int):
+            values[numbers == blank] = np.nan
         out[...] = values
     size = np.abs(values)
     fits = ((size >= _FLOAT32.tiny) & (size <= _FLOAT32.max)) | (size == 0)

@@ -36,6 +36,15 @@ _OLD_NAMES = {"RADECSYS": "RADESYS", "EPOCH": "EQUINOX"}
 # The polynomials of the digitised photographic plates, which have no CTYPE.
 PLATE = "PLTRAH"
 _PLATE = re.compile(r"AMD[XY]\d+|PLT\w+|PPO\d|CNPIX\d|[XY]PIXELSZ")
+_PLATE_NEEDED = (
+    "PLTRAH", "PLTRAM", "PLTRAS", "PLTDECD", "PLTDECM", "PLTDECS", "CNPIX1", "CNPIX2",
+    "XPIXELSZ", "YPIXELSZ", "PPO3", "PPO6",
+    "AMDX1", "AMDX2", "AMDX3", "AMDY1", "AMDY2", "AMDY3",
+)  # fmt: skip
+_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
+_LARGEST_ORDER = 9  # SIP has digits for its powers
+# Numbers of a header may be as large as they like.
+_QUIET = np.errstate(over="ignore", invalid="ignore")
 
 
 # One position by numpy takes ten times as long.
@@ -123,6 +132,7 @@ class Zenithal:
     matrix: Matrix
     is_gnomonic: bool
 
+    @_QUIET
     def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees; NaN off the sphere."""
         m = functions(x)
@@ -141,6 +151,7 @@ class Zenithal:
         lat = m.arctan2(towards * sin + north * cos, m.hypot(east, ahead))
         return lon, m.degrees(lat)
 
+    @_QUIET
     def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Pixels; NaN for what lies behind the plane."""
         away, phi = np.radians(lon) - self.lon0, np.radians(lat)
@@ -169,8 +180,6 @@ def zenithal(
         return None
     if any(header.number(f"CROTA{axis}") for axis in axes):
         return None
-    if header.number("LONPOLE") not in (None, 180.0):
-        return None
     if header.has_any("PV", "PS"):
         return None
     x0, y0 = (header.number(f"CRPIX{axis}") or 0.0 for axis in axes)
@@ -178,6 +187,11 @@ def zenithal(
     if LATITUDE.match(ctypes[0]):
         lon0, lat0 = lat0, lon0
     if abs(lat0) > 90:
+        return None
+    pole = header.number("LONPOLE")
+    if pole is None:  # Calabretta & Greisen 2002, section 2.2
+        pole = 0.0 if lat0 == 90 else 180.0
+    if pole != 180:
         return None
     a, b, c, d = map(math.radians, matrix)
     return Zenithal(
@@ -196,16 +210,20 @@ class General:
 
     wcs: Any
 
+    @_QUIET
     def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees; NaN off the sphere."""
-        world = self.wcs.all_pix2world(x, y, 0)
+        with recorded():
+            world = self.wcs.all_pix2world(x, y, 0)
         lon, lat = world[self.wcs.wcs.lng], world[self.wcs.wcs.lat]
         return np.asarray(lon), np.asarray(lat)
 
+    @_QUIET
     def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Pixels; NaN where the projection does not show the position."""
         pair = (lon, lat) if self.wcs.wcs.lng == 0 else (lat, lon)
-        x, y = self.wcs.all_world2pix(*pair, 0, quiet=True)
+        with recorded():
+            x, y = self.wcs.all_world2pix(*pair, 0, quiet=True)
         return np.asarray(x), np.asarray(y)
 
 
@@ -217,12 +235,44 @@ def general(header: Header, axes: tuple[int, int]) -> tuple[General, list[str]]:
     Exception
         Anything: the world coordinates of real files break in many ways.
     """
-    cards = [renumbered(header, keyword, axes) for keyword in header.keywords()]
+    # Without the number of axes the parser takes the largest that it meets.
+    cards = [b"NAXIS   = 2".ljust(80)]
+    cards += [
+        renumbered(header, keyword, axes)
+        for keyword in header.keywords()
+        if not _PLATE.fullmatch(keyword)
+    ]
+    if PLATE in header:
+        cards += _plate(header, axes)
+    for keyword in _ORDERS:
+        if keyword in header and header.get(keyword) not in range(_LARGEST_ORDER + 1):
+            raise ValueError(f"{keyword} is {header.text(keyword)!r}")
     wcs = importlib.import_module("astropy.wcs")  # slow, and seldom needed
     with recorded() as mended:
         # As text: parsed cards would have to be written again.
         found = General(wcs.WCS(b"".join(cards).decode("latin-1"), naxis=2))
     return found, mended
+
+
+def _plate(header: Header, axes: tuple[int, int]) -> list[bytes]:
+    """The cards of a plate solution; the parser needs all of them, well written."""
+    lacking = [key for key in _PLATE_NEEDED if header.number(key) is None]
+    if lacking and any(header.text(f"CTYPE{axis}") for axis in axes):
+        return []
+    if lacking:
+        raise ValueError(f"the plate solution lacks {', '.join(lacking[:3])}")
+    sign = "-" if header.text("PLTDECSN").startswith("-") else "+"
+    numbers = {
+        keyword: header.number(keyword)
+        for keyword in header.keywords()
+        if _PLATE.fullmatch(keyword)
+    }
+    cards = [f"PLTDECSN= '{sign:8}'"] + [
+        f"{keyword:8}= {number!r}"
+        for keyword, number in numbers.items()
+        if number is not None
+    ]
+    return [card.encode().ljust(80) for card in cards]
 
 
 def renumbered(header: Header, keyword: str, axes: Sequence[int]) -> bytes:

@@ -13,7 +13,6 @@ import lzma
 import os
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -21,6 +20,7 @@ from typing import IO, Any, Protocol
 import fsspec
 
 from skylike.service.errors import BadCutout
+from skylike.service.fits.header import printable
 from skylike.service.fits.limits import Limits
 
 _SMALL = 2**20  # read in one go, which is faster than asking for the parts
@@ -45,6 +45,9 @@ class Store(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from `offset` on; fewer than `length` only at the end."""
 
+    def view(self, offset: int, length: int) -> memoryview:
+        """The same without a copy, where they are in memory."""
+
 
 class _Memory:
     def __init__(self, data: bytes) -> None:
@@ -54,6 +57,9 @@ class _Memory:
     def read(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]
 
+    def view(self, offset: int, length: int) -> memoryview:
+        return memoryview(self._data)[offset : offset + length]
+
 
 class _File:
     def __init__(self, file: IO[bytes], size: int) -> None:
@@ -61,8 +67,13 @@ class _File:
         self.size = size
 
     def read(self, offset: int, length: int) -> bytes:
+        if offset >= self.size:  # perhaps beyond what a file can have
+            return b""
         self._file.seek(offset)
         return self._file.read(max(0, min(length, self.size - offset)))
+
+    def view(self, offset: int, length: int) -> memoryview:
+        return memoryview(self.read(offset, length))
 
 
 @contextlib.contextmanager
@@ -122,7 +133,7 @@ def _open_url(url: str) -> tuple[IO[bytes], int]:
         raise
     except Exception as error:  # every protocol raises its own
         raise BadCutout(
-            f"the address cannot be opened: {type(error).__name__}: {error}",
+            printable(f"the address cannot be opened: {type(error).__name__}: {error}"),
             reason="io_error",
         ) from error
 
@@ -170,17 +181,17 @@ def _inflate(file: IO[bytes], magic: bytes, limits: Limits) -> bytes:
     try:
         with _stream(file, magic) as stream:
             inflated: bytes = stream.read(limits.inflated_bytes + 1)
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        NotImplementedError,  # a method of zip that Python does not know
-        RuntimeError,  # a password
-    ) as error:
+    except BadCutout:
+        raise
+    except MemoryError as error:  # an xz stream may want gigabytes for its dictionary
         raise BadCutout(
-            f"the packed stream is cut off or damaged: {error}", reason="truncated"
+            "the file takes more memory to unpack than there is: unpack it first",
+            reason="inflate_limit",
+        ) from error
+    except Exception as error:  # every packer raises its own, and zipfile anything
+        raise BadCutout(
+            f"the packed stream is cut off or damaged: {printable(str(error))}",
+            reason="truncated",
         ) from error
     if len(inflated) > limits.inflated_bytes:
         raise BadCutout(

@@ -1,44 +1,26 @@
-"""Tile-compressed images: astropy decodes, after the tiles have been checked.
+"""Tile-compressed images: astropy decodes, after the tiles have been checked."""
 
-A gzipped tile tells nowhere how large it becomes, and is inflated whole: a megabyte
-can hold a gigabyte. An HCOMPRESS tile carries a size of its own, which its decoder
-trusts beyond the memory that the header's size was given. The other codecs stop at
-the declared size.
-"""
-
-import io
-import itertools
 import math
-import struct
-import zlib
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
+from skylike.service.fits.header import Header
 from skylike.service.fits.limits import Limits
+from skylike.service.fits.sound import Table, corrupt, secured
 from skylike.service.fits.store import Store
-from skylike.service.fits.structure import BLOCK, Hdu
+from skylike.service.fits.structure import Hdu
 from skylike.service.fits.warned import recorded
 
-_GZIP = 31  # zlib's name for a gzip stream with a window of any size
-_LARGEST_PIXEL = 8  # bytes
-_LARGEST_TILE = 4096  # bytes that a tile may have beside those of its pixels
-_HCOMPRESS = struct.Struct(">2sii")
-_HCOMPRESS_MAGIC = b"\xdd\x99"
 _ALGORITHMS = {
     "GZIP_1", "GZIP_2", "RICE_1", "RICE_ONE", "HCOMPRESS_1", "PLIO_1", "NOCOMPRESS"
 }  # fmt: skip
-# What decoding needs of a header; the rest may be long, and anything.
-_NEEDED = ("XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP")
-_NEEDED_START = ("NAXIS", "TTYPE", "TFORM", "TDIM", "TSCAL", "TZERO", "TNULL", "Z")
-_PRIMARY = (
-    b"SIMPLE  =                    T".ljust(80)
-    + b"BITPIX  =                    8".ljust(80)
-    + b"NAXIS   =                    0".ljust(80)
-    + b"END".ljust(80)
-).ljust(BLOCK)
+# What decoding needs of a header beside sizes; the rest may be long, and anything.
+_NEEDED = ("TFIELDS", "TTYPE", "TFORM", "TDIM", "TSCAL", "TZERO", "TNULL", "Z")
+_MOST_FIELDS = 999  # FITS standard 4.0, section 7.3.1
+_MOST_TILES = 2**18  # each costs some 30 microseconds
 
 
 def decode(store: Store, hdu: Hdu, limits: Limits) -> NDArray[np.generic]:
@@ -71,12 +53,12 @@ def decode(store: Store, hdu: Hdu, limits: Limits) -> NDArray[np.generic]:
     if algorithm not in _ALGORITHMS:
         raise corrupt(f"its compression {algorithm!r} is not known")
     axes = _tile_lengths(hdu, limits)
-    data = _alone(store, hdu)
+    table = _table(store, hdu)
     try:
         with recorded():
-            _require_sound(data, axes, algorithm)
+            table = secured(table, axes, algorithm)
             with fits.open(
-                io.BytesIO(data), memmap=False, do_not_scale_image_data=True, uint=False
+                table.file(), memmap=False, do_not_scale_image_data=True, uint=False
             ) as hdus:
                 numbers: NDArray[np.generic] = np.asarray(hdus[1].data)
     except BadCutout:
@@ -92,40 +74,33 @@ def decode(store: Store, hdu: Hdu, limits: Limits) -> NDArray[np.generic]:
     return numbers
 
 
-def _alone(store: Store, hdu: Hdu) -> bytes:
-    """A FITS file of this HDU alone, with the cards that matter."""
+def _table(store: Store, hdu: Hdu) -> Table:
+    """The table that holds the tiles, with the cards that matter."""
+    header = hdu.header
+    if (header.get("BITPIX"), header.get("NAXIS")) != (8, 2):
+        raise corrupt("its tiles are not in a table of bytes")
+    width, count = _whole(header, "NAXIS1"), _whole(header, "NAXIS2")
+    if _whole(header, "TFIELDS") > _MOST_FIELDS:
+        raise corrupt(f"its table has {header.text('TFIELDS')} columns")
+    end = width * count
+    start = _whole(header, "THEAP") if "THEAP" in header else end
+    if not end <= start <= hdu.size:
+        raise corrupt(f"its heap begins at {start}")
+    rows = store.read(hdu.offset, end)
+    heap = store.view(hdu.offset + start, hdu.size - start)
     cards = [
-        hdu.header.card(keyword)
-        for keyword in hdu.header.keywords()
-        if keyword in _NEEDED or keyword.startswith(_NEEDED_START)
+        header.card(keyword)
+        for keyword in header.keywords()
+        if keyword.startswith(_NEEDED)
     ]
-    header = b"".join([*cards, b"END".ljust(80)])
-    header = header.ljust(-(-len(header) // BLOCK) * BLOCK)
-    data = store.read(hdu.offset, hdu.size)
-    padding = bytes(-len(data) % BLOCK)
-    return b"".join([_PRIMARY, header, data, padding])
+    return Table((width, count), b"".join(cards), rows, heap)
 
 
-def _require_sound(data: bytes, axes: list[list[int]], algorithm: str) -> None:
-    with fits.open(
-        io.BytesIO(data), memmap=False, disable_image_compression=True
-    ) as hdus:
-        table = hdus[1]
-        sizes = [math.prod(lengths) for lengths in itertools.product(*axes)]
-        left = _LARGEST_PIXEL * sum(sizes)
-        for name in {"COMPRESSED_DATA", "GZIP_COMPRESSED_DATA"} & {
-            *table.columns.names
-        }:
-            is_gzip = name.startswith("GZIP") or algorithm.startswith("GZIP")
-            for tile, size in zip(table.data[name], sizes, strict=True):
-                packed = tile.tobytes()
-                # Rows may share bytes: a short file could ask for endless copies.
-                if len(packed) > _LARGEST_TILE + 2 * _LARGEST_PIXEL * size:
-                    raise corrupt(f"it has {len(packed)} bytes for {size} pixels")
-                if is_gzip:
-                    left -= _inflated(packed, left)
-                elif algorithm.startswith("HCOMPRESS") and packed:
-                    _require_size(packed, size)
+def _whole(header: Header, keyword: str) -> int:
+    value = header.get(keyword)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise corrupt(f"{keyword} is {header.text(keyword) or 'missing'}")
+    return value
 
 
 def _tile_lengths(hdu: Hdu, limits: Limits) -> list[list[int]]:
@@ -140,7 +115,7 @@ def _tile_lengths(hdu: Hdu, limits: Limits) -> list[list[int]]:
         if step is None:
             step = length if axis == 1 else 1
         if isinstance(step, bool) or not isinstance(step, int) or step < 1:
-            raise corrupt(f"it has a tile of {step} pixels")
+            raise corrupt(f"ZTILE{axis} is {hdu.header.text(f'ZTILE{axis}')}")
         steps.append(min(step, length))
     if math.prod(steps) > limits.tile_pixels:
         raise BadCutout(
@@ -152,44 +127,14 @@ def _tile_lengths(hdu: Hdu, limits: Limits) -> list[list[int]]:
     sizes = list(zip(hdu.shape, steps, strict=True))
     count = math.prod(-(-length // step) for length, step in sizes)
     if count != hdu.header.get("NAXIS2"):
-        raise corrupt(f"it has {hdu.header.get('NAXIS2')} tiles instead of {count}")
+        raise corrupt(f"it has {hdu.header.text('NAXIS2')} tiles instead of {count}")
+    if count > _MOST_TILES:
+        raise BadCutout(
+            f"the image has {count} tiles; at most {_MOST_TILES} are read: compress it "
+            "in larger ones",
+            reason="size_limit",
+        )
     return [
         [min(step, length - start) for start in range(0, length, step)]
         for length, step in sizes
     ]
-
-
-def _inflated(packed: bytes, limit: int) -> int:
-    """How many bytes a gzip stream inflates to.
-
-    One that is damaged counts as far as it goes: decoding it tells what is wrong.
-    """
-    if not packed:
-        return 0
-    stream = zlib.decompressobj(_GZIP)
-    try:
-        length = len(stream.decompress(packed, limit + 1))
-    except zlib.error:
-        return 0
-    if length > limit:
-        raise BadCutout(
-            "the compressed tiles inflate to more bytes than the image can have",
-            reason="inflate_limit",
-        )
-    if stream.unused_data:
-        raise corrupt("it has more than one gzip stream in a tile")
-    return length
-
-
-def _require_size(packed: bytes, size: int) -> None:
-    """Refuse an HCOMPRESS stream of another size than its tile's."""
-    if len(packed) < _HCOMPRESS.size:
-        raise corrupt("it has a tile without its header")
-    magic, nx, ny = _HCOMPRESS.unpack_from(packed)
-    if magic != _HCOMPRESS_MAGIC or nx < 1 or ny < 1 or nx * ny != size:
-        raise corrupt(f"it has a tile of {nx} x {ny} pixels instead of {size}")
-
-
-def corrupt(what: str) -> BadCutout:
-    """The error for a compressed image that contradicts itself."""
-    return BadCutout(f"the compressed image is damaged: {what}", reason="corrupt_tiles")
