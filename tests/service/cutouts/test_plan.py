@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from astropy import units
 from astropy.io import fits as astropy_fits
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, QTable, Table
 
 from skylike.service import cutouts, fits
 from skylike.service.cutouts import Blank, Cutout, Size
+from skylike.service.cutouts.targets import square
 from skylike.service.errors import BadInput
 from skylike.service.fits import Box
 
@@ -323,6 +325,13 @@ class TestMask:
         hidden |= ~inside[box.y0 + 60 : box.y1 + 60, box.x0 + 60 : box.x1 + 60]
         np.testing.assert_array_equal(np.isnan(one.image.pixels[0]), hidden)
 
+    def test_labels_that_float32_would_merge_are_refused(
+        self, field: Path, tmp_path: Path
+    ) -> None:
+        labels = self.labels()
+        labels[labels > 0] += 2**30
+        assert reason(field, cutouts.Mask(self.mask(tmp_path, labels))) == "bad_labels"
+
     @pytest.mark.parametrize(
         ("labels", "code"),
         [
@@ -383,3 +392,67 @@ def test_a_plain_frame_is_read_by_parts_and_never_as_a_whole(tmp_path: Path) -> 
     with fits.opened(path, few) as frame:
         found = cutouts.Catalogue(table, Size(64, False)).find(frame)
         assert len(list(cutouts.cut(frame, found))) == 2
+
+
+def test_a_section_bounds_what_is_found_in_pixels_of_the_frame(field: Path) -> None:
+    options = fits.Options(hdu="[101:300,1:120]")
+    with fits.opened(field, options) as frame:
+        found = cutouts.Detect(with_morphology=True).find(frame)
+        [one] = cutouts.cut(frame, found, Blank.NEIGHBOURS)
+    assert isinstance(one, Cutout)
+    assert one.attributes["x"] == pytest.approx(150, abs=0.1)
+    assert one.attributes["y"] == pytest.approx(60, abs=0.1)
+    box = one.image.box
+    assert box is not None
+    row, column = divmod(int(np.nanargmax(one.image.pixels)), box.nx)
+    assert (box.x0 + column, box.y0 + row) == (150, 60)
+
+
+def test_named_columns_win_and_units_are_understood(
+    field: Path, tmp_path: Path
+) -> None:
+    """Radians are angles as degrees are, and a size can be one as well."""
+    world = fits.read(field).world
+    assert world is not None
+    ra, dec = world.to_sky(np.array([40.0]), np.array([50.0]))
+    table = QTable(
+        {
+            "x": [200.0],
+            "y": [100.0],
+            "ra": np.radians(ra) * units.rad,
+            "dec": np.radians(dec) * units.rad,
+            "size": [10.5] * units.arcsec,
+        }
+    )
+    path = tmp_path / "t.ecsv"
+    table.write(path)
+    plan = cutouts.Catalogue(path, Size(64, False), {"ra": "ra", "dec": "dec"})
+    [one] = find(field, plan)
+    assert one.image.box == square(40, 50, 21)
+
+
+def test_ids_keep_every_digit_where_some_are_missing(
+    field: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.parquet"
+    ids = pa.array([170059286935240883, None, 170059286935240884])
+    pq.write_table(pa.table({"id": ids, "x": [9.0, 40, 50], "y": [9.0, 50, 60]}), path)
+    found = find(field, cutouts.Catalogue(path, Size(9, False)))
+    assert [one.id for one in found] == ["170059286935240883", "", "170059286935240884"]
+
+
+@pytest.mark.parametrize("missing", ["CRPIX1", "CRPIX2"])
+def test_a_cutout_has_a_reference_pixel_where_its_frame_has_none(
+    missing: str, tmp_path: Path
+) -> None:
+    cards = header()
+    del cards[missing]
+    stream = io.BytesIO()
+    astropy_fits.PrimaryHDU(star_field(), cards).writeto(stream)
+    with fits.opened(stream.getvalue()) as frame:
+        part = frame.read(Box(30, 40, 60, 80))
+    again = fits.read(fits.to_fits(part)).position
+    assert again is not None
+    assert part.position is not None
+    assert again.ra_deg == pytest.approx(part.position.ra_deg, abs=1e-9)
+    assert again.dec_deg == pytest.approx(part.position.dec_deg, abs=1e-9)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
+from astropy.wcs import WCS
 
 from skylike.service import fits, stamp
 from skylike.service.errors import BadCutout, BadStamp
@@ -119,7 +120,9 @@ class TestSizes:
         data = image(np.zeros((100, 100), "f4"))[:-20000]
         assert reason(data) == "truncated"
         with fits.opened(data) as frame:
-            assert frame.read(Box(0, 0, 10, 10)).pixels.shape == (1, 10, 10)
+            found = frame.read(Box(0, 0, 10, 10))
+        assert found.pixels.shape == (1, 10, 10)
+        assert has_warning(found, "the file ends before")
 
     def test_missing_padding_and_trailing_junk_are_accepted_with_a_warning(
         self,
@@ -230,6 +233,8 @@ class TestCards:
         broken[2880 + 2] ^= 1
         assert has_warning(read(bytes(broken)), "DATASUM and CHECKSUM")
         assert reason(bytes(broken), strict=True) == "checksum"
+        part = reason(bytes(broken), strict=True, hdu="[1:2,1:2]")
+        assert part == "checksum"
         with_other_name = data.replace(b"NAXIS2  ", b"naxis2  ")
         assert reason(with_other_name) == "corrupt_header"
 
@@ -244,6 +249,14 @@ class TestNumbers:
         assert np.isnan(found[0, 7])
         assert np.isfinite(found).sum() == RAMP.size - 1
         assert found[0, 8] == 8
+
+    def test_unsigned_integers_of_64_bits_keep_every_digit(self) -> None:
+        found = read(image(np.arange(400, dtype="u8").reshape(20, 20)))
+        np.testing.assert_array_equal(found.pixels[0].ravel(), np.arange(400))
+
+    @pytest.mark.parametrize("card", ["BSCALE  = '2.5'", "BZERO   = 2,5"])
+    def test_a_scale_that_is_no_number_is_not_ignored(self, card: str) -> None:
+        assert reason(written(RAMP.astype("i2"), card)) == "corrupt_header"
 
     def test_scaled_integers_take_the_memory_of_float32(self) -> None:
         hdu = astropy_fits.PrimaryHDU(RAMP.astype("i4"))
@@ -424,6 +437,9 @@ class TestAxes:
         data = image(planes, CTYPE3="STOKES", CRVAL3=1, CDELT3=1, CRPIX3=1)
         assert read(data).pixels[0, 0, 0] == 0
         assert read(data, stokes="u").pixels[0, 0, 0] == 2
+        for lone in (RAMP[np.newaxis], RAMP):
+            cards = {"CTYPE3": "STOKES", "CRVAL3": 2.0} if lone.ndim == 3 else {}
+            assert reason(image(lone, **cards), stokes="V") == "stokes_unavailable"
         with pytest.raises(BadCutout, match="there are I, Q, U") as caught:
             read(data, stokes="V")
         assert caught.value.reason == "stokes_unavailable"
@@ -457,6 +473,35 @@ class TestWorld:
         found = read(image(**(TAN | {"CRVAL1": "10:00:00"})))
         assert found.position is None
         assert has_warning(found, "CRVAL1 is '10:00:00', not a number")
+
+    @pytest.mark.parametrize("keyword", ["CDELT1", "CD1_1", "LONPOLE", "EQUINOX"])
+    def test_no_coordinate_card_that_is_text_is_taken_for_its_default(
+        self, keyword: str
+    ) -> None:
+        found = read(image(**(TAN | {keyword: "-0.01"})))
+        assert found.position is None
+        assert has_warning(found, f"{keyword} is '-0.01', not a number")
+
+    def test_at_the_pole_the_image_is_not_turned(self) -> None:
+        """There the default of LONPOLE is 0: the reference values are astropy's."""
+        cards = TAN | {"CRVAL2": 90.0}
+        found = read(image(**cards))
+        sky = WCS(astropy_fits.Header(cards)).pixel_to_world(1.0, 2.0)
+        assert found.world is not None
+        ra, dec = found.world.to_sky(1.0, 2.0)
+        assert ra == pytest.approx(sky.ra.deg)
+        assert dec == pytest.approx(sky.dec.deg)
+
+    def test_of_a_spectral_axis_cd_wins_over_cdelt_and_pc_multiplies_it(self) -> None:
+        for cards in ({"CD3_3": 1.25, "CDELT3": 1.0}, {"PC3_3": 2.5, "CDELT3": 0.5}):
+            cube = image(np.zeros((3, 12, 10), "f4"), CTYPE3="WAVE", CRPIX3=1, **cards)
+            spectral = read(cube).spectral
+            assert spectral is not None
+            np.testing.assert_allclose(np.diff(spectral), 1.25)
+
+    def test_a_projection_that_cannot_be_gives_no_position(self) -> None:
+        cards = TAN | {"CTYPE1": "RA---ZPN", "CTYPE2": "DEC--ZPN", "PV2_0": -1.0}
+        assert read(image(**cards)).position is None
 
     def test_declination_first_and_galactic_axes_end_in_icrs(self) -> None:
         swapped = {k[:-1] + ("2" if k[-1] == "1" else "1"): v for k, v in TAN.items()}
@@ -581,6 +626,9 @@ class TestCutting:
         assert fits.read(f"{path}[0][3:12,5:9]").box == found.box
         assert reason(f"{path}[9:3,1:5]") == "bad_selector"
         assert reason(f"{path}[]") == "bad_selector"
+
+    def test_a_selector_of_any_length_is_refused_at_once(self) -> None:
+        assert reason(image(), hdu="a" + " " * 50_000 + "<") == "bad_selector"
 
     def test_only_the_part_that_is_asked_for_counts_for_the_limit(self) -> None:
         large = image(np.zeros((300, 400), "f4"))

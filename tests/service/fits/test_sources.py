@@ -174,7 +174,12 @@ class TestSeveralFiles:
 
     @pytest.mark.parametrize(
         ("pixels", "cards"),
-        [(PIXELS[:-1], {}), (PIXELS, {"CRVAL1": 10.001}), (PIXELS, {"CDELT2": -1e-4})],
+        [
+            (PIXELS[:-1], {}),
+            (PIXELS, {"CRVAL1": 10.001}),
+            (PIXELS, {"CDELT2": -1e-4}),
+            (PIXELS, {"CRVAL1": 190.0, "CRVAL2": 5.0}),
+        ],
     )
     def test_other_grids_are_refused(
         self, tmp_path: Path, pixels: Any, cards: dict[str, Any]

@@ -39,7 +39,7 @@ _DEFAULT_SIZE = "64px"
 @click.option("--detect", is_flag=True, help="Cut what stands above the noise.")
 @click.option(
     "--mask",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE[HDU]",
     help="Cut the objects of a segmentation image, or the islands of a mask.",
 )
 @click.option(
@@ -165,12 +165,13 @@ def _to_folder(
 ) -> tuple[dict[str, Any], list[Reject]]:
     folder = cutting.Folder(out)
     rejects: list[Reject] = []
-    count = 0
+    count = left_out = 0
     for mosaic in mosaics:
         where = Path(mosaic.uri)
         try:
             with mosaic.opened(reading) as frame:
                 found = plan.find(frame)
+                left_out += found.num_left_out
                 for item in tqdm(
                     cutting.cut(frame, found, blank),
                     desc=mosaic.name,
@@ -188,7 +189,13 @@ def _to_folder(
         except BadInput as error:
             rejects.append(Reject(where, error.reason, str(error)))
     folder.finish()
-    return {"out": str(out), "cutouts": count, "rejected": len(rejects)}, rejects
+    facts = {
+        "out": str(out),
+        "cutouts": count,
+        "left_out": left_out,
+        "rejected": len(rejects),
+    }
+    return facts, rejects
 
 
 def _to_collection(
@@ -233,7 +240,7 @@ def _plan(
     catalog: Path | None,
     columns: Sequence[str],
     detect: bool,
-    mask: Path | None,
+    mask: str | None,
     boxes: Sequence[str],
     size: str | None,
     method: str,
@@ -245,6 +252,10 @@ def _plan(
 ) -> Plan:
     if (catalog is not None) + detect + (mask is not None) + bool(boxes) != 1:
         raise click.UsageError("give one of --catalog, --detect, --mask and --box")
+    if (band or morphology) and not detect and mask is None:
+        raise click.UsageError("--band and --morphology need --detect or --mask")
+    if boxes and size is not None:
+        raise click.UsageError("--box has a size of its own: leave --size away")
     side = None if size is None else Size.parse(size)
     if catalog is not None:
         side = side or Size.parse(_DEFAULT_SIZE)

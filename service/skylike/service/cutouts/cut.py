@@ -68,21 +68,22 @@ def cut(
             yield target, error
             continue
         if blank is not None and found.labels is not None and target.label:
-            image.pixels[:, _hidden(found.labels, target, blank)] = np.nan
+            image.pixels[:, _hidden(found, target, blank)] = np.nan
         yield Cutout(target.id, image, dict(target.attributes))
 
 
-def _hidden(
-    labels: NDArray[np.int32], target: Target, blank: Blank
-) -> NDArray[np.bool_]:
+def _hidden(found: Found, target: Target, blank: Blank) -> NDArray[np.bool_]:
     """Which pixels of the box to make blank."""
+    labels = found.labels
+    assert labels is not None  # the caller has looked
     ny, nx = labels.shape
-    inner = target.box.within(nx, ny)
-    hidden = np.zeros((target.box.ny, target.box.nx), bool)
+    box = target.box.moved(-found.origin[0], -found.origin[1])
+    inner = box.within(nx, ny)
+    hidden = np.full((box.ny, box.nx), blank is Blank.OUTSIDE)
     part = labels[inner.y0 : inner.y1, inner.x0 : inner.x1]
     others = part != target.label
     if blank is Blank.NEIGHBOURS:
         others &= part > 0
-    y, x = inner.y0 - target.box.y0, inner.x0 - target.box.x0
+    y, x = inner.y0 - box.y0, inner.x0 - box.x0
     hidden[y : y + inner.ny, x : x + inner.nx] = others
     return hidden

@@ -49,8 +49,7 @@ class Mosaic:
                 band: stack.enter_context(fits.opened(file, options))
                 for band, file in self.files
             }
-            is_single = len(frames) == 1
-            yield next(iter(frames.values())) if is_single else fits.together(frames)
+            yield frames[""] if "" in frames else fits.together(frames)
 
 
 def mosaics(sources: Sequence[str]) -> list[Mosaic]:

@@ -27,6 +27,8 @@ from skylike.service.errors import BadInput, BadRequest
 from skylike.service.fits import Axes, Box, Frame
 from skylike.service.fits.table import read_table
 
+_MOST_LABELS = 2**24  # float32 holds every integer up to here
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
@@ -38,10 +40,16 @@ class Found:
         What to cut, each with its attributes.
     labels : (ny, nx) int32 or None
         Which pixel belongs to which object, where that is known.
+    origin
+        Column and row of the frame where `labels` begin.
+    num_left_out
+        Rows of a catalogue without a position or size, or off the frame.
     """
 
     targets: list[Target]
     labels: NDArray[np.int32] | None = None
+    origin: tuple[int, int] = (0, 0)
+    num_left_out: int = 0
 
 
 class Plan(Protocol):
@@ -84,9 +92,9 @@ class Catalogue:
             rows = targets.from_catalogue(table, world, self.size, self.names)
         except BadInput as error:
             raise BadInput(f"{self.path}: {error}", reason=error.reason) from error
-        _, ny, nx = frame.shape
-        inside = [(row, row.box.within(nx, ny)) for row in rows]
-        return Found([row for row, box in inside if box.nx > 0 and box.ny > 0])
+        inside = [row for row in rows if row.box.touches(frame.box)]
+        num_rows = len(next(iter(table.values())))
+        return Found(inside, num_left_out=num_rows - len(inside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class Mask:
     Attributes
     ----------
     path
-        FITS file of the frame's shape: 0 for the sky; of an image with one other
+        FITS file of the frame's shape, perhaps with a selector: 0 for the sky; of an image with one other
         value every island is an object, else every value is one.
     size
         Of the cutouts; None for as large as each needs.
@@ -106,7 +114,7 @@ class Mask:
         Which band to measure; None for the first.
     """
 
-    path: Path
+    path: str | Path
     size: Size | None = None
     with_morphology: bool = False
     band: str | None = None
@@ -127,15 +135,17 @@ class Mask:
             )
         values = np.nan_to_num(found.pixels[0])
         labels: NDArray[np.int32] = values.astype(np.int32)
-        if (labels != values).any() or (labels < 0).any():
+        is_label = (labels == values) & (values >= 0) & (values <= _MOST_LABELS)
+        if not is_label.all():
             raise BadInput(
                 f"{self.path}: the labels of a mask are whole numbers from 0 to "
-                f"{2**24}",
+                f"{_MOST_LABELS}",
                 reason="bad_labels",
             )
         if len(np.unique(labels[labels > 0])) == 1:
             ndimage.label(labels, np.ones((3, 3)), output=labels)
-        return labels
+        box = frame.box
+        return labels[box.y0 : box.y1, box.x0 : box.x1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +179,12 @@ class Detect:
 
 
 def measured_plane(frame: Frame, band: str | None) -> NDArray[np.float32]:
-    """The plane of a frame in which objects are measured.
+    """The plane of a frame, or of its section, in which objects are measured.
 
     Parameters
     ----------
     frame
-        Read as a whole.
+        Its section is read; without one all of it, and kept.
     band
         One of its bands; None for the first. A spectral cube is measured in the mean
         over its planes.
@@ -190,25 +200,33 @@ def measured_plane(frame: Frame, band: str | None) -> NDArray[np.float32]:
             f"there is no band {band!r}; there are: {', '.join(bands) or 'none'}",
             reason="band_mismatch",
         )
+    _, ny, nx = frame.shape
+    is_whole = frame.box == Box(0, 0, nx, ny)
+    pixels = frame.whole() if is_whole else frame.read().pixels
     if frame.about.axes is Axes.SPECTRAL:
-        return fits.mean_plane(frame.whole())
-    plane: NDArray[np.float32] = frame.whole()[bands.index(band) if band else 0]
+        return fits.mean_plane(pixels)
+    plane: NDArray[np.float32] = pixels[bands.index(band) if band else 0]
     return plane
 
 
 def _measured(
     detection: Detection, frame: Frame, size: Size | None, with_morphology: bool
 ) -> Found:
-    rows = targets.from_sources(measure(detection), size, frame.about.world)
+    origin = frame.box.x0, frame.box.y0
+    sources = measure(detection)
+    sources = replace(sources, x=sources.x + origin[0], y=sources.y + origin[1])
+    rows = targets.from_sources(sources, size, frame.about.world)
     if with_morphology:
-        rows = [_with_morphology(row, detection) for row in rows]
-    return Found(rows, detection.labels)
+        rows = [_with_morphology(row, detection, origin) for row in rows]
+    return Found(rows, detection.labels, origin)
 
 
-def _with_morphology(target: Target, detection: Detection) -> Target:
+def _with_morphology(
+    target: Target, detection: Detection, origin: tuple[int, int]
+) -> Target:
     """With the statistics, measured in the object's surroundings."""
     ny, nx = detection.labels.shape
-    box = target.box.within(nx, ny)
+    box = target.box.moved(-origin[0], -origin[1]).within(nx, ny)
     part = np.s_[box.y0 : box.y1, box.x0 : box.x1]
     found: Any = measure_morphology(
         detection.pixels[part], detection.labels[part], target.label

@@ -70,6 +70,8 @@ class Folder:
         position = image.position
         self._rows.append(
             {
+                # What a catalogue calls alike must not hide where a file came from.
+                **cutout.attributes,
                 "file": path.name,
                 "id": cutout.id,
                 "source": source,
@@ -78,7 +80,6 @@ class Folder:
                 "ra": position.ra_deg if position else None,
                 "dec": position.dec_deg if position else None,
                 "valid_fraction": float(np.isfinite(image.pixels).mean()),
-                **cutout.attributes,
             }
         )
         return path

@@ -31,7 +31,7 @@ _NAMES: dict[str, Sequence[str]] = {
     "size": ("size",),
 }
 _INFINITE = (math.inf, -math.inf)
-_FROM_ONE = ("x_image", "y_image")
+_FROM_ONE = "_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,8 @@ def from_catalogue(
     ----------
     table
         Columns x and y (0-based pixels; ``X_IMAGE`` and ``Y_IMAGE`` count from 1), or
-        ra and dec (degrees ICRS); an id and a size (pixels) where there are some. Every
+        ra and dec (ICRS, degrees unless their unit is another angle); an id, and a
+        size in pixels, or in the angle that its unit is, where there are some. Every
         other number or text becomes an attribute.
     world
         Of the frame; needed for ra and dec.
@@ -141,10 +142,17 @@ def from_catalogue(
         ``bad_table`` if positions are missing or ids are not unique, ``no_wcs``.
     """
     column = {role: _column(table, role, names or {}) for role in _NAMES}
-    x, y = _places(table, column, world)
+    x, y = _places(table, column, names or {}, world)
     sides = np.full(len(x), size.pixels(world))
     if column["size"]:
-        sides = table[column["size"]].astype(np.float64)
+        try:
+            sides = table[column["size"]].astype(np.float64)
+            if column["size"] in table.angles:
+                sides *= Size(3600.0, is_arcsec=True).pixels(world)
+        except ValueError as error:
+            raise BadInput(
+                f"the sizes of the table are not numbers: {error}", reason="bad_table"
+            ) from error
     ids = [str(i) for i in (table[column["id"]] if column["id"] else range(len(x)))]
     if len(set(ids)) != len(ids):
         raise BadInput(
@@ -204,22 +212,33 @@ def _column(table: Columns, role: str, names: Mapping[str, str]) -> str:
     return next((lower[name] for name in _NAMES[role] if name in lower), "")
 
 
+def _from_zero(table: Columns, name: str) -> NDArray[np.float64]:
+    """Pixel coordinates counted from 0; SExtractor's ``X_IMAGE`` begin with 1."""
+    first = 1 if name.lower().endswith(_FROM_ONE) else 0
+    return np.asarray(table[name].astype(np.float64) - first)
+
+
 def _places(
-    table: Columns, column: Mapping[str, str], world: World | None
+    table: Columns,
+    column: Mapping[str, str],
+    names: Mapping[str, str],
+    world: World | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    has_pixels = bool(column["x"] and column["y"])
+    has_sky = bool(column["ra"] and column["dec"])
+    if not has_pixels and not has_sky:
+        raise BadInput(
+            "the table has neither x and y nor ra and dec; it has "
+            f"{', '.join(table)}: name them by ra=COLUMN and so on",
+            reason="bad_table",
+        )
+    if has_sky and {"ra", "dec"} & set(names):
+        has_pixels = False  # whoever names columns means them
     try:
-        if column["x"] and column["y"]:
-            x, y = (table[column[role]].astype(np.float64) for role in ("x", "y"))
-            first = 1 if column["x"].lower() in _FROM_ONE else 0
-            return x - first, y - first
-        if column["ra"] and column["dec"]:
-            ra, dec = (table[column[role]].astype(np.float64) for role in ("ra", "dec"))
-        else:
-            raise BadInput(
-                "the table has neither x and y nor ra and dec; it has "
-                f"{', '.join(table)}: name them by ra=COLUMN and so on",
-                reason="bad_table",
-            )
+        if has_pixels:
+            x, y = (_from_zero(table, column[role]) for role in ("x", "y"))
+            return x, y
+        ra, dec = (table[column[role]].astype(np.float64) for role in ("ra", "dec"))
     except ValueError as error:
         raise BadInput(
             f"the positions of the table are not numbers: {error}", reason="bad_table"

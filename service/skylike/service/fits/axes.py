@@ -91,8 +91,14 @@ def understand(
     y, x = celestial if len(celestial) == 2 else (ndim - 2, ndim - 1)
     taken = [0] * ndim
     left = []
+    if stokes is not None and "stokes" not in kinds:
+        raise BadCutout(
+            f"the array {shape} has no Stokes axis to take {printable(stokes)} from",
+            reason="stokes_unavailable",
+        )
     for i in range(ndim):
-        if i in (x, y) or shape[i] == 1:
+        is_asked = kinds[i] == "stokes" and stokes is not None
+        if i in (x, y) or (shape[i] == 1 and not is_asked):
             continue
         if shape[i] > _MOST_PLANES:  # each has a coordinate or a name
             raise BadCutout(
@@ -153,8 +159,12 @@ def _coordinates(header: Header, number: int, length: int) -> NDArray[np.float64
     value, step, pixel = (
         header.number(f"{keyword}{number}") for keyword in ("CRVAL", "CDELT", "CRPIX")
     )
-    if step is None:
-        step = header.number(f"CD{number}_{number}")
+    matrix = header.number(f"CD{number}_{number}")
+    turn = header.number(f"PC{number}_{number}")
+    if matrix is not None:
+        step = matrix
+    elif turn is not None:
+        step = turn * (1.0 if step is None else step)
     index = np.arange(1, length + 1, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(

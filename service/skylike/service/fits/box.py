@@ -26,6 +26,16 @@ class Box:
         """Number of rows."""
         return self.y1 - self.y0
 
+    def moved(self, x: int, y: int) -> Self:
+        """The same box, `x` columns and `y` rows further."""
+        return type(self)(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
+
+    def touches(self, other: "Box") -> bool:
+        """Whether they have a pixel in common."""
+        return max(self.x0, other.x0) < min(self.x1, other.x1) and max(
+            self.y0, other.y0
+        ) < min(self.y1, other.y1)
+
     def within(self, nx: int, ny: int) -> Self:
         """The part of it inside an image of `nx` columns and `ny` rows."""
         return type(self)(

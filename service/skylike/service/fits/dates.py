@@ -22,6 +22,5 @@ def epoch_mjd(header: Header) -> float | None:
         date = datetime.datetime.fromisoformat(text)
     except ValueError:
         return None
-    if date.tzinfo is not None:
-        date = date.astimezone(datetime.UTC).replace(tzinfo=None)
-    return (date - _MJD_0) / _DAY
+    offset = date.utcoffset() or datetime.timedelta(0)
+    return (date.replace(tzinfo=None) - _MJD_0 - offset) / _DAY

@@ -146,10 +146,17 @@ class Frame:
         """Pixels of a box inside the frame, of their own."""
         is_whole = (box.nx, box.ny) == (self.shape[2], self.shape[1])
         if self._whole is None and (is_whole or self._is_plain()):
-            if is_whole:
+            if is_whole or self.options.strict:
                 self._require_intact()
+            self._note_incomplete()
             return self._decoded(box)
         return self.whole()[:, box.y0 : box.y1, box.x0 : box.x1].copy()
+
+    def _note_incomplete(self) -> None:
+        for part in self.parts:
+            if not part.hdu.is_complete:
+                text = f"the file ends before the pixels of HDU {part.hdu.label} do"
+                self._notes = tuple(dict.fromkeys([*self._notes, text]))
 
     def _require_intact(self) -> None:
         for part in self.parts:
@@ -187,17 +194,21 @@ class Frame:
 
     def _is_rounded(self, out: NDArray[np.float32]) -> bool:
         """Whether the pixels were integers that float32 cannot tell apart."""
-        bits = [part.hdu.header.get("BITPIX") for part in self.parts]
+        bits = [
+            part.hdu.header.get(name)
+            for part in self.parts
+            for name in ("BITPIX", "ZBITPIX")
+        ]
         is_long = any(bit in (32, 64) for bit in bits)
         return is_long and bool(np.fmax.reduce(np.abs(out), axis=None) >= _EXACT)
 
     def _arranged(self, part: Part, out: NDArray[np.float32]) -> int:
         """All pixels of an image that has to be read as a whole."""
+        count = math.prod(part.hdu.shape)
+        self._require_affordable(count)
         if part.hdu.kind is Kind.COMPRESSED:
             numbers = tiles.decode(part.store, part.hdu, self.options.limits)
         else:
-            count = math.prod(part.hdu.shape)
-            self._require_affordable(count)
             numbers = pixels.stored(part.store, part.hdu, 0, count)
             numbers = numbers.reshape(part.hdu.shape)
         layout = part.layout

@@ -132,7 +132,8 @@ def _offset(first: Frame, other: Frame) -> float:
     x, y = np.array([0, nx - 1, 0, nx - 1]), np.array([0, 0, ny - 1, ny - 1])
     there = other.about.world.to_pixels(*first.about.world.to_sky(x, y))
     offset = float(np.hypot(there[0] - x, there[1] - y).max())
-    return offset if np.isfinite(offset) else 0.0
+    # What one of them cannot show of the other lies somewhere else.
+    return float("inf") if np.isnan(offset) else offset
 
 
 def _frame(

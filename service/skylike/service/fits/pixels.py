@@ -19,6 +19,7 @@ from skylike.service.fits.structure import Hdu
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _PART = 2**20  # pixels that are converted at once
 _FLOAT32 = np.finfo(np.float32)
+_UNSIGNED = 2.0**63  # BZERO of unsigned 64-bit integers
 _SPARSE = 8  # a box narrower than this part of a row is read row by row
 
 
@@ -105,8 +106,20 @@ def convert(
     int
         How many finite values float32 cannot hold: beyond 3.4e38, or so near to
         zero that digits are lost.
+
+    Raises
+    ------
+    BadCutout
+        ``corrupt_header`` if BSCALE or BZERO is no finite number.
     """
-    scale, zero = header.number("BSCALE"), header.number("BZERO")
+    scale, zero = _scaling(header, "BSCALE"), _scaling(header, "BZERO")
+    if numbers.dtype == ">i8" and zero == _UNSIGNED and scale in (None, 1.0):
+        # Exactly: beside 2^63 float64 would round away ten binary digits.
+        out[...] = numbers.astype(np.int64).view(np.uint64) ^ np.uint64(2**63)
+        blank = header.get("BLANK")
+        if isinstance(blank, int):
+            out[numbers == blank] = np.nan
+        return 0
     blank = header.get("BLANK") if numbers.dtype.kind in "iu" else None
     is_scaled = scale not in (None, 1.0) or zero not in (None, 0.0)
     if not is_scaled and not isinstance(blank, int) and numbers.dtype.itemsize < 8:
@@ -124,6 +137,16 @@ def convert(
     size = np.abs(values)
     fits = ((size >= _FLOAT32.tiny) & (size <= _FLOAT32.max)) | (size == 0)
     return int(np.count_nonzero(np.isfinite(size) & ~fits))
+
+
+def _scaling(header: Header, keyword: str) -> float | None:
+    value = header.number(keyword)
+    if value is None and header.get(keyword) is not None:
+        raise BadCutout(
+            f"the file is damaged: {keyword} is {header.text(keyword)!r}, not a number",
+            reason="corrupt_header",
+        )
+    return value
 
 
 def blank_infinite(pixels: NDArray[np.float32]) -> int:

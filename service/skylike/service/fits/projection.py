@@ -214,7 +214,11 @@ class General:
     def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees; NaN off the sphere."""
         with recorded():
-            world = self.wcs.all_pix2world(x, y, 0)
+            try:
+                world = self.wcs.all_pix2world(x, y, 0)
+            except Exception:  # parameters that the projection cannot have
+                nowhere = np.full(np.shape(x), np.nan)
+                return nowhere, nowhere
         lon, lat = world[self.wcs.wcs.lng], world[self.wcs.wcs.lat]
         return np.asarray(lon), np.asarray(lat)
 
@@ -223,7 +227,11 @@ class General:
         """Pixels; NaN where the projection does not show the position."""
         pair = (lon, lat) if self.wcs.wcs.lng == 0 else (lat, lon)
         with recorded():
-            x, y = self.wcs.all_world2pix(*pair, 0, quiet=True)
+            try:
+                x, y = self.wcs.all_world2pix(*pair, 0, quiet=True)
+            except Exception:  # as above
+                nowhere = np.full(np.shape(lon), np.nan)
+                return nowhere, nowhere
         return np.asarray(x), np.asarray(y)
 
 

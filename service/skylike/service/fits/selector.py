@@ -8,7 +8,8 @@ from skylike.service.errors import BadCutout
 from skylike.service.fits.box import Box
 
 _SUFFIX = re.compile(r"^(?P<path>.+?)(?P<selector>(\[[^\[\]]*\])+)$")
-_KEY = re.compile(r"^(?P<name>[^,=<>;:]+?)\s*(?:,\s*(?P<version>\d{1,9}))?$")
+_KEY = re.compile(r"(?P<name>[^,=<>;:]+)(?:,\s*(?P<version>\d{1,9}))?")
+_LONGEST = 500  # characters
 _SECTION = re.compile(r"^\s*(\d{1,9}):(\d{1,9})\s*,\s*(\d{1,9}):(\d{1,9})\s*$")
 
 
@@ -77,6 +78,8 @@ def parse(text: str) -> Selector:
         ``bad_selector``.
     """
     text = text.strip()
+    if len(text) > _LONGEST:
+        raise _bad(text)
     parts = text[1:-1].split("][") if text.startswith("[") else [text]
     box = _section(parts[-1]) if parts else None
     rest = parts[:-1] if box else parts
@@ -105,16 +108,16 @@ def _section(text: str) -> Box | None:
 
 
 def _key(text: str, whole: str) -> Key:
-    match = _KEY.match(text.strip())
-    if match is None:
+    match = _KEY.fullmatch(text.strip())
+    if match is None or not match["name"].strip():
         raise _bad(whole)
     version = match["version"]
-    return Key(match["name"].upper(), None if version is None else int(version))
+    return Key(match["name"].strip().upper(), None if version is None else int(version))
 
 
 def _bad(text: str) -> BadCutout:
     return BadCutout(
-        f"cannot select by {text!r}: give an HDU such as [1], [SCI] or [SCI,2], one for "
+        f"cannot select by {text[:80]!r}: give an HDU such as [1], [SCI] or [SCI,2], one for "
         "each band such as [g=1;r=2], or a section such as [SCI][11:74,21:84]",
         reason="bad_selector",
     )

@@ -13,7 +13,19 @@ from skylike.service.errors import BadInput
 from skylike.service.fits.header import printable
 from skylike.service.fits.warned import recorded
 
-Columns = dict[str, NDArray[Any]]
+
+class Columns(dict[str, NDArray[Any]]):
+    """Columns by name.
+
+    Attributes
+    ----------
+    angles
+        Names of the columns whose unit says that they are angles; they hold degrees.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.angles: set[str] = set()
 
 
 def read_table(path: Path) -> Columns:
@@ -27,9 +39,10 @@ def read_table(path: Path) -> Columns:
 
     Returns
     -------
-    dict
-        Columns of one dimension in their order, all equally long; others are left
-        out. Masked numbers are NaN, masked text is empty. Quantities are plain
+    Columns
+        Those of one dimension in their order, all equally long; others are left
+        out. Missing floats are NaN, missing text is empty; a column of integers of
+        which some are missing is text. Angles are in degrees, other quantities plain
         numbers in the unit of their column.
 
     Raises
@@ -61,11 +74,17 @@ def _arrow(path: Path, magic: bytes) -> Columns | None:
         table = feather.read_table(path)
     else:
         return None
-    return {
-        name: column.to_numpy()
-        for name, column in zip(table.column_names, table.columns, strict=True)
-        if _is_plain(column.type)
-    }
+    columns = Columns()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if _is_plain(column.type):
+            if column.null_count and pa.types.is_integer(column.type):
+                column = column.cast(pa.string())  # as float64 they would lose digits
+            if column.null_count and not pa.types.is_floating(column.type):
+                column = column.cast(pa.string()).fill_null("")
+            columns[name] = column.to_numpy()
+    return columns
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -81,14 +100,19 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 def _astropy(path: Path) -> Columns:
     from astropy.table import Table  # noqa: PLC0415 -- slow, and seldom needed
+    from astropy.units import Quantity  # noqa: PLC0415
 
     try:
         table = Table.read(path)
     except Exception:  # no format by its name: whatever text can be taken for
         table = Table.read(path, format="ascii")
-    columns = {}
+    columns = Columns()
     for name in table.colnames:
         column = table[name]
+        unit = getattr(column, "unit", None)
+        if unit is not None and unit.is_equivalent("deg"):
+            column = Quantity(column).to("deg")  # radians and hours as well
+            columns.angles.add(name)
         values = np.ma.asarray(getattr(column, "value", column))
         if values.ndim != 1 or values.dtype.kind not in "biufSU":
             continue
@@ -101,6 +125,8 @@ def _filled(values: Any) -> NDArray[Any]:
         values = np.ma.asarray(np.char.decode(values.filled(b""), "latin-1"))
     if not np.ma.is_masked(values):
         return np.asarray(values.data)
+    if values.dtype.kind in "biu":  # as float64 large ids would lose digits
+        values = np.ma.array(values.data.astype(str), mask=values.mask)
     if values.dtype.kind == "U":
         return np.asarray(values.filled(""))
     return np.asarray(values.astype(np.float64).filled(np.nan))

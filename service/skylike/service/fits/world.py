@@ -4,6 +4,7 @@ import functools
 import importlib
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +123,7 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     has_plate = ctypes == ["", ""] and PLATE in header
     if not has_plate and not all(_CELESTIAL.match(ctype) for ctype in ctypes):
         return None, []
-    for keyword in (f"{name}{axis}" for name in ("CRVAL", "CRPIX") for axis in axes):
+    for keyword in _numbers(axes):
         if keyword in header and header.number(keyword) is None:
             raise ValueError(f"{keyword} is {header.text(keyword)!r}, not a number")
     matrix = linear_matrix(header, axes, ctypes)
@@ -134,7 +135,8 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     if not found.wcs.has_celestial:
         return None, mended
     if matrix is not None or has_plate:  # with the turns and units that astropy knows
-        (a, b), (c, d) = found.wcs.pixel_scale_matrix.tolist()
+        rows = found.wcs.pixel_scale_matrix.tolist()
+        (a, b), (c, d) = rows if found.wcs.wcs.lng == 0 else rows[::-1]
         matrix = a, b, c, d
     if is_rotation:
         return _world(found, rotation, matrix), mended
@@ -142,6 +144,17 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
         raise ValueError(f"the axis {ctypes[0]} has no fixed place on the sky")
     utils = importlib.import_module("astropy.wcs.utils")
     return _world(found, utils.wcs_to_celestial_frame(found.wcs), matrix), mended
+
+
+def _numbers(axes: tuple[int, int]) -> Iterator[str]:
+    """The cards that must hold numbers if they are there."""
+    for axis in axes:
+        for name in ("CRVAL", "CRPIX", "CDELT", "CROTA"):
+            yield f"{name}{axis}"
+        for other in axes:
+            yield f"CD{axis}_{other}"
+            yield f"PC{axis}_{other}"
+    yield from ("LONPOLE", "LATPOLE", "EQUINOX")
 
 
 def _world(projection: Projection, frame: Any, matrix: Matrix | None) -> World:

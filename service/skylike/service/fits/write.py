@@ -10,8 +10,9 @@ from skylike.service.fits.structure import BLOCK
 
 _KEPT = re.compile(
     r"BMAJ|BMIN|BPA|DATE-OBS|MJD-OBS|EXPTIME|FILTER|INSTRUME|OBJECT|OBSERVER|RESTFRQ"
-    r"|RESTWAV|SPECSYS|TELESCOP|BUNIT|PSF_FWHM|SEEING"
+    r"|RESTWAV|SPECSYS|TELESCOP|BUNIT|PSF_FWHM|PSFFWHM|SEEING|FWHM"
 )
+_LONGEST_TEXT = 68
 _REFERENCE = re.compile(r"CRPIX([12])")
 
 
@@ -58,23 +59,26 @@ def _carried(image: Image) -> list[bytes]:
     if image.header is None:
         return []
     lines = []
+    if image.box is not None and f"CTYPE{image.fits_axes[0]}" in image.header:
+        # A reference pixel that is not given is 0.
+        lines = [
+            _card(f"CRPIX{i + 1}", (image.header.number(f"CRPIX{axis}") or 0.0) - start)
+            for i, (axis, start) in enumerate(
+                zip(image.fits_axes, (image.box.x0, image.box.y0), strict=False)
+            )
+        ]
     for keyword in image.header.keywords():
         card = image.header.card(keyword)
         if not _KEPT.fullmatch(keyword):
             card = renumbered(image.header, keyword, image.fits_axes)
-            if match := _REFERENCE.fullmatch(card[:8].decode().rstrip()):
-                card = _moved(image, keyword, int(match[1]))
+            if _REFERENCE.fullmatch(card[:8].decode().rstrip()):
+                continue
+            if keyword in ("CNPIX1", "CNPIX2") and image.box is not None:
+                start = image.box.x0 if keyword.endswith("1") else image.box.y0
+                card = _card(keyword, (image.header.number(keyword) or 0.0) + start)
         if card and card.isascii() and card.decode().isprintable():
             lines.append(card)
     return lines
-
-
-def _moved(image: Image, keyword: str, axis: int) -> bytes:
-    """The reference pixel of a cutout."""
-    value = image.header.number(keyword) if image.header is not None else None
-    if value is None or image.box is None:
-        return b""
-    return _card(f"CRPIX{axis}", value - (image.box.x0, image.box.y0)[axis - 1])
 
 
 def _card(keyword: str, value: Value) -> bytes:
@@ -84,7 +88,9 @@ def _card(keyword: str, value: Value) -> bytes:
         text = f"{value!r:>20}".upper().replace("NAN", "").replace("INF", "")
     else:
         plain = printable(value).encode("ascii", "replace").decode()
-        text = "'" + plain.replace("'", "''")[:66].ljust(8) + "'"
+        while len(plain.replace("'", "''")) > _LONGEST_TEXT:
+            plain = plain[:-1]
+        text = "'" + plain.replace("'", "''").ljust(8) + "'"
     return f"{keyword[:8].upper():8}= {text}"[:CARD].ljust(CARD).encode()
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from skylike.service import stamp
-from skylike.service.collection import Collection
+from skylike.service.collection import Collection, SkyObject
 from skylike.service.cutouts import Blank, Cutout, Mosaic, Plan, cut
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadCutout, BadInput
+from skylike.service.errors import AlreadyExists, BadCutout, BadInput
 from skylike.service.fits import Options
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.prepare import Prepared, Reject, describe
@@ -72,15 +72,30 @@ def index_cutouts(
             refused += [item for item in batch if isinstance(item, Reject)]
             there = collection.known(item.object.id for item in ready)
             new = [item for item in ready if item.object.id not in there]
+            taken = [item.object for item in ready if item.object.id in there]
+            clashes = [_clash(one, collection) for one in taken]
+            refused += [clash for clash in clashes if clash is not None]
             if new:
                 vectors = encoder.embed(np.stack([item.pixels for item in new]))
                 collection.add([item.object for item in new], vectors)
             indexed += len(new)
-            known += len(ready) - len(new)
+            known += clashes.count(None)
     collection.compact()
     if rejects is not None:
         write_rejects(rejects, refused)
     return Report(indexed, known, tuple(refused), time.monotonic() - began)
+
+
+def _clash(new: SkyObject, collection: Collection) -> Reject | None:
+    """Why an object cannot be added whose id is taken; None if it is that object."""
+    old = collection.get(new.id)
+    if (old.uri, old.box) == (new.uri, new.box):
+        return None
+    message = (
+        f"{new.uri} {new.id}: the collection has another object of this id, from "
+        f"{old.uri} {old.box}: use another collection, or name the image differently"
+    )
+    return Reject(Path(new.uri or ""), AlreadyExists.reason, message)
 
 
 def _prepare(
