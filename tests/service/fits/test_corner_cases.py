@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -492,6 +493,11 @@ class TestWorld:
         assert ra == pytest.approx(sky.ra.deg)
         assert dec == pytest.approx(sky.dec.deg)
 
+    def test_an_equinox_that_is_no_year_gives_no_position(self) -> None:
+        found = read(image(**(TAN | {"RADESYS": "FK5", "EQUINOX": 1e300})))
+        assert found.position is None
+        assert has_warning(found, "is no year")
+
     def test_of_a_spectral_axis_cd_wins_over_cdelt_and_pc_multiplies_it(self) -> None:
         for cards in ({"CD3_3": 1.25, "CDELT3": 1.0}, {"PC3_3": 2.5, "CDELT3": 0.5}):
             cube = image(np.zeros((3, 12, 10), "f4"), CTYPE3="WAVE", CRPIX3=1, **cards)
@@ -644,3 +650,230 @@ class TestCutting:
         kept = [fits.read(path).pixels for _ in range(20)]
         assert len(kept) == 20
         assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def changed(data: bytes, **cards: Any) -> bytes:
+    """The first card of each keyword with another value, in single quotes if text."""
+    for keyword, value in cards.items():
+        name = f"{keyword:8}= ".encode()
+        assert name in data
+        text = f"'{value:8}'" if isinstance(value, str) else f"{value:>20}"
+        at = data.index(name)
+        data = data[:at] + name + text.encode().ljust(70) + data[at + 80 :]
+    return data
+
+
+def tiled(algorithm: str, pixels: Any, **options: Any) -> bytes:
+    part = astropy_fits.CompImageHDU(pixels, compression_type=algorithm, **options)
+    return pack(astropy_fits.PrimaryHDU(), part)
+
+
+def first_tile(data: bytes) -> int:
+    """Where the heap begins, in a file whose second HDU ends it."""
+    with astropy_fits.open(io.BytesIO(data), disable_image_compression=True) as hdus:
+        header = hdus[1].header
+        start: int = hdus[1].fileinfo()["datLoc"]
+        return start + header["NAXIS1"] * header["NAXIS2"]
+
+
+def overwritten(data: bytes, at: int, new: bytes) -> bytes:
+    return data[:at] + new + data[at + len(new) :]
+
+
+class TestForgedTiles:
+    """Compiled decoders trust what they get: a forged tile would end the process."""
+
+    noise = np.random.default_rng(0).integers(0, 1000, (64, 64)).astype("i2")
+    mask = (noise % 7 == 0).astype("i2")
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("BLOCKSIZE", 0), ("BLOCKSIZE", 2**31 - 1), ("BYTEPIX", 8), ("BYTEPIX", -1)],
+    )
+    def test_a_setting_that_rice_does_not_know_is_refused(
+        self, name: str, value: int
+    ) -> None:
+        data = tiled("RICE_1", self.noise)
+        assert reason(changed(data, ZNAME1=name, ZVAL1=value)) == "corrupt_tiles"
+
+    def test_a_dither_seed_below_the_table_of_random_numbers_is_refused(self) -> None:
+        options: Any = {"quantize_level": 16, "quantize_method": 1, "dither_seed": 5}
+        data = tiled("RICE_1", self.noise.astype("f4"), **options)
+        assert read(data).pixels.shape == (1, 64, 64)
+        assert reason(changed(data, ZDITHER0=-9999)) == "corrupt_tiles"
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            pytest.param((0, 7, -100, 0, 1000), id="many words"),
+            pytest.param((0, 7, 32767, 0, 0), id="many words, as they once were told"),
+            pytest.param((0, -30000, -100, 9, 0), id="beginning before its beginning"),
+        ],
+    )
+    def test_a_plio_tile_that_says_it_is_longer_is_refused(
+        self, header: tuple[int, ...]
+    ) -> None:
+        data = tiled("PLIO_1", self.mask, tile_shape=(64, 64))
+        np.testing.assert_array_equal(read(data).pixels[0], self.mask)
+        forged = overwritten(data, first_tile(data), struct.pack(">5h", *header))
+        assert reason(forged) == "corrupt_tiles"
+
+    def test_an_hcompress_tile_is_not_read_beyond_its_end(self) -> None:
+        """It ends after its header, which promises 4 million pixels of 60 planes."""
+        data = tiled("HCOMPRESS_1", np.zeros((2048, 2048), "i2"), tile_shape=(2048,) * 2)
+        at = first_tile(data) + 22
+        assert data[at : at + 3] == bytes(3)
+        assert reason(overwritten(data, at, b"\x3c\x3c\x3c")) == "size_limit"
+        assert reason(overwritten(data, at, b"\xff\xff\xff")) == "corrupt_tiles"
+        forged = overwritten(data, at, b"\x14\x14\x14" + bytes(2))
+        assert read(forged).pixels.shape == (1, 2048, 2048)
+
+    @pytest.mark.parametrize("place", [(-8, 8), (8, -8), (2**30, 0), (8, 2**30)])
+    def test_a_tile_outside_of_the_heap_is_refused(
+        self, place: tuple[int, int]
+    ) -> None:
+        data = tiled("GZIP_1", self.noise, tile_shape=(64, 64))
+        descriptor = first_tile(data) - 8
+        forged = overwritten(data, descriptor, struct.pack(">ii", *place))
+        assert reason(forged) == "corrupt_tiles"
+
+    def test_a_stream_that_only_python_would_inflate_is_refused(self) -> None:
+        """A reserved flag, which zlib refuses, would hide a bomb from the check."""
+        data = tiled("GZIP_1", self.noise, tile_shape=(64, 64))
+        forged = overwritten(data, first_tile(data) + 3, b"\x20")
+        assert reason(forged) == "corrupt_tiles"
+
+    def test_a_table_of_endless_columns_or_too_many_tiles_is_refused(self) -> None:
+        data = tiled("RICE_1", self.noise)
+        assert reason(changed(data, TFIELDS=10**9)) == "corrupt_tiles"
+        many = changed(data, NAXIS1=0, NAXIS2=2**19, ZNAXIS2=2**19, ZTILE1=64)
+        assert reason(many) == "size_limit"
+
+    def test_a_column_under_a_name_that_only_astropy_finds_is_refused(self) -> None:
+        data = tiled("RICE_1", self.noise)
+        assert reason(changed(data, TTYPE1="compressed_data")) == "corrupt_tiles"
+
+    def test_a_tile_length_that_is_no_number_is_told_in_printable_words(self) -> None:
+        data = tiled("RICE_1", self.noise)
+        assert reason(changed(data, ZTILE1="\0\1")) == "corrupt_tiles"
+
+
+class TestForgedHeaders:
+    """Cards may hold any number."""
+
+    @pytest.mark.parametrize("cards", [{"CTYPE3": "FREQ"}, {"CTYPE3": "STOKES"}, {}])
+    def test_an_axis_of_endless_planes_is_refused_before_they_are_listed(
+        self, cards: dict[str, str]
+    ) -> None:
+        data = image(np.zeros((2, 12, 10), "f4"), **cards)
+        assert reason(changed(data, NAXIS3=2**40), axis_kind="bands") == "size_limit"
+
+    def test_planes_that_no_number_can_count_are_no_stokes_planes(self) -> None:
+        cards = {"CTYPE3": "STOKES", "CRVAL3": 1e308, "CDELT3": 1e308, "CRPIX3": -9.0}
+        data = image(np.zeros((4, 12, 10), "f4"), **cards)
+        assert reason(data) == "stokes_unavailable"
+
+    def test_a_sum_of_what_is_not_there_is_not_made(self) -> None:
+        hdu = astropy_fits.PrimaryHDU(RAMP)
+        hdu.add_checksum()
+        data = changed(pack(hdu), NAXIS1=10**7, NAXIS2=6)
+        assert reason(changed(data, BITPIX=64, NAXIS2=6)) == "truncated"
+
+    def test_a_box_far_beyond_what_a_file_can_hold_is_truncated(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "endless.fits"
+        large = image(np.zeros((600, 600), "f4"))
+        path.write_bytes(changed(large, NAXIS2=10**30))
+        with fits.opened(path) as frame, pytest.raises(BadCutout) as caught:
+            frame.read(Box(0, 10**29, 9, 10**29 + 9))
+        assert caught.value.reason == "truncated"
+
+    def test_pixels_and_scales_may_overflow_together(self) -> None:
+        hdu = astropy_fits.PrimaryHDU(np.full((12, 10), 1e300))
+        hdu.data[:10] = 0
+        hdu.header["BSCALE"] = 1e300
+        found = read(pack(hdu))
+        assert np.isnan(found.pixels[0, 10:]).all()
+        assert has_warning(found, "infinite")
+
+    def test_a_damaged_directory_of_a_zip_archive_is_damage(self) -> None:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("a.fits", image())
+        data = stream.getvalue()
+        central = data.index(b"PK\1\2")
+        assert reason(overwritten(data, central + 42, b"\xff" * 4)) == "truncated"
+        assert reason(overwritten(data, len(data) - 6, b"\xff" * 4)) == "truncated"
+
+
+class TestForgedWorlds:
+    """The parser of world coordinates trusts that its cards are complete."""
+
+    plate: ClassVar[dict[str, Any]] = {
+        "PLTRAH": 8, "PLTRAM": 51, "PLTRAS": 24.0, "PLTDECSN": "+", "PLTDECD": 11,
+        "PLTDECM": 49, "PLTDECS": 0.0, "CNPIX1": 7000, "CNPIX2": 7000,
+        "XPIXELSZ": 25.0, "YPIXELSZ": 25.0, "PPO3": 177500.0, "PPO6": 177500.0,
+        "AMDX1": 67.2, "AMDX2": 0.0, "AMDX3": 0.0,
+        "AMDY1": 67.2, "AMDY2": 0.0, "AMDY3": 0.0,
+    }  # fmt: skip
+
+    def test_a_plate_solution_is_read_if_it_is_complete_and_else_told(self) -> None:
+        found = read(image(**self.plate))
+        assert found.position is not None
+        assert found.position.ra_deg == pytest.approx(132.85, abs=0.1)
+        assert found.position.dec_deg == pytest.approx(11.82, abs=0.1)
+        for lacking in self.plate:
+            if lacking in ("PLTRAH", "PLTDECSN"):
+                continue
+            cards = {key: self.plate[key] for key in self.plate if key != lacking}
+            found = read(image(**cards))
+            assert found.position is None
+            assert has_warning(found, f"the plate solution lacks {lacking}")
+        alone = read(written(RAMP, "PLTRAH  =                1_000"))
+        assert alone.position is None
+
+    def test_without_the_rest_of_a_plate_solution_other_coordinates_count(self) -> None:
+        arc = TAN | {"CTYPE1": "RA---ARC", "CTYPE2": "DEC--ARC"}
+        assert read(image(**arc, PLTRAH=8)).position == read(image(**arc)).position
+
+    def test_a_distortion_of_an_endless_order_gives_no_position(self) -> None:
+        sip = TAN | {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP"}
+        found = read(image(**sip, A_ORDER=30000, B_ORDER=2))
+        assert found.position is None
+        assert has_warning(found, "A_ORDER is '30000'")
+
+    def test_an_equinox_of_no_age_gives_no_position(self) -> None:
+        found = read(image(**TAN, EQUINOX=1e60))
+        assert found.position is None
+        assert has_warning(found, "the equinox is 1e+60")
+
+    def test_numbers_that_overflow_leave_the_sky(self) -> None:
+        found = read(image(**(TAN | {"CRPIX1": 1e300, "CDELT1": 1e300})))
+        assert found.world is not None
+        x, y = np.array([0.0, 1e300]), np.array([0.0, 1e300])
+        found.world.to_pixels(*found.world.to_sky(x, y))
+        zenithal = TAN | {"CTYPE1": "RA---ZEA", "CTYPE2": "DEC--ZEA", "CDELT1": 90.0}
+        world = read(image(**zenithal)).world
+        assert world is not None
+        ra, dec = world.to_sky(np.array([9.0, 5.5]), np.array([9.0, 6.5]))
+        assert np.isnan(ra[0])
+        assert np.isnan(world.to_pixels(np.array([np.nan]), np.array([np.nan]))).all()
+
+    def test_coordinates_of_the_sun_or_a_planet_are_no_place_on_the_sky(self) -> None:
+        for axes in (("HLON-TAN", "HLAT-TAN"), ("TLON-TAN", "TLAT-TAN")):
+            found = read(image(**(TAN | dict(zip(("CTYPE1", "CTYPE2"), axes)))))
+            assert found.position is None
+            assert has_warning(found, "has no fixed place on the sky")
+
+    def test_ecliptic_and_supergalactic_coordinates_become_icrs(self) -> None:
+        cards = TAN | {"CRVAL1": 90.0, "CRVAL2": 0.0, "CRPIX2": 6.5, "RADESYS": "ICRS"}
+        ecliptic = read(image(**cards | {"CTYPE1": "ELON-TAN", "CTYPE2": "ELAT-TAN"}))
+        assert ecliptic.position is not None  # the summer solstice, and the obliquity
+        assert ecliptic.position.ra_deg == pytest.approx(90, abs=1e-3)
+        assert ecliptic.position.dec_deg == pytest.approx(23.4393, abs=1e-3)
+        pole = cards | {"CTYPE1": "SLON-TAN", "CTYPE2": "SLAT-TAN", "CRVAL1": 0.0}
+        found = read(image(**pole)).position
+        assert found is not None  # 137.37 degrees, 0 in Galactic coordinates
+        assert found.ra_deg == pytest.approx(42.31, abs=0.01)
+        assert found.dec_deg == pytest.approx(59.53, abs=0.01)

@@ -311,7 +311,15 @@ def raw_numbers(valid: Valid) -> tuple[NDArray[Any], astropy_fits.Header]:
 
 
 def physical(raw: NDArray[Any], header: Any) -> NDArray[np.float32]:
-    """What stored numbers mean, in float64, as section 4.4.2.5 of the standard says."""
+    """What stored numbers mean, in float64, as section 4.4.2.5 of the standard says.
+
+    Unsigned integers of 64 bits, which float64 does not hold, by whole numbers.
+    """
+    if raw.dtype.itemsize == 8 and header.get("BZERO") == 2**63:
+        whole = [number + 2**63 for number in raw.ravel().tolist()]
+        exact = np.array(whole, np.uint64).reshape(raw.shape).astype(np.float32)
+        exact[raw == header.get("BLANK", header.get("ZBLANK"))] = np.nan
+        return exact
     values = raw.astype(np.float64) * header.get("BSCALE", 1) + header.get("BZERO", 0)
     if raw.dtype.kind in "iu":
         values[raw == header.get("BLANK", header.get("ZBLANK"))] = np.nan

@@ -96,8 +96,13 @@ def understand(
             f"the array {shape} has no Stokes axis to take {printable(stokes)} from",
             reason="stokes_unavailable",
         )
+    has_planes = any(
+        kind == "stokes" and length > 1
+        for kind, length in zip(kinds, shape, strict=True)
+    )
     for i in range(ndim):
-        is_asked = kinds[i] == "stokes" and stokes is not None
+        # A lone plane is taken as it is, unless another one is asked for.
+        is_asked = kinds[i] == "stokes" and stokes is not None and not has_planes
         if i in (x, y) or (shape[i] == 1 and not is_asked):
             continue
         if shape[i] > _MOST_PLANES:  # each has a coordinate or a name

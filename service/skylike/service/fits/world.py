@@ -24,7 +24,10 @@ from skylike.service.fits.projection import (
     linear_matrix,
     zenithal,
 )
+from skylike.service.fits.warned import recorded
 
+_FIRST_EQUINOX, _LAST_EQUINOX = 1500.0, 2500.0  # precession formulae hold there
+_FARTHEST_EQUINOX = 1000.0  # years from 2000; precession is not known for ever
 _CELESTIAL = re.compile(r"(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 
 
@@ -73,7 +76,8 @@ class World:
         if isinstance(self.frame, np.ndarray):
             lon, lat = _turned(self.frame, lon, lat)
         elif self.frame is not None:
-            lon, lat = _degrees(_sky(lon, lat, self.frame).icrs)
+            with recorded():
+                lon, lat = _degrees(_sky(lon, lat, self.frame).icrs)
         return lon % 360.0 % 360.0, lat  # -1e-17 % 360 is 360
 
     def to_pixels(self, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
@@ -92,7 +96,8 @@ class World:
         if isinstance(self.frame, np.ndarray):
             lon, lat = _turned(self.frame.T, lon, lat)
         elif self.frame is not None:
-            lon, lat = _degrees(_sky(lon, lat, "icrs").transform_to(self.frame))
+            with recorded():
+                lon, lat = _degrees(_sky(lon, lat, "icrs").transform_to(self.frame))
         return self.projection.to_pixels(lon, lat)
 
 
@@ -177,9 +182,13 @@ def _rotation_to_icrs(header: Header, ctypes: list[str]) -> tuple[bool, Floats |
     if ctypes[0].startswith("SL"):
         return True, _rotation("supergalactic")
     equinox = header.number("EQUINOX") or header.number("EPOCH")
+    if equinox is not None and not _FIRST_EQUINOX <= equinox <= _LAST_EQUINOX:
+        raise ValueError(f"the equinox {equinox:g} is no year")
     name = (header.text("RADESYS") or header.text("RADECSYS")).upper()
     if not name:
         name = "ICRS" if equinox is None else "FK4" if equinox < 1984 else "FK5"
+    if name != "ICRS" and abs((equinox or 2000.0) - 2000.0) > _FARTHEST_EQUINOX:
+        raise ValueError(f"the equinox is {equinox:g}")
     if ctypes[0].startswith("EL"):
         if name.startswith("FK4"):
             return True, _rotation("ecliptic", f"B{equinox or 1950.0}")
