@@ -673,7 +673,7 @@ def first_tile(data: bytes) -> int:
     with astropy_fits.open(io.BytesIO(data), disable_image_compression=True) as hdus:
         header = hdus[1].header
         start: int = hdus[1].fileinfo()["datLoc"]
-        return start + header["NAXIS1"] * header["NAXIS2"]
+        return start + int(header["NAXIS1"] * header["NAXIS2"])
 
 
 def overwritten(data: bytes, at: int, new: bytes) -> bytes:
@@ -719,14 +719,15 @@ class TestForgedTiles:
         assert reason(forged) == "corrupt_tiles"
 
     def test_an_hcompress_tile_is_not_read_beyond_its_end(self) -> None:
-        """It ends after its header, which promises 4 million pixels of 60 planes."""
-        data = tiled("HCOMPRESS_1", np.zeros((2048, 2048), "i2"), tile_shape=(2048,) * 2)
+        """It ends after its header, which promises 5 million pixels of many planes."""
+        shape = (2304, 2304)
+        data = tiled("HCOMPRESS_1", np.zeros(shape, "i2"), tile_shape=shape)
         at = first_tile(data) + 22
         assert data[at : at + 3] == bytes(3)
         assert reason(overwritten(data, at, b"\x3c\x3c\x3c")) == "size_limit"
         assert reason(overwritten(data, at, b"\xff\xff\xff")) == "corrupt_tiles"
         forged = overwritten(data, at, b"\x14\x14\x14" + bytes(2))
-        assert read(forged).pixels.shape == (1, 2048, 2048)
+        assert read(forged).pixels.shape == (1, *shape)
 
     @pytest.mark.parametrize("place", [(-8, 8), (8, -8), (2**30, 0), (8, 2**30)])
     def test_a_tile_outside_of_the_heap_is_refused(
@@ -774,10 +775,9 @@ class TestForgedHeaders:
         assert reason(data) == "stokes_unavailable"
 
     def test_a_sum_of_what_is_not_there_is_not_made(self) -> None:
-        hdu = astropy_fits.PrimaryHDU(RAMP)
-        hdu.add_checksum()
-        data = changed(pack(hdu), NAXIS1=10**7, NAXIS2=6)
-        assert reason(changed(data, BITPIX=64, NAXIS2=6)) == "truncated"
+        endless = f"GCOUNT  = {10**15:>20}"
+        found = read(written(RAMP, "CHECKSUM= '0123456789012345'", endless))
+        np.testing.assert_array_equal(found.pixels[0], RAMP)
 
     def test_a_box_far_beyond_what_a_file_can_hold_is_truncated(
         self, tmp_path: Path
@@ -843,11 +843,6 @@ class TestForgedWorlds:
         assert found.position is None
         assert has_warning(found, "A_ORDER is '30000'")
 
-    def test_an_equinox_of_no_age_gives_no_position(self) -> None:
-        found = read(image(**TAN, EQUINOX=1e60))
-        assert found.position is None
-        assert has_warning(found, "the equinox is 1e+60")
-
     def test_numbers_that_overflow_leave_the_sky(self) -> None:
         found = read(image(**(TAN | {"CRPIX1": 1e300, "CDELT1": 1e300})))
         assert found.world is not None
@@ -856,13 +851,14 @@ class TestForgedWorlds:
         zenithal = TAN | {"CTYPE1": "RA---ZEA", "CTYPE2": "DEC--ZEA", "CDELT1": 90.0}
         world = read(image(**zenithal)).world
         assert world is not None
-        ra, dec = world.to_sky(np.array([9.0, 5.5]), np.array([9.0, 6.5]))
-        assert np.isnan(ra[0])
-        assert np.isnan(world.to_pixels(np.array([np.nan]), np.array([np.nan]))).all()
+        far, nowhere = np.array([9.0]), np.array([np.nan])
+        for one in (*world.to_sky(far, far), *world.to_pixels(nowhere, nowhere)):
+            assert np.isnan(one).all()
 
     def test_coordinates_of_the_sun_or_a_planet_are_no_place_on_the_sky(self) -> None:
-        for axes in (("HLON-TAN", "HLAT-TAN"), ("TLON-TAN", "TLAT-TAN")):
-            found = read(image(**(TAN | dict(zip(("CTYPE1", "CTYPE2"), axes)))))
+        for sky in "HT":
+            axes = {"CTYPE1": f"{sky}LON-TAN", "CTYPE2": f"{sky}LAT-TAN"}
+            found = read(image(**(TAN | axes)))
             assert found.position is None
             assert has_warning(found, "has no fixed place on the sky")
 

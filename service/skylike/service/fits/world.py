@@ -27,7 +27,6 @@ from skylike.service.fits.projection import (
 from skylike.service.fits.warned import recorded
 
 _FIRST_EQUINOX, _LAST_EQUINOX = 1500.0, 2500.0  # precession formulae hold there
-_FARTHEST_EQUINOX = 1000.0  # years from 2000; precession is not known for ever
 _CELESTIAL = re.compile(r"(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 
 
@@ -187,8 +186,6 @@ def _rotation_to_icrs(header: Header, ctypes: list[str]) -> tuple[bool, Floats |
     name = (header.text("RADESYS") or header.text("RADECSYS")).upper()
     if not name:
         name = "ICRS" if equinox is None else "FK4" if equinox < 1984 else "FK5"
-    if name != "ICRS" and abs((equinox or 2000.0) - 2000.0) > _FARTHEST_EQUINOX:
-        raise ValueError(f"the equinox is {equinox:g}")
     if ctypes[0].startswith("EL"):
         if name.startswith("FK4"):
             return True, _rotation("ecliptic", f"B{equinox or 1950.0}")
