@@ -44,7 +44,9 @@ HDUS = (
 def documented() -> frozenset[str]:
     """The reason codes of the service's README, of files and of stamps."""
     rows = re.findall(
-        r"^\| – (?:unreadable file|no stamp) \|(.*)$", README.read_text("utf-8"), re.M
+        r"^\| . (?:unreadable file|no stamp) \|(.*)$",
+        README.read_text("utf-8"),
+        re.M,
     )
     codes = frozenset(re.findall(r"`([a-z_]+)`", "".join(rows)))
     if not codes:
