@@ -1,6 +1,7 @@
 """Stamps: any image becomes finite pixels in sigma, or a documented error."""
 
 import io
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,19 @@ def test_a_wild_pixel_stays_where_it_is() -> None:
     found = resample(pixels, Grid(0, 0.7, 91), Grid(0, 0.7, 91))[0]
     far = found[20:, 20:]
     np.testing.assert_allclose(far[np.isfinite(far)], 1)
+
+
+@pytest.mark.parametrize("step", [0.3, 7.1, 190.0])
+def test_a_long_image_takes_little_memory_and_keeps_flux(step: float) -> None:
+    pixels = np.random.default_rng(1).uniform(size=(1, 8, 50_000)).astype("f4")
+    along = Grid(0, step, int(50_000 / step))
+    tracemalloc.start()
+    found = resample(pixels, Grid(0, 0.5, 16), along)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25 * (pixels.nbytes + found.nbytes)
+    covered = pixels[..., : int(along.stop)].sum(dtype=np.float64)
+    assert found.sum() * 0.5 * step == pytest.approx(covered, rel=1e-4)
 
 
 def test_a_cut_beyond_the_image_is_blank_there() -> None:

@@ -344,7 +344,9 @@ class TestPosition:
 
     def test_no_scale_without_a_card_that_gives_one(self) -> None:
         cards = {k: v for k, v in self.tan.items() if not k.startswith("CDELT")}
-        assert fits.read(image(**cards)).pixel_scale_arcsec is None
+        found = fits.read(image(**cards))
+        assert (found.pixel_scale_arcsec, found.position) == (None, None)
+        assert "no card gives the size of a pixel" in found.warnings[0]
 
     def test_pointing_cards_serve_where_there_is_no_wcs(self) -> None:
         found = fits.read(image(RA=12.5, DEC=-45.0)).position

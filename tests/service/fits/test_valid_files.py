@@ -510,15 +510,37 @@ class TestPlaces:
         assert np.nanmax(ours.separation(sky).arcsec, initial=0) < TOLERANCE_ARCSEC
         assert ((ra >= 0) & (ra < 360))[is_sky].all()
         x, y = map(np.asarray, found.world.to_pixels(ra, dec))
-        assert found.pixel_scale_arcsec is not None
-        tolerance = 1e-6 + TOLERANCE_ARCSEC / found.pixel_scale_arcsec
+        smallest = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))) * 3600
+        tolerance = 1e-6 + TOLERANCE_ARCSEC / smallest
         if placed.projection == "TAN-SIP":
             tolerance = 1e-3  # found by iteration
         np.testing.assert_allclose(x[is_sky], self.x[is_sky], atol=tolerance)
         np.testing.assert_allclose(y[is_sky], self.y[is_sky], atol=tolerance)
-        area = abs(np.linalg.det(wcs.pixel_scale_matrix))
-        assert found.pixel_scale_arcsec == pytest.approx(3600 * area**0.5)
         assert found.position is not None
+        centre = (shape[3 - placed.axes[0]] - 1) / 2, (shape[3 - placed.axes[1]] - 1) / 2
+        self.check_the_pixel(found.world.pixel_at(*centre), placed, wcs, centre)
+
+    @staticmethod
+    def check_the_pixel(
+        found: Any, placed: Placed, wcs: Any, centre: tuple[float, float]
+    ) -> None:
+        x = centre[0] + np.array([0, -0.5, 0.5, 0, 0])
+        y = centre[1] + np.array([0, 0, 0, -0.5, 0.5])
+        world = wcs.all_pix2world(x, y, 0)
+        lon, lat = world[wcs.wcs.lng], world[wcs.wcs.lat]
+        sky = SkyCoord(lon * u.deg, lat * u.deg, frame=sphere(placed, wcs))
+        across, up = sky[1].separation(sky[2]).arcsec, sky[3].separation(sky[4]).arcsec
+        if np.isnan(across + up):
+            assert np.isnan(found.scale_arcsec)
+            return
+        assert found.along_x_arcsec == pytest.approx(across, rel=1e-4)
+        assert found.along_y_arcsec == pytest.approx(up, rel=1e-4)
+        offsets = [sky[0].spherical_offsets_to(one) for one in sky[1:]]
+        east, north = ([one[i].arcsec for one in offsets] for i in (0, 1))
+        area = (east[1] - east[0]) * (north[3] - north[2])
+        area -= (east[3] - east[2]) * (north[1] - north[0])
+        assert found.scale_arcsec == pytest.approx(abs(area) ** 0.5, rel=1e-4)
+        assert bool(found.is_mirrored) == (area > 0)
 
 
 REAL = sorted(path for path in ZOO.rglob("*") if path.is_file())

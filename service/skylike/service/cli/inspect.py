@@ -61,7 +61,7 @@ def _units(file: str, reading: fits.Options) -> list[dict[str, Any]]:
 
 
 def _image(image: fits.Image) -> dict[str, Any]:
-    position, beam, world = image.position, image.beam, image.world
+    position, beam, pixel = image.position, image.beam, image.pixel
     spectral = image.spectral
     known = image.pixels[np.isfinite(image.pixels)]
     return {
@@ -77,7 +77,7 @@ def _image(image: fits.Image) -> dict[str, Any]:
         "ra_deg": position and position.ra_deg,
         "dec_deg": position and position.dec_deg,
         "pixel_scale_arcsec": image.pixel_scale_arcsec,
-        "is_mirrored": world and world.is_mirrored,
+        "is_mirrored": pixel and pixel.is_mirrored,
         "beam_arcsec": beam and [beam.major_arcsec, beam.minor_arcsec, beam.angle_deg],
         "seeing_arcsec": image.seeing_arcsec,
         "epoch_mjd": image.epoch_mjd,

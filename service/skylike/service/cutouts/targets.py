@@ -61,23 +61,37 @@ class Size:
         factor = _ARCSEC.get(match[2] or "")
         return cls(value * (factor or 1.0), factor is not None)
 
-    def pixels(self, world: World | None) -> float:
-        """How many pixels that is.
+    def pixels(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], world: World | None
+    ) -> NDArray[np.float64]:
+        """How many pixels that is around points of an image.
+
+        Parameters
+        ----------
+        x, y : (n,) float64
+            Pixel coordinates, 0-based.
+        world
+            Of the image; needed for an angle.
+
+        Returns
+        -------
+        pixels : (n,) float64
+            NaN where an angle is off the sky.
 
         Raises
         ------
         BadInput
-            ``no_wcs`` for an angle, where the frame does not tell its scale.
+            ``no_wcs`` for an angle, where the image does not tell its scale.
         """
         if not self.is_arcsec:
-            return self.value
-        if world is None or world.pixel_scale_arcsec is None:
+            return np.full(len(x), self.value)
+        if world is None:
             raise BadInput(
                 "the size is an angle and the image does not tell its pixel scale: give "
                 "a size in pixels",
                 reason="no_wcs",
             )
-        return self.value / world.pixel_scale_arcsec
+        return np.asarray(self.value / world.pixel_at(x, y).scale_arcsec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +157,12 @@ def from_catalogue(
     """
     column = {role: _column(table, role, names or {}) for role in _NAMES}
     x, y = _places(table, column, names or {}, world)
-    sides = np.full(len(x), size.pixels(world))
+    sides = size.pixels(x, y, world)
     if column["size"]:
         try:
             sides = table[column["size"]].astype(np.float64)
             if column["size"] in table.angles:
-                sides *= Size(3600.0, is_arcsec=True).pixels(world)
+                sides *= Size(3600.0, is_arcsec=True).pixels(x, y, world)
         except ValueError as error:
             raise BadInput(
                 f"the sizes of the table are not numbers: {error}", reason="bad_table"
@@ -176,7 +190,7 @@ def from_sources(
     extent = np.max(sources.box[:, 2:] - sources.box[:, :2], axis=1, initial=0)
     sides = np.fmax(np.fmax(sides, extent), SMALLEST_SIDE)
     if size is not None:
-        sides = np.full(len(sides), size.pixels(world))
+        sides = size.pixels(sources.x, sources.y, world)
     columns = {one.name: getattr(sources, one.name) for one in fields(sources)}
     each = zip(
         sources.label.tolist(),
@@ -189,6 +203,7 @@ def from_sources(
     return [
         Target(str(label), square(x, y, side), label, row)
         for label, x, y, side, row in each
+        if side >= 1  # an angle has no size off the sky
     ]
 
 

@@ -15,7 +15,7 @@ from skylike.service.fits.names import stem
 from skylike.service.fits.opening import Source, contents, opened, read, together
 from skylike.service.fits.options import Options
 from skylike.service.fits.planes import mean_plane
-from skylike.service.fits.world import World
+from skylike.service.fits.world import Pixel, World
 from skylike.service.fits.write import to_fits
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Image",
     "Limits",
     "Options",
+    "Pixel",
     "SkyPosition",
     "Source",
     "World",

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from skylike.service.errors import BadCutout
 from skylike.service.fits.header import Header, printable
 from skylike.service.fits.image import Axes
+from skylike.service.fits.projection import CELESTIAL
 
-_CELESTIAL = re.compile(r"^(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 # The codes of the FITS standard 4.0, table 25, and names seen in the wild.
 _SPECTRAL = re.compile(
     r"^(FREQ|ENER|WAVN|VRAD|WAVE|VOPT|ZOPT|AWAV|VELO|BETA|FELO|LAMBDA)"
@@ -152,7 +152,7 @@ def understand(
 def _kind(header: Header, number: int) -> str:
     """What the FITS axis `number` (1 for NAXIS1) is, by its CTYPE."""
     ctype = header.text(f"CTYPE{number}").upper()
-    if _CELESTIAL.match(ctype):
+    if CELESTIAL.match(ctype):
         return "celestial"
     if _SPECTRAL.match(ctype):
         return "spectral"

@@ -4,6 +4,7 @@ Missing is normal, and gives None; a unit is never guessed.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from skylike.service.fits.header import Header
@@ -48,10 +49,13 @@ def read_beam(header: Header) -> Beam | None:
     return _beam(3600 * major, 3600 * minor, angle)
 
 
-def read_seeing(header: Header, scale_arcsec: float | None) -> float | None:
+def read_seeing(
+    header: Header, scale_arcsec: Callable[[], float | None]
+) -> float | None:
     """Full width at half maximum of the point spread function, arcsec.
 
-    Only of cards whose comment gives the unit.
+    Only of cards whose comment gives the unit; pixels are of `scale_arcsec`, which is
+    asked for where it is needed.
     """
     for keyword in _SEEING:
         width, comment = header.number(keyword), header.comment(keyword).lower()
@@ -59,8 +63,8 @@ def read_seeing(header: Header, scale_arcsec: float | None) -> float | None:
             continue
         if "arcsec" in comment:
             return width
-        if "pix" in comment and scale_arcsec is not None:
-            return width * scale_arcsec
+        if "pix" in comment and (scale := scale_arcsec()) is not None:
+            return width * scale
     return None
 
 

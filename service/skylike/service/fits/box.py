@@ -26,6 +26,11 @@ class Box:
         """Number of rows."""
         return self.y1 - self.y0
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Pixel coordinates x and y of its middle."""
+        return (self.x0 + self.x1 - 1) / 2, (self.y0 + self.y1 - 1) / 2
+
     def moved(self, x: int, y: int) -> Self:
         """The same box, `x` columns and `y` rows further."""
         return type(self)(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)

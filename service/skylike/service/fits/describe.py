@@ -1,5 +1,7 @@
 """What a header says of an image."""
 
+import dataclasses
+
 import numpy as np
 
 from skylike.service.fits.axes import Layout
@@ -20,7 +22,7 @@ def describe(hdu: Hdu, layout: Layout, notes: list[str]) -> Image:
     ndim = len(hdu.shape)
     numbers = ndim - layout.x, ndim - layout.y
     world = _world(header, numbers, notes)
-    return Image(
+    about = Image(
         pixels=np.empty((0, 0, 0), np.float32),
         box=Box(0, 0, nx, ny),
         edge_fraction=0.0,
@@ -31,7 +33,6 @@ def describe(hdu: Hdu, layout: Layout, notes: list[str]) -> Image:
         world=world,
         position=None if world else _pointing(header),
         beam=read_beam(header),
-        seeing_arcsec=read_seeing(header, world.pixel_scale_arcsec if world else None),
         unit=standard_unit(header.text("BUNIT")),
         hdu=hdu.label,
         name=header.text("OBJECT"),
@@ -42,6 +43,8 @@ def describe(hdu: Hdu, layout: Layout, notes: list[str]) -> Image:
         else (*numbers, ndim - layout.channel),
         warnings=tuple(notes),
     )
+    seeing = read_seeing(header, lambda: about.pixel_scale_arcsec)
+    return about if seeing is None else dataclasses.replace(about, seeing_arcsec=seeing)
 
 
 def _world(header: Header, numbers: tuple[int, int], notes: list[str]) -> World | None:

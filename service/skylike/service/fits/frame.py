@@ -250,8 +250,7 @@ class Frame:
         """The centre of a box; of the whole image what its header says, failing that."""
         world = self.about.world
         if world is not None:
-            centre = (box.x0 + box.x1 - 1) / 2, (box.y0 + box.y1 - 1) / 2
-            ra, dec = world.to_sky(*centre)
+            ra, dec = world.to_sky(*box.centre)
             if math.isfinite(ra + dec):
                 return SkyPosition(float(ra), float(dec))
             return None

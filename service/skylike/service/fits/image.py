@@ -1,6 +1,7 @@
 """What `read` returns."""
 
 import enum
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from skylike.service.fits.beam import Beam
 from skylike.service.fits.box import Box
 from skylike.service.fits.header import Header
-from skylike.service.fits.world import World
+from skylike.service.fits.world import Pixel, World
 
 
 class Axes(enum.StrEnum):
@@ -31,7 +32,7 @@ class SkyPosition:
     dec_deg: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Image:
     """Decoded pixels with what the header says of them.
 
@@ -93,7 +94,15 @@ class Image:
     fits_axes: tuple[int, ...] = (1, 2)
     warnings: tuple[str, ...] = ()
 
+    @functools.cached_property
+    def pixel(self) -> Pixel | None:
+        """What the central pixel is on the sky, None where unknown."""
+        if self.world is None or self.box is None:
+            return None
+        pixel = self.world.pixel_at(*self.box.centre)
+        return pixel if pixel.scale_arcsec > 0 else None
+
     @property
     def pixel_scale_arcsec(self) -> float | None:
-        """Square root of the area of a pixel, None where unknown."""
-        return None if self.world is None else self.world.pixel_scale_arcsec
+        """Square root of the area of the central pixel, None where unknown."""
+        return None if self.pixel is None else float(self.pixel.scale_arcsec)

@@ -21,6 +21,7 @@ from skylike.service.fits.warned import recorded
 Floats = NDArray[np.float64] | float
 Matrix = tuple[float, float, float, float]
 
+CELESTIAL = re.compile(r"(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 LATITUDE = re.compile(r"(DEC-|.LAT|..LT)")
 _PLAIN = (
     ("DEC--TAN", "RA---TAN"),
@@ -28,6 +29,7 @@ _PLAIN = (
     ("GLAT-TAN", "GLON-TAN"),
     ("GLAT-SIN", "GLON-SIN"),
 )
+_UNIT = re.compile(r"CUNIT\d")
 _SINGLE = re.compile(r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|PV|PS)(\d)((?:_\d+)?)")
 _DOUBLE = re.compile(r"(CD|PC)(\d)_(\d)")
 _DISTORTION = re.compile(r"(A|B|AP|BP)_(ORDER|\d+_\d+)")
@@ -43,6 +45,8 @@ _PLATE_NEEDED = (
 )  # fmt: skip
 _ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
 _LARGEST_ORDER = 9  # SIP has digits for its powers
+# The standard knows only ``deg``; others are seen in the wild.
+_DEGREES = ("", "deg", "degree", "degrees")
 # Numbers of a header may be as large as they like.
 _QUIET = np.errstate(over="ignore", invalid="ignore")
 
@@ -80,14 +84,14 @@ def linear_matrix(
 ) -> Matrix | None:
     """Degrees of longitude, then of latitude, per pixel of x and y.
 
-    None where no card tells. FITS standard 4.0, section 8.1.
+    None where the cards do not tell of both axes. FITS standard 4.0, section 8.1.
     """
     steps = [header.number(f"CDELT{axis}") for axis in axes]
     names = [f"{a}_{b}" for a in axes for b in axes]
     has_cd, has_pc = (
         any(f"{kind}{name}" in header for name in names) for kind in ("CD", "PC")
     )
-    if not has_cd and not has_pc and steps == [None, None]:
+    if not has_cd and not has_pc and None in steps:
         return None
     x, y = (1.0 if step is None else step for step in steps)
     values = [x, 0.0, 0.0, y]
@@ -176,7 +180,7 @@ def zenithal(
         return None
     if tuple(sorted(ctypes)) not in _PLAIN:
         return None
-    if any(header.text(f"CUNIT{axis}") not in ("", "deg") for axis in axes):
+    if any(header.text(f"CUNIT{axis}").lower() not in _DEGREES for axis in axes):
         return None
     if any(header.number(f"CROTA{axis}") for axis in axes):
         return None
@@ -292,6 +296,8 @@ def renumbered(header: Header, keyword: str, axes: Sequence[int]) -> bytes:
     card = header.card(keyword)
     if keyword in _FRAME or (PLATE in header and _PLATE.fullmatch(keyword)):
         return card
+    if _UNIT.fullmatch(keyword) and header.text(keyword).lower() in _DEGREES[1:]:
+        card = f"{keyword:8}= 'deg     '".ljust(80).encode()
     if keyword in _OLD_NAMES:
         new = _OLD_NAMES[keyword]
         return b"" if new in header else new.ljust(8).encode() + card[8:]

@@ -3,7 +3,6 @@
 import functools
 import importlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +12,21 @@ from numpy.typing import NDArray
 
 from skylike.service.fits.header import Header
 from skylike.service.fits.projection import (
+    CELESTIAL,
     PLATE,
     Floats,
-    Matrix,
     Projection,
-    determinant,
     functions,
     general,
-    is_regular,
     linear_matrix,
     zenithal,
 )
 from skylike.service.fits.warned import recorded
 
 _FIRST_EQUINOX, _LAST_EQUINOX = 1500.0, 2500.0  # precession formulae hold there
-_CELESTIAL = re.compile(r"(RA--|DEC-|.LON|.LAT|..LN|..LT)")
+_ARCSEC = math.degrees(1) * 3600  # in a radian
+
+Vector = tuple[Floats, Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,20 +42,10 @@ class World:
     frame
         What turns that sphere: a (3, 3) rotation to ICRS, an astropy frame where it
         is no rotation, or None where it is ICRS.
-    pixel_scale_arcsec
-        Square root of the area of a pixel at the reference point; None where no card
-        of the header gives a scale.
-    sizes_arcsec
-        Size of a pixel along x and along y; None where the scale is.
-    is_mirrored
-        Whether East is right when North is up; None where the scale is.
     """
 
     projection: Projection
     frame: Any
-    pixel_scale_arcsec: float | None
-    sizes_arcsec: tuple[float, float] | None
-    is_mirrored: bool | None
 
     def to_sky(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Right ascension and declination of pixels.
@@ -99,6 +88,53 @@ class World:
                 lon, lat = _degrees(_sky(lon, lat, "icrs").transform_to(self.frame))
         return self.projection.to_pixels(lon, lat)
 
+    def pixel_at(self, x: Floats, y: Floats) -> "Pixel":
+        """What the pixels around points are on the sky.
+
+        Parameters
+        ----------
+        x, y : (n,) float64, or float
+            Pixel coordinates, 0-based.
+
+        Returns
+        -------
+        Pixel
+            Its numbers are NaN where a part of the pixel is off the sky.
+        """
+        middles = ((x - 0.5, y), (x + 0.5, y), (x, y - 0.5), (x, y + 0.5))
+        west, east, south, north = (
+            _direction(*self.projection.to_sphere(*middle)) for middle in middles
+        )
+        across, up = _difference(east, west), _difference(north, south)
+        normal = _cross(across, up)
+        m = functions(normal[0])
+        return Pixel(
+            scale_arcsec=_ARCSEC * m.sqrt(m.sqrt(_product(normal, normal))),
+            along_x_arcsec=_ARCSEC * m.sqrt(_product(across, across)),
+            along_y_arcsec=_ARCSEC * m.sqrt(_product(up, up)),
+            is_mirrored=_product(normal, west) > 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pixel:
+    """What a pixel is on the sky, or what each of several are.
+
+    Attributes
+    ----------
+    scale_arcsec
+        Square root of its area.
+    along_x_arcsec, along_y_arcsec
+        Its sizes.
+    is_mirrored
+        Whether East is right when North is up.
+    """
+
+    scale_arcsec: Floats
+    along_x_arcsec: Floats
+    along_y_arcsec: Floats
+    is_mirrored: bool | NDArray[np.bool_]
+
 
 def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, list[str]]:
     """The world coordinates of an image.
@@ -125,29 +161,27 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     """
     ctypes = [header.text(f"CTYPE{axis}").upper() for axis in axes]
     has_plate = ctypes == ["", ""] and PLATE in header
-    if not has_plate and not all(_CELESTIAL.match(ctype) for ctype in ctypes):
+    if not has_plate and not all(CELESTIAL.match(ctype) for ctype in ctypes):
         return None, []
     for keyword in _numbers(axes):
         if keyword in header and header.number(keyword) is None:
             raise ValueError(f"{keyword} is {header.text(keyword)!r}, not a number")
     matrix = linear_matrix(header, axes, ctypes)
+    if matrix is None and not has_plate:
+        raise ValueError("no card gives the size of a pixel on the sky")
     is_rotation, rotation = _rotation_to_icrs(header, ctypes)
     plain = zenithal(header, axes, ctypes, matrix) if is_rotation else None
     if plain is not None:
-        return _world(plain, rotation, matrix), []
+        return World(plain, rotation), []
     found, mended = general(header, axes)
     if not found.wcs.has_celestial:
         return None, mended
-    if matrix is not None or has_plate:  # with the turns and units that astropy knows
-        rows = found.wcs.pixel_scale_matrix.tolist()
-        (a, b), (c, d) = rows if found.wcs.wcs.lng == 0 else rows[::-1]
-        matrix = a, b, c, d
     if is_rotation:
-        return _world(found, rotation, matrix), mended
+        return World(found, rotation), mended
     if not ctypes[0].startswith(("RA--", "DEC-")) and not has_plate:
         raise ValueError(f"the axis {ctypes[0]} has no fixed place on the sky")
     utils = importlib.import_module("astropy.wcs.utils")
-    return _world(found, utils.wcs_to_celestial_frame(found.wcs), matrix), mended
+    return World(found, utils.wcs_to_celestial_frame(found.wcs)), mended
 
 
 def _numbers(axes: tuple[int, int]) -> Iterator[str]:
@@ -161,13 +195,27 @@ def _numbers(axes: tuple[int, int]) -> Iterator[str]:
     yield from ("LONPOLE", "LATPOLE", "EQUINOX")
 
 
-def _world(projection: Projection, frame: Any, matrix: Matrix | None) -> World:
-    if matrix is None or not is_regular(matrix):
-        return World(projection, frame, None, None, None)
-    a, b, c, d = matrix
-    area = determinant(matrix)
-    sizes = 3600 * math.hypot(a, c), 3600 * math.hypot(b, d)
-    return World(projection, frame, 3600 * abs(area) ** 0.5, sizes, area > 0)
+def _direction(lon: Floats, lat: Floats) -> Vector:
+    m = functions(lon)
+    lam, phi = m.radians(lon), m.radians(lat)
+    across = m.cos(phi)
+    return across * m.cos(lam), across * m.sin(lam), m.sin(phi)
+
+
+def _difference(to: Vector, start: Vector) -> Vector:
+    return to[0] - start[0], to[1] - start[1], to[2] - start[2]
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return (
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    )
+
+
+def _product(a: Vector, b: Vector) -> Floats:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _rotation_to_icrs(header: Header, ctypes: list[str]) -> tuple[bool, Floats | None]:
@@ -218,13 +266,8 @@ def _turned(
     rotation: NDArray[np.float64], lon: Floats, lat: Floats
 ) -> tuple[Floats, Floats]:
     m = functions(lon)
-    lam, phi = m.radians(lon), m.radians(lat)
-    across = m.cos(phi)
-    axes = across * m.cos(lam), across * m.sin(lam), m.sin(phi)
-    x, y, z = (
-        sum(factor * axis for factor, axis in zip(row, axes, strict=True))
-        for row in rotation.tolist()
-    )
+    axes = _direction(lon, lat)
+    x, y, z = (_product(row, axes) for row in rotation.tolist())
     return m.degrees(m.arctan2(y, x)), m.degrees(m.arctan2(z, m.hypot(x, y)))
 
 

@@ -7,25 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadStamp
-from skylike.service.fits import World
+from skylike.service.fits import Image, Pixel
 from skylike.service.stamp.resample import Grid
 from skylike.service.stamp.spec import StampSpec
 
-_EQUAL = 1e-4  # of the sizes of pixels: less than a hundredth of a pixel in a stamp
+_EQUAL = 5e-4  # of the sizes of pixels: a hundredth of a pixel at a stamp's edge
 _ROUNDING = 1e-6
 
 
 def place(
-    pixels: NDArray[np.float32], world: World | None, spec: StampSpec
+    pixels: NDArray[np.float32], image: Image, spec: StampSpec
 ) -> tuple[Grid, Grid]:
     """The grid of a stamp along y and along x, in pixels of the image.
 
     Parameters
     ----------
     pixels : (channel, ny, nx) float32
-        The image.
-    world
-        Its world coordinates, which tell the size of its pixels.
+        What is taken of the image.
+    image
+        The image, which knows the size of its pixels on the sky.
     spec
         What the model wants.
 
@@ -36,7 +36,7 @@ def place(
     """
     ny, nx = pixels.shape[1:]
     if spec.scale == "angular":
-        return _angular(ny, nx, world, spec)
+        return _angular(ny, nx, image.pixel, spec)
     if spec.scale == "source":
         from skylike.service.stamp.source import central_source  # noqa: PLC0415 (1 s)
 
@@ -57,16 +57,17 @@ def place(
 
 
 def _angular(
-    ny: int, nx: int, world: World | None, spec: StampSpec
+    ny: int, nx: int, pixel: Pixel | None, spec: StampSpec
 ) -> tuple[Grid, Grid]:
-    if world is None or world.sizes_arcsec is None or spec.arcsec_per_pixel is None:
+    if pixel is None or spec.arcsec_per_pixel is None:
         raise BadStamp(
             "the file does not tell the size of its pixels on the sky, and the model "
             f"wants {spec.arcsec_per_pixel} arcsec for each: give the file a WCS",
             reason="no_wcs",
         )
     # A pixel of the stamp is square on the sky, one of the image perhaps is not.
-    step_x, step_y = (spec.arcsec_per_pixel / size for size in world.sizes_arcsec)
+    step_x = spec.arcsec_per_pixel / float(pixel.along_x_arcsec)
+    step_y = spec.arcsec_per_pixel / float(pixel.along_y_arcsec)
     return _central(ny, step_y, spec.size), _central(nx, step_x, spec.size)
 
 

@@ -74,7 +74,7 @@ def make(image: Image, spec: StampSpec) -> Stamp:
     pixels = channels.select(image, spec)
     if image.axes is Axes.SPECTRAL:
         flags |= Flag.COLLAPSED
-    rows, columns = grid.place(pixels, image.world, spec)
+    rows, columns = grid.place(pixels, image, spec)
     region = grid.region(pixels, rows, columns)
     _require_side(min(*pixels.shape[1:], region.ny, region.nx))
     valid_fraction = region.valid_fraction()
@@ -85,9 +85,9 @@ def make(image: Image, spec: StampSpec) -> Stamp:
     scaled, scale_flags = _in_sigma(
         resample(region.pixels, rows.moved(region.y), columns.moved(region.x))
     )
-    scale = None
-    if image.pixel_scale_arcsec is not None:
-        scale = image.pixel_scale_arcsec * (rows.step * columns.step) ** 0.5
+    scale = image.pixel_scale_arcsec
+    if scale is not None:
+        scale *= (rows.step * columns.step) ** 0.5
     return Stamp(
         scaled,
         flags | scale_flags,

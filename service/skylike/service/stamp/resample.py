@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 _MIN_COVERAGE = 0.5
 _ROUNDING = 1e-12  # of weights, which are of the order of 1
+_PART = 2**20  # pixels that are brought to float64 at once
+_MOST_WEIGHTS = 2**17  # in one matrix: a megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +76,26 @@ def resample(
     Returns
     -------
     resampled : (channel, rows.count, columns.count) float64
-        NaN where less than half of a pixel's area has data.
+        NaN where the weights of the pixels with data, which may go a little below 0
+        and above 1, add up to less than half. Beside a blank a pixel is the mean of
+        what is known, weighted so.
     """
     if rows.is_kept and columns.is_kept:
         y, x = int(rows.start), int(columns.start)
         return cut(pixels, y, x, rows.count, columns.count).astype(np.float64)
-    across = _weights(pixels.shape[1], rows.start, rows.step, rows.count)
-    along = _weights(pixels.shape[2], columns.start, columns.step, columns.count)
-    blank = np.isnan(pixels)
-    total = across @ np.where(blank, 0.0, pixels) @ along.T
-    coverage = across @ (~blank).astype(np.float64) @ along.T
-    result = np.full(total.shape, np.nan)
-    np.divide(total, coverage, out=result, where=coverage >= _MIN_COVERAGE)
+    channels, ny, nx = pixels.shape
+    result = np.full((channels, rows.count, columns.count), np.nan)
+    lines = np.empty((2, ny, columns.count))
+    step = max(1, _PART // nx)
+    for channel, plane in enumerate(pixels):
+        for y in range(0, ny, step):
+            part = plane[y : y + step]
+            blank = np.isnan(part)
+            lines[0, y : y + step] = _bring(np.where(blank, 0.0, part).T, columns).T
+            lines[1, y : y + step] = _bring((~blank).astype(np.float64).T, columns).T
+        total, coverage = _bring(lines[0], rows), _bring(lines[1], rows)
+        is_known = coverage >= _MIN_COVERAGE
+        np.divide(total, coverage, out=result[channel], where=is_known)
     return result
 
 
@@ -117,13 +127,32 @@ def cut(
     return rectangle
 
 
-@functools.lru_cache(maxsize=256)
-def _weights(length: int, start: float, step: float, count: int) -> NDArray[np.float64]:
+def _bring(lines: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Bring the first axis to another grid: (length, n) to (grid.count, n).
+
+    In pieces, since weights are many for long lines, and nearly all are zero.
+    """
+    length = len(lines)
+    found = np.empty((grid.count, lines.shape[1]))
+    size = max(1, math.isqrt(math.ceil(_MOST_WEIGHTS / grid.step)))
+    for at in range(0, grid.count, size):
+        count = min(size, grid.count - at)
+        piece = Grid(grid.start + at * grid.step, grid.step, count)
+        # Two pixels more on each side have a share in the cubics.
+        first = min(max(math.floor(piece.start) - 2, 0), length - 1)
+        last = min(max(math.floor(piece.stop) + 3, first + 1), length)
+        weights = _weights(last - first, piece.moved(first))
+        np.matmul(weights, lines[first:last], out=found[at : at + count])
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(length: int, grid: Grid) -> NDArray[np.float64]:
     """Share of each of `length` old pixels in each new one: (count, length).
 
     A new pixel inside the image has the sum 1.
     """
-    edges = np.clip(start + step * np.arange(count + 1), 0, length)
+    edges = np.clip(grid.start + grid.step * np.arange(grid.count + 1), 0, length)
     below = np.minimum(np.floor(edges).astype(np.int64), length - 1)
     u = edges - below
     # Catmull-Rom between the sums up to four old edges.
@@ -135,7 +164,7 @@ def _weights(length: int, start: float, step: float, count: int) -> NDArray[np.f
             -(u**2) / 2 + u**3 / 2,
         ]
     )
-    sums = np.zeros((count + 1, length))
+    sums = np.zeros((grid.count + 1, length))
     old = np.arange(length)
     for k, factor in enumerate(factors):
         edge = below + (k - 1)
@@ -143,7 +172,7 @@ def _weights(length: int, start: float, step: float, count: int) -> NDArray[np.f
         # Beyond the image the outermost pixel goes on.
         sums[:, 0] -= factor * (edge < 0)
         sums[:, -1] += factor * (edge > length)
-    weights = np.diff(sums, axis=0) / step
+    weights = np.diff(sums, axis=0) / grid.step
     # Far pixels cancel but for rounding, which times a wild value would be a lot.
     weights[np.abs(weights) < _ROUNDING] = 0
     return weights
