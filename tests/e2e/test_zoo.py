@@ -26,7 +26,7 @@ compressed/comp.fits | 1 | image | 1x300x440 | 7 |
 compressed/compressed_float_bzero.fits | no_image
 compressed/compressed_image.fits | 1 | image | 1x10x10 | - | LOW_SN
 compressed/compressed_with_nan.fits | 1 | image | 1x12x12 | - | LOW_SN
-compressed/decam_ksb_mask.fits.fz | 1 | image | 1x4096x4032 | 0.453 | SATURATED NO_BACKGROUND
+compressed/decam_ksb_mask.fits.fz | 1 | image | 1x4096x4032 | 0.4527 | SATURATED NO_BACKGROUND
 compressed/fitsio_gzip.fits.fz | 1 | image | 1x10x10 | - | CONSTANT
 compressed/fitsio_rice_dither2.fits.fz | 1 | image | 1x100x100 | - | LOW_SN
 compressed/lzw.fits.Z | unsupported_container
@@ -40,11 +40,11 @@ cube_hcn_nan24pct.fits | 0 | spectral | 352x37x47 | 12 | EDGE LOW_SN COLLAPSED
 cube_l1448_13co.fits | 0 | spectral | 53x105x105 | 23 | COLLAPSED
 cube_muse_udf_mef.fits | 1 | spectral | 500x30x30 | 0.2 | COLLAPSED
 cube_radio_1904-66_3d.fits | axis_ambiguous
-decam_ood_z.fits | 1 | image | 1x251x245 | 0.2623 | SATURATED NO_BACKGROUND
-decam_ooi_z.fits | 1 | image | 1x251x245 | 0.2623 |
-decam_oow_z.fits | 1 | image | 1x251x245 | 0.2623 |
+decam_ood_z.fits | 1 | image | 1x251x245 | 0.2633 | SATURATED NO_BACKGROUND
+decam_ooi_z.fits | 1 | image | 1x251x245 | 0.2633 |
+decam_oow_z.fits | 1 | image | 1x251x245 | 0.2633 |
 dss_horsehead_int16_asciitable.fits | 0 | image | 1x893x891 | 1.008 | LOW_SN
-dss_m67_int16.fits | 0 | image | 1x1059x1059 | 1.701 |
+dss_m67_int16.fits | 0 | image | 1x1059x1059 | 1.7 |
 gc_2mass_h.fits | 0 | image | 1x720x721 | 5 |
 gc_2mass_j.fits | 0 | image | 1x720x721 | 5 |
 gc_2mass_k.fits | 0 | image | 1x720x721 | 5 |
@@ -80,7 +80,7 @@ malformed/j94f05bgq_flt.fits | no_image
 malformed/memtest.fits | no_image
 malformed/o4sp040b0_raw.fits | 1 | image | 1x44x62 | - | LOW_SN
 malformed/random_groups.fits | no_image
-malformed/scale.fits | 0 | image | 1x21x20 | 5 |
+malformed/scale.fits | 0 | image | 1x21x20 | 4.999 |
 malformed/test0.fits | 1 | image | 1x40x40 | - |
 malformed/test_dup.fits | 0 | image | 1x5x5 | - | too_small
 malformed/theap-gap.fits | no_image
@@ -89,8 +89,8 @@ malformed/zerowidth.fits | bad_dimensions
 msx_e_float64.fits.gz | 0 | image | 1x599x599 | 6 |
 muse_hdfs_image_stat_dq_nan.fits | 1 | image | 1x331x326 | 0.2 |
 ntt_emmi_field_int16scaled.fits | 0 | image | 1x1024x1024 | - |
-perseus_extinction_2mass.fits | 0 | image | 1x313x217 | 150 |
-radio_1904-66_nan40pct.fits | 0 | image | 1x192x192 | 240 | EDGE
+perseus_extinction_2mass.fits | 0 | image | 1x313x217 | 148.5 |
+radio_1904-66_nan40pct.fits | 0 | image | 1x192x192 | 250.8 | EDGE
 rosat_allsky.fits | 0 | image | 1x240x480 | 2430 |
 saao_ccd_uint16_raw.fits | 0 | image | 1x520x536 | - |
 spitzer_irac_mosaic.fits | 0 | image | 1x513x1025 | 1.2 |

@@ -81,3 +81,19 @@ def test_bad_settings_exit_with_2(
 def test_wrong_usage_exits_with_2(run: Run) -> None:
     assert run("serve", "--wrong")[0] == 2
     assert run("info")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["cutouts"], "bad_usage"),
+        (["cutouts", "x.fits", "--box", "1", "--out", "o"], "bad_box"),
+        (["inspect", "x.fits"], "file_missing"),
+    ],
+)
+def test_with_json_an_error_is_an_object(
+    run: Run, words: list[str], reason: str
+) -> None:
+    code, output, _ = run(*words, "--json")
+    assert code == 2
+    assert json.loads(output)["error"]["reason"] == reason

@@ -118,6 +118,9 @@ def test_bands_in_a_file_each_are_one_image(tmp_path: Path, field: Path) -> None
         (["--detect"], "give either --out or --collection"),
         (["--detect", "--collection", "sky"], "--collection needs --data"),
         (["--catalog", __file__, "--column", "ra", "--out", "o"], "ROLE=NAME"),
+        (["--box", "1,2,3,4", "--blank", "outside", "--out", "o"], "--blank needs"),
+        (["--box", "1,2,3,4", "--method", "sep", "--out", "o"], "--method needs"),
+        (["--mask", "m", "--min-area", "9", "--out", "o"], "--min-area needs --detect"),
     ],
 )
 def test_wrong_usage_is_told(field: Path, words: list[str], message: str) -> None:

@@ -69,7 +69,8 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
         elif source.exists():
             paths = [source]
         else:
-            raise BadInput(f"{source}: no such file or folder", reason="no_files")
+            hint = ": say which part to read by --hdu" if "[" in source.name else ""
+            raise BadInput(f"{source}: no such file or folder{hint}", reason="no_files")
         for path in paths:
             found.setdefault(_place(path), path)
     if not found:

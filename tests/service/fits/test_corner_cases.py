@@ -251,6 +251,11 @@ class TestNumbers:
         assert np.isfinite(found).sum() == RAMP.size - 1
         assert found[0, 8] == 8
 
+    def test_a_blank_written_with_a_point_counts(self) -> None:
+        pixels = np.array([[1, -32768], [3, 4]], ">i2")
+        found = read(written(pixels, "BLANK   =             -32768.0"))
+        np.testing.assert_array_equal(np.isnan(found.pixels[0]), pixels == -32768)
+
     def test_unsigned_integers_of_64_bits_keep_every_digit(self) -> None:
         found = read(image(np.arange(400, dtype="u8").reshape(20, 20)))
         np.testing.assert_array_equal(found.pixels[0].ravel(), np.arange(400))
@@ -458,6 +463,82 @@ class TestAxes:
         data = pack(astropy_fits.PrimaryHDU(), *parts, other)
         assert reason(data, hdu="g=G;z=Z") == "band_mismatch"
 
+    def test_names_that_are_no_bands_of_the_planes_are_told(self) -> None:
+        cube = np.zeros((5, 9, 9), "f4")
+        assert reason(image(cube, BANDS="F606W")) == "axis_ambiguous"
+        found = read(image(cube, BANDS="F606W"), axis_kind="bands")
+        assert found.bands == tuple("12345")
+        assert has_warning(found, "names the bands F606W, which are not the 5 planes")
+        assert reason(image(cube[:2], BANDS="g,g")) == "axis_ambiguous"
+        assert read(image(cube, BANDS="ugriz")).bands == tuple("ugriz")
+        names = {"BAND1": "first light", "BAND2": "second"}
+        assert read(image(cube[:2], **names)).bands == ("first light", "second")
+
+    def test_a_spectral_axis_is_none_of_the_picture_wherever_it_is(self) -> None:
+        cube = np.arange(4 * 9 * 10, dtype="f4").reshape(4, 9, 10)
+        cards = {"CTYPE1": "FREQ", "CRVAL1": 1e9, "CRPIX1": 1.0, "CDELT1": 1e6}
+        found = read(image(cube.transpose(1, 2, 0), **cards))
+        assert found.axes is Axes.SPECTRAL
+        np.testing.assert_array_equal(found.pixels, cube)
+        assert found.spectral is not None
+        np.testing.assert_allclose(found.spectral, 1e9 + 1e6 * np.arange(4))
+
+    def test_bands_of_different_units_are_told(self) -> None:
+        parts = [
+            astropy_fits.ImageHDU(RAMP, astropy_fits.Header({"BUNIT": unit}), name=name)
+            for name, unit in (("G", "nJy"), ("R", "adu"))
+        ]
+        found = read(pack(astropy_fits.PrimaryHDU(), *parts), hdu="g=G;r=R")
+        assert has_warning(found, "the bands have different units: g nJy, r adu")
+
+
+class TestWritten:
+    """A cutout that is written is read back as what it was."""
+
+    def test_bands_whatever_they_are_called(self) -> None:
+        cube = np.arange(3 * 99, dtype="f4").reshape(3, 9, 11)
+        for names in (
+            ("g", "r", "i"),
+            ("F606W", "F814W", "F160W"),
+            ("first light", "a,b", "it's"),
+            ("x" * 60, "y" * 60, "z" * 60),
+        ):
+            found = read(fits.to_fits(Image(cube, Axes.BANDS, names)))
+            assert found.bands == names
+            np.testing.assert_array_equal(found.pixels, cube)
+
+    def test_a_cube_whose_kind_a_caller_told(self) -> None:
+        cube = np.arange(5 * 99, dtype="f4").reshape(5, 9, 11)
+        found = read(image(cube), axis_kind="spectral")
+        again = read(fits.to_fits(found))
+        assert again.axes is Axes.SPECTRAL
+        np.testing.assert_array_equal(again.pixels, cube)
+
+    def test_the_beam_wherever_it_was_written(self) -> None:
+        words = "AIPS   CLEAN BMAJ=  1.5000E-03 BMIN=  1.2500E-03 BPA= -41.50"
+        found = read(image(HISTORY=words, **TAN))
+        assert found.beam is not None
+        again = read(fits.to_fits(found)).beam
+        assert again is not None
+        assert again.major_arcsec == pytest.approx(5.4)
+        assert again.minor_arcsec == pytest.approx(4.5)
+        assert again.angle_deg == pytest.approx(-41.5)
+
+    def test_long_text_goes_on_as_astropy_reads_it(self) -> None:
+        text = "/a rather long path" * 20
+        data = fits.to_fits(read(image()), {"ORIGFILE": text, "SHORT": "s"})
+        with astropy_fits.open(io.BytesIO(data)) as hdus:
+            hdus.verify("exception")
+            assert hdus[0].header["ORIGFILE"] == text
+            assert hdus[0].header["SHORT"] == "s"
+
+    @pytest.mark.parametrize("length", range(60, 76))
+    def test_quotes_in_long_text_stay_whole(self, length: int) -> None:
+        text = "x" * length + "'" * 7 + "/it''s 'quoted'" * 20
+        header = read(fits.to_fits(read(image()), {"ORIGFILE": text})).header
+        assert header is not None
+        assert header.get("ORIGFILE") == text
+
 
 class TestWorld:
     """Where the pixels lie on the sky."""
@@ -539,6 +620,40 @@ class TestWorld:
         # 4.5 pixels from the reference: 4.5^2 / 100 pixels of 1e-4 degrees.
         shift = (other.ra_deg - one.ra_deg) * np.cos(np.radians(2))
         assert shift == pytest.approx(0.2025e-4, rel=1e-3)
+
+    def test_the_scale_is_that_of_the_pixels_and_not_of_the_reference(self) -> None:
+        cards = {
+            "CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRVAL1": 0.0, "CRVAL2": 0.0,
+            "CRPIX1": 180.5, "CRPIX2": 90.5, "CDELT1": -1.0, "CDELT2": 1.0,
+        }  # fmt: skip
+        found = read(
+            image(np.zeros((180, 360), "f4"), **cards), hdu="[170:190,146:155]"
+        )
+        assert found.pixel is not None
+        # In a plate carree a degree of longitude shrinks with the cosine.
+        assert found.pixel.along_y_arcsec == pytest.approx(3600, rel=1e-3)
+        shrunk = 3600 * np.cos(np.radians(60))
+        assert found.pixel.along_x_arcsec == pytest.approx(shrunk, rel=1e-3)
+
+    @pytest.mark.parametrize("unit", ["DEG", "degree", "degrees"])
+    def test_degrees_are_understood_however_they_are_written(self, unit: str) -> None:
+        plain = read(image(**TAN)).position
+        for kind in ("TAN", "CAR"):
+            cards = TAN | {"CTYPE1": f"RA---{kind}", "CTYPE2": f"DEC--{kind}"}
+            found = read(image(**cards, CUNIT1=unit, CUNIT2=unit)).position
+            assert found is not None
+            assert plain is not None
+            assert found.ra_deg == pytest.approx(plain.ra_deg, abs=1e-4)
+
+    def test_one_missing_step_is_not_taken_for_a_degree(self) -> None:
+        found = read(image(**{k: v for k, v in TAN.items() if k != "CDELT2"}))
+        assert found.position is None
+        assert has_warning(found, "no card gives the size of a pixel")
+
+    def test_what_ties_the_sky_to_another_axis_is_told(self) -> None:
+        cube = np.zeros((4, 12, 10), "f4")
+        cards = TAN | {"CTYPE3": "FREQ", "CDELT3": 1e6, "PC1_3": 0.25}
+        assert has_warning(read(image(cube, **cards)), "PC1_3 is left out")
 
     def test_no_world_coordinates_leave_position_and_scale_unknown(self) -> None:
         found = read(image())

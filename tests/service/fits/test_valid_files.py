@@ -7,7 +7,7 @@ import lzma
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -340,19 +340,26 @@ def require_sound(found: Image) -> None:
     assert not np.isinf(pixels).any()
 
 
+def compared(valid: Valid) -> tuple[Image, Any]:
+    """What is read of a file, which is what the standard says, and that."""
+    raw, header = raw_numbers(valid)
+    found = read(valid)
+    require_sound(found)
+    assert found.axes is valid.axes
+    assert found.hdu.split()[0] == str(valid.number)
+    expected = valid.arranged(physical(raw, header))
+    np.testing.assert_array_equal(found.pixels, expected, strict=True)
+    return found, expected
+
+
 class TestPixels:
     """Every pixel is what the standard says that its stored number means."""
 
     @given(plain_files())
     @settings(max_examples=300, deadline=None)
     def test_a_plain_image_is_what_its_numbers_mean(self, valid: Valid) -> None:
+        found, expected = compared(valid)
         raw, header = raw_numbers(valid)
-        found = read(valid)
-        require_sound(found)
-        assert found.axes is valid.axes
-        assert found.hdu.split()[0] == str(valid.number)
-        expected = valid.arranged(physical(raw, header))
-        np.testing.assert_array_equal(found.pixels, expected, strict=True)
         # Astropy scales in float32, knows no BLANK in unsigned integers, and overflows.
         with np.errstate(all="ignore"), astropy_fits.open(io.BytesIO(valid.data)) as h:
             theirs = valid.arranged(h[valid.number].data).astype(np.float64)
@@ -366,13 +373,7 @@ class TestPixels:
     @given(compressed_files())
     @settings(max_examples=150, deadline=None)
     def test_a_compressed_image_is_what_its_tiles_decode_to(self, valid: Valid) -> None:
-        raw, header = raw_numbers(valid)
-        found = read(valid)
-        require_sound(found)
-        assert found.axes is valid.axes
-        assert found.hdu.split()[0] == str(valid.number)
-        expected = valid.arranged(physical(raw, header))
-        np.testing.assert_array_equal(found.pixels, expected, strict=True)
+        compared(valid)
 
     @given(st.one_of(plain_files(), compressed_files()), st.data())
     @settings(max_examples=100, deadline=None)
@@ -517,7 +518,10 @@ class TestPlaces:
         np.testing.assert_allclose(x[is_sky], self.x[is_sky], atol=tolerance)
         np.testing.assert_allclose(y[is_sky], self.y[is_sky], atol=tolerance)
         assert found.position is not None
-        centre = (shape[3 - placed.axes[0]] - 1) / 2, (shape[3 - placed.axes[1]] - 1) / 2
+        centre = (
+            (shape[3 - placed.axes[0]] - 1) / 2,
+            (shape[3 - placed.axes[1]] - 1) / 2,
+        )
         self.check_the_pixel(found.world.pixel_at(*centre), placed, wcs, centre)
 
     @staticmethod
@@ -582,3 +586,34 @@ def test_a_real_file_is_what_astropy_finds_in_it(path: Path) -> None:
         raw = hdu.data if hdu.data.ndim < 4 else hdu.data[0]  # Stokes I
         expected = physical(raw, hdu.header).reshape(found.pixels.shape)
     np.testing.assert_array_equal(found.pixels, expected, strict=True)
+
+
+@pytest.mark.skipif(not REAL, reason="the collection of real files is not here")
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
+def test_a_cutout_of_a_real_file_is_read_back_as_it_was(path: Path) -> None:
+    if path.name in UNREADABLE:
+        pytest.skip("there is nothing to cut out")
+    with fits.opened(path, Options(axis_kind="bands")) as frame:
+        _, ny, nx = frame.shape
+        found = frame.read(Box(nx // 3, ny // 4, nx // 3 + 40, ny // 4 + 30))
+    again = fits.read(fits.to_fits(found))
+    np.testing.assert_array_equal(again.pixels, found.pixels, strict=True)
+    assert (again.axes, again.bands) == (found.axes, found.bands)
+    assert (again.unit, again.name) == (found.unit, found.name)
+    assert again.epoch_mjd == found.epoch_mjd
+    for name in "seeing_arcsec", "pixel_scale_arcsec":
+        value, other = getattr(found, name), getattr(again, name)
+        assert (value is None) == (other is None)
+        # The seeing in pixels is that of the frame's centre, then of the cutout's.
+        assert value is None or other == pytest.approx(value, rel=1e-3)
+    assert (again.beam is None) == (found.beam is None)
+    if found.beam is not None and again.beam is not None:
+        assert astuple(again.beam) == pytest.approx(astuple(found.beam))
+    assert (again.world is None) == (found.world is None)
+    if found.world is not None and again.world is not None and found.box is not None:
+        x, y = np.array([0, 39, 0, 39]), np.array([0, 0, 29, 29])
+        here = SkyCoord(*again.world.to_sky(x, y), unit="deg")
+        there = SkyCoord(
+            *found.world.to_sky(x + found.box.x0, y + found.box.y0), unit="deg"
+        )
+        assert np.nanmax(here.separation(there).arcsec, initial=0) < 1e-3

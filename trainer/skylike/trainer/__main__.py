@@ -1,26 +1,14 @@
 """Entry point of ``skylike-trainer``."""
 
-import sys
-
-import click
-
-from skylike.service.errors import BadInput, BadSettings, SkylikeError
-from skylike.service.logs import printable
+from skylike.service import command
 
 
 def main() -> None:
-    """Run a command; an error becomes one line and an exit code."""
+    """Run a command."""
     # Processes that read files import this module again; torch must not come along.
     from skylike.trainer import cli  # noqa: PLC0415
 
-    try:
-        cli.main()
-    except SkylikeError as error:
-        click.echo(f"error: {printable(str(error))} [{error.reason}]", err=True)
-        sys.exit(2 if isinstance(error, BadInput | BadSettings) else 1)
-    except OSError as error:  # a full disk, a folder that cannot be written
-        click.echo(f"error: {printable(str(error))} [io_error]", err=True)
-        sys.exit(1)
+    command.run(cli.main)
 
 
 if __name__ == "__main__":

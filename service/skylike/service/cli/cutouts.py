@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
 from skylike.service import cutouts as cutting
@@ -133,6 +134,8 @@ def cutouts(
     --catalog, --detect, --mask and --box, and where to put it by --out or --collection.
     """
     plan = _plan(**how)
+    if blank is not None and not isinstance(plan, cutting.Detect | cutting.Mask):
+        raise click.UsageError("--blank needs objects: give --detect or --mask")
     mosaics = cutting.mosaics(sources)
     how_blank = None if blank is None else Blank(blank)
     if (out is None) == (collection is None):
@@ -254,6 +257,9 @@ def _plan(
         raise click.UsageError("give one of --catalog, --detect, --mask and --box")
     if (band or morphology) and not detect and mask is None:
         raise click.UsageError("--band and --morphology need --detect or --mask")
+    option = _given("method", "threshold", "min_area", "deblend_contrast")
+    if option and not detect:
+        raise click.UsageError(f"{option} needs --detect")
     if boxes and size is not None:
         raise click.UsageError("--box has a size of its own: leave --size away")
     side = None if size is None else Size.parse(size)
@@ -267,6 +273,13 @@ def _plan(
     return cutting.Detect(
         Method(method), threshold, min_area, deblend_contrast, side, morphology, band
     )
+
+
+def _given(*names: str) -> str:
+    """The first of these options that was given, empty if none was."""
+    source = click.get_current_context().get_parameter_source
+    given = [name for name in names if source(name) is ParameterSource.COMMANDLINE]
+    return f"--{given[0].replace('_', '-')}" if given else ""
 
 
 def _roles(columns: Sequence[str]) -> Mapping[str, str]:

@@ -37,7 +37,6 @@ def inspect(
         facts["error"] = {"reason": error.reason, "message": str(error)}
         _tell(facts, as_json)
         raise click.exceptions.Exit(2) from error
-    _tell(facts | _image(image) | _stamp(image), as_json)
     if preview is not None:
         try:
             preview.write_bytes(thumbnail.preview(image, _PREVIEW_SIDE))
@@ -45,6 +44,7 @@ def inspect(
             raise BadSettings(
                 f"{preview} cannot be written: {error.strerror}", reason="bad_folder"
             ) from error
+    _tell(facts | _image(image) | _stamp(image), as_json)
 
 
 def _units(file: str, reading: fits.Options) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def _image(image: fits.Image) -> dict[str, Any]:
         "ra_deg": position and position.ra_deg,
         "dec_deg": position and position.dec_deg,
         "pixel_scale_arcsec": image.pixel_scale_arcsec,
-        "is_mirrored": pixel and pixel.is_mirrored,
+        "is_mirrored": pixel and bool(pixel.is_mirrored),
         "beam_arcsec": beam and [beam.major_arcsec, beam.minor_arcsec, beam.angle_deg],
         "seeing_arcsec": image.seeing_arcsec,
         "epoch_mjd": image.epoch_mjd,

@@ -9,6 +9,7 @@ from pathlib import Path
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.fits import Frame, Options
+from skylike.service.fits.selector import exists
 
 _BAND = re.compile(r"(?P<band>\w+)=(?P<file>.+)", re.DOTALL)
 
@@ -65,7 +66,7 @@ def mosaics(sources: Sequence[str]) -> list[Mosaic]:
     BadInput
         ``bad_bands`` if only some are bands, or two have the same name.
     """
-    matches = [None if Path(s).exists() else _BAND.fullmatch(s) for s in sources]
+    matches = [None if exists(s) else _BAND.fullmatch(s) for s in sources]
     bands = [(match["band"], match["file"]) for match in matches if match]
     if not bands:
         return [Mosaic(_name(source), (("", source),)) for source in sources]
@@ -80,7 +81,7 @@ def mosaics(sources: Sequence[str]) -> list[Mosaic]:
 
 def _name(source: str) -> str:
     path, bracket, _ = source.partition("[")
-    whole = source if Path(source).exists() else path if bracket else source
+    whole = source if exists(source) else path if bracket else source
     return fits.stem(whole.rsplit("/", 1)[-1])
 
 

@@ -28,9 +28,9 @@ def alert_stamp(alert: Mapping[str, Any], which: Which = "science") -> bytes:
     stamp = alert.get(field)
     if isinstance(stamp, Mapping):
         stamp = stamp.get("stampData")
-    if not isinstance(stamp, bytes) or not stamp:
+    if not isinstance(stamp, bytes | bytearray | memoryview) or not stamp:
         raise BadCutout(
             f"the alert has no {which} stamp: its field {field} is empty",
             reason="stamp_missing",
         )
-    return stamp
+    return bytes(stamp)

@@ -5,8 +5,8 @@ Stokes, if the header or the caller says so; if nobody does, that is an error, n
 a guess.
 """
 
+import itertools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from skylike.service.fits.projection import CELESTIAL
 _SPECTRAL = re.compile(
     r"^(FREQ|ENER|WAVN|VRAD|WAVE|VOPT|ZOPT|AWAV|VELO|BETA|FELO|LAMBDA)"
 )
+KIND = "AXISKIND"
+"""The card in which a cutout keeps what a caller said of its third axis."""
 _MOST_PLANES = 2**18  # along an axis beside the image's
 # FITS standard 4.0, table 29.
 _STOKES = {
@@ -47,6 +49,8 @@ class Layout:
         The world coordinate of each plane of a spectral cube, else None.
     spectral_unit
         Its CTYPE and CUNIT as written.
+    note
+        What was odd; a sentence, or nothing.
     """
 
     x: int
@@ -57,6 +61,7 @@ class Layout:
     bands: tuple[str, ...] = ()
     spectral: NDArray[np.float64] | None = None
     spectral_unit: str = ""
+    note: str = ""
 
 
 def understand(
@@ -87,8 +92,7 @@ def understand(
     """
     ndim = len(shape)
     kinds = [_kind(header, ndim - i) for i in range(ndim)]
-    celestial = [i for i, kind in enumerate(kinds) if kind == "celestial"]
-    y, x = celestial if len(celestial) == 2 else (ndim - 2, ndim - 1)
+    y, x = _image_axes(kinds, shape)
     taken = [0] * ndim
     left = []
     if stokes is not None and "stokes" not in kinds:
@@ -125,6 +129,7 @@ def understand(
         return Layout(x, y, None, tuple(taken), Axes.IMAGE)
     channel = left[0]
     number, length = ndim - channel, shape[channel]
+    axis_kind = axis_kind or header.text(KIND) or None
     if "spectral" in (kinds[channel], axis_kind) and axis_kind != "bands":
         words = f"{header.text(f'CTYPE{number}')} {header.text(f'CUNIT{number}')}"
         return Layout(
@@ -136,17 +141,41 @@ def understand(
             spectral=_coordinates(header, number, length),
             spectral_unit=words.strip(),
         )
-    names = _bands(header, length)
-    if names is None and axis_kind == "bands":
+    names, note = _bands(header), ""
+    if names and not _are_names(names, length):
+        note = printable(
+            f"the header names the bands {', '.join(names)}, which are not the "
+            f"{length} planes"
+        )
+        names = ()
+    if not names and axis_kind == "bands":
         names = tuple(str(i + 1) for i in range(length))
-    if names is None:
+    if not names:
         raise BadCutout(
-            f"the header does not say what the {length} planes of {shape} are: set the "
-            "option axis-kind to 'bands' or 'spectral', or give the file a spectral "
-            f"CTYPE{number}, such as 'FREQ', or the names of its bands as BANDS",
+            (note or f"the header does not say what the {length} planes of {shape} are")
+            + ": set the option axis-kind to 'bands' or 'spectral', or give the file a "
+            f"spectral CTYPE{number}, such as 'FREQ', or the names of its bands as BANDS",
             reason="axis_ambiguous",
         )
-    return Layout(x, y, channel, tuple(taken), Axes.BANDS, bands=names)
+    return Layout(x, y, channel, tuple(taken), Axes.BANDS, bands=names, note=note)
+
+
+def _image_axes(kinds: list[str], shape: tuple[int, ...]) -> tuple[int, int]:
+    """The axes of y and x: the celestial ones, else the first two in the file.
+
+    What is spectral or Stokes is no axis of a picture if others are there.
+    """
+    celestial = [i for i, kind in enumerate(kinds) if kind == "celestial"]
+    if len(celestial) == 2:
+        return celestial[0], celestial[1]
+    spatial = [
+        i
+        for i, kind in enumerate(kinds)
+        if kind not in ("spectral", "stokes") and shape[i] > 1
+    ]
+    if len(spatial) < 2:
+        return len(shape) - 2, len(shape) - 1
+    return spatial[-2], spatial[-1]
 
 
 def _kind(header: Header, number: int) -> str:
@@ -197,11 +226,21 @@ def _stokes_plane(header: Header, number: int, length: int, wanted: str | None) 
     return int(planes[0])
 
 
-def _bands(header: Header, length: int) -> tuple[str, ...] | None:
-    """Names of the bands: a BANDS card with a letter each, or BAND0, BAND1, …."""
-    letters = header.text("BANDS").replace(",", " ").split()
-    names: Sequence[str] = letters if len(letters) > 1 else list("".join(letters))
-    for first in (0, 1):
-        if not names and f"BAND{first}" in header:
-            names = [header.text(f"BAND{first + i}") for i in range(length)]
-    return tuple(names) if len(names) == length and all(names) else None
+def _bands(header: Header) -> tuple[str, ...]:
+    """The bands that are named, in a BANDS card or in BAND0, BAND1, …; perhaps none.
+
+    A lone word of letters, such as ``ugriz``, has one for each band.
+    """
+    names = header.text("BANDS").replace(",", " ").split()
+    if names:
+        is_letters = len(names) == 1 and names[0].isalpha()
+        return tuple(names[0] if is_letters else names)
+    first = 0 if "BAND0" in header else 1
+    numbers = itertools.takewhile(
+        lambda number: f"BAND{number}" in header, itertools.count(first)
+    )
+    return tuple(header.text(f"BAND{number}") for number in numbers)
+
+
+def _are_names(names: tuple[str, ...], length: int) -> bool:
+    return len(names) == length == len(set(names)) and all(names)

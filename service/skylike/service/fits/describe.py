@@ -18,6 +18,8 @@ from skylike.service.fits.world import World, read_world
 def describe(hdu: Hdu, layout: Layout, notes: list[str]) -> Image:
     """What the header says, in the shape of an image without pixels."""
     header = hdu.header
+    if layout.note:
+        notes.append(layout.note)
     ny, nx = hdu.shape[layout.y], hdu.shape[layout.x]
     ndim = len(hdu.shape)
     numbers = ndim - layout.x, ndim - layout.y

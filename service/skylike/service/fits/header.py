@@ -131,8 +131,8 @@ def _parse(card: str) -> Value | None:
     return int(field) if match[1] else float(field.upper().replace("D", "E"))
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = 200) -> str:
     """One short line of printable characters: header text is not to be trusted."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(text.split())[:200]
+    return " ".join(text.split())[:longest]

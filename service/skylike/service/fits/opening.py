@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skylike.service.errors import BadCutout
+from skylike.service.errors import BadCutout, BadInput
 from skylike.service.fits import axes, selector, store
 from skylike.service.fits.choose import choose
 from skylike.service.fits.describe import describe
@@ -57,10 +57,11 @@ def opened(source: Source, options: Options | None = None) -> Iterator[Frame]:
 def _naming(source: Source) -> Iterator[None]:
     try:
         yield
-    except BadCutout as error:
+    except BadInput as error:  # also of what is done with the frame
         if isinstance(source, bytes) or str(error).startswith(f"{source}: "):
             raise
-        raise BadCutout(f"{source}: {error}", reason=error.reason) from error
+        name = str(source) if str(source).isprintable() else ascii(str(source))
+        raise type(error)(f"{name}: {error}", reason=error.reason) from error
 
 
 def _understand(
@@ -109,16 +110,17 @@ def together(frames: Mapping[str, Frame]) -> Frame:
                 "bring the bands to one grid first",
                 reason="band_mismatch",
             )
+    warnings = [text for frame in frames.values() for text in frame.about.warnings]
+    units = {name: frame.about.unit for name, frame in frames.items()}
+    if len(set(units.values())) > 1:
+        told = ", ".join(f"{name} {unit or 'none'}" for name, unit in units.items())
+        warnings.append(printable(f"the bands have different units: {told}"))
     about = dataclasses.replace(
         first.about,
         axes=Axes.BANDS,
         bands=tuple(frames),
         hdu="; ".join(f"{name}={frame.about.hdu}" for name, frame in frames.items()),
-        warnings=tuple(
-            dict.fromkeys(
-                warning for frame in frames.values() for warning in frame.about.warnings
-            )
-        ),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
     parts = [part for frame in frames.values() for part in frame.parts]
     return Frame(parts, about, first.options)

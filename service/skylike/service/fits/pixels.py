@@ -116,13 +116,13 @@ def convert(
     if numbers.dtype == ">i8" and zero == _UNSIGNED and scale in (None, 1.0):
         # Exactly: beside 2^63 float64 would round away ten binary digits.
         out[...] = numbers.astype(np.int64).view(np.uint64) ^ np.uint64(2**63)
-        blank = header.get("BLANK")
-        if isinstance(blank, int):
+        blank = _blank(header)
+        if blank is not None:
             out[numbers == blank] = np.nan
         return 0
-    blank = header.get("BLANK") if numbers.dtype.kind in "iu" else None
+    blank = _blank(header) if numbers.dtype.kind in "iu" else None
     is_scaled = scale not in (None, 1.0) or zero not in (None, 0.0)
-    if not is_scaled and not isinstance(blank, int) and numbers.dtype.itemsize < 8:
+    if not is_scaled and blank is None and numbers.dtype.itemsize < 8:
         out[...] = numbers
         return 0
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -131,12 +131,21 @@ def convert(
             values *= scale
         if zero is not None:
             values += zero
-        if isinstance(blank, int):
+        if blank is not None:
             values[numbers == blank] = np.nan
         out[...] = values
     size = np.abs(values)
     fits = ((size >= _FLOAT32.tiny) & (size <= _FLOAT32.max)) | (size == 0)
     return int(np.count_nonzero(np.isfinite(size) & ~fits))
+
+
+def _blank(header: Header) -> int | None:
+    """BLANK, also where it was written like ``-32768.0``."""
+    number = header.number("BLANK")
+    if number is None or not number.is_integer():
+        return None
+    value = header.get("BLANK")
+    return value if isinstance(value, int) else int(number)
 
 
 def _scaling(header: Header, keyword: str) -> float | None:

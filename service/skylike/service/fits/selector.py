@@ -56,9 +56,17 @@ def locate(source: str) -> tuple[Path | str, str | None]:
     """
     is_url = "://" in source
     match = _SUFFIX.match(source)
-    if match is None or (not is_url and Path(source).exists()):
+    if match is None or (not is_url and exists(source)):
         return (source if is_url else Path(source)), None
     return (match["path"] if is_url else Path(match["path"])), match["selector"]
+
+
+def exists(name: str) -> bool:
+    """Whether there is such a file; of what can be no name there is none."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def parse(text: str) -> Selector:

@@ -69,8 +69,14 @@ class _File:
     def read(self, offset: int, length: int) -> bytes:
         if offset >= self.size:  # perhaps beyond what a file can have
             return b""
-        self._file.seek(offset)
-        return self._file.read(max(0, min(length, self.size - offset)))
+        try:
+            self._file.seek(offset)
+            return self._file.read(max(0, min(length, self.size - offset)))
+        except Exception as error:  # a disk, or a server far away, each with its own
+            raise BadCutout(
+                printable(f"the file cannot be read: {type(error).__name__}: {error}"),
+                reason="io_error",
+            ) from error
 
     def view(self, offset: int, length: int) -> memoryview:
         return memoryview(self.read(offset, length))
@@ -107,8 +113,8 @@ def _speaking_of_files() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise BadCutout("there is no such file", reason="file_missing") from error
-    except OSError as error:
-        words = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        words = getattr(error, "strerror", None) or printable(str(error))
         raise BadCutout(
             f"the file cannot be read: {words}", reason="io_error"
         ) from error

@@ -1,5 +1,6 @@
 """Tables of objects, in whatever astronomers keep them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,7 @@ def _astropy(path: Path) -> Columns:
     except Exception:  # no format by its name: whatever text can be taken for
         table = Table.read(path, format="ascii")
     columns = Columns()
-    for name in table.colnames:
-        column = table[name]
+    for name, column in _flat(table):
         unit = getattr(column, "unit", None)
         if unit is not None and unit.is_equivalent("deg"):
             column = Quantity(column).to("deg")  # radians and hours as well
@@ -118,6 +118,17 @@ def _astropy(path: Path) -> Columns:
             continue
         columns[name] = _filled(values)
     return columns
+
+
+def _flat(table: Any) -> Iterator[tuple[str, Any]]:
+    """The columns, where one of sky coordinates is two: ra and dec."""
+    for name in table.colnames:
+        column = table[name]
+        if hasattr(column, "icrs"):
+            yield "ra", column.icrs.ra
+            yield "dec", column.icrs.dec
+        else:
+            yield name, column
 
 
 def _filled(values: Any) -> NDArray[Any]:

@@ -4,18 +4,56 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from skylike.service.fits.header import printable
 
-# Recording warnings changes the state of the whole process; threads take turns.
-_RECORDING = threading.Lock()
+_here = threading.local()
+_changing = threading.Lock()
+_blocks = 0
+_caught: Any = None
 
 
 @contextlib.contextmanager
 def recorded() -> Iterator[list[str]]:
-    """Collect the warnings of a block: after it the list holds each text once."""
+    """Collect the warnings of a block: after it the list holds each text once.
+
+    Blocks may run in many threads at once, and each gets its own. How warnings are
+    shown is the whole process's, so what other threads warn of meanwhile is lost.
+    """
     texts: list[str] = []
-    with _RECORDING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    outer = getattr(_here, "caught", None)
+    caught = _here.caught = []
+    _enter()
+    try:
         yield texts
-    texts += dict.fromkeys(printable(str(warning.message)) for warning in caught)
+    finally:
+        _leave()
+        _here.caught = outer
+    texts += dict.fromkeys(map(printable, caught))
+
+
+def _enter() -> None:
+    global _blocks, _caught
+    with _changing:
+        if _blocks == 0:
+            _caught = warnings.catch_warnings()
+            _caught.__enter__()
+            warnings.simplefilter("always")
+            warnings.showwarning = _keep
+        _blocks += 1
+
+
+def _leave() -> None:
+    global _blocks, _caught
+    with _changing:
+        _blocks -= 1
+        if _blocks == 0 and _caught is not None:
+            _caught.__exit__(None, None, None)
+            _caught = None
+
+
+def _keep(message: Warning | str, *_: Any, **__: Any) -> None:
+    caught = getattr(_here, "caught", None)
+    if caught is not None:
+        caught.append(str(message))

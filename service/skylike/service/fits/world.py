@@ -166,14 +166,16 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     for keyword in _numbers(axes):
         if keyword in header and header.number(keyword) is None:
             raise ValueError(f"{keyword} is {header.text(keyword)!r}, not a number")
+    notes = [f"{keyword} is left out" for keyword in _foreign(header, axes)]
     matrix = linear_matrix(header, axes, ctypes)
     if matrix is None and not has_plate:
         raise ValueError("no card gives the size of a pixel on the sky")
     is_rotation, rotation = _rotation_to_icrs(header, ctypes)
     plain = zenithal(header, axes, ctypes, matrix) if is_rotation else None
     if plain is not None:
-        return World(plain, rotation), []
+        return World(plain, rotation), notes
     found, mended = general(header, axes)
+    mended = notes + mended
     if not found.wcs.has_celestial:
         return None, mended
     if is_rotation:
@@ -193,6 +195,15 @@ def _numbers(axes: tuple[int, int]) -> Iterator[str]:
             yield f"CD{axis}_{other}"
             yield f"PC{axis}_{other}"
     yield from ("LONPOLE", "LATPOLE", "EQUINOX")
+
+
+def _foreign(header: Header, axes: tuple[int, int]) -> Iterator[str]:
+    """The cards that tie the sky to an axis that is not of the image."""
+    for axis in axes:
+        for other in set(range(1, 5)).difference(axes):
+            for keyword in (f"PC{axis}_{other}", f"CD{axis}_{other}"):
+                if header.number(keyword):
+                    yield keyword
 
 
 def _direction(lon: Floats, lat: Floats) -> Vector:

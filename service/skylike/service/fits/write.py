@@ -3,16 +3,18 @@
 import re
 from collections.abc import Mapping
 
+from skylike.service.fits.axes import KIND
 from skylike.service.fits.header import CARD, Value, printable
 from skylike.service.fits.image import Axes, Image
 from skylike.service.fits.projection import renumbered
 from skylike.service.fits.structure import BLOCK
 
 _KEPT = re.compile(
-    r"BMAJ|BMIN|BPA|DATE-OBS|MJD-OBS|EXPTIME|FILTER|INSTRUME|OBJECT|OBSERVER|RESTFRQ"
+    r"DATE-OBS|MJD-OBS|EXPTIME|FILTER|INSTRUME|OBJECT|OBSERVER|RESTFRQ"
     r"|RESTWAV|SPECSYS|TELESCOP|BUNIT|PSF_FWHM|PSFFWHM|SEEING|FWHM"
 )
-_LONGEST_TEXT = 68
+_LONGEST_TEXT = 68  # of one card
+_LONGEST = 2000
 _REFERENCE = re.compile(r"CRPIX([12])")
 
 
@@ -27,15 +29,14 @@ def to_fits(image: Image, cards: Mapping[str, Value] | None = None) -> bytes:
     image
         Any.
     cards
-        More to say, by keyword of at most 8 characters. Text is made printable ASCII
-        and cut to what a card holds.
+        More to say, by keyword of at most 8 characters. Text is made printable ASCII,
+        and goes on in CONTINUE cards where it is long.
 
     Returns
     -------
     bytes
         One primary HDU: float32, (ny, nx), or (channel, ny, nx) for several channels.
     """
-    channels = len(image.pixels)
     pixels = image.pixels if image.axes is not Axes.IMAGE else image.pixels[0]
     lines = [
         _card("SIMPLE", True),
@@ -44,11 +45,9 @@ def to_fits(image: Image, cards: Mapping[str, Value] | None = None) -> bytes:
         *(_card(f"NAXIS{i + 1}", n) for i, n in enumerate(reversed(pixels.shape))),
         *_carried(image),
     ]
-    if image.axes is Axes.BANDS:
-        separator = "" if all(len(band) == 1 for band in image.bands) else ","
-        separator = separator if channels > 1 else ""
-        lines.append(_card("BANDS", separator.join(image.bands)))
-    lines += [_card(keyword, value) for keyword, value in (cards or {}).items()]
+    said = _said(image) | dict(cards or {})
+    for keyword, value in said.items():
+        lines += _cards(keyword, value)
     lines.append(b"END".ljust(CARD))
     data = pixels.astype(">f4").tobytes()
     return _padded(b"".join(lines), b" ") + _padded(data, b"\0")
@@ -81,16 +80,54 @@ def _carried(image: Image) -> list[bytes]:
     return lines
 
 
-def _card(keyword: str, value: Value) -> bytes:
+def _said(image: Image) -> dict[str, Value]:
+    """What the reader found that the cards it came from may say in other ways."""
+    said: dict[str, Value] = {}
+    if image.beam is not None:
+        said |= {
+            "BMAJ": image.beam.major_arcsec / 3600,
+            "BMIN": image.beam.minor_arcsec / 3600,
+            "BPA": image.beam.angle_deg,
+        }
+    if image.axes is not Axes.IMAGE:
+        said[KIND] = str(image.axes)
+    if image.axes is Axes.BANDS:
+        are_words = all(band.isalnum() and band.isascii() for band in image.bands)
+        if are_words and len(image.bands) > 1:
+            said["BANDS"] = ",".join(image.bands)
+        else:
+            said |= {f"BAND{i}": band for i, band in enumerate(image.bands)}
+    return said
+
+
+def _cards(keyword: str, value: Value) -> list[bytes]:
+    """A card, and those on which its text goes on: FITS standard 4.0, 4.2.1.2."""
+    if not isinstance(value, str):
+        return [_card(keyword, value)]
+    plain = printable(value, _LONGEST).encode("ascii", "replace").decode()
+    parts = _parts(plain.replace("'", "''"))
+    lines = [f"{keyword[:8].upper():8}= '{parts[0]:8}'"]
+    lines += [f"CONTINUE  '{part}'" for part in parts[1:]]
+    return [line.ljust(CARD).encode() for line in lines]
+
+
+def _parts(text: str) -> list[str]:
+    """Text in parts that fit into cards; all but the last end with an ampersand."""
+    parts = []
+    while len(text) > _LONGEST_TEXT:
+        end = _LONGEST_TEXT - 1
+        if (len(text[:end]) - len(text[:end].rstrip("'"))) % 2:
+            end -= 1  # two quotes mean one, and stay together
+        parts.append(text[:end] + "&")
+        text = text[end:]
+    return [*parts, text]
+
+
+def _card(keyword: str, value: bool | float) -> bytes:
     if isinstance(value, bool):
         text = f"{'T' if value else 'F':>20}"
-    elif isinstance(value, int | float):
-        text = f"{value!r:>20}".upper().replace("NAN", "").replace("INF", "")
     else:
-        plain = printable(value).encode("ascii", "replace").decode()
-        while len(plain.replace("'", "''")) > _LONGEST_TEXT:
-            plain = plain[:-1]
-        text = "'" + plain.replace("'", "''").ljust(8) + "'"
+        text = f"{value!r:>20}".upper().replace("NAN", "").replace("INF", "")
     return f"{keyword[:8].upper():8}= {text}"[:CARD].ljust(CARD).encode()
 
 

@@ -125,9 +125,7 @@ def _prepare(
                     target, error = item
                     yield Reject(where, error.reason, f"{where} {target.id}: {error}")
     except BadInput as error:
-        text = str(error)
-        named = text if text.startswith(str(where)) else f"{where}: {text}"
-        yield Reject(where, error.reason, named)
+        yield Reject(where, error.reason, str(error))
 
 
 def _prepared(item: Cutout, mosaic: Mosaic, encoder: Encoder) -> Prepared | Reject:

@@ -1,0 +1,47 @@
+"""How a program ends: an error becomes one line, and an exit code."""
+
+import json
+import os
+import sys
+
+import click
+
+from skylike.service.errors import BadInput, BadSettings, SkylikeError
+from skylike.service.logs import printable
+
+_FAILED, _BAD_INPUT = 1, 2
+
+
+def run(main: click.Command) -> None:
+    """Run a program with the words of the command line, and exit.
+
+    0 done; 1 failed; 2 bad input, settings or usage. With ``--json`` among the words
+    an error is an object on the standard output as well.
+    """
+    try:
+        code = main.main(standalone_mode=False)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(_FAILED)
+    except click.ClickException as error:
+        error.show()
+        _tell("bad_usage", error.format_message())
+        sys.exit(error.exit_code)
+    except SkylikeError as error:
+        click.echo(f"error: {printable(str(error))} [{error.reason}]", err=True)
+        _tell(error.reason, str(error))
+        sys.exit(_BAD_INPUT if isinstance(error, BadInput | BadSettings) else _FAILED)
+    except BrokenPipeError:  # whoever reads what is printed has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_FAILED)
+    except OSError as error:  # a full disk, a folder that cannot be written
+        click.echo(f"error: {printable(str(error))} [io_error]", err=True)
+        _tell("io_error", str(error))
+        sys.exit(_FAILED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(reason: str, message: str) -> None:
+    if "--json" in sys.argv[1:]:
+        error = {"reason": reason, "message": printable(message)}
+        click.echo(json.dumps({"error": error}))
