@@ -360,7 +360,7 @@ class TestAngularScale:
         assert caught.value.reason == code
 
     def test_without_a_scale_it_is_refused(self) -> None:
-        with pytest.raises(BadStamp, match="give the file a WCS") as caught:
+        with pytest.raises(BadStamp, match="the file has no WCS") as caught:
             stamp.make(image(blob()), self.spec)
         assert caught.value.reason == "no_wcs"
 

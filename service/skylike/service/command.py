@@ -1,7 +1,7 @@
 """How a program ends: an error becomes one line, and an exit code."""
 
+import contextlib
 import json
-import os
 import sys
 
 import click
@@ -31,9 +31,6 @@ def run(main: click.Command) -> None:
         click.echo(f"error: {printable(str(error))} [{error.reason}]", err=True)
         _tell(error.reason, str(error))
         sys.exit(_BAD_INPUT if isinstance(error, BadInput | BadSettings) else _FAILED)
-    except BrokenPipeError:  # whoever reads what is printed has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_FAILED)
     except OSError as error:  # a full disk, a folder that cannot be written
         click.echo(f"error: {printable(str(error))} [io_error]", err=True)
         _tell("io_error", str(error))
@@ -44,4 +41,5 @@ def run(main: click.Command) -> None:
 def _tell(reason: str, message: str) -> None:
     if "--json" in sys.argv[1:]:
         error = {"reason": reason, "message": printable(message)}
-        click.echo(json.dumps({"error": error}))
+        with contextlib.suppress(OSError):  # nobody reads what is printed
+            click.echo(json.dumps({"error": error}))

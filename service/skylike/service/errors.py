@@ -52,6 +52,8 @@ class BadCutout(BadInput):
     """The FITS file cannot be read as pixels."""
 
     reason = "not_fits"
+    is_named = False
+    """Whether the message names the file."""
 
 
 class BadStamp(BadInput):

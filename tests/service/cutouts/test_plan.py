@@ -10,6 +10,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.io import fits as astropy_fits
 from astropy.table import MaskedColumn, QTable, Table
 
@@ -429,6 +430,37 @@ def test_named_columns_win_and_units_are_understood(
     plan = cutouts.Catalogue(path, Size(64, False), {"ra": "ra", "dec": "dec"})
     [one] = find(field, plan)
     assert one.image.box == square(40, 50, 21)
+
+
+def test_the_only_sky_coordinates_of_a_table_are_its_positions(
+    field: Path, tmp_path: Path
+) -> None:
+    world = fits.read(field).world
+    assert world is not None
+    sky = SkyCoord(*world.to_sky(np.array([40.0]), np.array([50.0])), unit="deg")
+    other = SkyCoord(*world.to_sky(np.array([90.0]), np.array([90.0])), unit="deg")
+    plan = cutouts.Catalogue(tmp_path / "t.ecsv", Size(21, False))
+    for columns in (
+        {"place": sky},
+        {"ra": sky.ra.deg, "dec": sky.dec.deg, "calibrator": other},
+    ):
+        QTable(columns).write(tmp_path / "t.ecsv", overwrite=True)
+        [one] = find(field, plan)
+        assert one.image.box == square(40, 50, 21)
+
+
+def test_objects_without_a_size_in_arcsec_are_left_out_and_counted(
+    field: Path, tmp_path: Path
+) -> None:
+    with fits.opened(field) as frame:
+        small = cutouts.Detect(size=Size.parse("0.1arcsec")).find(frame)
+        assert (len(small.targets), small.num_left_out) == (4, 0)
+    cards = header()
+    cards["CDELT1"], cards["CDELT2"] = -1e-20, 1e-20
+    astropy_fits.writeto(tmp_path / "tiny.fits", star_field(), cards)
+    with fits.opened(tmp_path / "tiny.fits") as frame:
+        none = cutouts.Detect(size=Size.parse("1arcsec")).find(frame)
+        assert (len(none.targets), none.num_left_out) == (0, 4)
 
 
 def test_ids_keep_every_digit_where_some_are_missing(

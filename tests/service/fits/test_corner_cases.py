@@ -483,6 +483,9 @@ class TestAxes:
         assert found.spectral is not None
         np.testing.assert_allclose(found.spectral, 1e9 + 1e6 * np.arange(4))
 
+    def test_an_axis_of_length_one_makes_no_picture_of_its_neighbours(self) -> None:
+        assert reason(image(np.zeros((9, 1, 50), "f4"))) == "axis_ambiguous"
+
     def test_bands_of_different_units_are_told(self) -> None:
         parts = [
             astropy_fits.ImageHDU(RAMP, astropy_fits.Header({"BUNIT": unit}), name=name)
@@ -506,6 +509,25 @@ class TestWritten:
             found = read(fits.to_fits(Image(cube, Axes.BANDS, names)))
             assert found.bands == names
             np.testing.assert_array_equal(found.pixels, cube)
+
+    def test_as_many_bands_as_a_narrow_band_survey_has(self) -> None:
+        cube = np.arange(60 * 99, dtype="f4").reshape(60, 9, 11)
+        names = tuple(f"J{1000 + i}" for i in range(60))
+        assert read(fits.to_fits(Image(cube, Axes.BANDS, names))).bands == names
+
+    def test_a_lone_band(self) -> None:
+        found = read(fits.to_fits(Image(RAMP[np.newaxis], Axes.BANDS, ("F606W",))))
+        assert (found.axes, found.bands) == (Axes.BANDS, ("F606W",))
+
+    def test_a_position_that_was_refused_stays_refused(self) -> None:
+        found = read(image(**(TAN | {"CRPIX1": "10.5"})))
+        assert found.position is None
+        assert read(fits.to_fits(found)).position is None
+
+    def test_a_long_name_stays_whole(self) -> None:
+        name = "The Very Long Name of a Survey Field " * 4
+        found = read(fits.to_fits(read(image(OBJECT=name))))
+        assert found.name == name.strip()
 
     def test_a_cube_whose_kind_a_caller_told(self) -> None:
         cube = np.arange(5 * 99, dtype="f4").reshape(5, 9, 11)
@@ -646,9 +668,11 @@ class TestWorld:
             assert found.ra_deg == pytest.approx(plain.ra_deg, abs=1e-4)
 
     def test_one_missing_step_is_not_taken_for_a_degree(self) -> None:
-        found = read(image(**{k: v for k, v in TAN.items() if k != "CDELT2"}))
-        assert found.position is None
-        assert has_warning(found, "no card gives the size of a pixel")
+        cards = {k: v for k, v in TAN.items() if k != "CDELT2"}
+        for more in {}, {"PC1_1": 1.0, "PC2_2": 1.0}:
+            found = read(image(**(cards | more)))
+            assert found.position is None
+            assert has_warning(found, "no card gives the size of a pixel")
 
     def test_what_ties_the_sky_to_another_axis_is_told(self) -> None:
         cube = np.zeros((4, 12, 10), "f4")
@@ -947,6 +971,14 @@ class TestForgedWorlds:
             assert has_warning(found, f"the plate solution lacks {lacking}")
         alone = read(written(RAMP, "PLTRAH  =                1_000"))
         assert alone.position is None
+
+    def test_a_plate_at_infinity_is_off_the_sky_in_both_coordinates(self) -> None:
+        found = read(image(**(self.plate | {"PLTRAH": 1e308})))
+        assert found.position is None
+        assert found.world is not None
+        ra, dec = found.world.to_sky(np.zeros(2), np.zeros(2))
+        assert np.isnan(ra).all()
+        assert np.isnan(dec).all()
 
     def test_without_the_rest_of_a_plate_solution_other_coordinates_count(self) -> None:
         arc = TAN | {"CTYPE1": "RA---ARC", "CTYPE2": "DEC--ARC"}

@@ -140,6 +140,8 @@ def cutouts(
     how_blank = None if blank is None else Blank(blank)
     if (out is None) == (collection is None):
         raise click.UsageError("give either --out or --collection")
+    if model is not None and collection is None:
+        raise click.UsageError("--model needs --collection")
     if out is not None:
         facts, rejects = _to_folder(mosaics, plan, out, reading, how_blank)
     else:
@@ -190,7 +192,7 @@ def _to_folder(
                         message = f"{where} {target.id}: {error}"
                         rejects.append(Reject(where, error.reason, message))
         except BadInput as error:
-            rejects.append(Reject(where, error.reason, str(error)))
+            rejects.append(Reject(where, error.reason, mosaic.told(error)))
     folder.finish()
     facts = {
         "out": str(out),
@@ -260,6 +262,8 @@ def _plan(
     option = _given("method", "threshold", "min_area", "deblend_contrast")
     if option and not detect:
         raise click.UsageError(f"{option} needs --detect")
+    if columns and catalog is None:
+        raise click.UsageError("--column needs --catalog")
     if boxes and size is not None:
         raise click.UsageError("--box has a size of its own: leave --size away")
     side = None if size is None else Size.parse(size)

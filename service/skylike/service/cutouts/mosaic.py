@@ -11,7 +11,7 @@ from skylike.service.errors import BadInput
 from skylike.service.fits import Frame, Options
 from skylike.service.fits.selector import exists
 
-_BAND = re.compile(r"(?P<band>\w+)=(?P<file>.+)", re.DOTALL)
+_BAND = re.compile(r"(?P<band>\w+)=(?P<file>.+)", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,12 @@ class Mosaic:
         if len(self.files) == 1:
             return _absolute(self.files[0][1])
         return " ".join(f"{band}={_absolute(file)}" for band, file in self.files)
+
+    def told(self, error: BadInput) -> str:
+        """What is wrong, with the name of the image."""
+        text = str(error)
+        names = (self.uri, *(file for _, file in self.files))
+        return text if text.startswith(names) else f"{self.uri}: {text}"
 
     @contextlib.contextmanager
     def opened(self, options: Options) -> Iterator[Frame]:

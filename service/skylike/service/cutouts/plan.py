@@ -43,7 +43,8 @@ class Found:
     origin
         Column and row of the frame where `labels` begin.
     num_left_out
-        Rows of a catalogue without a position or size, or off the frame.
+        Rows of a catalogue without a position or size, or off the frame; objects
+        without data, or without a size in arcsec.
     """
 
     targets: list[Target]
@@ -218,7 +219,7 @@ def _measured(
     rows = targets.from_sources(sources, size, frame.about.world)
     if with_morphology:
         rows = [_with_morphology(row, detection, origin) for row in rows]
-    return Found(rows, detection.labels, origin)
+    return Found(rows, detection.labels, origin, len(sources.label) - len(rows))
 
 
 def _with_morphology(

@@ -91,7 +91,8 @@ class Size:
                 "a size in pixels",
                 reason="no_wcs",
             )
-        return np.asarray(self.value / world.pixel_at(x, y).scale_arcsec)
+        scale = np.asarray(world.pixel_at(x, y).scale_arcsec)
+        return self.value / np.where(scale > 0, scale, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ def from_sources(
     return [
         Target(str(label), square(x, y, side), label, row)
         for label, x, y, side, row in each
-        if side >= 1  # an angle has no size off the sky
+        if math.isfinite(x + y + side)  # an angle has no size off the sky
     ]
 
 

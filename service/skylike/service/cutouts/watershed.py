@@ -1,10 +1,10 @@
 """Blends split along their valleys; apart, because photutils is slow to import."""
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from photutils.segmentation import deblend_sources, detect_sources
+
+from skylike.service.fits.warned import recorded
 
 
 def split(
@@ -30,9 +30,8 @@ def split(
     labels : (ny, nx) int32
         0 for the sky, else 1 .. n.
     """
-    with warnings.catch_warnings():
-        # No sources, or levels spaced otherwise than asked: answers, not alarms.
-        warnings.simplefilter("ignore")
+    # No sources, or levels spaced otherwise than asked: answers, not alarms.
+    with recorded():
         found = detect_sources(smooth, cut, min_area)
         if found is None:
             return np.zeros(smooth.shape, np.int32)

@@ -125,6 +125,8 @@ def understand(
             "have one, bands or spectral: take a part of it first",
             reason="bad_dimensions",
         )
+    if not left and header.text(KIND) == Axes.BANDS and len(_bands(header)) == 1:
+        left = [i for i in range(ndim) if i not in (x, y)][:1]
     if not left:
         return Layout(x, y, None, tuple(taken), Axes.IMAGE)
     channel = left[0]
@@ -168,12 +170,9 @@ def _image_axes(kinds: list[str], shape: tuple[int, ...]) -> tuple[int, int]:
     celestial = [i for i, kind in enumerate(kinds) if kind == "celestial"]
     if len(celestial) == 2:
         return celestial[0], celestial[1]
-    spatial = [
-        i
-        for i, kind in enumerate(kinds)
-        if kind not in ("spectral", "stokes") and shape[i] > 1
-    ]
-    if len(spatial) < 2:
+    others = [i for i, kind in enumerate(kinds) if kind not in ("spectral", "stokes")]
+    spatial = [i for i in others if shape[i] > 1]
+    if len(others) == len(shape) or len(spatial) < 2:
         return len(shape) - 2, len(shape) - 1
     return spatial[-2], spatial[-1]
 
@@ -231,10 +230,10 @@ def _bands(header: Header) -> tuple[str, ...]:
 
     A lone word of letters, such as ``ugriz``, has one for each band.
     """
-    names = header.text("BANDS").replace(",", " ").split()
+    names = str(header.get("BANDS") or "").replace(",", " ").split()
     if names:
         is_letters = len(names) == 1 and names[0].isalpha()
-        return tuple(names[0] if is_letters else names)
+        return tuple(map(printable, names[0] if is_letters else names))
     first = 0 if "BAND0" in header else 1
     numbers = itertools.takewhile(
         lambda number: f"BAND{number}" in header, itertools.count(first)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skylike.service.errors import BadCutout, BadInput
+from skylike.service.errors import BadCutout
 from skylike.service.fits import axes, selector, store
 from skylike.service.fits.choose import choose
 from skylike.service.fits.describe import describe
@@ -57,11 +57,17 @@ def opened(source: Source, options: Options | None = None) -> Iterator[Frame]:
 def _naming(source: Source) -> Iterator[None]:
     try:
         yield
-    except BadInput as error:  # also of what is done with the frame
-        if isinstance(source, bytes) or str(error).startswith(f"{source}: "):
+    except BadCutout as error:
+        if (
+            error.is_named
+            or isinstance(source, bytes)
+            or str(error).startswith(f"{source}: ")
+        ):
             raise
         name = str(source) if str(source).isprintable() else ascii(str(source))
-        raise type(error)(f"{name}: {error}", reason=error.reason) from error
+        named = BadCutout(f"{name}: {error}", reason=error.reason)
+        named.is_named = True
+        raise named from error
 
 
 def _understand(

@@ -91,7 +91,7 @@ def linear_matrix(
     has_cd, has_pc = (
         any(f"{kind}{name}" in header for name in names) for kind in ("CD", "PC")
     )
-    if not has_cd and not has_pc and None in steps:
+    if not has_cd and (steps.count(None) == 1 or (None in steps and not has_pc)):
         return None
     x, y = (1.0 if step is None else step for step in steps)
     values = [x, 0.0, 0.0, y]
@@ -224,7 +224,8 @@ class General:
                 nowhere = np.full(np.shape(x), np.nan)
                 return nowhere, nowhere
         lon, lat = world[self.wcs.wcs.lng], world[self.wcs.wcs.lat]
-        return np.asarray(lon), np.asarray(lat)
+        is_sky = np.isfinite(lon) & np.isfinite(lat)
+        return np.where(is_sky, lon, np.nan), np.where(is_sky, lat, np.nan)
 
     @_QUIET
     def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
@@ -256,7 +257,8 @@ def general(header: Header, axes: tuple[int, int]) -> tuple[General, list[str]]:
     ]
     if PLATE in header:
         cards += _plate(header, axes)
-    for keyword in _ORDERS:
+    is_meant = any(header.text(f"CTYPE{axis}").endswith("-SIP") for axis in axes)
+    for keyword in _ORDERS if is_meant else ():
         if keyword in header and header.get(keyword) not in range(_LARGEST_ORDER + 1):
             raise ValueError(f"{keyword} is {header.text(keyword)!r}")
     wcs = importlib.import_module("astropy.wcs")  # slow, and seldom needed

@@ -121,12 +121,18 @@ def _astropy(path: Path) -> Columns:
 
 
 def _flat(table: Any) -> Iterator[tuple[str, Any]]:
-    """The columns, where one of sky coordinates is two: ra and dec."""
+    """The columns, where one of sky coordinates is two: ``name.ra`` and ``name.dec``.
+
+    The only positions of a table are plainly ra and dec.
+    """
+    skies = [name for name in table.colnames if hasattr(table[name], "icrs")]
+    is_plain = len(skies) == 1 and not {"ra", "dec"} & set(table.colnames)
     for name in table.colnames:
         column = table[name]
-        if hasattr(column, "icrs"):
-            yield "ra", column.icrs.ra
-            yield "dec", column.icrs.dec
+        if name in skies:
+            prefix = "" if is_plain else f"{name}."
+            yield f"{prefix}ra", column.icrs.ra
+            yield f"{prefix}dec", column.icrs.dec
         else:
             yield name, column
 

@@ -12,6 +12,7 @@ _here = threading.local()
 _changing = threading.Lock()
 _blocks = 0
 _caught: Any = None
+_show: Any = warnings.showwarning
 
 
 @contextlib.contextmanager
@@ -34,10 +35,10 @@ def recorded() -> Iterator[list[str]]:
 
 
 def _enter() -> None:
-    global _blocks, _caught
+    global _blocks, _caught, _show
     with _changing:
         if _blocks == 0:
-            _caught = warnings.catch_warnings()
+            _caught, _show = warnings.catch_warnings(), warnings.showwarning
             _caught.__enter__()
             warnings.simplefilter("always")
             warnings.showwarning = _keep
@@ -53,7 +54,9 @@ def _leave() -> None:
             _caught = None
 
 
-def _keep(message: Warning | str, *_: Any, **__: Any) -> None:
+def _keep(message: Warning | str, *where: Any, **others: Any) -> None:
     caught = getattr(_here, "caught", None)
     if caught is not None:
         caught.append(str(message))
+    elif _blocks == 0:  # put back by somebody who began to catch within a block
+        _show(message, *where, **others)

@@ -16,6 +16,7 @@ from skylike.service.fits.projection import (
     PLATE,
     Floats,
     Projection,
+    Zenithal,
     functions,
     general,
     linear_matrix,
@@ -102,9 +103,12 @@ class World:
             Its numbers are NaN where a part of the pixel is off the sky.
         """
         middles = ((x - 0.5, y), (x + 0.5, y), (x, y - 0.5), (x, y + 0.5))
-        west, east, south, north = (
-            _direction(*self.projection.to_sphere(*middle)) for middle in middles
-        )
+        if isinstance(self.projection, Zenithal):
+            places = [self.projection.to_sphere(*middle) for middle in middles]
+        else:  # for which a single call is much cheaper than four
+            lon, lat = self.projection.to_sphere(*np.array(middles).swapaxes(0, 1))
+            places = list(zip(np.asarray(lon), np.asarray(lat), strict=True))
+        west, east, south, north = (_direction(*place) for place in places)
         across, up = _difference(east, west), _difference(north, south)
         normal = _cross(across, up)
         m = functions(normal[0])

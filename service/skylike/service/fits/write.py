@@ -15,6 +15,7 @@ _KEPT = re.compile(
 )
 _LONGEST_TEXT = 68  # of one card
 _LONGEST = 2000
+_THIRD = re.compile(r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT)3|(CD|PC)3_3")
 _REFERENCE = re.compile(r"CRPIX([12])")
 
 
@@ -58,7 +59,12 @@ def _carried(image: Image) -> list[bytes]:
     if image.header is None:
         return []
     lines = []
-    if image.box is not None and f"CTYPE{image.fits_axes[0]}" in image.header:
+    has_world = image.world is not None
+    if (
+        has_world
+        and image.box is not None
+        and f"CTYPE{image.fits_axes[0]}" in image.header
+    ):
         # A reference pixel that is not given is 0.
         lines = [
             _card(f"CRPIX{i + 1}", (image.header.number(f"CRPIX{axis}") or 0.0) - start)
@@ -68,9 +74,15 @@ def _carried(image: Image) -> list[bytes]:
         ]
     for keyword in image.header.keywords():
         card = image.header.card(keyword)
-        if not _KEPT.fullmatch(keyword):
+        if _KEPT.fullmatch(keyword):
+            value = image.header.get(keyword)
+            if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+                lines += _cards(keyword, value)
+                continue
+        else:
             card = renumbered(image.header, keyword, image.fits_axes)
-            if _REFERENCE.fullmatch(card[:8].decode().rstrip()):
+            new = card[:8].decode().rstrip()
+            if _REFERENCE.fullmatch(new) or not (has_world or _THIRD.fullmatch(new)):
                 continue
             if keyword in ("CNPIX1", "CNPIX2") and image.box is not None:
                 start = image.box.x0 if keyword.endswith("1") else image.box.y0

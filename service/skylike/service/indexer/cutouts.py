@@ -125,7 +125,7 @@ def _prepare(
                     target, error = item
                     yield Reject(where, error.reason, f"{where} {target.id}: {error}")
     except BadInput as error:
-        yield Reject(where, error.reason, str(error))
+        yield Reject(where, error.reason, mosaic.told(error))
 
 
 def _prepared(item: Cutout, mosaic: Mosaic, encoder: Encoder) -> Prepared | Reject:

@@ -11,7 +11,7 @@ from skylike.service.fits import Image, Pixel
 from skylike.service.stamp.resample import Grid
 from skylike.service.stamp.spec import StampSpec
 
-_EQUAL = 5e-4  # of the sizes of pixels: a hundredth of a pixel at a stamp's edge
+_EQUAL = 0.03  # pixels by which a stamp may be larger or smaller
 _ROUNDING = 1e-6
 
 
@@ -61,8 +61,9 @@ def _angular(
 ) -> tuple[Grid, Grid]:
     if pixel is None or spec.arcsec_per_pixel is None:
         raise BadStamp(
-            "the file does not tell the size of its pixels on the sky, and the model "
-            f"wants {spec.arcsec_per_pixel} arcsec for each: give the file a WCS",
+            "the size of the central pixel on the sky is not known, and the model wants "
+            f"{spec.arcsec_per_pixel} arcsec: the file has no WCS, or is not on the sky "
+            "there",
             reason="no_wcs",
         )
     # A pixel of the stamp is square on the sky, one of the image perhaps is not.
@@ -73,7 +74,7 @@ def _angular(
 
 def _central(length: int, step: float, count: int) -> Grid:
     """The grid in the middle, pixel by pixel where the pixels are equal."""
-    if abs(step - 1) < _EQUAL:
+    if abs(step - 1) * count < _EQUAL:
         return Grid((length - count) // 2, 1.0, count)
     return Grid((length - step * count) / 2, step, count)
 

@@ -83,19 +83,26 @@ def resample(
     if rows.is_kept and columns.is_kept:
         y, x = int(rows.start), int(columns.start)
         return cut(pixels, y, x, rows.count, columns.count).astype(np.float64)
-    channels, ny, nx = pixels.shape
-    result = np.full((channels, rows.count, columns.count), np.nan)
-    lines = np.empty((2, ny, columns.count))
+    _, ny, nx = pixels.shape
+    result = np.full((len(pixels), rows.count, columns.count), np.nan)
+    # What the weights add up to at each row and column, where nothing is blank.
+    sums = (_bring(np.ones((n, 1)), grid) for n, grid in ((ny, rows), (nx, columns)))
+    whole = np.outer(*sums)
+    lines = np.empty((ny, columns.count))
+    known = np.empty((ny, columns.count))
     step = max(1, _PART // nx)
     for channel, plane in enumerate(pixels):
+        has_blank = bool(np.isnan(plane.sum(dtype=np.float64)))
         for y in range(0, ny, step):
             part = plane[y : y + step]
-            blank = np.isnan(part)
-            lines[0, y : y + step] = _bring(np.where(blank, 0.0, part).T, columns).T
-            lines[1, y : y + step] = _bring((~blank).astype(np.float64).T, columns).T
-        total, coverage = _bring(lines[0], rows), _bring(lines[1], rows)
+            if has_blank:
+                blank = np.isnan(part)
+                known[y : y + step] = _bring((~blank).T.astype(np.float64), columns).T
+                part = np.where(blank, 0.0, part)
+            lines[y : y + step] = _bring(part.T.astype(np.float64), columns).T
+        coverage = _bring(known, rows) if has_blank else whole
         is_known = coverage >= _MIN_COVERAGE
-        np.divide(total, coverage, out=result[channel], where=is_known)
+        np.divide(_bring(lines, rows), coverage, out=result[channel], where=is_known)
     return result
 
 
