@@ -254,6 +254,13 @@ def test_a_long_image_takes_little_memory_and_keeps_flux(step: float) -> None:
     assert found.sum() * 0.5 * step == pytest.approx(covered, rel=1e-4)
 
 
+def test_no_kind_of_nan_warns() -> None:
+    """A signalling NaN, which files may hold, does in sums."""
+    pixels = np.ones((1, 32, 32), "f4")
+    pixels.view("u4")[0, 3, 3] = 0x7F800001
+    assert np.isfinite(resize(pixels, 20)).sum() > 390
+
+
 def test_a_cut_beyond_the_image_is_blank_there() -> None:
     pixels = np.arange(36, dtype=np.float32).reshape(1, 4, 9)
     found = cut(pixels, -1, 1, 6, 6)

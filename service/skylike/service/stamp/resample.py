@@ -92,7 +92,7 @@ def resample(
     known = np.empty((ny, columns.count))
     step = max(1, _PART // nx)
     for channel, plane in enumerate(pixels):
-        has_blank = bool(np.isnan(plane.sum(dtype=np.float64)))
+        has_blank = bool(np.isnan(plane).any())
         for y in range(0, ny, step):
             part = plane[y : y + step]
             if has_blank:
