@@ -171,6 +171,44 @@ class Zenithal:
         x = (d * east - b * north) / area + self.x0
         return x, (a * north - c * east) / area + self.y0
 
+    @_QUIET
+    def pixel_at(
+        self, x: Floats, y: Floats
+    ) -> tuple[tuple[Floats, Floats, Floats], bool]:
+        """Root of the area, size along x and y, in radians, and if it is mirrored.
+
+        By the derivatives of the projections: a step s at the place r of the plane is
+        as long as sqrt(s² / q - (r s)² / q²), q = 1 + r², in the gnomonic one, and as
+        sqrt(s² + (r s)² / q), q = 1 - r², in the orthographic one; NaN off the sphere.
+        """
+        m = functions(x)
+        a, b, c, d = self.matrix
+        dx, dy = x - self.x0, y - self.y0
+        east, north = a * dx + b * dy, c * dx + d * dy
+        squared = east * east + north * north
+        along_x, along_y = east * a + north * c, east * b + north * d
+        area = abs(determinant(self.matrix))
+        if self.is_gnomonic:
+            q = 1 + squared
+            squares = (
+                area / (q * m.sqrt(q)),
+                (a * a + c * c) / q - (along_x / q) * (along_x / q),
+                (b * b + d * d) / q - (along_y / q) * (along_y / q),
+            )
+        else:
+            q = m.where(squared < 1, 1 - squared, math.nan)
+            squares = (
+                area / m.sqrt(q),
+                a * a + c * c + along_x * along_x / q,
+                b * b + d * d + along_y * along_y / q,
+            )
+        # Far away, differences may round to less than nothing.
+        root, along_x, along_y = (
+            m.sqrt(m.where(square >= 0, square, math.nan)) for square in squares
+        )
+        sizes = root, along_x, along_y
+        return sizes, determinant(self.matrix) > 0
+
 
 def zenithal(
     header: Header, axes: tuple[int, int], ctypes: list[str], matrix: Matrix | None

@@ -102,13 +102,17 @@ class World:
         Pixel
             Its numbers are NaN where a part of the pixel is off the sky.
         """
+        if isinstance(self.projection, Zenithal):  # computed in a tenth of the time
+            (root, along_x, along_y), is_mirrored = self.projection.pixel_at(x, y)
+            return Pixel(
+                _ARCSEC * root, _ARCSEC * along_x, _ARCSEC * along_y, is_mirrored
+            )
         middles = ((x - 0.5, y), (x + 0.5, y), (x, y - 0.5), (x, y + 0.5))
-        if isinstance(self.projection, Zenithal):
-            places = [self.projection.to_sphere(*middle) for middle in middles]
-        else:  # for which a single call is much cheaper than four
-            lon, lat = self.projection.to_sphere(*np.array(middles).swapaxes(0, 1))
-            places = list(zip(np.asarray(lon), np.asarray(lat), strict=True))
-        west, east, south, north = (_direction(*place) for place in places)
+        lon, lat = self.projection.to_sphere(*np.array(middles).swapaxes(0, 1))
+        west, east, south, north = (
+            _direction(*place)
+            for place in zip(np.asarray(lon), np.asarray(lat), strict=True)
+        )
         across, up = _difference(east, west), _difference(north, south)
         normal = _cross(across, up)
         m = functions(normal[0])
