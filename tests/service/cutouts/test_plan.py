@@ -456,11 +456,12 @@ def test_objects_without_a_size_in_arcsec_are_left_out_and_counted(
         small = cutouts.Detect(size=Size.parse("0.1arcsec")).find(frame)
         assert (len(small.targets), small.num_left_out) == (4, 0)
     cards = header()
-    cards["CDELT1"], cards["CDELT2"] = -1e-20, 1e-20
-    astropy_fits.writeto(tmp_path / "tiny.fits", star_field(), cards)
-    with fits.opened(tmp_path / "tiny.fits") as frame:
-        none = cutouts.Detect(size=Size.parse("1arcsec")).find(frame)
-        assert (len(none.targets), none.num_left_out) == (0, 4)
+    cards["CTYPE1"], cards["CTYPE2"] = "RA---SIN", "DEC--SIN"
+    cards["CDELT1"], cards["CDELT2"] = np.degrees([-0.01, 0.01])  # a sky of 100 pixels
+    astropy_fits.writeto(tmp_path / "globe.fits", star_field(), cards)
+    with fits.opened(tmp_path / "globe.fits") as frame:
+        some = cutouts.Detect(size=Size.parse("36000arcsec")).find(frame)
+        assert (len(some.targets), some.num_left_out) == (2, 2)
 
 
 def test_ids_keep_every_digit_where_some_are_missing(
