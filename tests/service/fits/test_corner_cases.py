@@ -835,11 +835,14 @@ class TestForgedTiles:
         data = tiled("RICE_1", self.noise)
         assert reason(changed(data, ZNAME1=name, ZVAL1=value)) == "corrupt_tiles"
 
-    def test_a_dither_seed_below_the_table_of_random_numbers_is_refused(self) -> None:
+    @pytest.mark.parametrize("seed", [-9999, -1, 10_001, 2**63 - 1, 2.5])
+    def test_a_dither_seed_beside_the_table_of_random_numbers_is_refused(
+        self, seed: float
+    ) -> None:
         options: Any = {"quantize_level": 16, "quantize_method": 1, "dither_seed": 5}
         data = tiled("RICE_1", self.noise.astype("f4"), **options)
         assert read(data).pixels.shape == (1, 64, 64)
-        assert reason(changed(data, ZDITHER0=-9999)) == "corrupt_tiles"
+        assert reason(changed(data, ZDITHER0=seed)) == "corrupt_tiles"
 
     @pytest.mark.parametrize(
         "header",

@@ -34,6 +34,7 @@ _SETTINGS = {"BLOCKSIZE": (32, (16, 32)), "BYTEPIX": (4, (1, 2, 4))}
 # Magic, rows, columns, scale, sum of the pixels, bit planes of the quadrants.
 _HCOMPRESS = struct.Struct(">2siiiq3B")
 _HCOMPRESS_MAGIC = b"\xdd\x99"
+_LARGEST_SEED = 10_000  # of dithering; FITS standard 4.0, section 10.2.1
 _LEAST_SIDE = 4  # pixels of the smallest tile that HCOMPRESS makes
 _MOST_PLANES = 64
 _MOST_PADDING = 2**27  # bytes
@@ -213,7 +214,7 @@ def _width(form: str) -> int:
 def _require_settings(header: Any, algorithm: str) -> None:
     """Refuse what makes a decoder read beyond its tables or its tile."""
     seed = header.get("ZDITHER0", 0)
-    if isinstance(seed, int | float) and seed < 0:
+    if not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
         raise corrupt(f"it is dithered by the seed {seed}")
     settings: dict[str, Any] = {}
     for i in itertools.count(1):
