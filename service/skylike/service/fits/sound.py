@@ -215,7 +215,7 @@ def _require_settings(header: Any, algorithm: str) -> None:
     """Refuse what makes a decoder read beyond its tables or its tile."""
     seed = header.get("ZDITHER0", 0)
     if not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
-        raise corrupt(f"it is dithered by the seed {seed}")
+        raise corrupt(f"it is dithered by the seed {seed!r}")
     settings: dict[str, Any] = {}
     for i in itertools.count(1):
         if f"ZNAME{i}" not in header:
