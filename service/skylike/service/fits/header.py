@@ -8,7 +8,7 @@ that cannot be understood is as good as missing.
 import functools
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 CARD = 80
 Value = str | int | float | bool
@@ -45,6 +45,10 @@ class Header:
     def has_any(self, *starts: str) -> bool:
         """Whether a keyword begins with one of these."""
         return any(map(operator.methodcaller("startswith", starts), self._places))
+
+    def among(self, keywords: Set[str]) -> list[str]:
+        """Those of some keywords that are there, sorted."""
+        return sorted(self._places.keys() & keywords)
 
     def keywords(self) -> Iterable[str]:
         """Every keyword once, in the order of the header."""

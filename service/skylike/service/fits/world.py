@@ -3,7 +3,6 @@
 import functools
 import importlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,10 +170,11 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     has_plate = ctypes == ["", ""] and PLATE in header
     if not has_plate and not all(CELESTIAL.match(ctype) for ctype in ctypes):
         return None, []
-    for keyword in _numbers(axes):
-        if keyword in header and header.number(keyword) is None:
+    for keyword in header.among(_numbers(axes)):
+        if header.number(keyword) is None:
             raise ValueError(f"{keyword} is {header.text(keyword)!r}, not a number")
-    notes = [f"{keyword} is left out" for keyword in _foreign(header, axes)]
+    foreign = filter(header.number, header.among(_between(axes)))
+    notes = [f"{keyword} is left out" for keyword in foreign]
     matrix = linear_matrix(header, axes, ctypes)
     if matrix is None and not has_plate:
         raise ValueError("no card gives the size of a pixel on the sky")
@@ -194,24 +194,22 @@ def read_world(header: Header, axes: tuple[int, int]) -> tuple[World | None, lis
     return World(found, utils.wcs_to_celestial_frame(found.wcs)), mended
 
 
-def _numbers(axes: tuple[int, int]) -> Iterator[str]:
+@functools.cache
+def _numbers(axes: tuple[int, int]) -> frozenset[str]:
     """The cards that must hold numbers if they are there."""
-    for axis in axes:
-        for name in ("CRVAL", "CRPIX", "CDELT", "CROTA"):
-            yield f"{name}{axis}"
-        for other in axes:
-            yield f"CD{axis}_{other}"
-            yield f"PC{axis}_{other}"
-    yield from ("LONPOLE", "LATPOLE", "EQUINOX")
+    names = ("CRVAL", "CRPIX", "CDELT", "CROTA")
+    single = {f"{name}{axis}" for name in names for axis in axes}
+    double = {f"{name}{i}_{j}" for name in ("CD", "PC") for i in axes for j in axes}
+    return frozenset(single | double | {"LONPOLE", "LATPOLE", "EQUINOX"})
 
 
-def _foreign(header: Header, axes: tuple[int, int]) -> Iterator[str]:
+@functools.cache
+def _between(axes: tuple[int, int]) -> frozenset[str]:
     """The cards that tie the sky to an axis that is not of the image."""
-    for axis in axes:
-        for other in set(range(1, 5)).difference(axes):
-            for keyword in (f"PC{axis}_{other}", f"CD{axis}_{other}"):
-                if header.number(keyword):
-                    yield keyword
+    others = set(range(1, 5)).difference(axes)
+    return frozenset(
+        f"{name}{i}_{j}" for name in ("CD", "PC") for i in axes for j in others
+    )
 
 
 def _direction(lon: Floats, lat: Floats) -> Vector:

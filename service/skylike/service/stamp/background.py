@@ -39,16 +39,16 @@ def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
     Sigma clipping: Stetson 1987, PASP 99, 191. MAD as scale: Huber 1981, Robust
     Statistics, section 5.1.
     """
-    pixels = _finite(channel)
-    low, high = float(pixels.min()), float(pixels.max())
+    low, high = (float(f.reduce(channel, axis=None)) for f in (np.fmin, np.fmax))
     if high - low <= _ROUNDING * max(abs(low), abs(high)):
-        return float(pixels[0]), 0.0, False
+        return low, 0.0, False
     border = _finite(channel.ravel()[_border(channel.shape[0])])
     if border.size:
         level, sigma = _clipped(border)
         if sigma > _ROUNDING * abs(level):
             return level, sigma, True
-    else:
+    pixels = _finite(channel)
+    if not border.size:
         level = float(np.median(pixels))
     sigma = _SIGMA_PER_MAD * float(np.median(np.abs(pixels - level)))
     if sigma <= _ROUNDING * float(np.median(np.abs(pixels))):
@@ -74,8 +74,12 @@ def _clipped(values: NDArray[np.float64]) -> tuple[float, float]:
     """Median and noise after clipping at 3 sigma, three times."""
     values = np.sort(values)
     for _ in range(_ROUNDS):
-        level = _middle(values)
-        sigma = _SIGMA_PER_MAD * _middle(np.sort(np.abs(values - level)))
+        half = len(values) // 2
+        level = float(values[(len(values) - 1) // 2] + values[half]) / 2
+        deviation = _nearest(values, level, half + 1)
+        if len(values) % 2 == 0:
+            deviation = (deviation + _nearest(values, level, half)) / 2
+        sigma = _SIGMA_PER_MAD * deviation
         low, high = level - _CLIP_SIGMA * sigma, level + _CLIP_SIGMA * sigma
         start, stop = values.searchsorted(low), values.searchsorted(high, "right")
         if stop - start == len(values):
@@ -84,6 +88,12 @@ def _clipped(values: NDArray[np.float64]) -> tuple[float, float]:
     return level, sigma
 
 
-def _middle(values: NDArray[np.float64]) -> float:
-    """The median of sorted values."""
-    return float(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+def _nearest(values: NDArray[np.float64], level: float, count: int) -> float:
+    """How far from a level the nearest `count` of sorted values reach.
+
+    They stand together, so that of all neighbourhoods of so many values theirs has the
+    smallest reach: this takes a third of the time of sorting the deviations.
+    """
+    below = level - values[: len(values) - count + 1]
+    above = values[count - 1 :] - level
+    return float(np.maximum(below, above).min())
