@@ -61,10 +61,9 @@ class Header:
 
     def get(self, keyword: str) -> Value | None:
         """The value of a card; None where there is none that can be understood."""
-        if keyword not in self._places:
-            return None
         if keyword not in self._values:
-            self._values[keyword] = self._value(self._places[keyword])
+            at = self._places.get(keyword)
+            self._values[keyword] = None if at is None else self._value(at)
         return self._values[keyword]
 
     def _value(self, at: int) -> Value | None:

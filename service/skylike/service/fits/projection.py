@@ -4,13 +4,14 @@ The two plane projections that nearly all images use are computed here, in
 microseconds; everything else is left to astropy.
 """
 
+import functools
 import importlib
 import math
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from skylike.service.fits.warned import recorded
 
 Floats = NDArray[np.float64] | float
 Matrix = tuple[float, float, float, float]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 CELESTIAL = re.compile(r"(RA--|DEC-|.LON|.LAT|..LN|..LT)")
 LATITUDE = re.compile(r"(DEC-|.LAT|..LT)")
@@ -47,8 +50,6 @@ _ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
 _LARGEST_ORDER = 9  # SIP has digits for its powers
 # The standard knows only ``deg``; others are seen in the wild.
 _DEGREES = ("", "deg", "degree", "degrees")
-# Numbers of a header may be as large as they like.
-_QUIET = np.errstate(over="ignore", invalid="ignore")
 
 
 # One position by numpy takes ten times as long.
@@ -67,6 +68,22 @@ _SCALAR = types.SimpleNamespace(
 def functions(value: Floats) -> Any:
     """The functions for a single number, or for an array."""
     return _SCALAR if isinstance(value, float) else np
+
+
+def _quiet(method: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let arrays overflow without a word: a header's numbers are as large as they like.
+
+    Single numbers do so by themselves, and would wait for numpy's setting.
+    """
+
+    @functools.wraps(method)
+    def quiet(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if isinstance(args[1], float):
+            return method(*args, **kwargs)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return method(*args, **kwargs)
+
+    return quiet
 
 
 class Projection(Protocol):
@@ -136,7 +153,7 @@ class Zenithal:
     matrix: Matrix
     is_gnomonic: bool
 
-    @_QUIET
+    @_quiet
     def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees; NaN off the sphere."""
         m = functions(x)
@@ -155,7 +172,7 @@ class Zenithal:
         lat = m.arctan2(towards * sin + north * cos, m.hypot(east, ahead))
         return lon, m.degrees(lat)
 
-    @_QUIET
+    @_quiet
     def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Pixels; NaN for what lies behind the plane."""
         away, phi = np.radians(lon) - self.lon0, np.radians(lat)
@@ -171,7 +188,7 @@ class Zenithal:
         x = (d * east - b * north) / area + self.x0
         return x, (a * north - c * east) / area + self.y0
 
-    @_QUIET
+    @_quiet
     def pixel_at(
         self, x: Floats, y: Floats
     ) -> tuple[tuple[Floats, Floats, Floats], bool]:
@@ -252,7 +269,7 @@ class General:
 
     wcs: Any
 
-    @_QUIET
+    @_quiet
     def to_sphere(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees; NaN off the sphere."""
         with recorded():
@@ -265,7 +282,7 @@ class General:
         is_sky = np.isfinite(lon) & np.isfinite(lat)
         return np.where(is_sky, lon, np.nan), np.where(is_sky, lat, np.nan)
 
-    @_QUIET
+    @_quiet
     def to_pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Pixels; NaN where the projection does not show the position."""
         pair = (lon, lat) if self.wcs.wcs.lng == 0 else (lat, lon)

@@ -12,7 +12,9 @@ _ROUNDS = 3
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
-def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
+def measure(
+    channel: NDArray[np.float64], low: float, high: float
+) -> tuple[float, float, bool]:
     """Background and noise of one channel.
 
     The background is the sigma-clipped median of the stamp's border, an eighth
@@ -25,6 +27,8 @@ def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
     ----------
     channel : (size, size) float64
         NaN where there is no data; at least one pixel has data.
+    low, high
+        Its lowest and highest value.
 
     Returns
     -------
@@ -39,7 +43,6 @@ def measure(channel: NDArray[np.float64]) -> tuple[float, float, bool]:
     Sigma clipping: Stetson 1987, PASP 99, 191. MAD as scale: Huber 1981, Robust
     Statistics, section 5.1.
     """
-    low, high = (float(f.reduce(channel, axis=None)) for f in (np.fmin, np.fmax))
     if high - low <= _ROUNDING * max(abs(low), abs(high)):
         return low, 0.0, False
     border = _finite(channel.ravel()[_border(channel.shape[0])])

@@ -1,5 +1,6 @@
 """The one way from an image to a stamp."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,10 @@ def make(image: Image, spec: StampSpec) -> Stamp:
     _require_side(min(*pixels.shape[1:], region.ny, region.nx))
     valid_fraction = region.valid_fraction()
     _require_data(valid_fraction)
-    flags |= _hole_flag(region, valid_fraction) | _saturation_flag(region.pixels)
+    if valid_fraction < _WHOLE:
+        flags |= Flag.EDGE if _is_cut(region) else Flag.MASKED
+    if _is_saturated(region.pixels):
+        flags |= Flag.SATURATED
     if not (rows.is_kept and columns.is_kept):
         flags |= Flag.RESAMPLED
     scaled, scale_flags = _in_sigma(
@@ -124,18 +128,15 @@ def _require_data(valid_fraction: float) -> None:
         )
 
 
-def _hole_flag(region: grid.Region, valid_fraction: float) -> Flag:
-    """EDGE if the frame ends, or a whole outer row or column is blank, else MASKED."""
-    if valid_fraction >= _WHOLE:
-        return Flag(0)
+def _is_cut(region: grid.Region) -> bool:
+    """Whether the frame ends within, or a whole outer row or column is blank."""
     blank = np.asarray(np.isnan(region.pixels).all(axis=0))
     outer = (blank[0], blank[-1], blank[:, 0], blank[:, -1])
-    is_cut = not region.is_whole or any(line.all() for line in outer)
-    return Flag.EDGE if is_cut else Flag.MASKED
+    return not region.is_whole or any(line.all() for line in outer)
 
 
-def _saturation_flag(square: NDArray[np.float32]) -> Flag:
-    """SATURATED if many pixels, but not half of them, share the highest value."""
+def _is_saturated(square: NDArray[np.float32]) -> bool:
+    """Whether many pixels, but not half of them, share the highest value."""
     for channel in square:
         top = np.fmax.reduce(channel, axis=None)
         count = np.count_nonzero(channel == top)  # none where all is NaN
@@ -143,29 +144,29 @@ def _saturation_flag(square: NDArray[np.float32]) -> Flag:
             continue
         known = channel.size - np.count_nonzero(np.isnan(channel))
         if _PLATEAU_SHARE * known <= count < known / 2:
-            return Flag.SATURATED
-    return Flag(0)
+            return True
+    return False
 
 
 def _in_sigma(pixels: NDArray[np.float64]) -> tuple[NDArray[np.float32], Flag]:
     """Each channel minus its background, over its sigma."""
     flags = Flag(0)
-    scaled = np.full(pixels.shape, np.nan, np.float32)
+    scaled = np.empty(pixels.shape, np.float32)
     peaks = []
     for i, channel in enumerate(pixels):
-        top = np.fmax.reduce(channel, axis=None)
-        if np.isnan(top):
-            continue  # no data
-        level, sigma, from_border = background.measure(channel)
+        low, high = (float(f.reduce(channel, axis=None)) for f in (np.fmin, np.fmax))
+        if math.isnan(high):  # no data
+            scaled[i] = np.nan
+            continue
+        level, sigma, from_border = background.measure(channel, low, high)
         if sigma == 0:
             scaled[i] = np.where(np.isnan(channel), np.nan, 0.0)
             continue
         if not from_border:
             flags |= Flag.NO_BACKGROUND
         in_sigma = (channel - level) / sigma
-        lowest = float(np.fmin.reduce(in_sigma, axis=None))
-        peaks.append((float(top) - level) / sigma)
-        if max(-lowest, peaks[-1]) > _MAX_SIGMA:
+        peaks.append((high - level) / sigma)
+        if max((level - low) / sigma, peaks[-1]) > _MAX_SIGMA:
             in_sigma = np.clip(in_sigma, -_MAX_SIGMA, _MAX_SIGMA)
         scaled[i] = in_sigma
     if not peaks:
