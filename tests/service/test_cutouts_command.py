@@ -14,6 +14,7 @@ from PIL import Image as Picture
 
 from skylike.service import fits
 from skylike.service.cli import main
+from skylike.service.cutouts import Folder
 from skylike.service.errors import SkylikeError
 from skylike.service.library import Library
 
@@ -57,8 +58,9 @@ def test_a_folder_gets_a_file_for_each_object_and_a_table(
         image = fits.read(out / row["file"])
         box = row["x0"], row["y0"], row["x1"], row["y1"]
         assert image.pixels.shape == (1, box[3] - box[1], box[2] - box[0])
-        assert image.position is not None
-        assert image.position.ra_deg == pytest.approx(row["ra"], abs=1e-9)
+        assert image.world is not None
+        place = image.world.to_sky(row["x"] - row["x0"], row["y"] - row["y0"])
+        assert place == pytest.approx((row["ra"], row["dec"]), abs=1e-9)
         assert any(np.hypot(row["x"] - x, row["y"] - y) < 0.1 for x, y in PLACES)
         assert row["source"] == str(field)
 
@@ -79,6 +81,56 @@ def test_a_collection_gets_each_object_once(
         assert found.position is not None
         assert found.attributes["signal_to_noise"] > 100  # type: ignore[operator]
         assert found.thumbnail.startswith(b"\x89PNG")
+
+
+def test_a_collection_tells_what_a_catalogue_lost(
+    field: Path, tmp_path: Path, model: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,x,y,size\na,40,50,\nb,9000,50,30\nc,,50,30\nd,40,50,31\n")
+    words = ("cutouts", field, "--catalog", table, "--collection", "sky", "--json")
+    where = ("--data", tmp_path / "data", "--model", model)
+    found = facts(run(*words, *where))
+    assert (found["cutouts"], found["left_out"], found["rejected"]) == (1, 3, 0)
+    with Library(tmp_path / "data") as library:
+        position = library.collection("sky").get("a field/d").position
+    world = fits.read(field).world
+    assert world is not None
+    assert position is not None
+    place = world.to_sky(40.0, 50.0)
+    assert (position.ra_deg, position.dec_deg) == pytest.approx(place, abs=1e-9)
+
+
+def test_a_file_with_an_equals_sign_is_no_band(field: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run=3.fits"
+    path.write_bytes(field.read_bytes())
+    for name in (path, f"{path}[0]"):
+        out = tmp_path / "out"
+        found = facts(run("cutouts", name, "--box", "1,1,9,9", "--out", out, "--json"))
+        assert found["cutouts"] == 1
+        [row] = pq.read_table(out / "cutouts.parquet").to_pylist()
+        assert row["source"] == str(name)
+
+
+def test_a_run_that_breaks_off_leaves_a_table_of_what_it_wrote(
+    field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    facts(run("cutouts", field, "--box", "1,1,9,9", "--out", out, "--json"))
+    add, count = Folder.add, 0
+
+    def interrupted(self: Folder, *words: Any) -> Path:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return add(self, *words)
+
+    monkeypatch.setattr(Folder, "add", interrupted)
+    assert run("cutouts", field, "--detect", "--out", out).exit_code == 1
+    rows = pq.read_table(out / "cutouts.parquet").to_pylist()
+    assert [row["file"] for row in rows] == ["a_field_1.fits", "a_field_2.fits"]
+    assert not list(out.glob("*.part"))
 
 
 def test_of_several_images_a_bad_one_stops_nothing(
@@ -118,6 +170,11 @@ def test_bands_in_a_file_each_are_one_image(tmp_path: Path, field: Path) -> None
         (["--detect"], "give either --out or --collection"),
         (["--detect", "--collection", "sky"], "--collection needs --data"),
         (["--catalog", __file__, "--column", "ra", "--out", "o"], "ROLE=NAME"),
+        (["--catalog", "no.csv", "--out", "o"], "no.csv: there is no such file"),
+        (
+            ["--catalog", "t", "--size", "9", "--column", "size=s", "--out", "o"],
+            "give either --size or --column",
+        ),
         (["--box", "1,2,3,4", "--blank", "outside", "--out", "o"], "--blank needs"),
         (["--box", "1,2,3,4", "--method", "sep", "--out", "o"], "--method needs"),
         (["--mask", "m", "--min-area", "9", "--out", "o"], "--min-area needs --detect"),

@@ -143,9 +143,9 @@ class TestCatalogue:
         sides = np.array([8, 9, 10, 11])
         Table([self.x, self.y, sides], names=("column", "row", "side")).write(path)
         names = {"x": "column", "y": "row", "size": "side"}
-        found = find(field, cutouts.Catalogue(path, Size.parse("64"), names))
+        found = find(field, cutouts.Catalogue(path, names=names))
         assert [one.image.pixels.shape[1] for one in found] == [8, 9, 10, 11]
-        plan = cutouts.Catalogue(path, Size.parse("64"), {"x": "nowhere"})
+        plan = cutouts.Catalogue(path, names={"x": "nowhere"})
         assert reason(field, plan) == "bad_table"
 
     def test_rows_off_the_frame_or_without_a_position_are_left_out(
@@ -427,9 +427,188 @@ def test_named_columns_win_and_units_are_understood(
     )
     path = tmp_path / "t.ecsv"
     table.write(path)
-    plan = cutouts.Catalogue(path, Size(64, False), {"ra": "ra", "dec": "dec"})
+    plan = cutouts.Catalogue(path, names={"ra": "ra", "dec": "dec"})
     [one] = find(field, plan)
     assert one.image.box == square(40, 50, 21)
+
+
+def test_parquet_files_tell_units_as_other_tables_do(
+    field: Path, tmp_path: Path
+) -> None:
+    world = fits.read(field).world
+    assert world is not None
+    ra, dec = world.to_sky(np.array([40.0]), np.array([50.0]))
+    columns = {"ra": np.asarray(ra) / 15, "dec": dec, "size": [10.5], "halo": [3.0]}
+    path = tmp_path / "t.parquet"
+    told = """datatype:
+- {name: ra, unit: hourangle, datatype: float64}
+- {name: dec, unit: deg, datatype: float64}
+- {name: size, unit: arcsec, datatype: float64}
+- {name: halo, unit: arcsec, datatype: float64}
+"""
+    by_column = [
+        pa.field("ra", pa.float64(), metadata={"unit": "h"}),
+        pa.field("dec", pa.float64()),
+        pa.field("size", pa.float64(), metadata={"unit": "ARCSEC"}),
+        pa.field("halo", pa.float64()),
+    ]
+    table = pa.table(columns)
+    for one in (
+        table.replace_schema_metadata({"table_meta_yaml": told}),
+        pa.table(columns, schema=pa.schema(by_column)),
+    ):
+        pq.write_table(one, path)
+        [found] = find(field, cutouts.Catalogue(path))
+        assert found.image.box == square(40, 50, 21)
+        assert found.attributes["halo"] == 3.0
+        [found] = find(field, cutouts.Catalogue(path, Size(9, False)))
+        assert found.image.box == square(40, 50, 9)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "wanted"),
+    [("ra", "furlong", "angle"), ("size", "Jy", "pixels"), ("x", "mm", "pixels")],
+)
+def test_a_unit_that_cannot_be_meant_is_refused(
+    field: Path, tmp_path: Path, column: str, unit: str, wanted: str
+) -> None:
+    columns = {"x": [40.0], "y": [50.0], "size": [9.0]}
+    if column == "ra":
+        columns = {"ra": [150.0], "dec": [2.0]}
+    hdu = astropy_fits.BinTableHDU(Table(columns))
+    hdu.columns[column].unit = unit
+    hdu.writeto(tmp_path / "t.fits")
+    with fits.opened(field) as frame, pytest.raises(BadInput, match=wanted) as caught:
+        cutouts.Catalogue(tmp_path / "t.fits").find(frame)
+    assert caught.value.reason == "bad_table"
+    assert unit in str(caught.value)
+
+
+def test_of_pixels_and_positions_those_count_that_every_image_shares(
+    field: Path, tmp_path: Path
+) -> None:
+    """The table of one image serves another of the same sky."""
+    with fits.opened(field) as frame:
+        folder = cutouts.Folder(tmp_path / "out")
+        with folder:
+            for one in cutouts.cut(frame, cutouts.Detect().find(frame)):
+                assert isinstance(one, Cutout)
+                folder.add(one.id, str(field), one)
+    table = tmp_path / "out" / "cutouts.parquet"
+    world = fits.read(field).world
+    assert world is not None
+    for row in pq.read_table(table).to_pylist():
+        place = world.to_pixels(np.array([row["ra"]]), np.array([row["dec"]]))
+        assert np.array(place).ravel() == pytest.approx([row["x"], row["y"]], abs=1e-6)
+    cropped = tmp_path / "cropped.fits"
+    with fits.opened(field) as frame:
+        cropped.write_bytes(fits.to_fits(frame.read(Box(20, 30, 300, 240)), {}))
+    here, there = (
+        find(path, cutouts.Catalogue(table, Size(11, False)))
+        for path in (field, cropped)
+    )
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one.image.pixels, other.image.pixels)
+        expected = [float(one.attributes["x"]) - 20, float(one.attributes["y"]) - 30]
+        assert [other.attributes["x"], other.attributes["y"]] == pytest.approx(expected)
+    bare = tmp_path / "bare.fits"
+    astropy_fits.PrimaryHDU(star_field()).writeto(bare)
+    again = find(bare, cutouts.Catalogue(table, Size(11, False)))
+    assert [one.image.box for one in again] == [one.image.box for one in here]
+    assert again[0].position == here[0].position
+
+
+def test_a_catalogue_keeps_its_positions_to_the_digit(
+    field: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("name,RA,Dec\na,150.0055144594,2.0033\n,150.001,2.001\n")
+    with (
+        fits.opened(field) as frame,
+        cutouts.Folder(tmp_path / "out") as folder,
+    ):
+        for one in cutouts.cut(frame, cutouts.Catalogue(path).find(frame)):
+            assert isinstance(one, Cutout)
+            folder.add(one.id, str(field), one)
+    rows = pq.read_table(tmp_path / "out" / "cutouts.parquet").to_pylist()
+    assert [(row["ra"], row["dec"]) for row in rows] == [
+        (150.0055144594, 2.0033),
+        (150.001, 2.001),
+    ]
+    assert [row["id"] for row in rows] == ["a", "1"]
+    assert not {"RA", "Dec"} & set(rows[0])
+
+
+def test_missing_integers_leave_out_their_rows_alone(
+    field: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,x,y,size\na,40,50,9\nb,,60,9\nc,90,180,\n")
+    with fits.opened(field) as frame:
+        found = cutouts.Catalogue(path).find(frame)
+    assert ([one.id for one in found.targets], found.num_left_out) == (["a"], 2)
+
+
+def test_integers_that_no_store_holds_become_text(field: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    big = pa.array([7, 2**64 - 1], pa.uint64())
+    pq.write_table(pa.table({"x": [40, 90], "y": [50, 180], "big": big}), path)
+    found = find(field, cutouts.Catalogue(path))
+    assert [one.attributes["big"] for one in found] == ["7", "18446744073709551615"]
+
+
+def test_one_of_several_tables_is_named(field: Path, tmp_path: Path) -> None:
+    """SExtractor's FITS_LDAC has the objects behind a table of header cards."""
+    path = tmp_path / "ldac.fits"
+    cards = astropy_fits.BinTableHDU(Table({"card": ["A"]}), name="LDAC_IMHEAD")
+    columns = {"X_IMAGE": [41.0], "Y_IMAGE": [51.0]}
+    objects = astropy_fits.BinTableHDU(Table(columns), name="LDAC_OBJECTS")
+    hdus = [astropy_fits.PrimaryHDU(), cards, objects]
+    astropy_fits.HDUList(hdus).writeto(path)
+    with fits.opened(field) as frame:
+        with pytest.raises(BadInput, match=r"2 \(LDAC_OBJECTS\); name one"):
+            cutouts.Catalogue(path).find(frame)
+        with pytest.raises(BadInput, match="there is no table"):
+            cutouts.Catalogue(f"{path}[3]").find(frame)
+    for key in ("2", "ldac_objects"):
+        [one] = find(field, cutouts.Catalogue(f"{path}[{key}]", Size(9, False)))
+        assert one.image.box == square(40, 50, 9)
+
+
+def test_a_mark_before_the_first_letter_is_no_part_of_a_name(
+    field: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text("x,y\n40,50\n", encoding="utf-8-sig")
+    assert len(find(field, cutouts.Catalogue(path))) == 1
+
+
+def test_masks_have_the_shape_of_the_section_or_of_the_whole(
+    field: Path, tmp_path: Path
+) -> None:
+    mask = np.zeros(SHAPE, "i4")
+    mask[55:66, 145:156] = 7
+    mask[175:186, 85:96] = 9
+    hdus = [astropy_fits.PrimaryHDU(), astropy_fits.ImageHDU(mask, name="MASK")]
+    path = tmp_path / "mask.fits"
+    astropy_fits.HDUList(hdus).writeto(path)
+    section = "[101:300,1:120]"
+    with fits.opened(field, fits.Options(hdu=section)) as frame:
+        for name in (path, f"{path}[MASK]", f"{path}[1]{section}"):
+            found = cutouts.Mask(name).find(frame)
+            [one] = found.targets
+            assert one.attributes["x"] == pytest.approx(150, abs=0.1)
+            assert one.attributes["y"] == pytest.approx(60, abs=0.1)
+
+
+@pytest.mark.parametrize("label", [2**24, 2**24 + 1, 2**31 - 1])
+def test_labels_that_float32_cannot_tell_apart_are_refused(
+    field: Path, tmp_path: Path, label: int
+) -> None:
+    mask = np.zeros(SHAPE, "i4")
+    mask[5:9, 5:9] = label
+    astropy_fits.PrimaryHDU(mask).writeto(tmp_path / "mask.fits")
+    assert reason(field, cutouts.Mask(tmp_path / "mask.fits")) == "bad_labels"
 
 
 def test_the_only_sky_coordinates_of_a_table_are_its_positions(
@@ -471,7 +650,8 @@ def test_ids_keep_every_digit_where_some_are_missing(
     ids = pa.array([170059286935240883, None, 170059286935240884])
     pq.write_table(pa.table({"id": ids, "x": [9.0, 40, 50], "y": [9.0, 50, 60]}), path)
     found = find(field, cutouts.Catalogue(path, Size(9, False)))
-    assert [one.id for one in found] == ["170059286935240883", "", "170059286935240884"]
+    ids_there = ["170059286935240883", "1", "170059286935240884"]
+    assert [one.id for one in found] == ids_there
 
 
 @pytest.mark.parametrize("missing", ["CRPIX1", "CRPIX2"])

@@ -16,19 +16,18 @@ from skylike.service.cutouts import Blank, Cutout, Method, Mosaic, Plan, Size
 from skylike.service.cutouts.detect import DEBLEND_CONTRAST, MIN_AREA, THRESHOLD
 from skylike.service.errors import BadInput
 from skylike.service.fits import Box
+from skylike.service.fits.selector import exists, locate
 from skylike.service.library import Library
 from skylike.service.prepare import Reject
-
-_DEFAULT_SIZE = "64px"
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.option(
     "--catalog",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE[HDU]",
     help="Cut around the rows of a table (Parquet, FITS, VOTable, ECSV, CSV) with ra and "
-    "dec in degrees, or x and y in pixels from 0.",
+    "dec in degrees or the unit that it tells, or x and y in pixels from 0.",
 )
 @click.option(
     "--column",
@@ -53,8 +52,8 @@ _DEFAULT_SIZE = "64px"
 )
 @click.option(
     "--size",
-    help="Side of the cutouts, such as 64px or 12arcsec.  [default: 64px for a catalog, "
-    "else as large as each object needs]",
+    help="Side of the cutouts, such as 64px or 12arcsec.  [default: what a catalog says, "
+    "else 64px; without a catalog as large as each object needs]",
 )
 @click.option(
     "--method",
@@ -168,32 +167,31 @@ def _to_folder(
     reading: fits.Options,
     blank: Blank | None,
 ) -> tuple[dict[str, Any], list[Reject]]:
-    folder = cutting.Folder(out)
     rejects: list[Reject] = []
     count = left_out = 0
-    for mosaic in mosaics:
-        where = Path(mosaic.uri)
-        try:
-            with mosaic.opened(reading) as frame:
-                found = plan.find(frame)
-                left_out += found.num_left_out
-                for item in tqdm(
-                    cutting.cut(frame, found, blank),
-                    desc=mosaic.name,
-                    unit="object",
-                    total=len(found.targets),
-                    disable=not sys.stderr.isatty(),
-                ):
-                    if isinstance(item, Cutout):
-                        folder.add(f"{mosaic.name}_{item.id}", mosaic.uri, item)
-                        count += 1
-                    else:
-                        target, error = item
-                        message = f"{where} {target.id}: {error}"
-                        rejects.append(Reject(where, error.reason, message))
-        except BadInput as error:
-            rejects.append(Reject(where, error.reason, mosaic.told(error)))
-    folder.finish()
+    with cutting.Folder(out) as folder:
+        for mosaic in mosaics:
+            where = Path(mosaic.uri)
+            try:
+                with mosaic.opened(reading) as frame:
+                    found = plan.find(frame)
+                    left_out += found.num_left_out
+                    for item in tqdm(
+                        cutting.cut(frame, found, blank),
+                        desc=mosaic.name,
+                        unit="object",
+                        total=len(found.targets),
+                        disable=not sys.stderr.isatty(),
+                    ):
+                        if isinstance(item, Cutout):
+                            folder.add(f"{mosaic.name}_{item.id}", mosaic.uri, item)
+                            count += 1
+                        else:
+                            target, error = item
+                            message = f"{where} {target.id}: {error}"
+                            rejects.append(Reject(where, error.reason, message))
+            except BadInput as error:
+                rejects.append(Reject(where, error.reason, mosaic.told(error)))
     facts = {
         "out": str(out),
         "cutouts": count,
@@ -234,6 +232,7 @@ def _to_collection(
             "objects": len(target),
             "cutouts": report.indexed,
             "known": report.known,
+            "left_out": report.left_out,
             "rejected": len(report.rejects),
             "rejects_table": str(table),
             "seconds": round(report.seconds, 3),
@@ -242,7 +241,7 @@ def _to_collection(
 
 
 def _plan(
-    catalog: Path | None,
+    catalog: str | None,
     columns: Sequence[str],
     detect: bool,
     mask: str | None,
@@ -264,12 +263,16 @@ def _plan(
         raise click.UsageError(f"{option} needs --detect")
     if columns and catalog is None:
         raise click.UsageError("--column needs --catalog")
+    roles = _roles(columns)
+    if size is not None and "size" in roles:
+        raise click.UsageError("give either --size or --column size=NAME")
     if boxes and size is not None:
         raise click.UsageError("--box has a size of its own: leave --size away")
     side = None if size is None else Size.parse(size)
     if catalog is not None:
-        side = side or Size.parse(_DEFAULT_SIZE)
-        return cutting.Catalogue(catalog, side, _roles(columns))
+        if not exists(str(locate(catalog)[0])):
+            raise click.UsageError(f"--catalog {catalog}: there is no such file")
+        return cutting.Catalogue(catalog, side, roles)
     if boxes:
         return cutting.Boxes(tuple(_box(text) for text in boxes))
     if mask is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skylike.service.cutouts.plan import Found
 from skylike.service.cutouts.targets import Attribute, Target
 from skylike.service.errors import BadCutout
-from skylike.service.fits import Frame, Image
+from skylike.service.fits import Frame, Image, SkyPosition
 
 
 class Blank(enum.StrEnum):
@@ -34,11 +34,14 @@ class Cutout:
         Its pixels, NaN beyond the frame.
     attributes
         What was measured, or stood in the catalogue; lengths in pixels of the frame.
+    position
+        Of the object, or of the middle of its box where that is all that is known.
     """
 
     id: str
     image: Image
     attributes: dict[str, Attribute]
+    position: SkyPosition | None
 
 
 def cut(
@@ -69,7 +72,8 @@ def cut(
             continue
         if blank is not None and found.labels is not None and target.label:
             image.pixels[:, _hidden(found, target, blank)] = np.nan
-        yield Cutout(target.id, image, dict(target.attributes))
+        position = target.position or image.position
+        yield Cutout(target.id, image, dict(target.attributes), position)
 
 
 def _hidden(found: Found, target: Target, blank: Blank) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.fits import Frame, Options
-from skylike.service.fits.selector import exists
+from skylike.service.fits.selector import exists, locate
 
 _BAND = re.compile(r"(?P<band>\w+)=(?P<file>.+)", re.DOTALL | re.ASCII)
 
@@ -72,7 +72,7 @@ def mosaics(sources: Sequence[str]) -> list[Mosaic]:
     BadInput
         ``bad_bands`` if only some are bands, or two have the same name.
     """
-    matches = [None if exists(s) else _BAND.fullmatch(s) for s in sources]
+    matches = [None if _is_file(s) else _BAND.fullmatch(s) for s in sources]
     bands = [(match["band"], match["file"]) for match in matches if match]
     if not bands:
         return [Mosaic(_name(source), (("", source),)) for source in sources]
@@ -83,6 +83,11 @@ def mosaics(sources: Sequence[str]) -> list[Mosaic]:
             reason="bad_bands",
         )
     return [Mosaic(_name(bands[0][1]), tuple(bands))]
+
+
+def _is_file(source: str) -> bool:
+    """Whether there is a file of this name, or of what stands before a selector."""
+    return exists(source) or exists(str(locate(source)[0]))
 
 
 def _name(source: str) -> str:

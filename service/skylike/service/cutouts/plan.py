@@ -24,10 +24,10 @@ from skylike.service.cutouts.measure import measure
 from skylike.service.cutouts.morphology import measure as measure_morphology
 from skylike.service.cutouts.targets import Size, Target
 from skylike.service.errors import BadInput, BadRequest
-from skylike.service.fits import Axes, Box, Frame
+from skylike.service.fits import Axes, Box, Frame, selector
 from skylike.service.fits.table import read_table
 
-_MOST_LABELS = 2**24  # float32 holds every integer up to here
+_MOST_LABELS = 2**24 - 1  # float32 tells all integers up to here apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,10 +79,10 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The rows of a table, see `targets.from_catalogue`."""
+    """The rows of a table, see `read_table` and `targets.from_catalogue`."""
 
-    path: Path
-    size: Size
+    path: str | Path
+    size: Size | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, frame: Frame) -> Found:
@@ -105,8 +105,9 @@ class Mask:
     Attributes
     ----------
     path
-        FITS file of the frame's shape, perhaps with a selector: 0 for the sky; of an image with one other
-        value every island is an object, else every value is one.
+        FITS file of the shape of the frame or of its section, perhaps with a selector:
+        0 for the sky; of an image with one other value every island is an object, else
+        every value is one.
     size
         Of the cutouts; None for as large as each needs.
     with_morphology
@@ -127,26 +128,35 @@ class Mask:
         return _measured(detection, frame, self.size, self.with_morphology)
 
     def _labels(self, frame: Frame) -> NDArray[np.int32]:
-        found = fits.read(self.path, replace(frame.options, hdu=None))
-        if found.pixels.shape != (1, *frame.shape[1:]):
+        found = fits.read(self._source(), replace(frame.options, hdu=None))
+        box, shape = frame.box, found.pixels.shape
+        if shape == (1, box.ny, box.nx):
+            box = Box(0, 0, box.nx, box.ny)
+        elif shape != (1, *frame.shape[1:]):
             raise BadInput(
-                f"{self.path}: the mask has the shape {found.pixels.shape[1:]}, the image "
+                f"{self.path}: the mask has the shape {shape[1:]}, the image "
                 f"{frame.shape[1:]}; they must be equal",
                 reason="shape_mismatch",
             )
         values = np.nan_to_num(found.pixels[0])
-        labels: NDArray[np.int32] = values.astype(np.int32)
-        is_label = (labels == values) & (values >= 0) & (values <= _MOST_LABELS)
+        is_label = (values >= 0) & (values <= _MOST_LABELS) & (values % 1 == 0)
         if not is_label.all():
             raise BadInput(
                 f"{self.path}: the labels of a mask are whole numbers from 0 to "
                 f"{_MOST_LABELS}",
                 reason="bad_labels",
             )
+        labels: NDArray[np.int32] = values.astype(np.int32)
         if len(np.unique(labels[labels > 0])) == 1:
             ndimage.label(labels, np.ones((3, 3)), output=labels)
-        box = frame.box
         return labels[box.y0 : box.y1, box.x0 : box.x1]
+
+    def _source(self) -> str | Path:
+        """The file, with its only image where that is named like a mask."""
+        if isinstance(self.path, str) and selector.locate(self.path)[1]:
+            return self.path
+        images = [hdu for hdu in fits.contents(self.path).hdus if hdu.shape]
+        return f"{self.path}[{images[0].number}]" if len(images) == 1 else self.path
 
 
 @dataclass(frozen=True, slots=True)

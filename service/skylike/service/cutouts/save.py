@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +13,18 @@ from skylike.service.errors import BadSettings
 from skylike.service.fits import to_fits
 
 TABLE = "cutouts.parquet"
+_PART = f"{TABLE}.part"
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+_-]+")
 
 
 class Folder:
-    """A folder that cutouts are written to.
+    """A folder that cutouts are written to; its table when it is left.
 
     Parameters
     ----------
     path
-        Made if it does not exist. Files of the same name are replaced.
+        Made if it does not exist. Files of the same name are replaced, and the table of
+        an earlier run.
 
     Raises
     ------
@@ -35,12 +38,25 @@ class Folder:
         self._taken: set[str] = set()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            (path / TABLE).touch()
+            (path / _PART).touch()
+            (path / TABLE).unlink(missing_ok=True)
         except OSError as error:
             raise BadSettings(
                 f"nothing can be written to {path}: {error.strerror}",
                 reason="bad_folder",
             ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write the table: one row for each file, also where the run was broken off."""
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        columns = {
+            name: _column([row.get(name) for row in self._rows]) for name in names
+        }
+        pq.write_table(pa.table(columns), self.path / _PART)
+        (self.path / _PART).replace(self.path / TABLE)
 
     def add(self, name: str, source: str, cutout: Cutout) -> Path:
         """Write one cutout.
@@ -67,7 +83,7 @@ class Folder:
         where = ",".join(map(str, edges))
         cards = {"ORIGFILE": source, "ORIGHDU": image.hdu, "ORIGBOX": where}
         path.write_bytes(to_fits(image, cards))
-        position = image.position
+        position = cutout.position
         self._rows.append(
             {
                 # What a catalogue calls alike must not hide where a file came from.
@@ -84,14 +100,6 @@ class Folder:
         )
         return path
 
-    def finish(self) -> None:
-        """Write the table: one row for each file, in the order they were added."""
-        names = dict.fromkeys(name for row in self._rows for name in row)
-        columns = {
-            name: _column([row.get(name) for row in self._rows]) for name in names
-        }
-        pq.write_table(pa.table(columns), self.path / TABLE)
-
     def _free(self, name: str) -> str:
         safe = _UNSAFE.sub("_", name).strip(".")[:120] or "cutout"
         free, number = safe, 1
@@ -106,5 +114,5 @@ def _column(values: list[object]) -> pa.Array:
     """An array of one type; text where catalogues disagree about it."""
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array([None if value is None else str(value) for value in values])

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from skylike.service.cutouts.measure import Sources
 from skylike.service.errors import BadInput
-from skylike.service.fits import Box, World
+from skylike.service.fits import Box, SkyPosition, World
+from skylike.service.fits.header import printable
 from skylike.service.fits.table import Columns
 
 Attribute = str | int | float | bool
+Floats = NDArray[np.float64]
 
 SMALLEST_SIDE = 32
+_PLACES = ("ra", "dec", "x", "y")
 _ROOM = 2.0  # of the stamp's side to the object's: enough sky to measure it
 _SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(px|pixels?|arcsec|arcmin|deg|\"|')?\s*")
 _ARCSEC = {"arcsec": 1.0, '"': 1.0, "arcmin": 60.0, "'": 60.0, "deg": 3600.0}
@@ -30,7 +33,9 @@ _NAMES: dict[str, Sequence[str]] = {
     "y": ("y", "y_image"),
     "size": ("size",),
 }
+_PIXELS = ("", "pix", "pixel", "pixels", "px")
 _INFINITE = (math.inf, -math.inf)
+_LARGEST_INTEGER = 2**63 - 1  # of tables and collections
 _FROM_ONE = "_image"
 
 
@@ -95,6 +100,9 @@ class Size:
         return self.value / np.where(scale > 0, scale, np.nan)
 
 
+_DEFAULT_SIZE = Size(64.0, is_arcsec=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One cutout.
@@ -109,12 +117,15 @@ class Target:
         Its label in a segmentation, 0 for none.
     attributes
         What is known of it.
+    position
+        Where it is on the sky; None for the middle of the box.
     """
 
     id: str
     box: Box
     label: int = 0
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    position: SkyPosition | None = None
 
 
 def from_boxes(boxes: Sequence[Box]) -> list[Target]:
@@ -126,7 +137,7 @@ def from_boxes(boxes: Sequence[Box]) -> list[Target]:
 def from_catalogue(
     table: Columns,
     world: World | None,
-    size: Size,
+    size: Size | None = None,
     names: Mapping[str, str] | None = None,
 ) -> list[Target]:
     """Squares around the positions of a catalogue.
@@ -134,14 +145,16 @@ def from_catalogue(
     Parameters
     ----------
     table
-        Columns x and y (0-based pixels; ``X_IMAGE`` and ``Y_IMAGE`` count from 1), or
-        ra and dec (ICRS, degrees unless their unit is another angle); an id, and a
-        size in pixels, or in the angle that its unit is, where there are some. Every
-        other number or text becomes an attribute.
+        Columns ra and dec (ICRS, degrees unless their unit is another angle), or x and
+        y (0-based pixels; ``X_IMAGE`` and ``Y_IMAGE`` count from 1); an id, and a size
+        in pixels, or in the angle that its unit is, where there are some. Every other
+        number or text becomes an attribute, in its own unit; x and y, where the table
+        has them, those of this frame.
     world
-        Of the frame; needed for ra and dec.
+        Of the frame; needed for ra and dec. With both, they count, since x and y may
+        be those of another image.
     size
-        Of every cutout that has none of its own.
+        Of every cutout; None for the size that the catalogue gives, else 64 pixels.
     names
         Which column is ``id``, ``ra``, ``dec``, ``x``, ``y`` or ``size``, where the
         names say something else.
@@ -149,35 +162,37 @@ def from_catalogue(
     Returns
     -------
     list
-        Positions that the projection cannot show are left out.
+        Rows without a position or a size are left out, and positions that the
+        projection cannot show. A row without an id has its number.
 
     Raises
     ------
     BadInput
-        ``bad_table`` if positions are missing or ids are not unique, ``no_wcs``.
+        ``bad_table`` if positions are missing, a unit is none of a position or a size,
+        or ids are not unique; ``no_wcs``.
     """
     column = {role: _column(table, role, names or {}) for role in _NAMES}
-    x, y = _places(table, column, names or {}, world)
-    sides = size.pixels(x, y, world)
-    if column["size"]:
-        try:
-            sides = table[column["size"]].astype(np.float64)
-            if column["size"] in table.angles:
-                sides *= Size(3600.0, is_arcsec=True).pixels(x, y, world)
-        except ValueError as error:
-            raise BadInput(
-                f"the sizes of the table are not numbers: {error}", reason="bad_table"
-            ) from error
-    ids = [str(i) for i in (table[column["id"]] if column["id"] else range(len(x)))]
+    x, y, ra, dec = _places(table, column, names or {}, world)
+    sides = (size or _DEFAULT_SIZE).pixels(x, y, world)
+    if column["size"] and size is None:
+        sides = _sides(table, column["size"], x, y, world)
+    given = table[column["id"]] if column["id"] else [""] * len(x)
+    ids = [str(one) or str(i) for i, one in enumerate(given)]
     if len(set(ids)) != len(ids):
         raise BadInput(
             f"the ids in column {column['id']!r} are not unique: name another by "
             "id=COLUMN",
             reason="bad_table",
         )
-    rows = _rows(table, column["id"])
+    places = [column[role] for role in _PLACES if column[role].lower() == role]
+    rows = _rows(table, {column["id"], *places})
+    if column["x"].lower() == "x":  # the table's may be those of another image
+        rows = [
+            {**row, "x": x, "y": y}
+            for row, x, y in zip(rows, x.tolist(), y.tolist(), strict=True)
+        ]
     return [
-        Target(ids[i], square(x[i], y[i], sides[i]), 0, rows[i])
+        Target(ids[i], square(x[i], y[i], sides[i]), 0, rows[i], _sky(ra[i], dec[i]))
         for i in range(len(ids))
         if math.isfinite(x[i] + y[i] + sides[i]) and sides[i] >= 1
     ]
@@ -193,17 +208,20 @@ def from_sources(
     if size is not None:
         sides = size.pixels(sources.x, sources.y, world)
     columns = {one.name: getattr(sources, one.name) for one in fields(sources)}
+    ra, dec = _on_sky(sources.x, sources.y, world)
     each = zip(
         sources.label.tolist(),
         sources.x.tolist(),
         sources.y.tolist(),
         sides.tolist(),
-        _rows(columns, "label"),
+        _rows(columns, {"label"}),
+        ra.tolist(),
+        dec.tolist(),
         strict=True,
     )
     return [
-        Target(str(label), square(x, y, side), label, row)
-        for label, x, y, side, row in each
+        Target(str(label), square(x, y, side), label, row, _sky(*place))
+        for label, x, y, side, row, *place in each
         if math.isfinite(x + y + side)  # an angle has no size off the sky
     ]
 
@@ -228,18 +246,13 @@ def _column(table: Columns, role: str, names: Mapping[str, str]) -> str:
     return next((lower[name] for name in _NAMES[role] if name in lower), "")
 
 
-def _from_zero(table: Columns, name: str) -> NDArray[np.float64]:
-    """Pixel coordinates counted from 0; SExtractor's ``X_IMAGE`` begin with 1."""
-    first = 1 if name.lower().endswith(_FROM_ONE) else 0
-    return np.asarray(table[name].astype(np.float64) - first)
-
-
 def _places(
     table: Columns,
     column: Mapping[str, str],
     names: Mapping[str, str],
     world: World | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Pixels x and y, and degrees ra and dec, of every row; NaN where unknown."""
     has_pixels = bool(column["x"] and column["y"])
     has_sky = bool(column["ra"] and column["dec"])
     if not has_pixels and not has_sky:
@@ -250,39 +263,97 @@ def _places(
         )
     if has_sky and {"ra", "dec"} & set(names):
         has_pixels = False  # whoever names columns means them
-    try:
-        if has_pixels:
-            x, y = (_from_zero(table, column[role]) for role in ("x", "y"))
-            return x, y
-        ra, dec = (table[column[role]].astype(np.float64) for role in ("ra", "dec"))
-    except ValueError as error:
-        raise BadInput(
-            f"the positions of the table are not numbers: {error}", reason="bad_table"
-        ) from error
-    if world is None:
+    elif has_pixels and {"x", "y"} & set(names):
+        has_sky = False
+    ra = dec = np.full(len(next(iter(table.values()))), np.nan)
+    if has_sky:
+        try:
+            ra, dec = (_degrees(table, column[role]) for role in ("ra", "dec"))
+        except BadInput:
+            if not has_pixels:
+                raise
+            has_sky = False  # such as 12:34:56.7
+    if has_sky and world is not None:
+        x, y = world.to_pixels(ra, dec)
+        return np.asarray(x), np.asarray(y), ra, dec
+    if not has_pixels:
         raise BadInput(
             "the table gives positions on the sky and the image has no world "
             "coordinates: give x and y",
             reason="no_wcs",
         )
-    found_x, found_y = world.to_pixels(ra, dec)
-    return np.asarray(found_x), np.asarray(found_y)
+    x, y = (_from_zero(table, column[role]) for role in ("x", "y"))
+    return (x, y, ra, dec) if has_sky else (x, y, *_on_sky(x, y, world))
+
+
+def _degrees(table: Columns, name: str) -> Floats:
+    """A column of angles in degrees, which they are in where no unit is told."""
+    if not table.units.get(name):
+        return table.numbers(name)
+    factor = table.degrees_per_unit(name)
+    if factor is None:
+        raise _bad_unit(table, name, "an angle, such as deg")
+    return table.numbers(name) * factor
+
+
+def _from_zero(table: Columns, name: str) -> Floats:
+    """Pixel coordinates counted from 0; SExtractor's ``X_IMAGE`` begin with 1."""
+    if table.units.get(name, "").lower() not in _PIXELS:
+        raise _bad_unit(table, name, "pixels")
+    return table.numbers(name) - (1 if name.lower().endswith(_FROM_ONE) else 0)
+
+
+def _sides(
+    table: Columns, name: str, x: Floats, y: Floats, world: World | None
+) -> Floats:
+    """The sizes that a catalogue gives, in pixels."""
+    if table.units.get(name, "").lower() in _PIXELS:
+        return table.numbers(name)
+    factor = table.degrees_per_unit(name)
+    if factor is None:
+        raise _bad_unit(table, name, "pixels or an angle, such as arcsec")
+    degree = Size(3600.0, is_arcsec=True).pixels(x, y, world)
+    return table.numbers(name) * factor * degree
+
+
+def _bad_unit(table: Columns, name: str, wanted: str) -> BadInput:
+    return BadInput(
+        f"the unit of the column {name!r} is {printable(table.units[name])!r}, which is "
+        f"not known as {wanted}",
+        reason="bad_table",
+    )
+
+
+def _on_sky(x: Floats, y: Floats, world: World | None) -> tuple[Floats, Floats]:
+    if world is None:
+        return np.full(len(x), np.nan), np.full(len(x), np.nan)
+    ra, dec = world.to_sky(x, y)
+    return np.asarray(ra), np.asarray(dec)
+
+
+def _sky(ra: float, dec: float) -> SkyPosition | None:
+    """A position, in the range where they lie; None for what is none."""
+    if not (math.isfinite(ra) and -90 <= dec <= 90):
+        return None
+    return SkyPosition(float(ra) % 360.0 % 360.0, float(dec))
 
 
 def _rows(
-    table: Mapping[str, NDArray[Any]], left_out: str
+    table: Mapping[str, NDArray[Any]], left_out: Set[str]
 ) -> list[dict[str, Attribute]]:
     """The finite numbers and the text of every row."""
-    columns = {
-        name: values.tolist()
-        for name, values in table.items()
-        if values.ndim == 1 and name != left_out
-    }
-    return [
-        {
-            name: value
-            for name, value in zip(columns, row, strict=True)
-            if value == value and value not in _INFINITE
-        }
-        for row in zip(*columns.values(), strict=True)
-    ]
+    rows: list[dict[str, Attribute]] = [{} for _ in next(iter(table.values()))]
+    for name, values in table.items():
+        if values.ndim != 1 or name in left_out:
+            continue
+        for row, value in zip(rows, _storable(values).tolist(), strict=True):
+            if value == value and value not in _INFINITE:
+                row[name] = value
+    return rows
+
+
+def _storable(values: NDArray[Any]) -> NDArray[Any]:
+    """Integers beyond the largest that can be stored become text: they are ids."""
+    if values.dtype.kind == "u" and values.max(initial=0) > _LARGEST_INTEGER:
+        return values.astype(str)
+    return values

@@ -10,61 +10,114 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from skylike.service.errors import BadInput
+from skylike.service.errors import BadCutout, BadInput
+from skylike.service.fits import selector
 from skylike.service.fits.header import printable
+from skylike.service.fits.opening import contents
+from skylike.service.fits.structure import Kind
 from skylike.service.fits.warned import recorded
+
+# Where astropy keeps, in Parquet files, what Parquet does not know.
+_ASTROPY = b"table_meta_yaml"
+# Degrees in what catalogues call an angle and astropy does not.
+_SPELLINGS = {
+    **dict.fromkeys(("h", "hr", "hour", "hours", "hourangle"), 15.0),
+    **dict.fromkeys(("degrees", "degs", "°"), 1.0),
+    **dict.fromkeys(("arcminutes", "arcminute", "arcmins", "amin", "'"), 1 / 60),
+    **dict.fromkeys(("arcseconds", "arcsecs", "asec", '"', "''"), 1 / 3600),
+}
 
 
 class Columns(dict[str, NDArray[Any]]):
-    """Columns by name.
+    """Columns by name, as they stand in the file.
 
     Attributes
     ----------
-    angles
-        Names of the columns whose unit says that they are angles; they hold degrees.
+    units
+        What the file says a column is in, for those of which it says so.
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.angles: set[str] = set()
+    def __init__(self) -> None:
+        super().__init__()
+        self.units: dict[str, str] = {}
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column as numbers, (n,) float64, NaN where one is missing.
+
+        Raises
+        ------
+        BadInput
+            ``bad_table`` if it holds text.
+        """
+        values = self[name]
+        if values.dtype.kind in "OU":
+            values = np.array(
+                [value if str(value).strip() else "nan" for value in values]
+            )
+        try:
+            return values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise BadInput(
+                f"the column {name!r} does not hold numbers: {printable(str(error))}",
+                reason="bad_table",
+            ) from error
+
+    def degrees_per_unit(self, name: str) -> float | None:
+        """Degrees in the unit of a column; None for a unit that is no angle, or none."""
+        unit = self.units.get(name, "").strip()
+        if unit.lower() in _SPELLINGS:
+            return _SPELLINGS[unit.lower()]
+        from astropy.units import Unit  # noqa: PLC0415 -- slow, and seldom needed
+
+        for spelling in (unit, unit.lower()):
+            try:
+                return float(Unit(spelling).to("deg")) if spelling else None
+            except (TypeError, ValueError):
+                continue
+        return None
 
 
-def read_table(path: Path) -> Columns:
+def read_table(source: str | Path) -> Columns:
     """Read a table of numbers and text.
 
     Parameters
     ----------
-    path
+    source
         Parquet, Feather, FITS, VOTable, ECSV, CSV or any other text that astropy
-        knows; told by its first bytes, then by its name.
+        knows; told by its first bytes, then by its name. Of a FITS file with several
+        tables one is named, as in ``file.fits[2]`` or ``file.fits[LDAC_OBJECTS]``.
 
     Returns
     -------
     Columns
         Those of one dimension in their order, all equally long; others are left
         out. Missing floats are NaN, missing text is empty; a column of integers of
-        which some are missing is text. Angles are in degrees, other quantities plain
-        numbers in the unit of their column.
+        which some are missing is text. Coordinates of the sky are two columns, in
+        ICRS.
 
     Raises
     ------
     BadInput
-        ``bad_table`` if it cannot be read or has no rows.
+        ``bad_table`` if it cannot be read, has no rows, or is one of several.
     """
+    path, key = selector.locate(str(source))
+    path = Path(path)
     try:
         with path.open("rb") as file:
             magic = file.read(6)
         with recorded():
-            columns = _arrow(path, magic) or _astropy(path)
+            columns = _arrow(path, magic) or _astropy(path, _number(path, key))
+    except BadInput:
+        raise
     except Exception as error:  # a dozen formats raise a dozen families of errors
         words = printable(f"{type(error).__name__}: {error}")
         raise BadInput(
-            f"{path}: this table cannot be read ({words}); Parquet, FITS, VOTable, ECSV "
+            f"{source}: this table cannot be read ({words}); Parquet, FITS, VOTable, ECSV "
             "and CSV are known",
             reason="bad_table",
         ) from error
     if not columns or not len(next(iter(columns.values()))):
-        raise BadInput(f"{path}: the table has no rows", reason="bad_table")
+        raise BadInput(f"{source}: the table has no rows", reason="bad_table")
     return columns
 
 
@@ -76,16 +129,33 @@ def _arrow(path: Path, magic: bytes) -> Columns | None:
     else:
         return None
     columns = Columns()
+    columns.units = _units(table.schema)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if _is_plain(column.type):
-            if column.null_count and pa.types.is_integer(column.type):
-                column = column.cast(pa.string())  # as float64 they would lose digits
-            if column.null_count and not pa.types.is_floating(column.type):
-                column = column.cast(pa.string()).fill_null("")
-            columns[name] = column.to_numpy()
+        if not _is_plain(column.type):
+            continue
+        if column.null_count and pa.types.is_integer(column.type):
+            column = column.cast(pa.string())  # as float64 they would lose digits
+        if column.null_count and not pa.types.is_floating(column.type):
+            column = column.cast(pa.string()).fill_null("")
+        columns[name] = column.to_numpy()
     return columns
+
+
+def _units(schema: pa.Schema) -> dict[str, str]:
+    """Units, where astropy or somebody else wrote them beside the columns."""
+    told = {
+        field.name: (field.metadata or {}).get(b"unit", b"").decode("utf-8", "replace")
+        for field in schema
+    }
+    header = (schema.metadata or {}).get(_ASTROPY, b"").decode()
+    if header:
+        from astropy.table import meta  # noqa: PLC0415 -- slow, and seldom needed
+
+        described = meta.get_header_from_yaml(header.splitlines())["datatype"]
+        told |= {one["name"]: one["unit"] for one in described if "unit" in one}
+    return {name: unit for name, unit in told.items() if unit}
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -99,24 +169,54 @@ def _is_plain(kind: pa.DataType) -> bool:
     )
 
 
-def _astropy(path: Path) -> Columns:
-    from astropy.table import Table  # noqa: PLC0415 -- slow, and seldom needed
-    from astropy.units import Quantity  # noqa: PLC0415
-
+def _number(path: Path, selected: str | None) -> int | None:
+    """The number of the HDU to read; None for a file that is not FITS."""
     try:
-        table = Table.read(path)
-    except Exception:  # no format by its name: whatever text can be taken for
-        table = Table.read(path, format="ascii")
+        hdus = contents(path).hdus
+    except BadCutout:
+        return None
+    tables = [hdu for hdu in hdus if hdu.kind is Kind.TABLE]
+    names = printable(", ".join(hdu.label for hdu in tables)) or "none"
+    key = None if selected is None else selector.parse(selected).key
+    found = [
+        hdu
+        for hdu in tables
+        if key is None
+        or key.number == hdu.number
+        or (key.name == hdu.name.upper() and key.version in (None, hdu.version))
+    ]
+    if not found:
+        raise BadInput(
+            f"{path}: there is no table {selected or ''}; there are: {names}",
+            reason="bad_table",
+        )
+    if len(found) > 1 and key is None:
+        raise BadInput(
+            f"{path}: the file has several tables: {names}; name one, such as "
+            f"{path.name}[{found[-1].number}]",
+            reason="bad_table",
+        )
+    return found[0].number
+
+
+def _astropy(path: Path, number: int | None) -> Columns:
+    from astropy.table import Table  # noqa: PLC0415 -- slow, and seldom needed
+
+    if number is not None:
+        table = Table.read(path, format="fits", hdu=number)
+    else:
+        try:
+            table = Table.read(path)
+        except Exception:  # no format by its name: whatever text can be taken for
+            table = Table.read(path, format="ascii")
     columns = Columns()
     for name, column in _flat(table):
-        unit = getattr(column, "unit", None)
-        if unit is not None and unit.is_equivalent("deg"):
-            column = Quantity(column).to("deg")  # radians and hours as well
-            columns.angles.add(name)
         values = np.ma.asarray(getattr(column, "value", column))
         if values.ndim != 1 or values.dtype.kind not in "biufSU":
             continue
         columns[name] = _filled(values)
+        if getattr(column, "unit", None) is not None:
+            columns.units[name] = str(column.unit)
     return columns
 
 
@@ -131,10 +231,10 @@ def _flat(table: Any) -> Iterator[tuple[str, Any]]:
         column = table[name]
         if name in skies:
             prefix = "" if is_plain else f"{name}."
-            yield f"{prefix}ra", column.icrs.ra
-            yield f"{prefix}dec", column.icrs.dec
+            yield f"{prefix}ra", column.icrs.ra.to("deg")
+            yield f"{prefix}dec", column.icrs.dec.to("deg")
         else:
-            yield name, column
+            yield name.removeprefix("\ufeff"), column  # with which some begin a file
 
 
 def _filled(values: Any) -> NDArray[Any]:

@@ -63,13 +63,14 @@ def index_cutouts(
         What was done. Rows are durable when this returns.
     """
     began = time.monotonic()
-    indexed = known = 0
+    indexed = known = left_out = 0
     refused: list[Reject] = []
     for mosaic in mosaics:
         results = _prepare(mosaic, plan, encoder, options or Options(), blank, progress)
         while batch := list(islice(results, _BATCH)):
             ready = [item for item in batch if isinstance(item, Prepared)]
             refused += [item for item in batch if isinstance(item, Reject)]
+            left_out += sum(item for item in batch if isinstance(item, int))
             there = collection.known(item.object.id for item in ready)
             new = [item for item in ready if item.object.id not in there]
             taken = [item.object for item in ready if item.object.id in there]
@@ -83,7 +84,8 @@ def index_cutouts(
     collection.compact()
     if rejects is not None:
         write_rejects(rejects, refused)
-    return Report(indexed, known, tuple(refused), time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return Report(indexed, known, tuple(refused), seconds, left_out)
 
 
 def _clash(new: SkyObject, collection: Collection) -> Reject | None:
@@ -105,12 +107,13 @@ def _prepare(
     options: Options,
     blank: Blank | None,
     progress: bool,
-) -> Iterator[Prepared | Reject]:
-    """The objects of one image, each with the stamp that the model wants."""
+) -> Iterator[Prepared | Reject | int]:
+    """The objects of one image, each with its stamp, after how many were left out."""
     where = Path(mosaic.uri)
     try:
         with mosaic.opened(options) as frame:
             found = plan.find(frame)
+            yield found.num_left_out
             items = cut(frame, found, blank)
             for item in tqdm(
                 items,
@@ -139,5 +142,7 @@ def _prepared(item: Cutout, mosaic: Mosaic, encoder: Encoder) -> Prepared | Reje
     box = item.image.box
     edges = None if box is None else (box.x0, box.y0, box.x1, box.y1)
     attributes = {**described.attributes, **item.attributes}
-    found = dataclasses.replace(described, box=edges, attributes=attributes)
+    found = dataclasses.replace(
+        described, position=item.position, box=edges, attributes=attributes
+    )
     return Prepared(found, made.pixels)

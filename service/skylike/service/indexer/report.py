@@ -33,12 +33,15 @@ class Report:
         What gave no stamp, or has an id that another object has.
     seconds
         Wall time.
+    left_out
+        Rows of a catalogue, and objects, that have no place or size in their image.
     """
 
     indexed: int
     known: int
     rejects: tuple[Reject, ...]
     seconds: float
+    left_out: int = 0
 
 
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
