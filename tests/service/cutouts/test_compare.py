@@ -211,3 +211,22 @@ def test_a_threshold_in_the_sky_is_refused() -> None:
     with pytest.raises(BadRequest) as caught:
         compare_extents(image, image, GALAXY > 1, threshold=0)
     assert caught.value.reason == "bad_threshold"
+
+
+@pytest.mark.parametrize("hole", ["all", "half", "core"])
+def test_missing_data_make_no_candidate(hole: str) -> None:
+    """A band that does not know is not a band that shows nothing."""
+    first, second = (noisy(GALAXY, 1.0, seed) for seed in (1, 2))
+    row, column = np.indices(SHAPE)
+    missing = {
+        "all": np.ones(SHAPE, bool),
+        "half": column >= 130,
+        "core": np.hypot(column - 130, row - 120) < 4,
+    }
+    labels = (np.hypot(column - 130, row - 120) < 9).astype(int)
+    second[missing[hole]] = np.nan
+    found = compare_extents(first, second, labels)
+    assert not found.candidate.any()
+    assert not np.isinf(found.area_ratio).any()
+    other = compare_extents(second, first, labels)
+    assert not other.candidate.any()

@@ -557,6 +557,78 @@ def test_integers_that_no_store_holds_become_text(field: Path, tmp_path: Path) -
     assert [one.attributes["big"] for one in found] == ["7", "18446744073709551615"]
 
 
+def test_masks_of_parquet_files_count(field: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    columns = {"x": [40.0, 90.0], "y": [50.0, 180.0], "x.mask": [False, True]}
+    notes = {"id": ["a", ""], "id.mask": [False, True], "n": [5, 6]}
+    told = {"table_meta_yaml": "datatype:\n- {name: x, unit: pix, datatype: float64}\n"}
+    table = pa.table(columns | notes | {"n.mask": [True, False]})
+    pq.write_table(table.replace_schema_metadata(told), path)
+    with fits.opened(field) as frame:
+        found = cutouts.Catalogue(path).find(frame)
+    assert found.num_left_out == 1
+    assert found.targets[0].id == "a"
+    assert found.targets[0].attributes == {"x": 40, "y": 50, "n": ""}
+
+
+def test_positions_that_no_sky_has_are_left_out(tmp_path: Path) -> None:
+    """A declination beyond the pole is none on the other side of it."""
+    path = tmp_path / "t.csv"
+    path.write_text("id,ra,dec\na,0,89.99\nb,180,90.01\nc,0,449.99\nd,-999,-999\n")
+    for frame_name in ("ICRS", "FK4", "FK5"):
+        cards = header()
+        cards["CRVAL1"], cards["CRVAL2"], cards["RADESYS"] = 0.0, 89.99, frame_name
+        cards["CDELT1"], cards["CDELT2"] = -0.01, 0.01
+        astropy_fits.writeto(
+            tmp_path / "pole.fits", star_field(), cards, overwrite=True
+        )
+        with fits.opened(tmp_path / "pole.fits") as frame:
+            found = cutouts.Catalogue(path).find(frame)
+        assert [one.id for one in found.targets] == ["a"]
+        assert found.num_left_out == 3
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"),
+    [("10:00:00.4", "+02:00:01"), ("10h00m00.4s", "2d00m01s"), ("10 0 0.4", "2 00 01")],
+)
+def test_sexagesimal_positions_are_read(
+    field: Path, tmp_path: Path, ra: str, dec: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"id,x,y,RAJ2000,DEJ2000\na,1,1,{ra},{dec}\nb,2,2,,\n")
+    with fits.opened(field) as frame:
+        found = cutouts.Catalogue(path).find(frame)
+    [one] = found.targets
+    assert one.position is not None
+    assert (one.position.ra_deg, one.position.dec_deg) == pytest.approx(
+        (15 * (10 + 0.4 / 3600), 2 + 1 / 3600), abs=1e-12
+    )
+    path.write_text("ra,dec,x,y\nunknown,unknown,1,1\n")
+    assert reason(field, cutouts.Catalogue(path)) == "bad_table"
+
+
+def test_missing_ids_take_numbers_that_are_free(field: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    ids = pa.array([1, None, None])
+    pq.write_table(pa.table({"id": ids, "x": [40, 50, 60], "y": [50, 60, 70]}), path)
+    found = find(field, cutouts.Catalogue(path))
+    assert [one.id for one in found] == ["1", "2", "3"]
+
+
+def test_a_catalogue_of_more_units_than_are_read_is_refused(
+    field: Path, tmp_path: Path
+) -> None:
+    hdus = [astropy_fits.BinTableHDU(Table({"x": [1.0], "y": [1.0]}))] * 520
+    path = tmp_path / "many.fits"
+    astropy_fits.HDUList([astropy_fits.PrimaryHDU(), *hdus]).writeto(path)
+    for name in (path, f"{path}[3]"):
+        assert reason(field, cutouts.Catalogue(name)) == "hdu_limit"
+    text = tmp_path / "t.csv"
+    text.write_text("x,y\n40,50\n")
+    assert reason(field, cutouts.Catalogue(f"{text}[7]")) == "not_fits"
+
+
 def test_one_of_several_tables_is_named(field: Path, tmp_path: Path) -> None:
     """SExtractor's FITS_LDAC has the objects behind a table of header cards."""
     path = tmp_path / "ldac.fits"
@@ -573,6 +645,10 @@ def test_one_of_several_tables_is_named(field: Path, tmp_path: Path) -> None:
     for key in ("2", "ldac_objects"):
         [one] = find(field, cutouts.Catalogue(f"{path}[{key}]", Size(9, False)))
         assert one.image.box == square(40, 50, 9)
+    astropy_fits.HDUList([*hdus, objects]).writeto(path, overwrite=True)
+    again = cutouts.Catalogue(f"{path}[LDAC_OBJECTS]")
+    with fits.opened(field) as frame, pytest.raises(BadInput, match="several tables"):
+        again.find(frame)
 
 
 def test_a_mark_before_the_first_letter_is_no_part_of_a_name(

@@ -1023,3 +1023,26 @@ class TestForgedWorlds:
         assert found is not None  # 137.37 degrees, 0 in Galactic coordinates
         assert found.ra_deg == pytest.approx(42.31, abs=0.01)
         assert found.dec_deg == pytest.approx(59.53, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("comment", "arcsec"),
+    [
+        ("[arcsec] FWHM", 1.5),
+        ("seeing in arcseconds", 1.5),
+        ("FWHM [pix]", 0.75),
+        ("[pix] FWHM, 0.5 arcsec/pix", 0.75),
+        ("FWHM in pixels", 0.75),
+        ("PSF FWHM [milliarcsec]", None),
+        ("FWHM, at 0.5 arcsec/pix", None),
+        ("FWHM", None),
+    ],
+)
+def test_the_seeing_has_the_unit_that_its_comment_gives(
+    comment: str, arcsec: float | None
+) -> None:
+    header = astropy_fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"})
+    header.update({"CDELT1": -0.5 / 3600, "CDELT2": 0.5 / 3600})
+    header["SEEING"] = (1.5, comment)
+    found = read(pack(astropy_fits.PrimaryHDU(RAMP, header))).seeing_arcsec
+    assert found == (None if arcsec is None else pytest.approx(arcsec))

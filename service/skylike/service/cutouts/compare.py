@@ -107,7 +107,7 @@ def compare_extents(
     first, second : (ny, nx)
         The band with the emission, and the one to compare it with, on the same
         pixels and with the same point-spread function; each in a unit of its own.
-        NaN where there is no data.
+        NaN where there is no data; where one has none, neither counts.
     labels : (ny, nx) integer or bool
         The objects; without, those detected in the sum of both bands, each in units
         of its noise, so that neither is preferred.
@@ -134,6 +134,8 @@ def compare_extents(
             reason="shape_mismatch",
         )
     check_threshold(threshold)
+    known = np.isfinite(first) & np.isfinite(second)
+    first, second = (np.where(known, image, np.nan) for image in (first, second))
     if labels is None:
         labels = _of_both(first, second, threshold)
     bands = [

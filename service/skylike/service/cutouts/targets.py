@@ -1,8 +1,9 @@
 """What to cut out of a frame: one box for each object."""
 
+import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from skylike.service.cutouts.measure import Sources
 from skylike.service.errors import BadInput
 from skylike.service.fits import Box, SkyPosition, World
-from skylike.service.fits.header import printable
 from skylike.service.fits.table import Columns
 
 Attribute = str | int | float | bool
@@ -34,6 +34,7 @@ _NAMES: dict[str, Sequence[str]] = {
     "size": ("size",),
 }
 _PIXELS = ("", "pix", "pixel", "pixels", "px")
+_MOST_TURNS = 2
 _INFINITE = (math.inf, -math.inf)
 _LARGEST_INTEGER = 2**63 - 1  # of tables and collections
 _FROM_ONE = "_image"
@@ -163,7 +164,8 @@ def from_catalogue(
     -------
     list
         Rows without a position or a size are left out, and positions that the
-        projection cannot show. A row without an id has its number.
+        projection cannot show. A row without an id has its number, or the next that is
+        free.
 
     Raises
     ------
@@ -176,8 +178,7 @@ def from_catalogue(
     sides = (size or _DEFAULT_SIZE).pixels(x, y, world)
     if column["size"] and size is None:
         sides = _sides(table, column["size"], x, y, world)
-    given = table[column["id"]] if column["id"] else [""] * len(x)
-    ids = [str(one) or str(i) for i, one in enumerate(given)]
+    ids = _ids(table[column["id"]] if column["id"] else [""] * len(x))
     if len(set(ids)) != len(ids):
         raise BadInput(
             f"the ids in column {column['id']!r} are not unique: name another by "
@@ -246,6 +247,19 @@ def _column(table: Columns, role: str, names: Mapping[str, str]) -> str:
     return next((lower[name] for name in _NAMES[role] if name in lower), "")
 
 
+def _ids(given: Iterable[object]) -> list[str]:
+    """The ids of a table, with a free number for each that is missing."""
+    ids = [str(one) for one in given]
+    taken = set(ids)
+    for i, one in enumerate(ids):
+        if not one:
+            ids[i] = next(
+                name for n in itertools.count(i) if (name := str(n)) not in taken
+            )
+            taken.add(ids[i])
+    return ids
+
+
 def _places(
     table: Columns,
     column: Mapping[str, str],
@@ -267,12 +281,11 @@ def _places(
         has_sky = False
     ra = dec = np.full(len(next(iter(table.values()))), np.nan)
     if has_sky:
-        try:
-            ra, dec = (_degrees(table, column[role]) for role in ("ra", "dec"))
-        except BadInput:
-            if not has_pixels:
-                raise
-            has_sky = False  # such as 12:34:56.7
+        ra = table.degrees(column["ra"], are_hours=True)
+        dec = table.degrees(column["dec"])
+        # Beyond the pole is nothing, nor where -999 stands for nothing.
+        is_sky = (np.abs(dec) <= 90) & (np.abs(ra) <= _MOST_TURNS * 360)
+        ra, dec = (np.where(is_sky, angle, np.nan) for angle in (ra, dec))
     if has_sky and world is not None:
         x, y = world.to_pixels(ra, dec)
         return np.asarray(x), np.asarray(y), ra, dec
@@ -286,20 +299,10 @@ def _places(
     return (x, y, ra, dec) if has_sky else (x, y, *_on_sky(x, y, world))
 
 
-def _degrees(table: Columns, name: str) -> Floats:
-    """A column of angles in degrees, which they are in where no unit is told."""
-    if not table.units.get(name):
-        return table.numbers(name)
-    factor = table.degrees_per_unit(name)
-    if factor is None:
-        raise _bad_unit(table, name, "an angle, such as deg")
-    return table.numbers(name) * factor
-
-
 def _from_zero(table: Columns, name: str) -> Floats:
     """Pixel coordinates counted from 0; SExtractor's ``X_IMAGE`` begin with 1."""
     if table.units.get(name, "").lower() not in _PIXELS:
-        raise _bad_unit(table, name, "pixels")
+        raise table.bad_unit(name, "pixels")
     return table.numbers(name) - (1 if name.lower().endswith(_FROM_ONE) else 0)
 
 
@@ -311,17 +314,9 @@ def _sides(
         return table.numbers(name)
     factor = table.degrees_per_unit(name)
     if factor is None:
-        raise _bad_unit(table, name, "pixels or an angle, such as arcsec")
+        raise table.bad_unit(name, "pixels or an angle, such as arcsec")
     degree = Size(3600.0, is_arcsec=True).pixels(x, y, world)
     return table.numbers(name) * factor * degree
-
-
-def _bad_unit(table: Columns, name: str, wanted: str) -> BadInput:
-    return BadInput(
-        f"the unit of the column {name!r} is {printable(table.units[name])!r}, which is "
-        f"not known as {wanted}",
-        reason="bad_table",
-    )
 
 
 def _on_sky(x: Floats, y: Floats, world: World | None) -> tuple[Floats, Floats]:

@@ -15,6 +15,9 @@ _ARCSEC = {"deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0, None: 3600.0}
 _AIPS = re.compile(
     r"AIPS\s+CLEAN\s+BMAJ=\s*(\S+)\s+BMIN=\s*(\S+)\s+BPA=\s*(\S+)", re.IGNORECASE
 )
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
+_IN_ARCSEC = re.compile(r"\barcsec(ond)?s?\b")
+_IN_PIXELS = re.compile(r"\b(px|pix|pixels?)\b")
 _SEEING = ("PSF_FWHM", "PSFFWHM", "SEEING", "FWHM")
 
 
@@ -54,16 +57,20 @@ def read_seeing(
 ) -> float | None:
     """Full width at half maximum of the point spread function, arcsec.
 
-    Only of cards whose comment gives the unit; pixels are of `scale_arcsec`, which is
-    asked for where it is needed.
+    Only of cards whose comment gives one unit, in brackets or as a word; pixels are of
+    `scale_arcsec`, which is asked for where it is needed.
     """
     for keyword in _SEEING:
         width, comment = header.number(keyword), header.comment(keyword).lower()
         if width is None or width <= 0:
             continue
-        if "arcsec" in comment:
-            return width
-        if "pix" in comment and (scale := scale_arcsec()) is not None:
+        brackets = _BRACKETS.search(comment)
+        unit = brackets[1] if brackets else comment
+        is_arcsec = _IN_ARCSEC.search(unit) is not None
+        if is_arcsec == (_IN_PIXELS.search(unit) is not None):
+            continue  # neither, or both
+        scale = 1.0 if is_arcsec else scale_arcsec()
+        if scale is not None:
             return width * scale
     return None
 

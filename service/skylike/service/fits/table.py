@@ -1,5 +1,7 @@
 """Tables of objects, in whatever astronomers keep them."""
 
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,17 @@ _ASTROPY = b"table_meta_yaml"
 _SPELLINGS = {
     **dict.fromkeys(("h", "hr", "hour", "hours", "hourangle"), 15.0),
     **dict.fromkeys(("degrees", "degs", "°"), 1.0),
+    **dict.fromkeys(("radians", "radian"), math.degrees(1)),
     **dict.fromkeys(("arcminutes", "arcminute", "arcmins", "amin", "'"), 1 / 60),
     **dict.fromkeys(("arcseconds", "arcsecs", "asec", '"', "''"), 1 / 3600),
 }
+
+
+_SEXAGESIMAL = re.compile(
+    r"([+-]?)(\d{1,3})(?::|h|d|°|\s)\s*(\d{1,2})(?::|m|'|\s)\s*(\d{1,2}(?:\.\d*)?)\s*[s\"]?"
+)
+# Why a file is none of FITS, of which the others stand for something broken.
+_NOT_FITS = ("not_fits", "empty_file", "unsupported_container")
 
 
 class Columns(dict[str, NDArray[Any]]):
@@ -61,6 +71,36 @@ class Columns(dict[str, NDArray[Any]]):
                 f"the column {name!r} does not hold numbers: {printable(str(error))}",
                 reason="bad_table",
             ) from error
+
+    def degrees(self, name: str, *, are_hours: bool = False) -> NDArray[np.float64]:
+        """A column of angles in degrees, (n,) float64, NaN where one is missing.
+
+        Numbers without a unit are degrees. Text like ``10:00:00.1`` or ``+2 0 1`` is
+        sexagesimal, in hours if `are_hours` and the unit does not say otherwise.
+
+        Raises
+        ------
+        BadInput
+            ``bad_table`` if it holds other text, or has a unit that is no angle.
+        """
+        factor = self.degrees_per_unit(name)
+        if self[name].dtype.kind in "OU":
+            texts = [str(value).strip() for value in self[name]]
+            parts = [_SEXAGESIMAL.fullmatch(text) for text in texts]
+            if any(parts) and all(parts[i] or not texts[i] for i in range(len(texts))):
+                factor = factor or (15.0 if are_hours else 1.0)
+                return factor * np.array([_sexagesimal(part) for part in parts])
+        if factor is None and self.units.get(name):
+            raise self.bad_unit(name, "an angle, such as deg")
+        return self.numbers(name) * (factor or 1.0)
+
+    def bad_unit(self, name: str, wanted: str) -> BadInput:
+        """The error for a column in a unit that cannot be meant."""
+        return BadInput(
+            f"the unit of the column {name!r} is {printable(self.units[name])!r}, which "
+            f"is not known as {wanted}",
+            reason="bad_table",
+        )
 
     def degrees_per_unit(self, name: str) -> float | None:
         """Degrees in the unit of a column; None for a unit that is no angle, or none."""
@@ -102,11 +142,13 @@ def read_table(source: str | Path) -> Columns:
     """
     path, key = selector.locate(str(source))
     path = Path(path)
+    columns: Columns | None
     try:
         with path.open("rb") as file:
             magic = file.read(6)
         with recorded():
-            columns = _arrow(path, magic) or _astropy(path, _number(path, key))
+            columns = None if key else _arrow(path, magic)
+            columns = columns or _astropy(path, _number(path, key))
     except BadInput:
         raise
     except Exception as error:  # a dozen formats raise a dozen families of errors
@@ -140,6 +182,12 @@ def _arrow(path: Path, magic: bytes) -> Columns | None:
         if column.null_count and not pa.types.is_floating(column.type):
             column = column.cast(pa.string()).fill_null("")
         columns[name] = column.to_numpy()
+    for name in [name for name in columns if f"{name}.mask" in columns]:
+        if _ASTROPY in (table.schema.metadata or {}):
+            hidden = columns.pop(f"{name}.mask").astype(bool)
+            values = columns[name]
+            values = values.astype(str) if values.dtype.kind == "O" else values
+            columns[name] = _filled(np.ma.array(values, mask=hidden))
     return columns
 
 
@@ -173,8 +221,10 @@ def _number(path: Path, selected: str | None) -> int | None:
     """The number of the HDU to read; None for a file that is not FITS."""
     try:
         hdus = contents(path).hdus
-    except BadCutout:
-        return None
+    except BadCutout as error:
+        if selected is None and error.reason in _NOT_FITS:
+            return None
+        raise
     tables = [hdu for hdu in hdus if hdu.kind is Kind.TABLE]
     names = printable(", ".join(hdu.label for hdu in tables)) or "none"
     key = None if selected is None else selector.parse(selected).key
@@ -190,7 +240,7 @@ def _number(path: Path, selected: str | None) -> int | None:
             f"{path}: there is no table {selected or ''}; there are: {names}",
             reason="bad_table",
         )
-    if len(found) > 1 and key is None:
+    if len(found) > 1:
         raise BadInput(
             f"{path}: the file has several tables: {names}; name one, such as "
             f"{path.name}[{found[-1].number}]",
@@ -235,6 +285,15 @@ def _flat(table: Any) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}dec", column.icrs.dec.to("deg")
         else:
             yield name.removeprefix("\ufeff"), column  # with which some begin a file
+
+
+def _sexagesimal(match: re.Match[str] | None) -> float:
+    """Whole units of what has minutes and seconds; NaN for nothing."""
+    if match is None:
+        return math.nan
+    sign, whole, minutes, seconds = match.groups()
+    size = int(whole) + int(minutes) / 60 + float(seconds) / 3600
+    return -size if sign == "-" else size
 
 
 def _filled(values: Any) -> NDArray[Any]:
