@@ -16,7 +16,7 @@ _AIPS = re.compile(
     r"AIPS\s+CLEAN\s+BMAJ=\s*(\S+)\s+BMIN=\s*(\S+)\s+BPA=\s*(\S+)", re.IGNORECASE
 )
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
-_IN_ARCSEC = re.compile(r"\barcsec(ond)?s?\b")
+_IN_ARCSEC = re.compile(r"\barcsec\w*")
 _IN_PIXELS = re.compile(r"\b(px|pix|pixels?)\b")
 _SEEING = ("PSF_FWHM", "PSFFWHM", "SEEING", "FWHM")
 
