@@ -122,3 +122,19 @@ class TestSourceScale:
         with pytest.raises(BadStamp) as caught:
             stamp.make(fits.read(plain(noise)), self.spec)
         assert caught.value.reason == "no_source"
+
+    def test_a_band_without_data_is_no_part_of_the_size(self) -> None:
+        pixels = galaxy(160, 6.0, 0.05).astype("f4")
+        spec = StampSpec(
+            axes=fits.Axes.BANDS,
+            channels=("g", "r", "i"),
+            scale="source",
+            half_light_radii=4.0,
+        )
+        cube = np.stack([pixels, np.full_like(pixels, np.nan), 3 * pixels])
+        header = astropy_fits.Header({"BANDS": "gri"})
+        data = file_of(astropy_fits.PrimaryHDU(cube, header))
+        made = stamp.make(fits.read(data), spec).pixels
+        alone = stamp.make(fits.read(plain(pixels)), self.spec).pixels[0]
+        assert np.isnan(made[1]).all()
+        np.testing.assert_allclose(made[0], alone, rtol=1e-3, atol=0.5)

@@ -65,7 +65,8 @@ def _together(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         only: NDArray[np.float32] = pixels[0]
         return only
     # Before the mean, or a band in a larger unit would hide the others.
-    spread = np.array([np.nanstd(plane, dtype=np.float64) for plane in pixels])
-    spread[~(spread > 0)] = 1
+    known = [plane[np.isfinite(plane)].astype(np.float64) for plane in pixels]
+    spread = np.array([values.std() if values.size else 1.0 for values in known])
+    spread[spread == 0] = 1
     scaled: NDArray[np.float64] = pixels / spread[:, np.newaxis, np.newaxis]
     return mean_plane(scaled)
