@@ -13,10 +13,9 @@ from typing import Any
 import click
 
 from skylike.service import logs
-from skylike.service.encoder import TRAINING_KEY, Encoder
 from skylike.service.logs import printable
 from skylike.service.prepare import find_files
-from skylike.trainer import config, data, evaluate, sky
+from skylike.trainer import config, data, judge, sky
 from skylike.trainer import demo as demonstration
 from skylike.trainer import export as exporting
 from skylike.trainer import train as training
@@ -123,35 +122,81 @@ def export(run: Path, archive: tuple[Path, ...], out: Path, as_json: bool) -> No
 
 
 @main.command(name="evaluate")
-@click.argument("model", type=_existing)
-@click.option("--archive", type=_existing, required=True, help="What is searched.")
-@click.option("--queries", type=_existing, required=True, help="What is asked.")
+@click.argument("methods", nargs=-1, required=True)
+@click.option("--archive", type=_existing, required=True, help="Files to judge by.")
 @click.option(
     "--labels",
+    "tables",
     type=_existing,
     required=True,
     multiple=True,
-    help="Parquet or CSV table of labels; may be repeated.",
+    help="Parquet or CSV table of their kinds and quantities; may be repeated.",
 )
-@click.option("--column", default="family", show_default=True, help="Its column.")
+@click.option("--column", default="family", show_default=True, help="Its kinds.")
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    help="Column that vectors should tell; may be repeated.",
+)
+@click.option(
+    "--undetermined", type=float, help="Number that stands for unknown in the tables."
+)
+@click.option(
+    "--learn-from",
+    type=_existing,
+    help="Files that methods learn from; by default the other folds of the archive.",
+)
+@click.option(
+    "--folds", type=click.IntRange(2), default=2, show_default=True, help="How many."
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How often everything random is drawn anew.",
+)
+@click.option(
+    "--transductive",
+    is_flag=True,
+    help="Also judge what learned from the judged files themselves.",
+)
+@click.option("--out", type=_path, required=True, help="Folder of the report.")
 @_as_json
-def judge(
-    model: Path,
+def evaluate(
+    methods: tuple[str, ...],
     archive: Path,
-    queries: Path,
-    labels: tuple[Path, ...],
+    tables: tuple[Path, ...],
     column: str,
+    parameters: tuple[str, ...],
+    undetermined: float | None,
+    learn_from: Path | None,
+    folds: int,
+    seeds: int,
+    transductive: bool,
+    out: Path,
     as_json: bool,
 ) -> None:
-    """Judge the neighbours of new objects in an archive, beside cheap baselines."""
-    encoder = Encoder(model)
-    settings = TrainSettings.model_validate_json(encoder.metadata[TRAINING_KEY])
-    kinds: dict[str, str] = {}
-    for table in labels:
-        kinds |= evaluate.read_labels(table, column)
-    known = data.load([archive], encoder.spec, progress=sys.stderr.isatty())
-    asked = data.load([queries], encoder.spec, progress=sys.stderr.isatty())
-    _tell(evaluate.compare(encoder, settings.network, known, asked, kinds), as_json)
+    """Judge METHODS by files whose kinds are known.
+
+    A method is a model (.onnx), a recipe (.toml), which is trained, or a baseline:
+    pca, random, profile, polar, classical, scattering, astromorph; "baselines" are
+    all of these but the last. Writes report.json, report.md and report.png.
+    """
+    found = judge.evaluate(
+        methods,
+        archive,
+        judge.read_labels(tables, column, undetermined),
+        out,
+        learn_from=learn_from,
+        parameters=parameters,
+        protocol=judge.Protocol(folds, seeds, transductive),
+        progress=sys.stderr.isatty(),
+    )
+    click.echo(
+        json.dumps(found) if as_json else (out / "report.md").read_text(), nl=as_json
+    )
 
 
 @main.command()

@@ -31,31 +31,58 @@ class Whitening:
         return torch.nn.functional.normalize(whitened, dim=1)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PrincipalAxes:
+    """Where a reference sample spreads.
+
+    Attributes
+    ----------
+    mean_F : (F,) float64
+    variance_F : (F,) float64
+        Along the axes, falling.
+    axes_FF : (F, F) float64
+        One axis a column.
+    """
+
+    mean_F: Tensor
+    variance_F: Tensor
+    axes_FF: Tensor
+
+    def whitening(self, dimension: int) -> Whitening:
+        """Keep so many axes, at most F; those the sample lacks become 0.
+
+        Variances are lifted by a tenth of their mean over the kept axes, so that axes
+        that hold little but noise are not blown up.
+        """
+        variance = self.variance_F[:dimension].clamp(min=0)
+        lifted = variance + _SHRINKAGE * variance.mean().clamp(min=1e-300)
+        # A direction the sample lacks would carry only noise of new objects.
+        known = variance > _ROUNDING * variance.max()
+        matrix = self.axes_FF[:, :dimension] / lifted.sqrt() * known
+        return Whitening(self.mean_F.float(), matrix.float())
+
+
+def principal_axes(features_NF: Tensor) -> PrincipalAxes:
+    """The principal axes of a reference sample: (N, F) float32."""
+    features = features_NF.double()
+    mean = features.mean(dim=0)
+    centred = features - mean
+    covariance = centred.T @ centred / max(1, len(features) - 1)
+    variance, axes = torch.linalg.eigh(covariance)
+    variance, axes = variance.flip(0), axes.flip(1)
+    # The sign of an eigenvector is arbitrary: fix it, so that runs agree.
+    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+    return PrincipalAxes(mean, variance, axes * torch.where(largest < 0, -1.0, 1.0))
+
+
 def fit(features_NF: Tensor, dimension: int) -> Whitening:
     """Fit PCA whitening (Kessy, Lewin & Strimmer 2018, Am. Stat. 72, 309).
-
-    Variances are lifted by a tenth of their mean over the kept axes, so that axes
-    that hold little but noise are not blown up.
 
     Parameters
     ----------
     features_NF : (N, F) float32
         Reference sample.
     dimension
-        D, the number of axes to keep; at most F. With fewer than D directions in
-        the sample, the rest is 0.
+        D, the number of axes to keep; at most F.
     """
-    features = features_NF.double()
-    mean = features.mean(dim=0)
-    centred = features - mean
-    covariance = centred.T @ centred / max(1, len(features) - 1)
-    variance, axes = torch.linalg.eigh(covariance)
-    variance = variance.flip(0)[:dimension].clamp(min=0)
-    axes = axes.flip(1)[:, :dimension]
-    # The sign of an eigenvector is arbitrary: fix it, so that runs agree.
-    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
-    axes = axes * torch.where(largest < 0, -1.0, 1.0)
-    lifted = variance + _SHRINKAGE * variance.mean().clamp(min=1e-300)
-    # A direction the sample lacks would carry only noise of new objects.
-    known = variance > _ROUNDING * variance.max()
-    return Whitening(mean.float(), (axes / lifted.sqrt() * known).float())
+    return principal_axes(features_NF).whitening(dimension)

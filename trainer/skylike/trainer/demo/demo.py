@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from skylike.client import Analysis, Client
 from skylike.client.errors import BadInput
 from skylike.service.errors import BadSettings
 from skylike.service.prepare import find_files
-from skylike.trainer import config, data, evaluate
+from skylike.trainer import config, data
 from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.demo import folders, picture
+from skylike.trainer.demo import compare, folders, picture
 from skylike.trainer.demo.folders import Folders
 from skylike.trainer.demo.server import running, service
 from skylike.trainer.export import export
+from skylike.trainer.judge.labels import file_stem
+from skylike.trainer.judge.labels import read as read_labels
 from skylike.trainer.train import train
 
 RECIPE = Path(__file__).with_name("demo.toml")
@@ -61,20 +64,18 @@ def run(
     if source is None:
         _say("drawing a sky")
         sky = folders.simulate(out / "sky", progress=progress)
-        kinds: dict[str, str] = {}
-        for table in sky.truth:
-            kinds |= evaluate.read_labels(table, "family")
+        kinds = read_labels(sky.truth, "family").kinds
     else:
         _say(f"dealing out the files of {source}")
         sky = folders.divide(out / "sky", source)
-        kinds = evaluate.read_labels(labels, column) if labels else {}
+        kinds = read_labels([labels] if labels else [], column).kinds
 
     _say("reading the archive")
     settings = _settings(sky)
     archive = data.load([sky.archive], settings.stamp, progress=progress)
     _tell_rejects(archive)
     if kinds:
-        evaluate.require_labels(archive, kinds)
+        compare.require_labels(archive, kinds)
     settings = settings.model_copy(
         update={"batch": max(2, min(settings.batch, len(archive.stamps)))}
     )
@@ -109,9 +110,7 @@ def run(
     _say("judging")
     new = data.load([sky.calibration, sky.ordinary], settings.stamp)
     report = (
-        evaluate.compare(encoder, settings.network, archive, new, kinds)
-        if kinds
-        else {}
+        compare.compare(encoder, settings.network, archive, new, kinds) if kinds else {}
     )
     summary = {
         "objects": indexed["objects"],
@@ -170,7 +169,7 @@ def _count_odd(client: Client, folder: Path | None) -> dict[str, int] | None:
     return {"objects": len(values), "odd": sum(value < _ODD for value in values)}
 
 
-def _describe(path: Path, answer: Analysis, kinds: dict[str, str]) -> dict[str, Any]:
+def _describe(path: Path, answer: Analysis, kinds: Mapping[str, str]) -> dict[str, Any]:
     facts = answer.to_dict()
     neighbors = [
         {
@@ -178,7 +177,7 @@ def _describe(path: Path, answer: Analysis, kinds: dict[str, str]) -> dict[str, 
             "score": round(hit.score, 4),
             "ra_deg": hit.object.ra_deg,
             "dec_deg": hit.object.dec_deg,
-            "true_class": kinds.get(evaluate.file_stem(hit.id)),
+            "true_class": kinds.get(file_stem(hit.id)),
         }
         for hit in answer.hits
     ]
@@ -189,7 +188,7 @@ def _describe(path: Path, answer: Analysis, kinds: dict[str, str]) -> dict[str, 
             }
     return {
         "file": path.name,
-        "true_class": kinds.get(evaluate.file_stem(path.name)),
+        "true_class": kinds.get(file_stem(path.name)),
         "neighbors": neighbors,
         "cluster": facts["cluster"],
         "anomaly": facts["anomaly"],

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from skylike.client import Analysis
 from skylike.service import fits, thumbnail
-from skylike.trainer.evaluate import file_stem
+from skylike.trainer.judge.labels import file_stem
 
 _NEAREST = 6
 

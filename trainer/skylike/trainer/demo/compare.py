@@ -1,29 +1,23 @@
-"""How good are the neighbours? Labels are read here, and only to judge."""
+"""How good the neighbours of new objects are, beside cheap baselines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput, BadSettings
-from skylike.service.fits import stem
+from skylike.service.errors import BadInput
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder, profile_scale
-from skylike.trainer.network import Front
+from skylike.trainer.judge.descriptors import pixels
+from skylike.trainer.judge.labels import file_stem
+from skylike.trainer.judge.neighbors import NEIGHBORS
 from skylike.trainer.whitening import fit
 
-NEIGHBORS = 10
-_PICTURES = {".jpg", ".jpeg", ".png"}
 _QUERIES = 1024
 
 
@@ -104,16 +98,11 @@ def pixel_pca(
     dimension
         D, components to keep.
     """
-    front = Front(spec.size, spec.softening_sigma)
-
-    def pixels(stamps: NDArray[np.float32]) -> Tensor:
-        # A quarter of the pixels: the rest is noise, and 4096 axes take minutes.
-        stretched = front(torch.from_numpy(stamps))
-        return torch.nn.functional.avg_pool2d(stretched, 2).flatten(1)
-
-    known = pixels(archive)
+    known, asked = (
+        torch.from_numpy(pixels(stamps, spec)) for stamps in (archive, queries)
+    )
     whitening = fit(known, dimension)
-    return whitening.unit(known).numpy(), whitening.unit(pixels(queries)).numpy()
+    return whitening.unit(known).numpy(), whitening.unit(asked).numpy()
 
 
 def random_network(
@@ -232,48 +221,3 @@ def _labelled(
     found = [labels.get(file_stem(path.name)) for path in stamps.paths]
     pairs = [(i, label) for i, label in enumerate(found) if label is not None]
     return [i for i, _ in pairs], [label for _, label in pairs]
-
-
-def read_labels(path: Path, column: str) -> dict[str, str]:
-    """Labels by the name of the file, without folders and endings.
-
-    Parameters
-    ----------
-    path
-        A Parquet or CSV table with a column ``path``, ``file`` or ``id``.
-    column
-        The column that holds the labels.
-
-    Raises
-    ------
-    BadSettings
-        If the table cannot be read or lacks a column.
-    """
-    try:
-        parquet = path.suffix == ".parquet"
-        table = pq.read_table(path) if parquet else pyarrow.csv.read_csv(path)
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise BadSettings(f"{path}: no table of labels: {error}") from error
-    names = [name for name in ("path", "file", "id") if name in table.column_names]
-    if not names or column not in table.column_names:
-        raise BadSettings(
-            f"{path}: needs a column path, file or id, and {column!r}; it has "
-            f"{', '.join(table.column_names)}"
-        )
-    labels = pc.cast(table[column], "string").to_pylist()
-    found: dict[str, str] = {}
-    for name, label in zip(table[names[0]].to_pylist(), labels, strict=True):
-        if label is None:
-            continue
-        if found.setdefault(file_stem(str(name)), label) != label:
-            raise BadSettings(
-                f"{path}: {file_stem(str(name))!r} is labelled {label!r} and otherwise; "
-                "files are told apart by their names, without folders"
-            )
-    return found
-
-
-def file_stem(name: str) -> str:
-    """``folder/x.fits.gz`` is ``x``, and so is the picture ``x.jpg``."""
-    path = Path(name)
-    return path.stem if path.suffix.lower() in _PICTURES else stem(path.name)

@@ -1,24 +1,14 @@
-"""Judging: what P@10 means, where labels come from, and that baselines are fair."""
-
-from pathlib import Path
+"""New objects: what P@10 means, and that baselines are fair."""
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from skylike.service.errors import BadInput, BadSettings
+from skylike.service.errors import BadInput
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
+from skylike.trainer.demo.compare import pixel_pca, precision_at_10, random_network
 from skylike.trainer.embedder import Embedder
-from skylike.trainer.evaluate import (
-    file_stem,
-    pixel_pca,
-    precision_at_10,
-    random_network,
-    read_labels,
-)
 
 
 def unit(vectors: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:  # fmt: skip
@@ -75,27 +65,6 @@ def test_the_untrained_baseline_is_what_is_exported_but_for_the_training() -> No
     expected = embedder.in_batches(torch.from_numpy(stamps)).numpy()
     _, untrained = random_network(stamps, stamps[:20], spec, network)
     np.testing.assert_allclose(untrained[0], expected, atol=1e-5)
-
-
-def test_labels_are_found_by_the_stem_of_the_file(tmp_path: Path) -> None:
-    table = pa.table({"path": ["x/a.fits", "b.fits.gz"], "family": ["disc", None]})
-    pq.write_table(table, tmp_path / "truth.parquet")
-    assert read_labels(tmp_path / "truth.parquet", "family") == {"a": "disc"}
-    (tmp_path / "labels.csv").write_text("file,T\nPGC0002.jpg,3\n")
-    assert read_labels(tmp_path / "labels.csv", "T") == {"PGC0002": "3"}
-    assert file_stem("folder/x.fits.gz") == "x"
-    assert file_stem("J0123.4+0506.FIT") == "J0123.4+0506"
-    (tmp_path / "twice.csv").write_text("file,T\na/x.fits,3\nb/x.fits,4\n")
-    with pytest.raises(BadSettings, match="'x' is labelled '4' and otherwise"):
-        read_labels(tmp_path / "twice.csv", "T")
-
-
-def test_tables_without_labels_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("name,T\na,3\n")
-    with pytest.raises(BadSettings, match="needs a column path, file or id"):
-        read_labels(tmp_path / "labels.csv", "T")
-    with pytest.raises(BadSettings, match="no table of labels"):
-        read_labels(tmp_path / "gone.parquet", "T")
 
 
 def test_fewer_labels_than_neighbours_are_refused() -> None:

@@ -1,0 +1,89 @@
+"""``skylike-trainer evaluate``, as a person runs it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from skylike.service.errors import BadSettings
+from skylike.trainer import sky
+from skylike.trainer.cli import main
+
+CHEAP = ("pca", "random", "profile", "polar", "classical", "scattering")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("judged")
+    sky.simulate(folder, 19 * 6, 3, workers=2)
+    return folder
+
+
+def run(archive: Path, out: Path, *words: Any) -> Result:
+    where = ("--archive", archive, "--labels", archive / "truth.parquet", "--out", out)
+    told = map(str, ("evaluate", *words, *where, "--seeds", 1))
+    return CliRunner().invoke(main, list(told), catch_exceptions=False)
+
+
+def test_baselines_and_recipes_are_judged_by_one_protocol(
+    archive: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text("steps = 3\nbatch = 16\n[network]\nwidth = 4\ndimension = 16\n")
+    words = (
+        "baselines",
+        recipe,
+        "--parameter",
+        "axis_ratio",
+        "--transductive",
+        "--json",
+    )
+    done = run(archive, tmp_path / "out", *words)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert list(found["methods"]) == [*CHEAP, "quick"]
+    for name, facts in found["methods"].items():
+        interval = facts["neighbors"]["p_at_10"]
+        assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1, name
+        assert facts["by_seed"] == [pytest.approx(interval["value"])]
+        assert facts["transductive"]["p_at_10"] > 0
+        assert "log signal to noise" not in facts["audit"]  # 57 objects are too few
+        assert facts["self_recall"]["turned by 90 degrees"]["recall_at_1"] >= 0
+    methods = found["methods"]
+    # 6 of a kind, so that 2 of 10 neighbours can be right in a fold.
+    assert methods["random"]["neighbors"]["p_at_10"]["value"] > 0.1
+    assert methods["profile"]["self_recall"]["turned by 90 degrees"]["recall_at_1"] == 1
+    ratio = found["over_best_baseline"]["quick"]["p_at_10"]
+    best = methods[found["best_baseline"]["p_at_10"]]["neighbors"]["p_at_10"]["value"]
+    own = methods["quick"]["neighbors"]["p_at_10"]["value"]
+    assert ratio["value"] == pytest.approx(own / best)
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == found
+    assert "| random |" in (tmp_path / "out" / "report.md").read_text()
+    assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 3
+
+
+def test_methods_can_learn_from_other_files(archive: Path, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    sky.simulate(others, 19 * 4, 4, workers=2)
+    words = ("profile", "--learn-from", others, "--json")
+    found = json.loads(run(archive, tmp_path / "out", *words).stdout)
+    assert found["protocol"]["learned_from"] == str(others)
+    assert found["methods"]["profile"]["neighbors"]["p_at_10"]["value"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nonsense",), "no model"),
+        (("profile", "--parameter", "charm"), "no numbers called charm"),
+        (("profile", "--column", "charm"), "needs a column"),
+    ],
+)
+def test_what_is_not_there_is_told(
+    archive: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(BadSettings, match=message):
+        run(archive, tmp_path / "out", *words)

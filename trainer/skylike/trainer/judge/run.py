@@ -1,0 +1,168 @@
+"""From names of methods and folders of files to the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from skylike.service.encoder import TRAINING_KEY, Encoder
+from skylike.service.errors import BadInput, BadSettings
+from skylike.service.prepare import find_files
+from skylike.service.stamp import StampSpec
+from skylike.trainer import data
+from skylike.trainer.config import NetworkSettings, TrainSettings
+from skylike.trainer.data import StampSet
+from skylike.trainer.judge import labels, methods, picture, report
+from skylike.trainer.judge.astromorph import astromorph
+from skylike.trainer.judge.audit import COVARIATES
+from skylike.trainer.judge.judge import Protocol, Subject, judge
+from skylike.trainer.judge.labels import Labels
+from skylike.trainer.judge.methods import Method
+
+ALL = "baselines"
+_OBSERVATION = {"axis_ratio"}.union(
+    *((*covariate.columns, covariate.unit) for covariate in COVARIATES)
+)
+
+
+def evaluate(
+    names: Sequence[str],
+    archive: Path,
+    known: Labels,
+    out: Path,
+    *,
+    learn_from: Path | None = None,
+    parameters: Sequence[str] = (),
+    protocol: Protocol | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Judge methods by the labelled files of an archive, and write the report.
+
+    Parameters
+    ----------
+    names
+        Model files (``.onnx``), recipes (``.toml``) and baselines by name;
+        ``baselines`` stands for all of these but `astromorph`, which takes long.
+    archive
+        Folder of the files that are judged by.
+    known
+        Their kinds and quantities.
+    out
+        Folder for ``report.json``, ``report.md``, ``report.png`` and the runs of
+        recipes, which are taken up again where they are found.
+    learn_from
+        Folder of the files that methods learn from, by default the other folds.
+    parameters
+        Quantities that vectors should tell.
+    protocol
+        How often and how.
+    progress
+        Whether to show bars.
+
+    Returns
+    -------
+    dict
+        What ``report.json`` holds.
+
+    Raises
+    ------
+    BadInput
+        ``too_few`` if too few files have labels.
+    BadSettings
+        If a name is neither a file nor a baseline, a parameter is not in the tables,
+        or models want different stamps.
+    """
+    protocol = protocol or Protocol()
+    spec, network = _wanted(names, archive)
+    files = data.load([archive], spec, progress=progress)
+    others = data.load([learn_from], spec, progress=progress) if learn_from else None
+    subject = _subject(files, known, parameters, others)
+    cheap = methods.baselines(spec, network)
+    chosen = _methods(names, cheap | {"astromorph": astromorph()}, spec, out)
+    results = [
+        judge(method, subject, protocol)
+        for method in tqdm(chosen, desc="judging", unit="method", disable=not progress)
+    ]
+    facts = {
+        "archive": str(archive),
+        "objects": len(subject.kinds),
+        "kinds": {
+            str(k): int((subject.kinds == k).sum()) for k in np.unique(subject.kinds)
+        },
+        "learned_from": str(learn_from)
+        if learn_from
+        else f"other of {protocol.num_folds} folds",
+        "seeds": protocol.num_seeds,
+        "bootstrap_samples": 1000,
+    }
+    found = report.summary(results, [*cheap, "astromorph"], facts)
+    report.write(found, out)
+    picture.draw(found, out / "report.png")
+    return found
+
+
+def _wanted(names: Sequence[str], archive: Path) -> tuple[StampSpec, NetworkSettings]:
+    """What stamps are made, and the network whose random weights are a baseline."""
+    encoders = [Encoder(Path(name)) for name in names if name.endswith(".onnx")]
+    specs = {encoder.spec for encoder in encoders}
+    if len(specs) > 1:
+        raise BadSettings("the models want different stamps: judge them one by one")
+    if not encoders:
+        return data.majority_spec(find_files([archive])), NetworkSettings()
+    settings = TrainSettings.model_validate_json(encoders[0].metadata[TRAINING_KEY])
+    return specs.pop(), settings.network
+
+
+def _methods(
+    names: Sequence[str], known: dict[str, Method], spec: StampSpec, out: Path
+) -> list[Method]:
+    found: list[Method] = []
+    for name in names:
+        path = Path(name)
+        if name == ALL:
+            found += [method for key, method in known.items() if key != "astromorph"]
+        elif name in known:
+            found.append(known[name])
+        elif path.suffix == ".onnx":
+            found.append(methods.model(path))
+        elif path.suffix == ".toml":
+            found.append(methods.recipe(path, spec, out / "runs"))
+        else:
+            raise BadSettings(
+                f"{name!r} is no model (.onnx), no recipe (.toml) and none of the "
+                f"baselines: {ALL}, {', '.join(known)}"
+            )
+    return list({method.name: method for method in found}.values())
+
+
+def _subject(
+    files: StampSet, known: Labels, parameters: Sequence[str], others: StampSet | None
+) -> Subject:
+    stems = [labels.file_stem(path.name) for path in files.paths]
+    chosen = [i for i, stem in enumerate(stems) if stem in known.kinds]
+    if not chosen:
+        raise BadInput(
+            f"the labels name none of {len(stems)} files; the files are named like "
+            f"{stems[0] if stems else ''!r}, the labels are for "
+            f"{next(iter(known.kinds), '')!r} and so on",
+            reason="too_few",
+        )
+    missing = set(parameters).difference(known.quantities)
+    if missing:
+        raise BadSettings(
+            f"the tables have no numbers called {', '.join(sorted(missing))}; they have "
+            f"{', '.join(known.quantities) or 'none'}"
+        )
+    stems = [stems[i] for i in chosen]
+    columns = known.columns(stems)
+    return Subject(
+        stamps=files.stamps[chosen],
+        kinds=np.array([known.kinds[stem] for stem in stems]),
+        parameters={name: columns[name] for name in parameters},
+        covariates={
+            name: column for name, column in columns.items() if name in _OBSERVATION
+        },
+        others=others.stamps if others else None,
+    )
