@@ -17,6 +17,7 @@ from skylike.trainer.data import StampSet
 from skylike.trainer.judge import labels, methods, picture, report
 from skylike.trainer.judge.astromorph import astromorph
 from skylike.trainer.judge.audit import COVARIATES
+from skylike.trainer.judge.bootstrap import NUM_SAMPLES
 from skylike.trainer.judge.judge import Protocol, Subject, judge
 from skylike.trainer.judge.labels import Labels
 from skylike.trainer.judge.methods import Method
@@ -95,7 +96,7 @@ def evaluate(
         if learn_from
         else f"other of {protocol.num_folds} folds",
         "seeds": protocol.num_seeds,
-        "bootstrap_samples": 1000,
+        "bootstrap_samples": NUM_SAMPLES,
     }
     found = report.summary(results, [*cheap, "astromorph"], facts)
     report.write(found, out)
