@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from skylike.service.errors import BadInput, BadSettings
 from skylike.service.stamp import StampSpec
@@ -16,7 +17,11 @@ from skylike.trainer.config import TrainSettings, load
 from skylike.trainer.data import StampSet
 from skylike.trainer.monitor import examine
 from skylike.trainer.network import Front
-from skylike.trainer.train import CHECKPOINT, LOG, _features, _step, start, train
+from skylike.trainer.processes import Processes
+from skylike.trainer.record import EVENTS, LOG, Record
+from skylike.trainer.schedule import learning_rate
+from skylike.trainer.step import start, take
+from skylike.trainer.train import CHECKPOINT, _features, train
 
 SETTINGS = TrainSettings.model_validate(
     {
@@ -144,10 +149,84 @@ def test_a_step_without_finite_gradient_changes_nothing_and_its_batch_is_kept(
     state = start(SETTINGS)
     before = {k: v.clone() for k, v in state.model.state_dict().items()}
     bad = torch.full((4, 1, 32, 32), torch.nan)
-    assert math.isnan(_step(state, SETTINGS, (bad, bad.clone()), tmp_path))
+    alone = Processes(0, 1, torch.device("cpu"))
+    assert math.isnan(take(state, SETTINGS, (bad, bad.clone()), tmp_path, alone))
     for name, tensor in state.model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert [path.name for path in tmp_path.iterdir()] == ["bad-batch-0.safetensors"]
+
+
+def test_the_rate_rises_and_falls_as_the_schedule_says() -> None:
+    for schedule, halfway in ("cosine", 0.5), ("linear", 0.5), ("constant", 1):
+        settings = TrainSettings.model_validate(
+            {"steps": 220, "warmup": 20 / 220, "schedule": schedule, "learning_rate": 2}
+        )
+        rates = [learning_rate(step, settings) for step in range(220)]
+        assert rates[:20] == pytest.approx(np.arange(1, 21) / 10)
+        assert rates[20] == pytest.approx(2)
+        assert rates[120] == pytest.approx(2 * halfway)
+        assert rates[219] < (0.03 if schedule != "constant" else 2.1)
+
+
+def test_the_loss_of_held_out_stamps_is_recorded_and_they_are_not_learned_from(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"held_out": 0.25})
+    train(archive, settings, tmp_path / "part")
+    lines = (tmp_path / "part" / LOG).read_text().splitlines()
+    assert len(lines) == 4
+    assert all(0 < json.loads(line)["held_out_loss"] < 8 for line in lines)
+    few = settings.model_copy(update={"held_out": 0.625})
+    with pytest.raises(BadInput, match="15 stamps are too few"):
+        train(archive, few, tmp_path / "few")
+
+
+def test_tensorboard_reads_what_the_log_holds(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    train(archive, SETTINGS, tmp_path)
+    events = EventAccumulator(str(tmp_path / EVENTS)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6, 8]
+    found = [event.value for event in events.Scalars("loss")]
+    assert found == pytest.approx(losses(tmp_path))
+    assert {"rank", "spread", "images_per_second"} <= set(events.Tags()["scalars"])
+
+
+def test_lines_of_steps_that_are_done_again_are_dropped(tmp_path: Path) -> None:
+    with Record(tmp_path, 0) as record:
+        for step in 2, 4, 6:
+            record.write(step, {"loss": float(step)})
+    with (tmp_path / LOG).open("a") as log:
+        log.write('{"step": 8, "lo')
+    with Record(tmp_path, 4) as record:
+        record.write(6, {"loss": 7.0})
+    assert losses(tmp_path) == [2, 4, 7]
+
+
+@pytest.mark.parametrize(("kind", "layers"), [("light", 2), ("resnet18", 1)])
+def test_a_network_that_is_cut_learns_too(
+    archive: StampSet, tmp_path: Path, kind: str, layers: int
+) -> None:
+    network = SETTINGS.network.model_copy(update={"kind": kind, "layers": layers})
+    train(archive, SETTINGS.model_copy(update={"network": network}), tmp_path)
+    assert np.isfinite(losses(tmp_path)).all()
+    kept = {name.split(".")[1] for name in weights(tmp_path) if "stem" not in name}
+    assert kept == {str(i) for i in range(1 if kind == "light" else layers)}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    with pytest.raises(BadSettings, match="no CUDA device"):
+        train(archive, SETTINGS.model_copy(update={"device": "cuda"}), tmp_path)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_cuda_learns_in_bfloat16(archive: StampSet, tmp_path: Path) -> None:
+    longer = SETTINGS.model_copy(update={"steps": 100, "checkpoint_steps": 10})
+    train(archive, longer, tmp_path)
+    assert losses(tmp_path)[-1] < 0.7 * losses(tmp_path)[0]
 
 
 def test_looking_at_features_leaves_every_module_in_training() -> None:

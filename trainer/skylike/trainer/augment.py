@@ -36,13 +36,17 @@ class Views:
 
     @torch.no_grad()
     def __call__(self, stamps_NCSS: Tensor, random: torch.Generator) -> Tensor:
-        """One view of each stamp: (N, C, S, S) in sigma, to stretched pixels."""
-        matrices = self._matrices(len(stamps_NCSS), random)
-        pixels = warp(fill(stamps_NCSS), matrices)
-        pixels = self._blur(pixels, random)
-        pixels = self._make_shallower(pixels, random)
-        pixels = self._blank_patches(pixels, random)
-        return self._change_gain(self.front(pixels), random)
+        """One view of each stamp: (N, C, S, S) in sigma, to stretched pixels.
+
+        Stamps, front and `random` are on one device.
+        """
+        with random.device:  # where new tensors go
+            matrices = self._matrices(len(stamps_NCSS), random)
+            pixels = warp(fill(stamps_NCSS), matrices)
+            pixels = self._blur(pixels, random)
+            pixels = self._make_shallower(pixels, random)
+            pixels = self._blank_patches(pixels, random)
+            return self._change_gain(self.front(pixels), random)
 
     def _matrices(self, count: int, random: torch.Generator) -> Tensor:
         """Rotation, flip, zoom, stretch and shift as one matrix each: (N, 2, 3)."""

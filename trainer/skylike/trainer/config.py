@@ -6,7 +6,7 @@ the metadata of the exported model.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,8 +24,12 @@ class _Section(BaseModel):
 class NetworkSettings(_Section):
     """The backbone and its two heads."""
 
+    kind: Literal["light", "resnet18"] = "light"
+    """``light``: a stem and three residual blocks; or ResNet-18."""
+    layers: int = Field(default=4, ge=1, le=4)
+    """How many of its four layers are kept."""
     width: int = Field(default=24, ge=4, le=256)
-    """Channels of the first convolution; each stage doubles them."""
+    """Channels of the light network's first layer; each layer doubles them."""
     hidden: int = Field(default=512, ge=8)
     """Hidden units of the projection and prediction heads."""
     projection: int = Field(default=128, ge=8)
@@ -79,11 +83,13 @@ class TrainSettings(_Section):
     batch: int = Field(default=128, ge=2)
     """Objects per step; two views are made of each."""
     learning_rate: float = Field(default=2e-3, gt=0)
-    """Peak rate of AdamW, reached after the warm-up, then falling as a cosine."""
+    """Peak rate of AdamW, reached after the warm-up."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decay of the weights; biases and normalisation are exempt."""
     warmup: Share = 0.05
     """Share of the steps over which the rate rises."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How it goes on from its peak: to 0 along half a cosine or a line, or not at all."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
     tau: Share = 0.99
@@ -92,6 +98,10 @@ class TrainSettings(_Section):
     """Fixes initial weights, order and views."""
     threads: int = Field(default=0, ge=0)
     """Threads of torch; 0 leaves the choice to it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; ``auto`` takes CUDA where there is one."""
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the stamps that are not learned from; their loss is recorded."""
     checkpoint_steps: int = Field(default=100, ge=1)
     """Steps between checkpoints and between lines of the log."""
 

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skylike.service.stamp import StampSpec
+from skylike.trainer import backbone as backbones
+from skylike.trainer.backbone import Backbone
 from skylike.trainer.config import NetworkSettings
-from skylike.trainer.network import Backbone, Front
+from skylike.trainer.network import Front
 from skylike.trainer.whitening import fit
 
 NUM_RINGS = 16
@@ -80,7 +82,7 @@ class Embedder(nn.Module):
         """An embedder without whitening; with random weights if none are given."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            backbone = Backbone(len(spec.channels), network.width)
+            backbone = backbones.build(len(spec.channels), network)
         if weights is not None:
             backbone.load_state_dict(weights)
         front = Front(spec.size, spec.softening_sigma)

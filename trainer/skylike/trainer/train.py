@@ -1,30 +1,27 @@
 """Train an encoder: one loop, top to bottom."""
 
-import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from skylike.service.errors import BadInput, BadSettings
-from skylike.trainer import checkpoint
+from skylike.trainer import checkpoint, processes, step
 from skylike.trainer.augment import Views
-from skylike.trainer.byol import Byol, tau_at
-from skylike.trainer.checkpoint import State
+from skylike.trainer.byol import Byol
 from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.monitor import Health, examine
 from skylike.trainer.network import Front
+from skylike.trainer.processes import Processes
+from skylike.trainer.record import Record
 
 CHECKPOINT = "checkpoint.safetensors"
-LOG = "log.jsonl"
 SETTINGS = "settings.json"
 _SAMPLE = 512
 _MAX_SKIPPED = 10
@@ -35,6 +32,8 @@ def train(
 ) -> Path:
     """Train on an archive, or go on where a run in the same folder stopped.
 
+    Under ``torchrun`` every process takes its part of each batch; the first writes.
+
     Parameters
     ----------
     archive
@@ -42,8 +41,8 @@ def train(
     settings
         The whole recipe.
     out
-        Folder of the run: ``checkpoint.safetensors``, ``log.jsonl`` (loss, spread
-        and rank of the features, images per second), ``settings.json``.
+        Folder of the run: ``checkpoint.safetensors``, ``settings.json``, and at every
+        checkpoint a line of ``log.jsonl`` and scalars for TensorBoard.
     progress
         Whether to show a bar.
 
@@ -57,68 +56,101 @@ def train(
     BadInput
         ``too_few`` if there are fewer stamps than one batch holds.
     BadSettings
-        If `out` holds a run with other settings or of another archive, or if
-        the features have collapsed to a point.
+        If `out` holds a run with other settings or of another archive, if the
+        features have collapsed to a point, or if the processes cannot share a batch.
     """
-    if len(archive.stamps) < settings.batch:
+    known, held_out = _split(archive, settings)
+    if len(known) < settings.batch:
         raise BadInput(
-            f"{len(archive.stamps)} stamps are too few to train on: one batch holds "
+            f"{len(known)} stamps are too few to train on: one batch holds "
             f"{settings.batch}; add files or lower `batch`",
             reason="too_few",
         )
-    out.mkdir(parents=True, exist_ok=True)
-    path, data_hash = out / CHECKPOINT, archive.data_hash()
-    state = start(settings)
-    if path.exists():
-        checkpoint.load(path, state, settings, data_hash)
-    (out / SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")
+    with processes.joined(settings.device) as group, _threads(settings.threads):
+        _require_equal_parts(settings, group)
+        out.mkdir(parents=True, exist_ok=True)
+        path, data_hash = out / CHECKPOINT, archive.data_hash()
+        state = step.start(settings, group.device)
+        if path.exists():
+            checkpoint.load(path, state, settings, data_hash)
+        if group.count > 1:
+            processes.synchronise(state.model)
+        (out / SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")
 
-    stamps = torch.from_numpy(archive.stamps)
-    # Spread over the archive, which is often sorted by kind.
-    sample = stamps[:: math.ceil(len(stamps) / _SAMPLE)]
-    front = Front(settings.stamp.size, settings.stamp.softening_sigma)
-    views = Views(settings.views, front)
-    bar = tqdm(
-        total=settings.steps,
-        initial=state.step,
-        desc="training",
-        unit="step",
-        disable=not progress,
-    )
-    began, first_step = time.monotonic(), state.step
-    loss, skipped = 0.0, 0
+        front = Front(settings.stamp.size, settings.stamp.softening_sigma)
+        front.to(group.device)
+        views = Views(settings.views, front)
+        # Spread over the archive, which is often sorted by kind.
+        sample = front(known[:: math.ceil(len(known) / _SAMPLE)].to(group.device))
+        unseen = _pair_of(held_out, views, settings, group) if len(held_out) else None
+        record = Record(out, state.step) if group.rank == 0 else None
+        bar = tqdm(
+            total=settings.steps,
+            initial=state.step,
+            desc="training",
+            unit="step",
+            disable=not progress or group.rank > 0,
+        )
+        began, first_step = time.monotonic(), state.step
+        losses: list[float] = []
+        skipped = 0
 
-    with bar, _threads(settings.threads), (out / LOG).open("a") as log:
-        while state.step < settings.steps:
-            batch = stamps[_next_batch(state, len(stamps), settings.batch)]
-            pair = views(batch, state.random), views(batch, state.random)
-            step_loss = _step(state, settings, pair, out)
-            state.step += 1
-            if math.isfinite(step_loss):
-                loss = step_loss
-            else:
-                skipped += 1
-                _refuse_bad_batches(skipped, out)
-            bar.update()
-            if not _is_checkpoint(state.step, settings):
-                continue
-            seconds = time.monotonic() - began
-            health = examine(_features(state.model, front(sample)))
-            rate = (state.step - first_step) * settings.batch / seconds
-            line = {
-                "step": state.step,
-                "loss": loss,
-                "spread": health.spread,
-                "rank": health.rank,
-                "skipped": skipped,
-                "images_per_second": rate,
-            }
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            bar.set_postfix(loss=f"{loss:.3f}", rank=f"{health.rank:.0f}")
-            _refuse_collapse(health, state.step)
-            checkpoint.save(path, state, settings, data_hash)
+        with bar, record or nullcontext():
+            while state.step < settings.steps:
+                numbers, seeds = step.next_batch(state, len(known), settings.batch)
+                pair = step.draw(known, views, numbers, seeds, group)
+                loss = step.take(state, settings, pair, out, group)
+                state.step += 1
+                if math.isfinite(loss):
+                    losses.append(loss)
+                else:
+                    skipped += 1
+                    _refuse_bad_batches(skipped, out)
+                bar.update()
+                if not _is_checkpoint(state.step, settings):
+                    continue
+                health = examine(_features(state.model, sample))
+                rate = (state.step - first_step) / (time.monotonic() - began)
+                scalars = {
+                    "loss": sum(losses) / max(1, len(losses)),
+                    **({"held_out_loss": _loss(state.model, unseen)} if unseen else {}),
+                    "spread": health.spread,
+                    "rank": health.rank,
+                    "skipped": skipped,
+                    "images_per_second": rate * settings.batch,
+                }
+                losses.clear()
+                bar.set_postfix(
+                    loss=f"{scalars['loss']:.3f}", rank=f"{health.rank:.0f}"
+                )
+                if record:
+                    record.write(state.step, scalars)
+                _refuse_collapse(health, state.step)
+                if record:
+                    checkpoint.save(path, state, settings, data_hash)
     return path
+
+
+def _split(archive: StampSet, settings: TrainSettings) -> tuple[Tensor, Tensor]:
+    """Stamps to learn from, and those that only measure the loss."""
+    stamps = torch.from_numpy(archive.stamps)
+    if not settings.held_out:
+        return stamps, stamps[:0]
+    random = torch.Generator().manual_seed(settings.seed)
+    order = torch.randperm(len(stamps), generator=random)
+    number = max(1, round(settings.held_out * len(stamps)))
+    return stamps[order[number:].sort().values], stamps[order[:number].sort().values]
+
+
+def _require_equal_parts(settings: TrainSettings, group: Processes) -> None:
+    if step.NUM_PARTS % group.count or (
+        group.count > 1 and settings.batch % step.NUM_PARTS
+    ):
+        raise BadSettings(
+            f"{group.count} processes cannot share a batch of {settings.batch}: start "
+            f"1, 2, 4 or {step.NUM_PARTS}, with a batch that {step.NUM_PARTS} divides",
+            reason="bad_batch",
+        )
 
 
 @contextmanager
@@ -132,71 +164,8 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _is_checkpoint(step: int, settings: TrainSettings) -> bool:
-    return step % settings.checkpoint_steps == 0 or step == settings.steps
-
-
-def start(settings: TrainSettings) -> State:
-    """A fresh run: everything random comes from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = Byol(len(settings.stamp.channels), settings.network)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    online = [p for p in model.parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in online if p.ndim > 1]},
-        {"params": [p for p in online if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(
-        groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    random = torch.Generator().manual_seed(settings.seed)
-    return State(model, optimiser, random, torch.empty(0, dtype=torch.int64), 0)
-
-
-def _next_batch(state: State, count: int, batch: int) -> Tensor:
-    """Numbers of the next stamps; every stamp once before any twice."""
-    if len(state.order) < batch:
-        state.order = torch.randperm(count, generator=state.random)
-    chosen, state.order = state.order[:batch], state.order[batch:]
-    return chosen
-
-
-def _step(
-    state: State, settings: TrainSettings, pair: tuple[Tensor, Tensor], out: Path
-) -> float:
-    """One optimiser step: its loss, or NaN where the gradient is not finite.
-
-    Such a batch is set aside in a file, and the step changes nothing.
-    """
-    for group in state.optimiser.param_groups:
-        group["lr"] = settings.learning_rate * _rate_at(
-            state.step, settings.steps, settings.warmup
-        )
-    # Batch statistics move in the forward pass; a bad batch must not leave a trace.
-    buffers = [buffer.clone() for buffer in state.model.buffers()]
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-        loss: Tensor = state.model(*pair)
-    state.optimiser.zero_grad()
-    torch.autograd.backward(loss)
-    norm = clip_grad_norm_(state.model.parameters(), settings.clip_norm)
-    if torch.isfinite(norm):
-        state.optimiser.step()
-        state.model.follow(tau_at(state.step, settings.steps, settings.tau))
-    else:
-        for buffer, before in zip(state.model.buffers(), buffers, strict=True):
-            buffer.copy_(before)
-        checkpoint.save_batch(out / f"bad-batch-{state.step}.safetensors", pair)
-        return math.nan
-    return float(loss.detach())
-
-
-def _rate_at(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak rate: a line up, then half a cosine down to 0."""
-    rising = max(1, round(warmup * steps))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+def _is_checkpoint(done: int, settings: TrainSettings) -> bool:
+    return done % settings.checkpoint_steps == 0 or done == settings.steps
 
 
 def _features(model: Byol, pixels_NCSS: Tensor) -> Tensor:
@@ -209,10 +178,28 @@ def _features(model: Byol, pixels_NCSS: Tensor) -> Tensor:
     return features
 
 
-def _refuse_collapse(health: Health, step: int) -> None:
+def _pair_of(
+    stamps: Tensor, views: Views, settings: TrainSettings, group: Processes
+) -> step.Pair:
+    """The same two views of held-out stamps at every checkpoint."""
+    random = torch.Generator(group.device).manual_seed(settings.seed)
+    some = stamps[:: math.ceil(len(stamps) / _SAMPLE)].to(group.device)
+    return views(some, random), views(some, random)
+
+
+def _loss(model: Byol, pair: step.Pair) -> float:
+    """The loss of stamps that are not learned from."""
+    model.eval()
+    with torch.inference_mode():
+        loss: Tensor = model(*pair)
+    model.train()
+    return float(loss)
+
+
+def _refuse_collapse(health: Health, done: int) -> None:
     if health.collapsed:
         raise BadSettings(
-            f"the features collapsed to a point by step {step} (spread "
+            f"the features collapsed to a point by step {done} (spread "
             f"{health.spread:.2f} of a sphere's): lower the learning rate or train on "
             "more varied images",
             reason="collapsed",
@@ -226,9 +213,3 @@ def _refuse_bad_batches(skipped: int, out: Path) -> None:
             "the learning rate",
             reason="not_finite",
         )
-
-
-def has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; elsewhere it is slower."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

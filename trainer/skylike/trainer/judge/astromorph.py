@@ -9,7 +9,6 @@ of 0.99, representation 128, five epochs.
 """
 
 import copy
-import itertools
 import math
 
 import numpy as np
@@ -18,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skylike.trainer.augment import rotation, warp
+from skylike.trainer.backbone import ResNet18
 from skylike.trainer.byol import distance
+from skylike.trainer.config import NetworkSettings
 from skylike.trainer.judge.descriptors import Stamps
 from skylike.trainer.judge.methods import Describe, Features, Method
 from skylike.trainer.network import fill, head
@@ -41,7 +42,7 @@ def _learn(stamps: Stamps, seed: int) -> Describe:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         online = nn.Sequential(
-            ResNet18(_REPRESENTATION), head(_REPRESENTATION, _HIDDEN, _PROJECTION)
+            _Representation(), head(_REPRESENTATION, _HIDDEN, _PROJECTION)
         )
         prediction = head(_PROJECTION, _HIDDEN, _PROJECTION)
     target = copy.deepcopy(online).requires_grad_(requires_grad=False)
@@ -106,51 +107,15 @@ def _scaled(images: Tensor) -> Tensor:
     return scaled.expand(-1, 3, -1, -1) if images.shape[1] == 1 else scaled
 
 
-class ResNet18(nn.Module):
-    """He et al. 2016, CVPR, table 1: four stages of two blocks, mean, linear layer."""
+class _Representation(nn.Module):
+    """ResNet-18, the mean of its last maps, and a linear layer."""
 
-    def __init__(self, length_out: int, channels: int = 3) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, 64, 7, 2, 3, bias=False),
-            nn.BatchNorm2d(64),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(3, 2, 1),
-        )
-        widths = [64, 64, 128, 256, 512]
-        self.stages = nn.Sequential(
-            *(
-                nn.Sequential(_Block(a, b, 1 if i == 0 else 2), _Block(b, b, 1))
-                for i, (a, b) in enumerate(itertools.pairwise(widths))
-            )
-        )
-        self.last = nn.Linear(512, length_out)
+        self.backbone = ResNet18(3, NetworkSettings(kind="resnet18"))
+        self.last = nn.Linear(512, _REPRESENTATION)
 
-    def forward(self, images_NCSS: Tensor) -> Tensor:
-        """(N, C, S, S) to (N, length_out)."""
-        found: Tensor = self.last(self.stages(self.stem(images_NCSS)).mean((2, 3)))
+    def forward(self, images_N3SS: Tensor) -> Tensor:
+        """(N, 3, S, S) to (N, 128)."""
+        found: Tensor = self.last(self.backbone.maps(images_N3SS)[-1].mean((2, 3)))
         return found
-
-
-class _Block(nn.Module):
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
-        super().__init__()
-        self.residual = nn.Sequential(
-            nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(channels_out),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels_out),
-        )
-        same = stride == 1 and channels_in == channels_out
-        self.short_cut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
-                nn.BatchNorm2d(channels_out),
-            )
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.short_cut(x) + self.residual(x))
