@@ -3,6 +3,7 @@
 This module imports little, because every process that reads imports it anew.
 """
 
+import dataclasses
 import os
 import threading
 from collections import deque
@@ -20,11 +21,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
 from skylike.service.errors import BadCutout, BadInput, NotReady
+from skylike.service.fits.header import Header
 from skylike.service.stamp import Stamp, StampSpec
 
 _CHUNK = 64
+_LARGEST = 2**63  # of the numbers an attribute can be
 
-_Files = Sequence[tuple[str, Path]]  # id and path of each
+_Files = Sequence[tuple[str, Path | str]]  # id of each, and what is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,14 @@ def prepare(
     workers: int,
     options: fits.Options | None = None,
     pictures: bool = True,
+    keywords: Sequence[str] = (),
 ) -> Iterator[list[Prepared | Reject]]:
     """Read files and make their stamps, in other processes, in order.
 
     Parameters
     ----------
     files
-        Id and path of each.
+        Id of each, and its path, as text with a selector if it likes.
     spec
         What stamps to make.
     workers
@@ -119,6 +123,8 @@ def prepare(
         How to read the files.
     pictures
         Whether to render thumbnails.
+    keywords
+        Cards of the header to keep as attributes.
 
     Yields
     ------
@@ -131,7 +137,7 @@ def prepare(
     NotReady
         ``no_processes`` if none can be started.
     """
-    task = _Task(spec, options or fits.Options(), pictures)
+    task = _Task(spec, options or fits.Options(), pictures, tuple(keywords))
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
     done = 0
     while done < len(chunks):
@@ -203,7 +209,7 @@ def _with_care(files: _Files, task: "_Task") -> list[Prepared | Reject]:
         [results] = _in_order([files], task, 1)
     except BrokenProcessPool:
         if len(files) == 1:
-            path = files[0][1]
+            path = Path(files[0][1])
             message = f"{path}: the process that read it died; it may lack memory"
             return [Reject(path, "crashed", message)]
         half = len(files) // 2
@@ -221,17 +227,23 @@ class _Task:
     spec: StampSpec
     options: fits.Options
     pictures: bool
+    keywords: tuple[str, ...]
 
 
 def _prepare_chunk(files: _Files, task: _Task) -> list[Prepared | Reject]:
     return [_prepare(object_id, path, task) for object_id, path in files]
 
 
-def _prepare(object_id: str, path: Path, task: _Task) -> Prepared | Reject:
+def _prepare(object_id: str, source: Path | str, task: _Task) -> Prepared | Reject:
+    path = Path(source)
     try:
-        image = fits.read(path, task.options)
+        image = fits.read(source, task.options)
         made = stamp.make(image, task.spec)
         described = describe(object_id, image, made, file_uri(path), task.pictures)
+        if task.keywords and image.header:
+            cards = _cards(image.header, task.keywords)
+            attributes = {**described.attributes, **cards}
+            described = dataclasses.replace(described, attributes=attributes)
     except BadCutout as error:
         return Reject(path, error.reason, str(error))
     except BadInput as error:
@@ -239,6 +251,20 @@ def _prepare(object_id: str, path: Path, task: _Task) -> Prepared | Reject:
     except MemoryError:
         return Reject(path, "size_limit", f"{path}: it does not fit into memory")
     return Prepared(described, made.pixels)
+
+
+def _cards(
+    header: Header, keywords: Sequence[str]
+) -> dict[str, str | int | float | bool]:
+    """The values of cards that are there; text on one printable line."""
+    found: dict[str, str | int | float | bool] = {}
+    for keyword in keywords:
+        value = header.get(keyword)
+        if isinstance(value, str):
+            found[keyword] = header.text(keyword)
+        elif value is not None and abs(value) < _LARGEST:
+            found[keyword] = value
+    return found
 
 
 def describe(

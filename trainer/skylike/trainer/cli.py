@@ -6,17 +6,20 @@ Exit codes: 0 done; 1 failed; 2 bad input, settings or usage.
 import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from skylike.service import logs
+from skylike.service.encoder import Encoder
 from skylike.service.logs import printable
-from skylike.service.prepare import find_files
+from skylike.service.prepare import Reject
+from skylike.service.sources import find_images
 from skylike.trainer import config, data, judge, sky
 from skylike.trainer import demo as demonstration
+from skylike.trainer import embed as embedding
 from skylike.trainer import export as exporting
 from skylike.trainer import train as training
 from skylike.trainer.checkpoint import load_backbone
@@ -24,7 +27,7 @@ from skylike.trainer.config import TrainSettings
 
 _path = click.Path(path_type=Path)
 _existing = click.Path(path_type=Path, exists=True)
-_archive = click.argument("archive", nargs=-1, required=True, type=_existing)
+_archive = click.argument("archive", nargs=-1, required=True, type=_path)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _config = click.option("--config", type=_path, help="TOML file of the recipe.")
 
@@ -32,7 +35,7 @@ _config = click.option("--config", type=_path, help="TOML file of the recipe.")
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="skylike")
 def main() -> None:
-    """Learn to see what is alike: simulate, train, export, evaluate."""
+    """Learn to see what is alike: simulate, train, export, embed, evaluate."""
     logs.configure(json=False)
 
 
@@ -78,16 +81,16 @@ def simulate(
 def train(
     archive: tuple[Path, ...], out: Path, config: Path | None, as_json: bool
 ) -> None:
-    """Train on every FITS file under ARCHIVE, without labels.
+    """Train on every image of ARCHIVE, without labels.
 
-    Repeating the command goes on where an interrupted run stopped. The files'
-    channels decide the model's unless the recipe has a [stamp] section.
+    ARCHIVE is a folder, a FITS file, a list of files (.txt), or a table of files and
+    boxes (Parquet, VOTable, ECSV, CSV). Repeating the command goes on where an
+    interrupted run stopped. The files' channels decide the model's unless the recipe
+    has a [stamp] section.
     """
     settings = _settings(config, archive)
     stamps = data.load(archive, settings.stamp, progress=sys.stderr.isatty())
-    for reject in stamps.rejects:
-        told = printable(f"left out: {reject.message} [{reject.code}]")
-        click.echo(told, err=True)
+    _tell_rejects(stamps.rejects)
     checkpoint = training.train(stamps, settings, out, progress=sys.stderr.isatty())
     facts = {
         "objects": len(stamps.stamps),
@@ -99,7 +102,7 @@ def train(
 
 @main.command()
 @click.argument("run", type=_existing)
-@click.argument("archive", nargs=-1, required=True, type=_existing)
+@_archive
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -117,6 +120,55 @@ def export(run: Path, archive: tuple[Path, ...], out: Path, as_json: bool) -> No
         "model": str(out),
         "model_id": encoder.model_id,
         "dimension": encoder.dimension,
+    }
+    _tell(facts, as_json)
+
+
+@main.command()
+@click.argument("model", type=_existing)
+@_archive
+@click.option(
+    "--out", type=_path, help="Table to write: .parquet, .csv, .vot or .ecsv."
+)
+@click.option("--projector", type=_path, help="Folder for TensorBoard's projector.")
+@click.option(
+    "--header",
+    "keywords",
+    multiple=True,
+    metavar="KEYWORD",
+    help="Card of the header to keep as a column; may be repeated.",
+)
+@_as_json
+def embed(
+    model: Path,
+    archive: tuple[Path, ...],
+    out: Path | None,
+    projector: Path | None,
+    keywords: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write the vectors that MODEL gives the images of ARCHIVE."""
+    if out is None and projector is None:
+        raise click.UsageError("give --out, --projector, or both")
+    encoder = Encoder(model)
+    found = embedding.embed(
+        encoder,
+        find_images(archive),
+        keywords=[keyword.upper() for keyword in keywords],
+        pictures=projector is not None,
+        progress=sys.stderr.isatty(),
+    )
+    if out is not None:
+        embedding.save_table(out, found)
+    if projector is not None:
+        embedding.save_projector(projector, found)
+    _tell_rejects(found.rejects)
+    facts = {
+        "model_id": encoder.model_id,
+        "vectors": len(found.vectors),
+        "left_out": len(found.rejects),
+        **({"table": str(out)} if out else {}),
+        **({"projector": str(projector)} if projector else {}),
     }
     _tell(facts, as_json)
 
@@ -218,6 +270,12 @@ def demo(
         click.echo(json.dumps(summary))
 
 
+def _tell_rejects(rejects: Sequence[Reject]) -> None:
+    for reject in rejects:
+        told = printable(f"left out: {reject.message} [{reject.code}]")
+        click.echo(told, err=True)
+
+
 def _tell(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
@@ -230,5 +288,5 @@ def _settings(path: Path | None, archive: tuple[Path, ...]) -> TrainSettings:
     settings = config.load(path)
     if "stamp" in settings.model_fields_set:
         return settings
-    spec = data.majority_spec(find_files(archive))
+    spec = data.majority_spec(find_images(archive))
     return settings.model_copy(update={"stamp": spec})

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.prepare import Reject, constant, find_files, prepare, text
+from skylike.service.prepare import Reject, constant, prepare, text
+from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
 
 _LOOKED_AT = 500
@@ -55,14 +56,14 @@ def load(
     workers: int = 2,
     progress: bool = False,
 ) -> StampSet:
-    """Read every FITS file under folders, or the files themselves.
+    """Read every image that sources name.
 
     Constant images are left out: there is nothing to learn from them.
 
     Parameters
     ----------
     sources
-        Files and folders; folders are searched through.
+        Files, folders, lists and tables, as `find_images` takes them.
     spec
         What stamps to make.
     workers
@@ -73,16 +74,16 @@ def load(
     Returns
     -------
     StampSet
-        In the order of the paths.
+        In the order of `find_images`.
     """
-    paths = find_files(sources)
+    images = find_images(sources)
     stamps: list[NDArray[np.float32]] = []
     kept: list[Path] = []
     rejects: list[Reject] = []
-    bar = tqdm(total=len(paths), desc="reading", unit="file", disable=not progress)
+    bar = tqdm(total=len(images), desc="reading", unit="file", disable=not progress)
     with bar:
         chunks = prepare(
-            [(text(path), path) for path in paths],
+            [(text(Path(image)), image) for image in images],
             spec,
             workers=workers,
             pictures=False,
@@ -104,15 +105,15 @@ def load(
     )
 
 
-def majority_spec(paths: Sequence[Path]) -> StampSpec:
+def majority_spec(images: Sequence[str]) -> StampSpec:
     """The StampSpec that most files fit: one channel, or the commonest bands.
 
     Spectral cubes count as images, since a model of images takes them collapsed.
 
     Parameters
     ----------
-    paths
-        Files; at most 500, spread evenly, are looked at.
+    images
+        As `find_images` names them; at most 500, spread evenly, are looked at.
 
     Raises
     ------
@@ -120,9 +121,9 @@ def majority_spec(paths: Sequence[Path]) -> StampSpec:
         ``no_files`` if none of them can be read.
     """
     layouts: Counter[tuple[str, ...]] = Counter()
-    for path in paths[:: math.ceil(len(paths) / _LOOKED_AT)]:
+    for name in images[:: math.ceil(len(images) / _LOOKED_AT)]:
         try:
-            image = fits.read(path)
+            image = fits.read(name)
         except BadInput:
             continue
         layouts[image.bands] += 1

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +306,30 @@ def _filled(values: Any) -> NDArray[Any]:
     if values.dtype.kind == "U":
         return np.asarray(values.filled(""))
     return np.asarray(values.astype(np.float64).filled(np.nan))
+
+
+def write_table(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns as VOTable (``.vot``) or ECSV (``.ecsv``).
+
+    Parameters
+    ----------
+    path
+        Replaced if it exists.
+    columns
+        By name: lists of numbers or text, with None where one is missing, or arrays
+        (n, …).
+    """
+    from astropy.table import Column, MaskedColumn, Table  # noqa: PLC0415 -- slow
+
+    table = Table()
+    for name, values in columns.items():
+        if isinstance(values, np.ndarray):
+            table[name] = Column(values)
+            continue
+        known = [value for value in values if value is not None]
+        blank = type(known[0])() if known else ""
+        filled = [blank if value is None else value for value in values]
+        table[name] = MaskedColumn(filled, mask=[value is None for value in values])
+    formats = {".vot": "votable", ".ecsv": "ascii.ecsv"}
+    with recorded():
+        table.write(path, format=formats[path.suffix.lower()], overwrite=True)

@@ -14,6 +14,7 @@ from skylike.client import Analysis, Client
 from skylike.client.errors import BadInput
 from skylike.service.errors import BadSettings
 from skylike.service.prepare import find_files
+from skylike.service.sources import find_images
 from skylike.trainer import config, data
 from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet
@@ -143,7 +144,7 @@ def _empty(out: Path) -> None:
 
 def _settings(sky: Folders) -> TrainSettings:
     """The recipe, for the channels that most of the archive's files have."""
-    spec = data.majority_spec(find_files([sky.archive]))
+    spec = data.majority_spec(find_images([sky.archive]))
     return config.load(RECIPE).model_copy(update={"stamp": spec})
 
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from skylike.service.encoder import TRAINING_KEY, Encoder
 from skylike.service.errors import BadInput, BadSettings
-from skylike.service.prepare import find_files
+from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
 from skylike.trainer import data
 from skylike.trainer.config import NetworkSettings, TrainSettings
@@ -111,7 +111,7 @@ def _wanted(names: Sequence[str], archive: Path) -> tuple[StampSpec, NetworkSett
     if len(specs) > 1:
         raise BadSettings("the models want different stamps: judge them one by one")
     if not encoders:
-        return data.majority_spec(find_files([archive])), NetworkSettings()
+        return data.majority_spec(find_images([archive])), NetworkSettings()
     settings = TrainSettings.model_validate_json(encoders[0].metadata[TRAINING_KEY])
     return specs.pop(), settings.network
 
