@@ -13,9 +13,10 @@ from skylike.trainer.sky import (
     fourier,
     galaxies,
     profiles,
+    spirals,
 )
 from skylike.trainer.sky.drawing import FLUX, ROTATING
-from skylike.trainer.sky.geometry import Frame
+from skylike.trainer.sky.geometry import Frame, half_light_radius
 from skylike.trainer.sky.observe import Psf, noise
 
 
@@ -244,3 +245,45 @@ def test_transforms_are_the_usual_ones() -> None:
         np.testing.assert_allclose(noise.var(axis=0), 1, atol=0.2)
         assert noise.var() == pytest.approx(1, abs=0.01)
     assert [fourier.fast_length(n) for n in (48, 49, 97, 181)] == [48, 50, 100, 192]
+
+
+def test_half_of_the_light_lies_within_the_half_light_radius() -> None:
+    """Of an exponential disc, within 1.678 scale lengths (Freeman 1970)."""
+    frame = _frame(301)
+    radius = np.hypot(frame.x, frame.y)
+    disc = half_light_radius(np.exp(-radius / 15), frame)
+    assert disc == pytest.approx(1.678 * 15, rel=0.01)
+    assert half_light_radius(np.zeros(frame.shape, np.float32), frame) is None
+
+
+def test_a_grand_design_has_as_many_arms_as_the_truth_says() -> None:
+    """The strongest azimuthal order of the face-on disc outside the bulge."""
+    numbers = set()
+    for seed in range(40):
+        frame = _frame(121)
+        sketch = spirals.spiral_grand_design(frame, np.random.default_rng(seed))
+        if math.degrees(sketch.inclination or 0) > 20:
+            continue
+        radius, azimuth = np.hypot(frame.x, frame.y), np.arctan2(frame.y, frame.x)
+        scale = sketch.parameters["scale_length_px"]
+        assert isinstance(scale, float)
+        best = []
+        for factor in (1.4, 1.6, 1.8):
+            ring = np.abs(radius - factor * scale) < 1
+            orders = [
+                abs(np.sum(sketch.image[ring] * np.exp(-1j * m * azimuth[ring])))
+                for m in range(1, 7)
+            ]
+            best.append(1 + int(np.argmax(orders)))
+        arms = sketch.parameters["num_arms"]
+        numbers.add(arms)
+        assert max(set(best), key=best.count) == arms, seed
+    assert numbers == {2, 3, 4}
+
+
+def test_thin_discs_look_as_long_as_their_inclination_makes_them() -> None:
+    for family in "spiral_grand_design", "ppdisc_smooth", "ring_galaxy":
+        truth = draw(family, np.random.default_rng(3)).truth
+        expected = math.cos(math.radians(truth["inclination_deg"]))
+        assert truth["axis_ratio"] == pytest.approx(expected)
+    assert "axis_ratio" not in draw("edge_on", np.random.default_rng(3)).truth

@@ -291,7 +291,7 @@ def test_senseless_settings_are_refused(
 def test_settings_are_written_down(archive: Path) -> None:
     """The folder says how to make it again."""
     settings = json.loads((archive / "simulation.json").read_text())
-    assert settings == {"objects": _COUNT, "seed": 3, "artefacts": 0.0, "version": 1}
+    assert settings == {"objects": _COUNT, "seed": 3, "artefacts": 0.0, "version": 2}
 
 
 @pytest.mark.slow

@@ -23,7 +23,13 @@ from skylike.trainer.sky import (
     radio,
     spirals,
 )
-from skylike.trainer.sky.geometry import Frame, Pixels, Sketch, log_uniform
+from skylike.trainer.sky.geometry import (
+    Frame,
+    Pixels,
+    Sketch,
+    half_light_radius,
+    log_uniform,
+)
 from skylike.trainer.sky.header import Header
 from skylike.trainer.sky.observe import Instrument, Psf
 
@@ -38,7 +44,7 @@ def point_source(frame: Frame, rng: np.random.Generator) -> Sketch:
 _ORDINARY: dict[str, tuple[Draw, Instrument]] = {
     "elliptical": (galaxies.elliptical, observe.OPTICAL),
     "disc": (galaxies.disc, observe.OPTICAL),
-    "spiral_two_armed": (spirals.spiral_two_armed, observe.OPTICAL),
+    "spiral_grand_design": (spirals.spiral_grand_design, observe.OPTICAL),
     "spiral_flocculent": (spirals.spiral_flocculent, observe.OPTICAL),
     "barred": (spirals.barred, observe.OPTICAL),
     "edge_on": (galaxies.edge_on, observe.OPTICAL),
@@ -72,6 +78,7 @@ CUBE_SHARE = 0.07
 RADIO_POINT_SHARE = 0.3
 SNR = (10.0, 300.0)
 FLUX = (1e-11, 1e-1)
+_THICK = ("edge_on",)  # whose inclination does not tell how long they look
 _UNDERLYING = ("elliptical", "disc", "point_source", "spiral_flocculent")
 
 
@@ -225,6 +232,11 @@ def draw(
         truth["position_angle_deg"] = pointing.position_angle_deg(sketch.angle)
     if sketch.inclination is not None:
         truth["inclination_deg"] = math.degrees(sketch.inclination)
+        if family not in _THICK:
+            truth["axis_ratio"] = math.cos(sketch.inclination)
+    half_light = half_light_radius(sketch.image, frame)
+    if half_light is not None and not artefact:
+        truth["half_light_radius_px"] = half_light
     cards = header.build(pixels.shape, pointing, instrument, psf, axis, identifier)
     pixels *= np.float32(flux)
     signal *= np.float32(flux)

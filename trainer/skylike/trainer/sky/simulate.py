@@ -30,7 +30,7 @@ from skylike.service.errors import BadSettings
 from skylike.trainer.sky import truth, write
 from skylike.trainer.sky.drawing import ARTEFACTS, FAMILIES, draw
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed would give other pixels."""
 
 _SETTINGS = "simulation.json"

@@ -1,4 +1,4 @@
-"""Spiral galaxies as an optical survey sees them: two-armed, flocculent, barred.
+"""Spiral galaxies as an optical survey sees them: grand-design, flocculent, barred.
 
 Every function takes the frame and a random generator and returns a `Sketch`; R is the
 frame's half side. All are thin exponential discs (Freeman 1970) with a small bulge.
@@ -38,12 +38,13 @@ def _arms(
     return out
 
 
-def spiral_two_armed(frame: Frame, rng: np.random.Generator) -> Sketch:
-    """Draw a grand-design spiral: two logarithmic arms on an exponential disc.
+def spiral_grand_design(frame: Frame, rng: np.random.Generator) -> Sketch:
+    """Draw a grand-design spiral: two to four logarithmic arms on an exponential disc.
 
     Pitch angle 10 to 30 deg either way round (Savchenko & Reshetnikov 2013), arm to
     disc contrast 2 to 6, scale length 0.2 to 0.32 R, inclination to 55 deg.
     """
+    number = int(rng.integers(2, 5))
     scale = frame.radius * rng.uniform(0.20, 0.32)
     inclination = random_inclination(rng, 55)
     angle = random_angle(rng)
@@ -53,7 +54,7 @@ def spiral_two_armed(frame: Frame, rng: np.random.Generator) -> Sketch:
     x, y = frame.in_plane(angle, inclination)
     radius, azimuth = distance(x, y), np.arctan2(y, x)
     phase = rng.uniform(0, 2 * math.pi)
-    arms = _arms(radius, azimuth, float(pitch), 0.5 * scale, 2, sharpness, phase)
+    arms = _arms(radius, azimuth, float(pitch), 0.5 * scale, number, sharpness, phase)
     image = np.exp(-radius / scale) * (0.5 + contrast * arms)
     light, parameters = bulge(frame, rng, scale, 0.04, 0.15)
     image += light
@@ -61,7 +62,7 @@ def spiral_two_armed(frame: Frame, rng: np.random.Generator) -> Sketch:
         "scale_length_px": scale,
         "pitch_angle_deg": math.degrees(float(pitch)),
         "arm_contrast": contrast,
-        "num_arms": 2,
+        "num_arms": number,
     }
     return Sketch(image, angle, inclination, parameters)
 
