@@ -98,7 +98,7 @@ def test_each_part_fires_at_its_rate(
     pixels = stamps() + 100  # nowhere zero, so that a blank patch shows
     fired = changed(pixels, step(views(**{share: rate}), pixels, generator()))
     if rate == 1.0:
-        # A tiny patch may cover no pixel, and a narrow blur may move none.
+        # A tiny patch may cover no pixel, and a narrow blur moves none.
         assert fired.float().mean() > 0.8
     else:
         error = 4 * math.sqrt(rate * (1 - rate) / len(pixels))

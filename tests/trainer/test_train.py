@@ -16,7 +16,7 @@ from skylike.trainer import checkpoint
 from skylike.trainer.config import TrainSettings, load
 from skylike.trainer.data import StampSet
 from skylike.trainer.monitor import examine
-from skylike.trainer.network import Front
+from skylike.trainer.network import Front, asinh
 from skylike.trainer.processes import Processes
 from skylike.trainer.record import EVENTS, LOG, Record
 from skylike.trainer.schedule import learning_rate
@@ -300,3 +300,11 @@ def test_the_front_shows_the_same_sky_however_it_is_turned() -> None:
     turned = torch.rot90(front(pixels), 1, (2, 3))
     torch.testing.assert_close(front(torch.rot90(pixels, 1, (2, 3))), turned)
     assert float(front(pixels)[..., 0, 0].abs().max()) == 0
+
+
+def test_the_inverse_hyperbolic_sine_is_that_of_float64() -> None:
+    x = torch.cat([torch.linspace(-5, 5, 2001), torch.logspace(-30, 18, 500)])
+    x = torch.cat([x, -x])
+    exact = torch.asinh(x.double())
+    torch.testing.assert_close(asinh(x).double(), exact, atol=2e-7, rtol=2e-7)
+    assert torch.isfinite(asinh(torch.tensor([3e38, -3e38]))).all()

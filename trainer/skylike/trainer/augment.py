@@ -46,7 +46,7 @@ class Views:
             pixels = self._blur(pixels, random)
             pixels = self._make_shallower(pixels, random)
             pixels = self._blank_patches(pixels, random)
-            return self._change_gain(self.front(pixels), random)
+            return self._change_gain(self.front.stretch(pixels), random)
 
     def _matrices(self, count: int, random: torch.Generator) -> Tensor:
         """Rotation, flip, zoom, stretch and shift as one matrix each: (N, 2, 3)."""
@@ -69,13 +69,15 @@ class Views:
         count, size = len(pixels), pixels.shape[-1]
         chosen = torch.rand(count, generator=random) < self.settings.blur_share
         sigma = self.settings.blur_pixels * torch.rand(count, generator=random)
-        sigma = torch.where(chosen, sigma, 0.0).clamp(min=_SHARP_PIXELS)
+        chosen &= sigma > _SHARP_PIXELS
+        numbers = chosen.nonzero().flatten()
         offset = torch.arange(1 - size, size)
-        line = torch.exp(-0.5 * (offset / sigma[:, None]) ** 2)
+        line = torch.exp(-0.5 * (offset / sigma[numbers, None]) ** 2)
         # Row i holds the line from -i on: the kernel centred on pixel i.
         kernel = line.unfold(1, size, 1).flip(1)
         kernel = (kernel / kernel.sum(dim=2, keepdim=True))[:, None]
-        return kernel @ pixels @ kernel.transpose(2, 3)
+        blurred = kernel @ pixels[numbers] @ kernel.transpose(2, 3)
+        return pixels.index_copy(0, numbers, blurred)
 
     def _make_shallower(self, pixels: Tensor, random: torch.Generator) -> Tensor:
         """Lower the signal and fill up with noise, as a shorter exposure would.
@@ -98,14 +100,15 @@ class Views:
         chosen = torch.rand(count, generator=random) < settings.blank_share
         number = torch.randint(1, _MAX_PATCHES + 1, (count,), generator=random)
         axis = torch.arange(size) / size
-        blank = torch.zeros(count, size, size, dtype=torch.bool)
-        for patch in range(_MAX_PATCHES):
-            centre = torch.rand(2, count, 1, generator=random)
-            half = _PATCH_SHARE / 2 * torch.rand(2, count, 1, generator=random)
-            inside = (axis - centre).abs() < half
-            used = chosen & (patch < number)
-            blank |= inside[0, :, :, None] & inside[1, :, None] & used[:, None, None]
-        pixels = torch.where(blank[:, None], 0.0, pixels)
+        centre = torch.rand(2, count, _MAX_PATCHES, 1, generator=random)
+        half = _PATCH_SHARE / 2 * torch.rand(centre.shape, generator=random)
+        used = torch.arange(_MAX_PATCHES) < number[:, None]
+        inside = ((axis - centre).abs() < half) & used[:, :, None]
+        numbers = chosen.nonzero().flatten()
+        rows, columns = inside[:, numbers]
+        blank = (rows[:, :, :, None] & columns[:, :, None]).any(dim=1)
+        patched = pixels[numbers].masked_fill(blank[:, None], 0.0)
+        pixels = pixels.index_copy(0, numbers, patched)
         if channels > 1:
             chosen = torch.rand(count, generator=random) < settings.band_dropout
             lost = torch.randint(channels, (count,), generator=random)

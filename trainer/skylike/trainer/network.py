@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from skylike.trainer import backbone
 from skylike.trainer.config import NetworkSettings
 
+_LARGEST = 1e18  # whose square is a number still
+
 
 class Front(nn.Module):
     """What comes before the first weight: blank pixels, stretch and aperture.
@@ -32,13 +34,25 @@ class Front(nn.Module):
 
     def forward(self, stamps_NCSS: Tensor) -> Tensor:
         """Stamps in sigma, with NaN, to stretched pixels without."""
-        filled = fill(stamps_NCSS)
-        return torch.asinh(filled / self.softening_sigma) * self.aperture
+        return self.stretch(fill(stamps_NCSS))
+
+    def stretch(self, filled_NCSS: Tensor) -> Tensor:
+        """The same of stamps that have no blank pixels."""
+        return asinh(filled_NCSS / self.softening_sigma) * self.aperture
 
 
 def fill(stamps_NCSS: Tensor) -> Tensor:
     """Blank pixels, NaN or infinite, become background."""
-    return torch.where(torch.isfinite(stamps_NCSS), stamps_NCSS, 0.0)
+    return torch.nan_to_num(stamps_NCSS, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def asinh(x: Tensor) -> Tensor:
+    """The inverse hyperbolic sine, to 1e-7, by functions that processors vectorise.
+
+    Beyond 1e18 it stays what it is there: 42.1.
+    """
+    size = x.abs().clamp(max=_LARGEST)
+    return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
 
 
 class Encoder(nn.Module):
