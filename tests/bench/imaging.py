@@ -4,20 +4,17 @@ import io
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import fitsio
 import numpy as np
 from astropy.io import fits as astropy_fits
-from tests.bench.measure import Measure
+from tests.bench.measure import Measure, paired
 
 from skylike.service import cutouts, fits, stamp
 from skylike.service.stamp import StampSpec
 
 NUM_FILES = 1000
-ROUNDS = 9
 TURN_FILES = 50  # the machine's moods change within a second
 SIDE = 2600
 NUM_SOURCES = 1800
@@ -131,19 +128,6 @@ def memory(frame: Path) -> Measure:
         "peak memory above the start, over the float32 frame",
         {"peak_megabytes": peak / 2**20, "frame_megabytes": size / 2**20},
     )
-
-
-def paired(ours: Callable[[], None], bare: Callable[[], None]) -> tuple[float, float]:
-    """Median seconds of two pieces of work, done by turns: the machine's moods cancel."""
-    ours()
-    bare()
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        for work, taken in zip((ours, bare), seconds, strict=True):
-            began = time.perf_counter()
-            work()
-            taken.append(time.perf_counter() - began)
-    return float(np.median(seconds[0])), float(np.median(seconds[1]))
 
 
 def compressed_field(

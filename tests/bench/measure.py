@@ -2,9 +2,12 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,21 @@ class Measure:
     value: float
     unit: str
     of: Mapping[str, float]
+
+
+def paired(
+    ours: Callable[[], object], bare: Callable[[], object], rounds: int = 9
+) -> tuple[float, float]:
+    """Median seconds of two pieces of work, done by turns: the machine's moods cancel."""
+    ours()
+    bare()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for work, taken in zip((ours, bare), seconds, strict=True):
+            began = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - began)
+    return float(np.median(seconds[0])), float(np.median(seconds[1]))
 
 
 def write(theme: str, found: Sequence[Measure], folder: Path, command: str) -> None:

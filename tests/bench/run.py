@@ -4,21 +4,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import imaging
+from tests.bench import imaging, training
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
+THEMES = {
+    "imaging": lambda given: imaging.measure(given.frame),
+    "training": lambda given: training.measure(),
+}
 
 
 def main() -> None:
     """Measure one theme, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["imaging"])
+    parser.add_argument("--only", choices=list(THEMES))
     parser.add_argument("--frame", type=Path, help="a compressed image to cut")
     given = parser.parse_args()
     command = " ".join(["make bench", *(["ONLY=" + given.only] if given.only else [])])
-    write("imaging", imaging.measure(given.frame), OUT, command)
-    sys.stdout.write((OUT / "imaging.md").read_text())
+    for theme in [given.only] if given.only else THEMES:
+        write(theme, THEMES[theme](given), OUT, command)
+        sys.stdout.write((OUT / f"{theme}.md").read_text())
 
 
 if __name__ == "__main__":

@@ -83,6 +83,30 @@ def _end_group(group: int) -> None:
         return
 
 
+def _examples() -> list[tuple[str, str]]:
+    return [
+        (f"{page.name}-{number}", text)
+        for page in sorted((ROOT / "docs").glob("*.md"))
+        for number, (language, text) in enumerate(_BLOCK.findall(page.read_text()))
+        if language == "python"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [pytest.param(t, id=n) for n, t in _examples()])
+def test_examples_of_the_documentation_run(text: str, tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-I", "example.py"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
     """A block in another language would be checked by nothing."""
     languages = {language for language, _ in _blocks()}

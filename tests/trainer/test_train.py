@@ -119,6 +119,11 @@ def test_the_loss_falls_on_a_few_stamps(archive: StampSet, tmp_path: Path) -> No
     assert found[-1] < 0.7 * found[0]
 
 
+def test_the_smallest_batch_is_two(archive: StampSet, tmp_path: Path) -> None:
+    train(archive, SETTINGS.model_copy(update={"batch": 2}), tmp_path)
+    assert np.isfinite(losses(tmp_path)).all()
+
+
 def test_too_few_stamps_are_refused(archive: StampSet, tmp_path: Path) -> None:
     few = StampSet(archive.stamps[:10], archive.paths[:10], ())
     with pytest.raises(BadInput, match="10 stamps are too few"):

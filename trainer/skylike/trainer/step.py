@@ -62,7 +62,8 @@ def draw(
     stamps: Tensor, views: Views, numbers: Tensor, seeds: Tensor, group: Processes
 ) -> Pair:
     """Two views of this process's parts of a batch: (N / count, C, S, S) each."""
-    parts = list(zip(numbers.tensor_split(NUM_PARTS), seeds.tolist(), strict=True))
+    split = zip(numbers.tensor_split(NUM_PARTS), seeds.tolist(), strict=True)
+    parts = [part for part in split if len(part[0])]
     first: list[Tensor] = []
     second: list[Tensor] = []
     for numbers_of_part, seeds_of_part in parts[group.rank :: group.count]:
