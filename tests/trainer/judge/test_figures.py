@@ -8,7 +8,7 @@ import pytest
 from skylike.trainer.judge.anomaly import detection, held_out
 from skylike.trainer.judge.audit import audit
 from skylike.trainer.judge.perturb import CHANGES, self_recall
-from skylike.trainer.judge.probe import linear_probe, readable
+from skylike.trainer.judge.probe import classical_ways, linear_probe, readable
 from skylike.trainer.judge.structure import structure
 
 Vectors = Any
@@ -40,6 +40,19 @@ def test_what_is_apart_is_read_and_clustered(clusters: tuple[Vectors, Vectors]) 
     shuffled: Vectors = np.random.default_rng(1).permutation(kinds)
     assert linear_probe(vectors, shuffled)["balanced_accuracy"] < 0.5
     assert abs(structure(vectors, shuffled)["ari"]) < 0.05
+
+
+def test_a_forest_and_a_machine_tell_what_no_line_divides() -> None:
+    """A disc and the ring around it."""
+    random = np.random.default_rng(0)
+    radius = np.where(np.arange(300) % 2, 1.0, 3.0) + random.normal(0, 0.2, 300)
+    angle = random.uniform(0, 2 * np.pi, 300)
+    features: Vectors = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
+    features = features.astype(np.float32)
+    kinds = np.array(["ring", "disc"])[np.arange(300) % 2]
+    assert linear_probe(features, kinds)["accuracy"] < 0.65
+    for name, figures in classical_ways(features, kinds).items():
+        assert figures["accuracy"] > 0.95, name
 
 
 def test_kinds_of_few_objects_are_no_part_of_the_probe(

@@ -37,6 +37,10 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
         recipe,
         "--parameter",
         "axis_ratio",
+        "--parameter",
+        "ring_width_px/ring_radius_px",
+        "--where",
+        "snr>=20",
         "--transductive",
         "--json",
     )
@@ -55,6 +59,11 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
     # 6 of a kind, so that 2 of 10 neighbours can be right in a fold.
     assert methods["random"]["neighbors"]["p_at_10"]["value"] > 0.1
     assert methods["profile"]["self_recall"]["turned by 90 degrees"]["recall_at_1"] == 1
+    assert set(methods["classical"]["classical_ways"]) == {
+        "random forest",
+        "support vector machine",
+    }
+    assert "classical_ways" not in methods["random"]
     ratio = found["over_best_baseline"]["quick"]["p_at_10"]
     best = methods[found["best_baseline"]["p_at_10"]]["neighbors"]["p_at_10"]["value"]
     own = methods["quick"]["neighbors"]["p_at_10"]["value"]
@@ -78,7 +87,7 @@ def test_methods_can_learn_from_other_files(archive: Path, tmp_path: Path) -> No
     ("words", "message"),
     [
         (("nonsense",), "no model"),
-        (("profile", "--parameter", "charm"), "no numbers called charm"),
+        (("profile", "--parameter", "charm"), "no numbers called 'charm'"),
         (("profile", "--column", "charm"), "needs a column"),
     ],
 )

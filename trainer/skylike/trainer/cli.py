@@ -189,7 +189,14 @@ def embed(
     "--parameter",
     "parameters",
     multiple=True,
-    help="Column that vectors should tell; may be repeated.",
+    help="Column that vectors should tell, or a quotient A/B; may be repeated.",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Whose parameters count, such as 'snr>=30' or 'radius>=2*fwhm'; may be "
+    "repeated.",
 )
 @click.option(
     "--undetermined", type=float, help="Number that stands for unknown in the tables."
@@ -222,6 +229,7 @@ def evaluate(
     tables: tuple[Path, ...],
     column: str,
     parameters: tuple[str, ...],
+    where: tuple[str, ...],
     undetermined: float | None,
     learn_from: Path | None,
     folds: int,
@@ -243,6 +251,7 @@ def evaluate(
         out,
         learn_from=learn_from,
         parameters=parameters,
+        where=where,
         protocol=judge.Protocol(folds, seeds, transductive),
         progress=sys.stderr.isatty(),
     )

@@ -30,7 +30,7 @@ from skylike.trainer.judge.neighbors import (
     score,
 )
 from skylike.trainer.judge.perturb import self_recall
-from skylike.trainer.judge.probe import linear_probe, readable
+from skylike.trainer.judge.probe import classical_ways, linear_probe, readable
 from skylike.trainer.judge.structure import structure
 from skylike.trainer.whitening import PrincipalAxes, principal_axes
 
@@ -134,7 +134,7 @@ def judge(method: Method, subject: Subject, protocol: Protocol) -> Result:
     scores, by_seed = by_dimension[best]
     figures = _mean(
         [
-            _examined(trial, subject, best, is_first=i == 0)
+            _examined(method, trial, subject, best, is_first=i == 0)
             for i, (seed, trial) in enumerate(trials)
             if seed == 0
         ]
@@ -242,7 +242,7 @@ def _asked(
 
 
 def _examined(
-    trial: _Trial, subject: Subject, dimension: int, *, is_first: bool
+    method: Method, trial: _Trial, subject: Subject, dimension: int, *, is_first: bool
 ) -> dict[str, Any]:
     """Everything about the vectors of one trial beside the neighbours' scores."""
     kinds = subject.kinds[trial.judged]
@@ -260,6 +260,8 @@ def _examined(
         ),
         "anomaly": held_out(vectors, kinds),
     }
+    if method.is_classical:
+        found["classical_ways"] = classical_ways(trial.features, kinds)
     if is_first:
         found["self_recall"] = self_recall(
             lambda stamps: to_vectors(trial.describe(stamps)),

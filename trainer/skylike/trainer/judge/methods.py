@@ -46,6 +46,9 @@ class Method:
         Whether it depends on the stamps it learns from.
     is_seeded
         Whether it depends on the seed.
+    is_classical
+        Whether its features are statistics, which the field classifies by forests and
+        support vector machines.
     """
 
     name: str
@@ -53,13 +56,23 @@ class Method:
     dimensions: tuple[int, ...] = DIMENSIONS
     is_learned: bool = False
     is_seeded: bool = False
+    is_classical: bool = False
 
 
 def baselines(spec: StampSpec, network: NetworkSettings) -> dict[str, Method]:
     """Every built-in baseline by name, for stamps of one kind."""
 
-    def fixed(name: str, describe: Callable[[Stamps, StampSpec], Features]) -> Method:
-        return Method(name, lambda _, seed: lambda stamps: describe(stamps, spec))
+    def fixed(
+        name: str,
+        describe: Callable[[Stamps, StampSpec], Features],
+        *,
+        is_classical: bool = False,
+    ) -> Method:
+        return Method(
+            name,
+            lambda _, seed: lambda stamps: describe(stamps, spec),
+            is_classical=is_classical,
+        )
 
     def random(_: Stamps, seed: int) -> Describe:
         embedder = Embedder.build(spec, network, None, seed)
@@ -76,7 +89,7 @@ def baselines(spec: StampSpec, network: NetworkSettings) -> dict[str, Method]:
         Method("random", random, is_seeded=True),
         fixed("profile", descriptors.radial_profile),
         fixed("polar", descriptors.polar_fourier),
-        fixed("classical", descriptors.classical),
+        fixed("classical", descriptors.classical, is_classical=True),
         fixed("scattering", descriptors.scattering),
     ]
     return {method.name: method for method in found}

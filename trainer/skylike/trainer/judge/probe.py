@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.model_selection import (
@@ -18,6 +19,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from skylike.trainer.judge.neighbors import Kinds
 
@@ -50,6 +52,34 @@ def linear_probe(
         GridSearchCV(LogisticRegression(max_iter=300), {"C": list(_STRENGTHS)}, cv=3),
     )
     return classified(model, vectors_ND, kinds, seed)
+
+
+def classical_ways(
+    features_NF: NDArray[np.float32], kinds: Kinds, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """What a random forest and a support vector machine make of statistics.
+
+    Parameters
+    ----------
+    features_NF : (n, F) float32
+        As they were measured, not whitened.
+    kinds : (n,) str
+
+    Returns
+    -------
+    dict
+        Of each, the figures of `classified`. The machine's C is chosen within each
+        training part.
+    """
+    machine = GridSearchCV(SVC(), {"C": [1.0, 10.0, 100.0]}, cv=3)
+    models = {
+        "random forest": RandomForestClassifier(300, random_state=seed),
+        "support vector machine": make_pipeline(StandardScaler(), machine),
+    }
+    return {
+        name: classified(model, features_NF, kinds, seed)
+        for name, model in models.items()
+    }
 
 
 def classified(

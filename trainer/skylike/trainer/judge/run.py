@@ -21,6 +21,7 @@ from skylike.trainer.judge.bootstrap import NUM_SAMPLES
 from skylike.trainer.judge.judge import Protocol, Subject, judge
 from skylike.trainer.judge.labels import Labels
 from skylike.trainer.judge.methods import Method
+from skylike.trainer.judge.quantity import condition, quantity
 
 ALL = "baselines"
 _OBSERVATION = {"axis_ratio"}.union(
@@ -36,6 +37,7 @@ def evaluate(
     *,
     learn_from: Path | None = None,
     parameters: Sequence[str] = (),
+    where: Sequence[str] = (),
     protocol: Protocol | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -56,7 +58,10 @@ def evaluate(
     learn_from
         Folder of the files that methods learn from, by default the other folds.
     parameters
-        Quantities that vectors should tell.
+        Quantities that vectors should tell: columns, or quotients ``a/b`` of two.
+    where
+        Conditions, such as ``a>=30`` or ``a>=2*b``, that an object must fulfil to count
+        in these.
     protocol
         How often and how.
     progress
@@ -72,14 +77,14 @@ def evaluate(
     BadInput
         ``too_few`` if too few files have labels.
     BadSettings
-        If a name is neither a file nor a baseline, a parameter is not in the tables,
-        or models want different stamps.
+        If a name is neither a file nor a baseline, a quantity is not in the tables, or
+        models want different stamps.
     """
     protocol = protocol or Protocol()
     spec, network = _wanted(names, archive)
     files = data.load([archive], spec, progress=progress)
     others = data.load([learn_from], spec, progress=progress) if learn_from else None
-    subject = _subject(files, known, parameters, others)
+    subject = _subject(files, known, parameters, where, others)
     cheap = methods.baselines(spec, network)
     chosen = _methods(names, cheap | {"astromorph": astromorph()}, spec, out)
     results = [
@@ -139,7 +144,11 @@ def _methods(
 
 
 def _subject(
-    files: StampSet, known: Labels, parameters: Sequence[str], others: StampSet | None
+    files: StampSet,
+    known: Labels,
+    parameters: Sequence[str],
+    where: Sequence[str],
+    others: StampSet | None,
 ) -> Subject:
     stems = [labels.file_stem(path.name) for path in files.paths]
     chosen = [i for i, stem in enumerate(stems) if stem in known.kinds]
@@ -150,18 +159,18 @@ def _subject(
             f"{next(iter(known.kinds), '')!r} and so on",
             reason="too_few",
         )
-    missing = set(parameters).difference(known.quantities)
-    if missing:
-        raise BadSettings(
-            f"the tables have no numbers called {', '.join(sorted(missing))}; they have "
-            f"{', '.join(known.quantities) or 'none'}"
-        )
     stems = [stems[i] for i in chosen]
     columns = known.columns(stems)
+    counts = np.ones(len(stems), bool)
+    for text in where:
+        counts &= condition(text, columns)
     return Subject(
         stamps=files.stamps[chosen],
         kinds=np.array([known.kinds[stem] for stem in stems]),
-        parameters={name: columns[name] for name in parameters},
+        parameters={
+            text: np.where(counts, quantity(text, columns), np.nan)
+            for text in parameters
+        },
         covariates={
             name: column for name, column in columns.items() if name in _OBSERVATION
         },
