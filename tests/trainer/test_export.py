@@ -14,7 +14,7 @@ from skylike.service.encoder import Encoder
 from skylike.service.errors import BadModel
 from skylike.service.stamp import StampSpec
 from skylike.trainer import whitening
-from skylike.trainer.checkpoint import load_backbone
+from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder, profile_scale, rings
@@ -41,7 +41,7 @@ def archive(channels: int = 1, count: int = 80) -> StampSet:
     return StampSet(stamps, tuple(Path(f"{i}.fits") for i in range(count)), ())
 
 
-def settings(channels: int = 1, *, d4: bool = True) -> TrainSettings:
+def settings(channels: int = 1, *, d4: bool = True, **network: Any) -> TrainSettings:
     names = [f"band{i}" for i in range(channels)]
     spec = {"size": SIZE}
     if channels > 1:
@@ -55,6 +55,7 @@ def settings(channels: int = 1, *, d4: bool = True) -> TrainSettings:
                 "projection": 16,
                 "dimension": 16,
                 "d4": d4,
+                **network,
             },
             "steps": 12,
             "batch": 16,
@@ -63,14 +64,25 @@ def settings(channels: int = 1, *, d4: bool = True) -> TrainSettings:
     )
 
 
-@pytest.fixture(scope="module", params=[(1, True), (1, False), (3, True)])
+EQUIVARIANT = {"kind": "equivariant", "width": 8, "output": "projection"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        (1, True, {}),
+        (1, False, {}),
+        (3, True, {"output": "projection"}),
+        (1, True, EQUIVARIANT),
+    ],
+)
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> SimpleNamespace:
     """A trained and exported model: ``encoder``, ``path``, ``stamps``, ``d4``."""
-    channels, d4 = request.param
+    channels, d4, network = request.param
     folder = tmp_path_factory.mktemp("run")
-    stamps, recipe = archive(channels), settings(channels, d4=d4)
+    stamps, recipe = archive(channels), settings(channels, d4=d4, **network)
     checkpoint = train(stamps, recipe, folder)
     path = folder / "model.onnx"
     encoder = export(checkpoint, stamps, path)
@@ -106,7 +118,7 @@ def test_the_file_says_what_it_wants_and_what_it_was_made_of(
 @pytest.mark.parametrize("count", PARITY_BATCHES)
 def test_torch_and_the_served_file_agree(exported: SimpleNamespace, count: int) -> None:
     """Weights from the checkpoint in torch, vectors from the serving encoder."""
-    recipe, weights, _ = load_backbone(exported.folder / "checkpoint.safetensors")
+    recipe, weights, _ = load_encoder(exported.folder / "checkpoint.safetensors")
     embedder = Embedder.build(recipe.stamp, recipe.network, weights)
     embedder.whiten(torch.from_numpy(exported.stamps.stamps))
     unseen = trial_stamps(exported.stamps.stamps, seed=3)[:count]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def losses(run: Path) -> list[float]:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return checkpoint.load_backbone(run / CHECKPOINT)[1]
+    return checkpoint.load_encoder(run / CHECKPOINT)[1]
 
 
 def test_same_seed_same_loss_other_seed_other_loss(
@@ -208,15 +209,22 @@ def test_lines_of_steps_that_are_done_again_are_dropped(tmp_path: Path) -> None:
     assert losses(tmp_path) == [2, 4, 7]
 
 
-@pytest.mark.parametrize(("kind", "layers"), [("light", 2), ("resnet18", 1)])
+@pytest.mark.parametrize(
+    ("kind", "layers"), [("light", 2), ("resnet18", 1), ("equivariant", 3)]
+)
 def test_a_network_that_is_cut_learns_too(
     archive: StampSet, tmp_path: Path, kind: str, layers: int
 ) -> None:
-    network = SETTINGS.network.model_copy(update={"kind": kind, "layers": layers})
+    width = 8 if kind == "equivariant" else 4
+    network = SETTINGS.network.model_copy(
+        update={"kind": kind, "layers": layers, "width": width}
+    )
     train(archive, SETTINGS.model_copy(update={"network": network}), tmp_path)
     assert np.isfinite(losses(tmp_path)).all()
-    kept = {name.split(".")[1] for name in weights(tmp_path) if "stem" not in name}
-    assert kept == {str(i) for i in range(1 if kind == "light" else layers)}
+    blocks = [n for n in weights(tmp_path) if re.match(r"backbone\.(blocks|layers)", n)]
+    numbers = {int(name.split(".")[2]) for name in blocks}
+    # The stem is a layer of the small networks, and none of a ResNet.
+    assert numbers == set(range(layers if kind == "resnet18" else layers - 1))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -4,6 +4,7 @@ Shapes: N images, C channels, S pixels a side, F features; c and s are channels 
 side of a map inside.
 """
 
+import copy
 import itertools
 from abc import ABC, abstractmethod
 
@@ -20,28 +21,34 @@ class Backbone(nn.Module, ABC):
     Attributes
     ----------
     num_features
-        F, twice the number of channels of all maps.
+        F.
+    is_invariant
+        Whether features are the same for all eight turns and mirror images.
     """
 
     num_features: int
+    is_invariant = False
 
     @abstractmethod
     def maps(self, pixels_NCSS: Tensor) -> list[Tensor]:
         """The maps (N, c, s, s) of every depth, the shallowest first."""
 
+    def pool(self, maps_Ncss: Tensor) -> Tensor:
+        """Mean and maximum of every map: (N, 2 c)."""
+        # Pooling's gradient is cheaper than that of amax.
+        maximum = functional.adaptive_max_pool2d(maps_Ncss, 1).flatten(1)
+        return torch.cat([maps_Ncss.mean((2, 3)), maximum], dim=1)
+
     def forward(self, pixels_NCSS: Tensor) -> Tensor:
-        """(N, C, S, S) to (N, F): mean and maximum of the maps of every depth.
+        """(N, C, S, S) to (N, F): what is pooled from the maps of every depth.
 
         Texture and sharpness show in the early maps, arrangement in the late ones.
         """
-        pooled = [_mean_and_maximum(maps) for maps in self.maps(pixels_NCSS)]
-        return torch.cat(pooled, dim=1)
+        return torch.cat([self.pool(maps) for maps in self.maps(pixels_NCSS)], dim=1)
 
-
-def build(channels: int, settings: NetworkSettings) -> Backbone:
-    """The backbone that settings name, with random weights."""
-    kinds = {"light": LightCNN, "resnet18": ResNet18}
-    return kinds[settings.kind](channels, settings)
+    def plain(self) -> "Backbone":
+        """A copy for evaluation, of operations that can be exported."""
+        return copy.deepcopy(self).eval()
 
 
 class LightCNN(Backbone):
@@ -134,9 +141,3 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, c_in, s, s) to (N, c_out, s / stride, s / stride)."""
         return torch.relu(self.short_cut(x) + self.residual(x))
-
-
-def _mean_and_maximum(maps_Ncss: Tensor) -> Tensor:
-    """(N, c, s, s) to (N, 2 c). Pooling's gradient is cheaper than that of amax."""
-    maximum = functional.adaptive_max_pool2d(maps_Ncss, 1).flatten(1)
-    return torch.cat([maps_Ncss.mean((2, 3)), maximum], dim=1)

@@ -108,11 +108,11 @@ def save_batch(path: Path, pair: tuple[Tensor, Tensor]) -> None:
     save_file({"first": pair[0].contiguous(), "second": pair[1].contiguous()}, path)
 
 
-def load_backbone(path: Path) -> tuple[TrainSettings, dict[str, Tensor], str]:
-    """Settings, weights of the online backbone, and the hash of the archive."""
+def load_encoder(path: Path) -> tuple[TrainSettings, dict[str, Tensor], str]:
+    """Settings, weights of the online encoder, and the hash of the archive."""
     tensors, metadata = _read(path)
     settings = TrainSettings.model_validate(json.loads(metadata["settings"]))
-    weights = _part(tensors, _MODEL + "online.backbone.")
+    weights = _part(tensors, _MODEL + "online.")
     return settings, weights, metadata["data_hash"]
 
 

@@ -22,7 +22,7 @@ from skylike.trainer import demo as demonstration
 from skylike.trainer import embed as embedding
 from skylike.trainer import export as exporting
 from skylike.trainer import train as training
-from skylike.trainer.checkpoint import load_backbone
+from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import TrainSettings
 
 _path = click.Path(path_type=Path)
@@ -113,7 +113,7 @@ def train(
 def export(run: Path, archive: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Turn a RUN into one model file, whitened on ARCHIVE."""
     checkpoint = run / training.CHECKPOINT if run.is_dir() else run
-    spec = load_backbone(checkpoint)[0].stamp
+    spec = load_encoder(checkpoint)[0].stamp
     stamps = data.load(archive, spec, progress=sys.stderr.isatty())
     encoder = exporting.export(checkpoint, stamps, out)
     facts = {

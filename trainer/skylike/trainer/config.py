@@ -6,7 +6,7 @@ the metadata of the exported model.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,20 +24,31 @@ class _Section(BaseModel):
 class NetworkSettings(_Section):
     """The backbone and its two heads."""
 
-    kind: Literal["light", "resnet18"] = "light"
-    """``light``: a stem and three residual blocks; or ResNet-18."""
+    kind: Literal["equivariant", "light", "resnet18"] = "light"
+    """``equivariant``: a small network that turns with the image; ``light``: a small
+    ResNet; or ResNet-18."""
     layers: int = Field(default=4, ge=1, le=4)
     """How many of its four layers are kept."""
     width: int = Field(default=24, ge=4, le=256)
-    """Channels of the light network's first layer; each layer doubles them."""
+    """Channels of a small network's first layer; each layer doubles them. A multiple of
+    8 for the equivariant one."""
     hidden: int = Field(default=512, ge=8)
     """Hidden units of the projection and prediction heads."""
     projection: int = Field(default=128, ge=8)
     """Length of the projections that the loss compares."""
+    output: Literal["features", "projection"] = "features"
+    """What is exported, whitened: the backbone's features, or their projections."""
     dimension: int = Field(default=64, ge=2)
     """Length D of the exported, whitened vectors."""
     d4: bool = True
-    """Whether the exported model averages over the eight rotations and flips."""
+    """Whether the exported model averages over the eight rotations and flips; nothing
+    to do for the equivariant one."""
+
+    @pydantic.model_validator(mode="after")
+    def _orientations_share_the_width(self) -> Self:
+        if self.kind == "equivariant" and self.width % 8:
+            raise ValueError("the width of an equivariant network is a multiple of 8")
+        return self
 
 
 class ViewSettings(_Section):

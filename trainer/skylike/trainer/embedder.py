@@ -1,8 +1,9 @@
 """The network as it is served: stamps in, unit vectors out.
 
-Features are non-negative and their largest values few and large. The square root
-(power normalisation: Perronnin, Sanchez & Mensink 2010, ECCV) keeps these from
-deciding who is near whom.
+What was learned is either the backbone's features or their projections. Features are
+non-negative and their largest values few and large: the square root (power
+normalisation: Perronnin, Sanchez & Mensink 2010, ECCV) keeps these from deciding who is
+near whom.
 
 Beside them stands the radial profile of the stamp, with as much variance in all. What
 is learned from some thousand images misses forms it never saw, such as a ring with
@@ -16,10 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skylike.service.stamp import StampSpec
-from skylike.trainer import backbone as backbones
-from skylike.trainer.backbone import Backbone
 from skylike.trainer.config import NetworkSettings
-from skylike.trainer.network import Front
+from skylike.trainer.network import Encoder, Front
 from skylike.trainer.whitening import fit
 
 NUM_RINGS = 16
@@ -30,19 +29,22 @@ _ROOT_OFFSET = 0.01
 
 
 class Embedder(nn.Module):
-    """Front, backbone, average over D4, root, radial profile, whitening, unit norm.
+    """Front, encoder, average over D4, radial profile, whitening, unit norm.
 
     Parameters
     ----------
-    front, backbone
+    front, encoder
         What turns stamps into features; used in evaluation mode.
     channels
         Channels of the stamps.
-    d4
-        Whether features are averaged over the eight rotations and flips, which
-        makes the vectors the same for all eight.
-    dimension
-        D.
+    settings
+        Of the network: what it gives, and whether that is averaged over the eight
+        rotations and flips, which makes the vectors the same for all eight.
+
+    Attributes
+    ----------
+    num_learned
+        How many of the features are learned; the others are the profile.
     """
 
     profile_PR: Tensor
@@ -51,22 +53,23 @@ class Embedder(nn.Module):
     matrix_FD: Tensor
 
     def __init__(
-        self,
-        front: Front,
-        backbone: Backbone,
-        *,
-        channels: int,
-        d4: bool,
-        dimension: int,
+        self, front: Front, encoder: Encoder, channels: int, settings: NetworkSettings
     ) -> None:
         super().__init__()
         self.front = front
-        self.backbone = backbone
-        self.d4 = d4
+        self.backbone = encoder.backbone.plain()
+        self.projection = (
+            encoder.projection if settings.output == "projection" else None
+        )
+        self.is_averaged = settings.d4 and not encoder.backbone.is_invariant
+        self.num_learned = (
+            settings.projection if self.projection else self.backbone.num_features
+        )
         size = front.aperture.shape[0]
         self.register_buffer("profile_PR", rings(size, NUM_RINGS).T)
         self.register_buffer("profile_scale", torch.ones(()))
-        features = backbone.num_features + channels * NUM_RINGS
+        features = self.num_learned + channels * NUM_RINGS
+        dimension = min(settings.dimension, self.num_learned)
         self.register_buffer("mean_F", torch.zeros(features))
         self.register_buffer("matrix_FD", torch.eye(features)[:, :dimension])
         self.eval()
@@ -82,39 +85,37 @@ class Embedder(nn.Module):
         """An embedder without whitening; with random weights if none are given."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            backbone = backbones.build(len(spec.channels), network)
+            encoder = Encoder(len(spec.channels), network)
         if weights is not None:
-            backbone.load_state_dict(weights)
+            encoder.load_state_dict(weights)
         front = Front(spec.size, spec.softening_sigma)
-        return cls(
-            front,
-            backbone,
-            channels=len(spec.channels),
-            d4=network.d4,
-            dimension=min(network.dimension, backbone.num_features),
-        )
+        return cls(front, encoder, len(spec.channels), network)
 
     def features(self, stamps_NCSS: Tensor) -> Tensor:
-        """Roots of the network's features, and the profile, of stamps in sigma: (N, F)."""
+        """What was learned, and the profile, of stamps in sigma: (N, F)."""
         pixels = self.front(stamps_NCSS)
-        learned = torch.sqrt(self._invariant(pixels) + _ROOT_OFFSET)
         profile = pixels.flatten(2) @ self.profile_PR
+        learned = self._learned(pixels)
         return torch.cat([learned, self.profile_scale * profile.flatten(1)], dim=1)
 
-    def _invariant(self, pixels: Tensor) -> Tensor:
-        """The network's features, averaged over D4."""
-        if not self.d4:
-            plain_NF: Tensor = self.backbone(pixels)
-            return plain_NF
-        flipped = pixels.transpose(2, 3)
-        turned = [
-            image.flip(axes)
-            for image in (pixels, flipped)
-            for axes in ((), (2,), (3,), (2, 3))
-        ]
-        features = self.backbone(torch.cat(turned))
-        mean_NF: Tensor = features.unflatten(0, (8, -1)).mean(dim=0)
-        return mean_NF
+    def _learned(self, pixels: Tensor) -> Tensor:
+        """Projections, or roots of features, averaged over D4 before the root."""
+        if not self.is_averaged:
+            found = self._encoded(pixels)
+        else:
+            flipped = pixels.transpose(2, 3)
+            turned = [
+                image.flip(axes)
+                for image in (pixels, flipped)
+                for axes in ((), (2,), (3,), (2, 3))
+            ]
+            of_all = self._encoded(torch.cat(turned))
+            found = torch.unflatten(of_all, 0, (8, -1)).mean(dim=0)
+        return found if self.projection else torch.sqrt(found + _ROOT_OFFSET)
+
+    def _encoded(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self.backbone(pixels)
+        return self.projection(features) if self.projection else features
 
     def forward(self, stamps_NCSS: Tensor) -> Tensor:
         """Unit vectors (N, D) of stamps in sigma with NaN."""
@@ -124,9 +125,9 @@ class Embedder(nn.Module):
     def whiten(self, reference_NCSS: Tensor) -> None:
         """Fit the whitening on a reference sample, in place."""
         features = self.in_batches(reference_NCSS, raw=True)
-        scale = profile_scale(features, self.backbone.num_features)
+        scale = profile_scale(features, self.num_learned)
         self.profile_scale.mul_(scale)
-        features[:, self.backbone.num_features :].mul_(scale)
+        features[:, self.num_learned :].mul_(scale)
         fitted = fit(features, self.matrix_FD.shape[1])
         self.mean_F.copy_(fitted.mean_F)
         self.matrix_FD.copy_(fitted.matrix_FD)

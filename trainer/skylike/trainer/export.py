@@ -55,7 +55,7 @@ def export(run: Path, archive: StampSet, out: Path) -> Encoder:
             f"the whitening needs them{why}",
             reason="too_few",
         )
-    settings, weights, data_hash = checkpoint.load_backbone(run)
+    settings, weights, data_hash = checkpoint.load_encoder(run)
     embedder = Embedder.build(settings.stamp, settings.network, weights)
     chosen = np.random.default_rng(settings.seed).permutation(len(archive.stamps))
     reference = torch.from_numpy(archive.stamps[np.sort(chosen[:_REFERENCE])])

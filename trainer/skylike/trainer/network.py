@@ -4,11 +4,14 @@ Shapes: N images, C channels, S pixels a side, F features, P projection, D
 dimensions of the exported vector.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from skylike.trainer import backbone
+from skylike.trainer.backbone import Backbone, LightCNN, ResNet18
 from skylike.trainer.config import NetworkSettings
+from skylike.trainer.equivariant import EquivariantCNN
 
 _LARGEST = 1e18  # whose square is a number still
 
@@ -55,12 +58,24 @@ def asinh(x: Tensor) -> Tensor:
     return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
 
 
+_BACKBONES: dict[str, Callable[[int, NetworkSettings], Backbone]] = {
+    "equivariant": EquivariantCNN,
+    "light": LightCNN,
+    "resnet18": ResNet18,
+}
+
+
+def build_backbone(channels: int, settings: NetworkSettings) -> Backbone:
+    """The backbone that settings name, with random weights."""
+    return _BACKBONES[settings.kind](channels, settings)
+
+
 class Encoder(nn.Module):
     """Backbone and projection head: the half that has a slowly moving twin."""
 
     def __init__(self, channels: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.backbone = backbone.build(channels, settings)
+        self.backbone = build_backbone(channels, settings)
         self.projection = head(
             self.backbone.num_features, settings.hidden, settings.projection
         )

@@ -86,45 +86,41 @@ def joined(device: str) -> Iterator[Processes]:
 
 def synchronise(model: nn.Module) -> None:
     """Let batch normalisation see the whole batch, in place."""
-    for name, child in model.named_children():
-        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-            joint = _JointBatchNorm(child.num_features)
-            # The very same tensors: the optimiser holds them already.
-            joint.weight, joint.bias = child.weight, child.bias
-            joint.running_mean, joint.running_var = (
-                child.running_mean,
-                child.running_var,
-            )
-            setattr(model, name, joint)
-        else:
-            synchronise(child)
+    for module in model.modules():
+        kind = type(module)
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.__class__ = type(f"Joint{kind.__name__}", (_Joint, kind), {})
 
 
-class _JointBatchNorm(nn.BatchNorm2d):
+class _Joint(nn.Module):
     """Batch normalisation (Ioffe & Szegedy 2015) over the parts of all processes."""
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Vectors (N, c) are welcome beside maps (N, c, s, s)."""
+    running_mean: Tensor
+    running_var: Tensor
+    weight: Tensor
+    bias: Tensor
+    momentum: float
+    eps: float
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(N, c, ...) to the same shape."""
         if not self.training:
-            return super().forward(input)
-        axes = [axis for axis in range(input.ndim) if axis != 1]
-        shape = [-1 if axis == 1 else 1 for axis in range(input.ndim)]
-        x = input.float()
-        mean = _mean(x.mean(axes))
-        centred = x - mean.view(shape)
+            normal: Tensor = super().forward(x)
+            return normal
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        shape = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
+        mean = _mean(x.float().mean(axes))
+        centred = x.float() - mean.view(shape)
         variance = _mean(centred.square().mean(axes))
         with torch.no_grad():
             number = x.numel() / x.shape[1] * distributed.get_world_size()
-            unbiased = variance * number / (number - 1)
-            for kept, new in (self.running_mean, mean), (self.running_var, unbiased):
-                assert kept is not None
-                kept.lerp_(new, self.momentum or 0.0)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * number / (number - 1), self.momentum)
+        # Several channels may share a weight.
+        shared = x.shape[1] // len(self.weight)
+        weight, bias = (w.repeat_interleave(shared) for w in (self.weight, self.bias))
         normal = centred * torch.rsqrt(variance + self.eps).view(shape)
-        scaled = normal * self.weight.view(shape) + self.bias.view(shape)
-        return scaled.to(input.dtype)
+        return (normal * weight.view(shape) + bias.view(shape)).to(x.dtype)
 
 
 def _mean(tensor: Tensor) -> Tensor:

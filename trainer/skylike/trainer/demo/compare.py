@@ -118,7 +118,7 @@ def random_network(
     radial profile beside it. Parameters as in `pixel_pca`.
     """
     embedder = Embedder.build(spec, network, None, seed)
-    learned, dimension = embedder.backbone.num_features, embedder.matrix_FD.shape[1]
+    learned, dimension = embedder.num_learned, embedder.matrix_FD.shape[1]
     known, asked = (
         embedder.in_batches(torch.from_numpy(stamps), raw=True)
         for stamps in (archive, queries)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skylike.service.encoder import Encoder
 from skylike.service.stamp import StampSpec
 from skylike.trainer import config, train
-from skylike.trainer.checkpoint import load_backbone
+from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder
@@ -76,7 +76,7 @@ def baselines(spec: StampSpec, network: NetworkSettings) -> dict[str, Method]:
 
     def random(_: Stamps, seed: int) -> Describe:
         embedder = Embedder.build(spec, network, None, seed)
-        learned = embedder.backbone.num_features
+        learned = embedder.num_learned
 
         def describe(stamps: Stamps) -> Features:
             found = embedder.in_batches(torch.from_numpy(stamps), raw=True)
@@ -127,7 +127,7 @@ def recipe(path: Path, spec: StampSpec, runs: Path) -> Method:
 
 def trained(checkpoint: Path, known: StampSet) -> Describe:
     """A trained network, whitened on what it learned from."""
-    settings, weights, _ = load_backbone(checkpoint)
+    settings, weights, _ = load_encoder(checkpoint)
     embedder = Embedder.build(settings.stamp, settings.network, weights)
     embedder.whiten(torch.from_numpy(known.stamps))
     return lambda stamps: embedder.in_batches(torch.from_numpy(stamps)).numpy()
