@@ -67,8 +67,11 @@ def test_two_processes_have_the_losses_of_one_with_the_joint_batch(
     two = command(files, tmp_path / "two", 20)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     subprocess.run([sys.executable, *torchrun, *two], check=True, capture_output=True)
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
-    assert len(losses(tmp_path / "two")) == 10
+    alone, together = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(together) == 10
+    # Rounding grows from step to step.
+    assert together[:3] == pytest.approx(alone[:3], rel=1e-4)
+    assert together == pytest.approx(alone, rel=1e-2)
 
 
 @pytest.mark.slow
