@@ -17,7 +17,7 @@ from skylike.trainer import whitening
 from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder, profile_scale, rings
+from skylike.trainer.embedder import Embedder, polar_scale
 from skylike.trainer.export import (
     PARITY_BATCHES,
     PARITY_TOLERANCE,
@@ -25,6 +25,7 @@ from skylike.trainer.export import (
     require_parity,
     trial_stamps,
 )
+from skylike.trainer.polar import NUM_ORDERS, NUM_RINGS, PolarFourier, rings
 from skylike.trainer.train import train
 
 SIZE = 32
@@ -234,12 +235,31 @@ def test_every_ring_is_the_mean_at_its_distance() -> None:
     assert ((distance - centres[:, None]).abs()[weights > 0] < 1 / 16).all()
 
 
-def test_the_profile_counts_as_much_as_what_was_learned() -> None:
-    """Whatever their units are; and nothing where it does not vary."""
+def test_polar_amplitudes_have_three_tenths_of_the_spread_of_what_was_learned() -> None:
+    """Whatever their units are; and nothing where they do not vary."""
     features = torch.randn(200, 10, generator=torch.Generator().manual_seed(0))
     features[:, 6:] *= 1e-3
-    features[:, 6:] *= profile_scale(features, 6)
+    features[:, 6:] *= polar_scale(features, 6)
     variance = features.var(dim=0)
-    assert float(variance[:6].sum() / variance[6:].sum()) == pytest.approx(1, rel=1e-4)
+    ratio = float(variance[6:].sum() / variance[:6].sum())
+    assert ratio == pytest.approx(0.3**2, rel=1e-4)
     features[:, 6:] = 0
-    assert profile_scale(features, 6) == 1
+    assert polar_scale(features, 6) == 1
+
+
+def test_polar_amplitudes_tell_the_order_of_a_wave_and_no_turn_changes_them() -> None:
+    axis = (torch.arange(64) + 0.5) / 32 - 1
+    azimuth = torch.atan2(axis[:, None], axis[None])
+    radius = torch.hypot(axis[:, None], axis[None])
+    polar = PolarFourier(64)
+    for order in range(1, NUM_ORDERS):
+        wave = (1 + torch.cos(order * (azimuth - 0.4))) * torch.exp(-4 * radius**2)
+        found = polar(wave[None, None]).unflatten(1, (NUM_RINGS, NUM_ORDERS))[0, 4:12]
+        assert (found[:, 1:].argmax(dim=1) == order - 1).all()
+        # A wave of amplitude 1 around a mean of 1.
+        torch.testing.assert_close(
+            found[:, order] / found[:, 0], torch.full((8,), 0.5**0.5), atol=0.02, rtol=0
+        )
+    image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    turned = torch.rot90(image, 1, (2, 3)).flip(3)
+    torch.testing.assert_close(polar(turned), polar(image), atol=1e-5, rtol=0)

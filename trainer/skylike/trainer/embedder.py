@@ -5,9 +5,8 @@ non-negative and their largest values few and large: the square root (power
 normalisation: Perronnin, Sanchez & Mensink 2010, ECCV) keeps these from deciding who is
 near whom.
 
-Beside them stands the radial profile of the stamp, with as much variance in all. What
-is learned from some thousand images misses forms it never saw, such as a ring with
-sharp edges; the profile does not.
+Beside them stand polar Fourier amplitudes of the stamp. What is learned from some
+thousand images misses forms it never saw, such as a ring with sharp edges; they do not.
 """
 
 import math
@@ -19,17 +18,17 @@ from torch.nn import functional
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.network import Encoder, Front
+from skylike.trainer.polar import NUM_ORDERS, NUM_RINGS, PolarFourier
 from skylike.trainer.whitening import fit
 
-NUM_RINGS = 16
-
 _BATCH = 16
+_POLAR_SPREAD = 0.3  # of all amplitudes, in that of all that was learned
 # Where a feature is 0 the root's slope is not finite; features are of order 1.
 _ROOT_OFFSET = 0.01
 
 
 class Embedder(nn.Module):
-    """Front, encoder, average over D4, radial profile, whitening, unit norm.
+    """Front, encoder, average over D4, polar amplitudes, whitening, unit norm.
 
     Parameters
     ----------
@@ -44,11 +43,10 @@ class Embedder(nn.Module):
     Attributes
     ----------
     num_learned
-        How many of the features are learned; the others are the profile.
+        How many of the features are learned; the others are polar amplitudes.
     """
 
-    profile_PR: Tensor
-    profile_scale: Tensor
+    polar_scale: Tensor
     mean_F: Tensor
     matrix_FD: Tensor
 
@@ -66,9 +64,9 @@ class Embedder(nn.Module):
             settings.projection if self.projection else self.backbone.num_features
         )
         size = front.aperture.shape[0]
-        self.register_buffer("profile_PR", rings(size, NUM_RINGS).T)
-        self.register_buffer("profile_scale", torch.ones(()))
-        features = self.num_learned + channels * NUM_RINGS
+        self.polar = PolarFourier(size)
+        self.register_buffer("polar_scale", torch.ones(()))
+        features = self.num_learned + channels * NUM_RINGS * NUM_ORDERS
         dimension = min(settings.dimension, self.num_learned)
         self.register_buffer("mean_F", torch.zeros(features))
         self.register_buffer("matrix_FD", torch.eye(features)[:, :dimension])
@@ -92,11 +90,10 @@ class Embedder(nn.Module):
         return cls(front, encoder, len(spec.channels), network)
 
     def features(self, stamps_NCSS: Tensor) -> Tensor:
-        """What was learned, and the profile, of stamps in sigma: (N, F)."""
+        """What was learned, and the amplitudes, of stamps in sigma: (N, F)."""
         pixels = self.front(stamps_NCSS)
-        profile = pixels.flatten(2) @ self.profile_PR
-        learned = self._learned(pixels)
-        return torch.cat([learned, self.profile_scale * profile.flatten(1)], dim=1)
+        polar = self.polar_scale * self.polar(pixels)
+        return torch.cat([self._learned(pixels), polar], dim=1)
 
     def _learned(self, pixels: Tensor) -> Tensor:
         """Projections, or roots of features, averaged over D4 before the root."""
@@ -125,8 +122,8 @@ class Embedder(nn.Module):
     def whiten(self, reference_NCSS: Tensor) -> None:
         """Fit the whitening on a reference sample, in place."""
         features = self.in_batches(reference_NCSS, raw=True)
-        scale = profile_scale(features, self.num_learned)
-        self.profile_scale.mul_(scale)
+        scale = polar_scale(features, self.num_learned)
+        self.polar_scale.mul_(scale)
         features[:, self.num_learned :].mul_(scale)
         fitted = fit(features, self.matrix_FD.shape[1])
         self.mean_F.copy_(fitted.mean_F)
@@ -141,23 +138,11 @@ class Embedder(nn.Module):
         return torch.cat([embed(part) for part in torch.split(stamps_NCSS, _BATCH)])
 
 
-def profile_scale(features_NF: Tensor, num_learned: int) -> float:
-    """What gives the profile as much variance as the learned features have."""
+def polar_scale(features_NF: Tensor, num_learned: int) -> float:
+    """What gives the amplitudes 0.3 of the spread that the learned features have."""
     variance = features_NF.double().var(dim=0)
-    of_profile = float(variance[num_learned:].sum())
-    if not of_profile > 0:
+    of_polar = float(variance[num_learned:].sum())
+    if not of_polar > 0:
         return 1.0
-    return math.sqrt(float(variance[:num_learned].sum()) / of_profile)
-
-
-def rings(size: int, number: int) -> Tensor:
-    """Weights of the pixels in the mean over each ring around the centre: (R, P).
-
-    Rings reach to the edge and are soft, a triangle two rings wide, so that a shift
-    by a fraction of a pixel changes little. R rings, P = size² pixels.
-    """
-    axis = (torch.arange(size) + 0.5) / size * 2 - 1
-    radius = torch.hypot(axis[:, None], axis[None]).flatten()
-    centres = (torch.arange(number) + 0.5) / number
-    weights = (1 - number * (radius - centres[:, None]).abs()).clamp(min=0)
-    return weights / weights.sum(dim=1, keepdim=True)
+    learned = float(variance[:num_learned].sum())
+    return _POLAR_SPREAD * math.sqrt(learned / of_polar)

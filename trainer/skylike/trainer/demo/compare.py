@@ -12,7 +12,7 @@ from skylike.service.errors import BadInput
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder, profile_scale
+from skylike.trainer.embedder import Embedder, polar_scale
 from skylike.trainer.judge.descriptors import pixels
 from skylike.trainer.judge.labels import file_stem
 from skylike.trainer.judge.neighbors import NEIGHBORS
@@ -114,8 +114,8 @@ def random_network(
 ) -> tuple[Vectors, Vectors]:
     """Baselines: the same network with random weights, averaged and whitened alike.
 
-    First the network alone; then all that is exported but the training: with the
-    radial profile beside it. Parameters as in `pixel_pca`.
+    First the network alone; then all that is exported but the training: with polar
+    amplitudes beside it. Parameters as in `pixel_pca`.
     """
     embedder = Embedder.build(spec, network, None, seed)
     learned, dimension = embedder.num_learned, embedder.matrix_FD.shape[1]
@@ -128,7 +128,7 @@ def random_network(
         alone.unit(known[:, :learned]).numpy(),
         alone.unit(asked[:, :learned]).numpy(),
     )
-    scale = profile_scale(known, learned)
+    scale = polar_scale(known, learned)
     for features in (known, asked):
         features[:, learned:].mul_(scale)
     whole = fit(known, dimension)

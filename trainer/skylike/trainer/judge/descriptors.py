@@ -21,14 +21,11 @@ from torch.nn import functional
 
 from skylike.service.cutouts.morphology import measure
 from skylike.service.stamp import StampSpec
-from skylike.trainer.embedder import rings
 from skylike.trainer.network import Front
+from skylike.trainer.polar import NUM_RINGS, PolarFourier, rings
 
 Stamps = NDArray[np.float32]
 
-_NUM_RINGS = 16
-_NUM_ORDERS = 5
-_NUM_ANGLES = 64
 _BATCH = 256
 _SCALES, _ORIENTATIONS = 3, 8
 _THRESHOLD_SIGMA = 1.5
@@ -41,29 +38,13 @@ def pixels(stamps: Stamps, spec: StampSpec) -> NDArray[np.float32]:
 
 def radial_profile(stamps: Stamps, spec: StampSpec) -> NDArray[np.float32]:
     """Mean over 16 soft rings of each channel."""
-    weights = rings(spec.size, _NUM_RINGS).T
+    weights = rings(spec.size, NUM_RINGS).T
     return _in_batches(stamps, spec, lambda x: (x.flatten(2) @ weights).flatten(1))
 
 
 def polar_fourier(stamps: Stamps, spec: StampSpec) -> NDArray[np.float32]:
-    """Azimuthal Fourier amplitudes: 16 radii, orders 0 to 4; their square roots.
-
-    The phase is what a rotation changes; the amplitudes stay.
-    """
-    radius = (torch.arange(_NUM_RINGS) + 0.5) / _NUM_RINGS
-    angle = 2 * math.pi * torch.arange(_NUM_ANGLES) / _NUM_ANGLES
-    grid = torch.stack(
-        [radius[:, None] * torch.cos(angle), radius[:, None] * torch.sin(angle)], dim=2
-    )
-
-    def amplitudes(x: Tensor) -> Tensor:
-        polar = functional.grid_sample(
-            x, grid.expand(len(x), -1, -1, -1), align_corners=False
-        )
-        orders = torch.fft.rfft(polar, dim=3).abs()[..., :_NUM_ORDERS] / _NUM_ANGLES
-        return torch.sqrt(orders + 1e-3).flatten(1)
-
-    return _in_batches(stamps, spec, amplitudes)
+    """Azimuthal Fourier amplitudes: 16 rings, orders 0 to 4; their square roots."""
+    return _in_batches(stamps, spec, PolarFourier(spec.size))
 
 
 def scattering(stamps: Stamps, spec: StampSpec) -> NDArray[np.float32]:
