@@ -12,6 +12,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from skylike.service.errors import BadInput, BadSettings
+from skylike.service.fits import Axes
 from skylike.service.stamp import StampSpec
 from skylike.trainer import checkpoint
 from skylike.trainer.config import TrainSettings, load
@@ -118,6 +119,40 @@ def test_the_loss_falls_on_a_few_stamps(archive: StampSet, tmp_path: Path) -> No
     train(archive, longer, tmp_path)
     found = losses(tmp_path)
     assert found[-1] < 0.7 * found[0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_run_can_begin_with_the_weights_of_another(
+    archive: StampSet, tmp_path: Path, channels: int
+) -> None:
+    """One channel begins three: of three equal ones the features are the same."""
+    first = train(archive, SETTINGS, tmp_path / "first")
+    names = tuple(f"band{i}" for i in range(channels))
+    spec = SETTINGS.stamp
+    if channels > 1:
+        spec = StampSpec(size=32, axes=Axes.BANDS, channels=names)
+    changed = SETTINGS.model_copy(update={"initial": first, "stamp": spec})
+    begun, done = start(changed).model, start(SETTINGS)
+    checkpoint.load(first, done, SETTINGS, archive.data_hash())
+    pixels = torch.from_numpy(archive.stamps[:4])
+    for model in begun, done.model:
+        model.eval()
+    with torch.inference_mode():
+        found = begun.online(pixels.expand(-1, channels, -1, -1))
+        torch.testing.assert_close(found, done.model.online(pixels))
+    begun.train()
+    stamps = np.repeat(archive.stamps, channels, axis=1)
+    train(StampSet(stamps, archive.paths, ()), changed, tmp_path / "second")
+    assert losses(tmp_path / "second")[-1] < losses(tmp_path / "first")[-1]
+
+
+def test_weights_of_another_network_are_refused(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    first = train(archive, SETTINGS, tmp_path / "first")
+    wider = SETTINGS.network.model_copy(update={"width": 8})
+    with pytest.raises(BadSettings, match="of another network"):
+        start(SETTINGS.model_copy(update={"initial": first, "network": wider}))
 
 
 def test_the_smallest_batch_is_two(archive: StampSet, tmp_path: Path) -> None:

@@ -103,6 +103,33 @@ def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
     state.step = int(metadata["step"])
 
 
+def load_weights(path: Path, model: Byol) -> None:
+    """Begin with the weights of a checkpoint.
+
+    A network of one channel can begin one of several: each takes an equal part of the
+    weights of its first layer.
+
+    Raises
+    ------
+    BadSettings
+        If the file is not a checkpoint, or of another network.
+    """
+    tensors = _part(_read(path)[0], _MODEL)
+    wanted = model.state_dict()
+    for name, tensor in tensors.items():
+        shape = wanted[name].shape if name in wanted else torch.Size()
+        is_first = tensor.ndim == 4 and len(shape) == 4 and tensor.shape[1] == 1
+        if is_first and shape[1] > 1:
+            tensors[name] = tensor.expand(-1, shape[1], -1, -1) / shape[1]
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise BadSettings(
+            f"{path}: this checkpoint is of another network: the recipe's [network] "
+            "must be its own"
+        ) from error
+
+
 def save_batch(path: Path, pair: tuple[Tensor, Tensor]) -> None:
     """Set two views of a batch aside, to find out what was wrong with it."""
     save_file({"first": pair[0].contiguous(), "second": pair[1].contiguous()}, path)

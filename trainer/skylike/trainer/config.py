@@ -105,6 +105,8 @@ class TrainSettings(_Section):
     """Largest norm of the gradient."""
     tau: Share = 0.99
     """How much the target keeps of itself at the first step; rises to 1."""
+    initial: Path | None = None
+    """Checkpoint whose weights a run begins with; of one channel, if it likes."""
     seed: int = Field(default=0, ge=0)
     """Fixes initial weights, order and views."""
     threads: int = Field(default=0, ge=0)

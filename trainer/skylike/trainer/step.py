@@ -26,10 +26,18 @@ Pair = tuple[Tensor, Tensor]
 
 
 def start(settings: TrainSettings, device: torch.device | None = None) -> State:
-    """A fresh run: everything random comes from the seed."""
+    """A fresh run: everything random comes from the seed.
+
+    Raises
+    ------
+    BadSettings
+        If the recipe names a checkpoint to begin with that is none of this network.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = Byol(len(settings.stamp.channels), settings.network)
+    if settings.initial is not None:
+        checkpoint.load_weights(settings.initial, model)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     online = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
