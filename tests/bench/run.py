@@ -4,12 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import imaging, training
+from tests.bench import encoder, imaging, training
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
 THEMES = {
     "imaging": lambda given: imaging.measure(given.frame),
+    "encoder": lambda given: encoder.measure(),
     "training": lambda given: training.measure(),
 }
 

@@ -1,13 +1,17 @@
 """``skylike-service`` where it does not serve."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from skylike.service import logs
 from skylike.service.__main__ import main
+from skylike.service.encoder import BASE, Encoder
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -97,3 +101,34 @@ def test_with_json_an_error_is_an_object(
     code, output, _ = run(*words, "--json")
     assert code == 2
     assert json.loads(output)["error"]["reason"] == reason
+
+
+def test_a_folder_is_indexed_out_of_the_box(
+    run: Run, sky: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a model, a name or a place: skylike-base, any size, into this folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    for i in range(12):
+        file = sky.draw(("round", "long", "ring")[i % 3], i, size=(40, 64, 100)[i % 3])
+        (tmp_path / "files" / f"{i}.fits").write_bytes(file)
+    code, out, err = run("index", "files", "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert (facts["collection"], facts["objects"]) == ("sky", 12)
+    told = json.loads(run("info", "sky", "--json")[1])
+    assert told["model_id"] == hashlib.sha256(BASE.read_bytes()).hexdigest()
+    assert (tmp_path / "skylike-data").is_dir()
+
+
+def test_the_model_that_comes_along_is_small_and_turns_nothing_odd() -> None:
+    assert BASE.stat().st_size <= 4e6
+    encoder = Encoder(BASE)
+    assert encoder.spec.channels == ("intensity",)
+    y, x = np.mgrid[:64, :64] - 31.5
+    shape = 40 * np.exp(-((x - 3) ** 2 + 3 * (y + 2) ** 2) / 200)
+    noise = np.random.default_rng(0).normal(size=(4, 1, 64, 64))
+    stamps = (shape + noise).astype(np.float32)
+    turned = np.ascontiguousarray(np.rot90(stamps, 1, (2, 3))[..., ::-1])
+    cosine = (encoder.embed(stamps) * encoder.embed(turned)).sum(axis=1)
+    np.testing.assert_allclose(cosine, 1, atol=1e-4)

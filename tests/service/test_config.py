@@ -29,13 +29,12 @@ def test_the_command_line_wins_over_environment_over_file(tmp_path: Path) -> Non
         ("wrokers = 3", "wrokers"),
         ("workers = 0", "workers"),
         ("workers = [", "TOML"),
-        ("", "data"),
     ],
 )
 def test_a_file_that_means_nothing_is_refused(
     tmp_path: Path, text: str, named: str
 ) -> None:
-    """Unknown keys, senseless values, no TOML, nothing given."""
+    """Unknown keys, senseless values, no TOML."""
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(BadSettings, match=named):

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from skylike import trainer
 from skylike.service import encoder as serving
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadModel
@@ -104,6 +105,18 @@ def test_only_the_one_file_is_left_and_it_is_enough(
     np.testing.assert_array_equal(vectors, exported.encoder.embed(exported.stamps.stamps))  # fmt: skip
     weights = onnx.load(str(alone), load_external_data=False).graph.initializer
     assert all(w.data_location != onnx.TensorProto.EXTERNAL for w in weights)
+
+
+def test_the_file_tells_no_folder_of_the_machine_it_was_made_on(
+    exported: SimpleNamespace,
+) -> None:
+    data = exported.path.read_bytes()
+    for folder in (
+        Path(torch.__file__).parent,
+        Path(trainer.__file__).parent,
+        Path.cwd(),
+    ):
+        assert str(folder).encode() not in data
 
 
 def test_the_file_says_what_it_wants_and_what_it_was_made_of(

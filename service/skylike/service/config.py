@@ -25,6 +25,8 @@ from pydantic import (
 from skylike.service.errors import BadSettings
 
 PREFIX = "SKYLIKE_"
+DATA = Path("skylike-data")
+"""Data directory where none is named: in the folder one works in."""
 
 
 class Settings(BaseModel):
@@ -32,7 +34,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: Path = Field(description="Data directory: collections and models.")
+    data: Path = Field(
+        default=DATA, description="Data directory: collections and models."
+    )
     address: str = Field(
         default="127.0.0.1:50051",
         description="HOST:PORT to listen on; port 0 picks a free one.",

@@ -28,6 +28,10 @@ _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 
 
+BASE = Path(__file__).parent / "models" / "skylike-base.onnx"
+"""The model that comes with the package: single images, learned from a drawn sky."""
+
+
 class Encoder:
     """A model file, ready to embed. Safe to use from several threads.
 

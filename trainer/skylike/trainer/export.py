@@ -96,6 +96,11 @@ def serialise(embedder: Embedder, spec: StampSpec, metadata: dict[str, str]) -> 
         )
     assert program is not None
     model = program.model_proto
+    # What the exporter notes of every node tells folders of this machine.
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    for value in model.graph.value_info:
+        del value.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
     with io.BytesIO() as stream:
         onnx.save_model(model, stream)

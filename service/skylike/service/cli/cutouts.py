@@ -105,7 +105,8 @@ from skylike.service.prepare import Reject
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Model file; needed when the collection does not exist yet.",
+    help="Model file, when the collection does not exist yet. [default: skylike-base, "
+    "which comes with the package]",
 )
 @click.option(
     "--data",

@@ -8,6 +8,7 @@ import click
 from skylike.service import fits, indexer
 from skylike.service.cli import options
 from skylike.service.collection import Collection
+from skylike.service.config import DATA
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
     BadInput,
@@ -21,12 +22,13 @@ _sources = click.argument(
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 _collection = click.option(
-    "--collection", required=True, help="Name of the collection."
+    "--collection", default="sky", show_default=True, help="Name of the collection."
 )
 _data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    required=True,
+    default=DATA,
+    show_default=True,
     envvar="SKYLIKE_DATA",
     show_envvar=True,
     help="Data directory; made if it does not exist.",
@@ -54,7 +56,8 @@ _calibration = click.option(
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Model file; needed when the collection does not exist yet.",
+    help="Model file, when the collection does not exist yet. [default: skylike-base, "
+    "which comes with the package]",
 )
 @_calibration
 @_data

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from skylike.service import config, fits
-from skylike.service.encoder import Encoder
-from skylike.service.errors import BadRequest, BadSettings
+from skylike.service.encoder import BASE, Encoder
+from skylike.service.errors import BadRequest
 from skylike.service.library import Library
 from skylike.service.logs import printable
 from skylike.service.prepare import Reject
@@ -18,7 +18,8 @@ from skylike.service.prepare import Reject
 data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    required=True,
+    default=config.DATA,
+    show_default=True,
     envvar="SKYLIKE_DATA",
     show_envvar=True,
     help="Data directory.",
@@ -92,22 +93,15 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def require_collection(library: Library, collection: str, model: Path | None) -> None:
-    """Make a collection unless it is there; its model must be the one that is given.
+    """Make a collection unless it is there, by skylike-base unless a model is given.
 
     Raises
     ------
-    BadSettings
-        ``no_model`` if it is not there and no model is given.
     BadRequest
-        ``other_model``.
+        ``other_model`` if it is there and has another model than the one given.
     """
     if collection not in library.names():
-        if model is None:
-            raise BadSettings(
-                f"there is no collection {collection!r} yet: give its --model",
-                reason="no_model",
-            )
-        library.create(collection, model)
+        library.create(collection, model or BASE)
         return
     if model is None:
         return
