@@ -46,11 +46,6 @@ class Processes:
         for tensor, part in zip(found, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def wait(self) -> None:
-        """Until all have come this far."""
-        if self.count > 1:
-            distributed.barrier()
-
 
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
