@@ -35,9 +35,7 @@ class Backbone(nn.Module, ABC):
 
     def pool(self, maps_Ncss: Tensor) -> Tensor:
         """Mean and maximum of every map: (N, 2 c)."""
-        # Pooling's gradient is cheaper than that of amax.
-        maximum = functional.adaptive_max_pool2d(maps_Ncss, 1).flatten(1)
-        return torch.cat([maps_Ncss.mean((2, 3)), maximum], dim=1)
+        return torch.cat(mean_and_maximum(maps_Ncss), dim=1)
 
     def forward(self, pixels_NCSS: Tensor) -> Tensor:
         """(N, C, S, S) to (N, F): what is pooled from the maps of every depth.
@@ -49,6 +47,17 @@ class Backbone(nn.Module, ABC):
     def plain(self) -> "Backbone":
         """A copy for evaluation, of operations that can be exported."""
         return copy.deepcopy(self).eval()
+
+
+def mean_and_maximum(maps_Ncss: Tensor) -> tuple[Tensor, Tensor]:
+    """Of every map: (N, c) each.
+
+    Windows as large as the map stay, when exported, in the layout that convolutions
+    are fast in; reductions would not.
+    """
+    side = maps_Ncss.shape[-1]
+    mean = functional.avg_pool2d(maps_Ncss, side).flatten(1)
+    return mean, functional.max_pool2d(maps_Ncss, side).flatten(1)
 
 
 class LightCNN(Backbone):

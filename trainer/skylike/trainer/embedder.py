@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
+from skylike.trainer.erasure import eraser, signal_to_noise
 from skylike.trainer.network import Encoder, Front
 from skylike.trainer.polar import NUM_ORDERS, NUM_RINGS, PolarFourier
 from skylike.trainer.whitening import fit
@@ -28,7 +29,7 @@ _ROOT_OFFSET = 0.01
 
 
 class Embedder(nn.Module):
-    """Front, encoder, average over D4, polar amplitudes, whitening, unit norm.
+    """Front, encoder, average over D4, polar amplitudes, whitening less depth, unit norm.
 
     Parameters
     ----------
@@ -120,14 +121,16 @@ class Embedder(nn.Module):
         return functional.normalize(whitened, dim=1)
 
     def whiten(self, reference_NCSS: Tensor) -> None:
-        """Fit the whitening on a reference sample, in place."""
+        """Fit whitening and erasure on a reference sample, in place."""
         features = self.in_batches(reference_NCSS, raw=True)
         scale = polar_scale(features, self.num_learned)
         self.polar_scale.mul_(scale)
         features[:, self.num_learned :].mul_(scale)
         fitted = fit(features, self.matrix_FD.shape[1])
         self.mean_F.copy_(fitted.mean_F)
-        self.matrix_FD.copy_(fitted.matrix_FD)
+        whitened = (features - fitted.mean_F) @ fitted.matrix_FD
+        depth = signal_to_noise(reference_NCSS).log()
+        self.matrix_FD.copy_(fitted.matrix_FD @ eraser(whitened, depth))
 
     @torch.no_grad()
     def in_batches(self, stamps_NCSS: Tensor, *, raw: bool = False) -> Tensor:

@@ -12,12 +12,13 @@ image, S pixels a side, F features, f filters, s side of a map.
 import copy
 import itertools
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skylike.trainer.backbone import Backbone
+from skylike.trainer.backbone import Backbone, mean_and_maximum
 from skylike.trainer.config import NetworkSettings
 
 ORIENTATIONS = 8
@@ -175,6 +176,16 @@ class _Block(nn.Module):
         x = functional.avg_pool2d(x, 2)
         return torch.relu(self.short_cut(x) + self.residual(x))
 
+    @torch.no_grad()
+    def plain(self) -> nn.Conv2d:
+        """Both convolutions as one: they are linear, and see the same pixels."""
+        found, narrow = self.residual.plain(), self.short_cut.plain()
+        assert found.bias is not None
+        assert narrow.bias is not None
+        found.weight[:, :, 1:2, 1:2] += narrow.weight
+        found.bias += narrow.bias
+        return found
+
 
 class EquivariantCNN(Backbone):
     """A stem and up to three blocks; every layer halves the side.
@@ -188,7 +199,7 @@ class EquivariantCNN(Backbone):
         super().__init__()
         widths = [settings.width * 2**i for i in range(settings.layers)]
         filters = [width // ORIENTATIONS for width in widths]
-        self.stem = _Layer(
+        self.stem: nn.Module = _Layer(
             channels, filters[0], _STEM_SIDE, stride=2, padding=2, is_first=True
         )
         self.blocks = nn.ModuleList(
@@ -209,18 +220,20 @@ class EquivariantCNN(Backbone):
         Over a filter's orientations: mean and standard deviation of the means, largest
         and mean of the maxima.
         """
-        means = torch.unflatten(maps_Ncss.mean((2, 3)), 1, (-1, ORIENTATIONS))
-        maxima = functional.adaptive_max_pool2d(maps_Ncss, 1).flatten(1)
-        maxima = torch.unflatten(maxima, 1, (-1, ORIENTATIONS))
+        means, maxima = (
+            torch.unflatten(found, 1, (-1, ORIENTATIONS))
+            for found in mean_and_maximum(maps_Ncss)
+        )
         spread = (means - means.mean(2, keepdim=True)).square().mean(2)
         parts = [means.mean(2), (spread + _TINY).sqrt(), maxima.amax(2), maxima.mean(2)]
         return torch.cat(parts, dim=1)
 
     def plain(self) -> "EquivariantCNN":
-        """A copy for evaluation, each layer one plain convolution."""
+        """A copy for evaluation: the stem and every block are one convolution each."""
         found = copy.deepcopy(self).eval()
-        for module in list(found.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, _Layer):
-                    setattr(module, name, child.plain())
+        found.stem = cast(_Layer, found.stem).plain()
+        found.blocks = nn.ModuleList(
+            nn.Sequential(nn.AvgPool2d(2), cast(_Block, block).plain(), nn.ReLU())
+            for block in found.blocks
+        )
         return found
