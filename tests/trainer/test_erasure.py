@@ -3,15 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
+from torch import Tensor
 
 from skylike.trainer.erasure import eraser, signal_to_noise
 
 KINDS, EACH, DIMENSIONS = 6, 200, 16
 
+Numbers = NDArray[np.float64]
+Leaking = tuple[Tensor, NDArray[np.int64], Tensor]
+
 
 @pytest.fixture
-def leaking():
+def leaking() -> Leaking:
     """Vectors that tell kind and depth, where one kind is deeper than the others."""
     random = np.random.default_rng(0)
     kinds = np.repeat(np.arange(KINDS), EACH)
@@ -22,7 +27,7 @@ def leaking():
     return torch.from_numpy(vectors).float(), kinds, torch.from_numpy(depth)
 
 
-def within(values, kinds):
+def within(values: Numbers, kinds: NDArray[np.int64]) -> Numbers:
     return np.concatenate(
         [
             values[kinds == kind] - values[kinds == kind].mean(axis=0)
@@ -31,20 +36,20 @@ def within(values, kinds):
     )
 
 
-def readable(vectors, depth, kinds):
+def readable(vectors: Tensor, depth: Tensor, kinds: NDArray[np.int64]) -> float:
     """How much of the depth a line tells, within kinds, in the half not fitted on."""
-    vectors, depth = within(vectors.numpy(), kinds), within(depth.numpy(), kinds)
-    model = Ridge(1.0).fit(vectors[::2], depth[::2])
-    return model.score(vectors[1::2], depth[1::2])
+    known, wanted = within(vectors.numpy(), kinds), within(depth.numpy(), kinds)
+    model = Ridge(1.0).fit(known[::2], wanted[::2])
+    return float(model.score(known[1::2], wanted[1::2]))
 
 
-def test_depth_cannot_be_read_along_a_line_any_more(leaking):
+def test_depth_cannot_be_read_along_a_line_any_more(leaking: Leaking) -> None:
     vectors, kinds, depth = leaking
     assert readable(vectors, depth, kinds) > 0.8
     assert readable(vectors @ eraser(vectors, depth), depth, kinds) < 0.2
 
 
-def test_kinds_stay_apart_though_one_is_deeper(leaking):
+def test_kinds_stay_apart_though_one_is_deeper(leaking: Leaking) -> None:
     vectors, kinds, depth = leaking
     erased = vectors @ eraser(vectors, depth)
     means = np.stack(
@@ -54,7 +59,7 @@ def test_kinds_stay_apart_though_one_is_deeper(leaking):
     assert (nearest == kinds).mean() > 0.99
 
 
-def test_one_direction_goes_and_the_others_stay_as_they_are(leaking):
+def test_one_direction_goes_and_the_others_stay_as_they_are(leaking: Leaking) -> None:
     vectors, _, depth = leaking
     matrix = eraser(vectors, depth)
     np.testing.assert_allclose(matrix @ matrix, matrix, atol=1e-6)
@@ -63,18 +68,20 @@ def test_one_direction_goes_and_the_others_stay_as_they_are(leaking):
 
 
 @pytest.mark.parametrize("count", [1, 39])
-def test_nothing_is_erased_where_there_is_too_little_to_learn_from(leaking, count):
+def test_nothing_is_erased_where_there_is_too_little_to_learn_from(
+    leaking: Leaking, count: int
+) -> None:
     vectors, _, depth = leaking
     assert eraser(vectors[:count], depth[:count]).equal(torch.eye(DIMENSIONS))
 
 
-def test_nothing_is_erased_if_all_are_as_deep(leaking):
+def test_nothing_is_erased_if_all_are_as_deep(leaking: Leaking) -> None:
     vectors, *_ = leaking
     matrix = eraser(vectors, torch.full((len(vectors),), 0.1))
     assert matrix.equal(torch.eye(DIMENSIONS))
 
 
-def test_signal_to_noise_follows_the_exposure():
+def test_signal_to_noise_follows_the_exposure() -> None:
     random = torch.Generator().manual_seed(0)
     axis = torch.linspace(-3, 3, 64)
     source = torch.exp(-(axis[:, None] ** 2 + axis**2))[None, None]
@@ -84,7 +91,7 @@ def test_signal_to_noise_follows_the_exposure():
     np.testing.assert_allclose(found, [10, 20, 200], rtol=0.25)
 
 
-def test_signal_to_noise_of_what_shows_nothing_is_that_of_the_faintest():
+def test_signal_to_noise_of_what_shows_nothing_is_that_of_the_faintest() -> None:
     blank = torch.full((1, 2, 8, 8), torch.nan)
     assert float(signal_to_noise(blank)) == 3
     assert float(signal_to_noise(torch.zeros(1, 1, 8, 8))) == 3
