@@ -8,7 +8,12 @@ import pytest
 from skylike.trainer.judge.anomaly import detection, held_out
 from skylike.trainer.judge.audit import audit
 from skylike.trainer.judge.perturb import CHANGES, self_recall
-from skylike.trainer.judge.probe import classical_ways, linear_probe, readable
+from skylike.trainer.judge.probe import (
+    classical_ways,
+    linear_probe,
+    parameters,
+    readable,
+)
 from skylike.trainer.judge.structure import structure
 
 Vectors = Any
@@ -79,6 +84,21 @@ def test_a_quantity_in_the_vectors_is_read_and_no_other() -> None:
     inside = vectors @ random.normal(size=16)
     assert readable(vectors, inside[:, None]) > 0.99
     assert readable(vectors, random.normal(size=(400, 1))) < 0.1
+
+
+def test_parameters_are_read_over_all_kinds_and_within_each() -> None:
+    random = np.random.default_rng(2)
+    kinds = np.repeat(["flat", "round", "small"], [300, 300, 50])
+    vectors = random.normal(size=(650, 8)).astype(np.float32)
+    # Of other sign for each kind: no one line serves both.
+    sign = np.where(kinds == "flat", 1.0, -1.0)
+    values = sign * vectors[:, 0].astype(np.float64)
+    values[-60:-50] = np.nan
+    found = parameters(vectors, kinds, {"size": values, "rare": np.full(650, np.nan)})
+    assert set(found) == {"size"}
+    assert found["size"]["pooled"] < 0.3
+    assert set(found["size"]["kinds"]) == {"flat", "round"}
+    assert found["size"]["mean_of_kinds"] > 0.99
 
 
 def test_the_audit_finds_what_leaks_beyond_the_kinds() -> None:

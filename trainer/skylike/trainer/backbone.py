@@ -52,9 +52,12 @@ class Backbone(nn.Module, ABC):
 def mean_and_maximum(maps_Ncss: Tensor) -> tuple[Tensor, Tensor]:
     """Of every map: (N, c) each.
 
-    Windows as large as the map stay, when exported, in the layout that convolutions
-    are fast in; reductions would not.
+    Their gradients are the cheaper ones; but windows as large as the map stay, in an
+    exported graph, in the layout that convolutions are fast in.
     """
+    if maps_Ncss.requires_grad:
+        maximum = functional.adaptive_max_pool2d(maps_Ncss, 1).flatten(1)
+        return maps_Ncss.mean((2, 3)), maximum
     side = maps_Ncss.shape[-1]
     mean = functional.avg_pool2d(maps_Ncss, side).flatten(1)
     return mean, functional.max_pool2d(maps_Ncss, side).flatten(1)

@@ -173,7 +173,10 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 8 f_in, s, s) to (N, 8 f, s / 2, s / 2)."""
-        x = functional.avg_pool2d(x, 2)
+        channels = x.shape[1]
+        # As a convolution: avg_pool2d takes four times as long, with its gradient.
+        mean = x.new_full((channels, 1, 2, 2), 0.25)
+        x = functional.conv2d(x, mean, stride=2, groups=channels)
         return torch.relu(self.short_cut(x) + self.residual(x))
 
     @torch.no_grad()

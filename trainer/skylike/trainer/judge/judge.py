@@ -30,11 +30,9 @@ from skylike.trainer.judge.neighbors import (
     score,
 )
 from skylike.trainer.judge.perturb import self_recall
-from skylike.trainer.judge.probe import classical_ways, linear_probe, readable
+from skylike.trainer.judge.probe import classical_ways, linear_probe, parameters
 from skylike.trainer.judge.structure import structure
 from skylike.trainer.whitening import PrincipalAxes, principal_axes
-
-_FEWEST_KNOWN = 100
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -252,7 +250,11 @@ def _examined(
         "hubness": hubness(nearest(vectors)),
         "linear_probe": linear_probe(vectors, kinds),
         "structure": structure(vectors, kinds),
-        "parameters": _parameters(vectors, subject, trial.judged),
+        "parameters": parameters(
+            vectors,
+            kinds,
+            {name: column[trial.judged] for name, column in subject.parameters.items()},
+        ),
         "audit": audit(
             vectors,
             kinds,
@@ -268,19 +270,6 @@ def _examined(
             subject.stamps[trial.judged],
             vectors,
         )
-    return found
-
-
-def _parameters(
-    vectors: Features, subject: Subject, judged: Numbers
-) -> dict[str, float]:
-    """R² of each physical parameter among the objects that have it."""
-    found = {}
-    for name, column in subject.parameters.items():
-        values = column[judged]
-        known = np.isfinite(values)
-        if known.sum() >= _FEWEST_KNOWN and np.ptp(values[known]) > 0:
-            found[name] = readable(vectors[known], values[known, None])
     return found
 
 

@@ -36,7 +36,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         axes[1, 1],
         methods,
         lambda facts: {
-            **facts["parameters"],
+            **{k: v["pooled"] for k, v in facts["parameters"].items()},
             **{f"({k})": v["r2"] for k, v in facts["audit"].items()},
         },
         "R² of parameters and (covariates)",

@@ -4,6 +4,7 @@ Every figure is of objects that the model was not fitted on: five folds, dealt o
 the seed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn.svm import SVC
 from skylike.trainer.judge.neighbors import Kinds
 
 _NUM_FOLDS = 5
+_FEWEST_KNOWN = 100
 _STRENGTHS = (0.01, 0.1, 1.0)
 _PENALTIES = np.logspace(-3, 4, 15)
 
@@ -97,6 +99,49 @@ def classified(
         "accuracy": float(np.mean(found == known)),
         "balanced_accuracy": float(balanced_accuracy_score(known, found)),
     }
+
+
+def parameters(
+    vectors_ND: NDArray[np.float32], kinds: Kinds, columns: Mapping[str, Floats]
+) -> dict[str, dict[str, Any]]:
+    """R² of physical parameters, each among the objects that have it.
+
+    What tells kinds apart tells something of a parameter that differs between them, and
+    one line need not serve all kinds: so both are given.
+
+    Parameters
+    ----------
+    vectors_ND : (n, D) float32
+    kinds : (n,) str
+    columns
+        Parameters by name, (n,) float64 each, NaN where unknown.
+
+    Returns
+    -------
+    dict
+        For each parameter that 100 objects have: ``pooled``, over all of them; and if
+        so many of one kind have it, ``kinds`` by name and their mean,
+        ``mean_of_kinds``.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in columns.items():
+        known = np.isfinite(values)
+        if not _is_varied(values[known]):
+            continue
+        found[name] = {"pooled": readable(vectors_ND[known], values[known, None])}
+        by_kind = {}
+        for kind in np.unique(kinds):
+            chosen = known & (kinds == kind)
+            if _is_varied(values[chosen]):
+                by_kind[str(kind)] = readable(vectors_ND[chosen], values[chosen, None])
+        if by_kind:
+            mean = float(np.mean(list(by_kind.values())))
+            found[name] |= {"mean_of_kinds": mean, "kinds": by_kind}
+    return found
+
+
+def _is_varied(values: Floats) -> bool:
+    return len(values) >= _FEWEST_KNOWN and bool(np.ptp(values) > 0)
 
 
 def readable(vectors_ND: NDArray[np.float32], values: Floats, seed: int = 0) -> float:
