@@ -18,7 +18,7 @@ from skylike.trainer import whitening
 from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder, polar_scale
+from skylike.trainer.embedder import Embedder, part_weights
 from skylike.trainer.export import (
     PARITY_BATCHES,
     PARITY_TOLERANCE,
@@ -248,16 +248,19 @@ def test_every_ring_is_the_mean_at_its_distance() -> None:
     assert ((distance - centres[:, None]).abs()[weights > 0] < 1 / 16).all()
 
 
-def test_polar_amplitudes_have_three_tenths_of_the_spread_of_what_was_learned() -> None:
-    """Whatever their units are; and nothing where they do not vary."""
-    features = torch.randn(200, 10, generator=torch.Generator().manual_seed(0))
-    features[:, 6:] *= 1e-3
-    features[:, 6:] *= polar_scale(features, 6)
-    variance = features.var(dim=0)
-    ratio = float(variance[6:].sum() / variance[:6].sum())
-    assert ratio == pytest.approx(0.3**2, rel=1e-4)
-    features[:, 6:] = 0
-    assert polar_scale(features, 6) == 1
+def test_networks_have_equal_spreads_and_polar_amplitudes_three_tenths_of_theirs() -> (
+    None
+):
+    """Whatever their units are; and nothing changes what does not vary."""
+    features = torch.randn(200, 12, generator=torch.Generator().manual_seed(0))
+    features[:, 4:8] *= 1e3
+    features[:, 8:] *= 1e-3
+    weighted = features * part_weights(features, (4, 4, 4))
+    spreads = [float(part.var(dim=0).sum()) for part in torch.split(weighted, 4, dim=1)]
+    assert spreads[0] == pytest.approx(spreads[1], rel=1e-4)
+    assert spreads[2] / sum(spreads[:2]) == pytest.approx(0.3**2, rel=1e-4)
+    features[:, 8:] = 0
+    assert part_weights(features, (4, 4, 4))[8:].tolist() == [1] * 4
 
 
 def test_polar_amplitudes_tell_the_order_of_a_wave_and_no_turn_changes_them() -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +20,7 @@ from skylike.service.errors import BadSettings
 from skylike.trainer.byol import Byol
 from skylike.trainer.config import TrainSettings
 
+BASE = Path(__file__).with_name("base.safetensors")  # of base.toml
 _MODEL, _OPTIMISER, _RANDOM, _ORDER = "model.", "optimiser.", "random", "order"
 
 
@@ -103,8 +105,8 @@ def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
     state.step = int(metadata["step"])
 
 
-def load_weights(path: Path, model: Byol) -> None:
-    """Begin with the weights of a checkpoint.
+def load_weights(initial: Path | Literal["skylike-base"], model: Byol) -> None:
+    """Begin with the weights of a checkpoint, or of the model of the package.
 
     A network of one channel can begin one of several: each takes an equal part of the
     weights of its first layer.
@@ -114,6 +116,7 @@ def load_weights(path: Path, model: Byol) -> None:
     BadSettings
         If the file is not a checkpoint, or of another network.
     """
+    path = BASE if initial == "skylike-base" else Path(initial)
     tensors = _part(_read(path)[0], _MODEL)
     wanted = model.state_dict()
     for name, tensor in tensors.items():

@@ -109,13 +109,28 @@ def train(
     required=True,
     help="The .onnx file to write.",
 )
+@click.option(
+    "--beside",
+    type=_existing,
+    multiple=True,
+    metavar="RUN",
+    help="Another run, whose network speaks with the first; may be repeated.",
+)
 @_as_json
-def export(run: Path, archive: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def export(
+    run: Path,
+    archive: tuple[Path, ...],
+    out: Path,
+    beside: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Turn a RUN into one model file, whitened on ARCHIVE."""
-    checkpoint = run / training.CHECKPOINT if run.is_dir() else run
-    spec = load_encoder(checkpoint)[0].stamp
+    first, *others = (
+        path / training.CHECKPOINT if path.is_dir() else path for path in (run, *beside)
+    )
+    spec = load_encoder(first)[0].stamp
     stamps = data.load(archive, spec, progress=sys.stderr.isatty())
-    encoder = exporting.export(checkpoint, stamps, out)
+    encoder = exporting.export(first, stamps, out, others)
     facts = {
         "model": str(out),
         "model_id": encoder.model_id,
@@ -240,8 +255,8 @@ def evaluate(
 ) -> None:
     """Judge METHODS by files whose kinds are known.
 
-    A method is a model (.onnx), a recipe (.toml), which is trained, or a baseline:
-    pca, random, profile, polar, classical, scattering, astromorph; "baselines" are
+    A method is a model (.onnx), a recipe (.toml), which is trained, several of these
+    side by side (one.toml+two.toml), or a baseline: pca, random, profile, polar, classical, scattering, astromorph; "baselines" are
     all of these but the last. Writes report.json, report.md and report.png.
     """
     found = judge.evaluate(

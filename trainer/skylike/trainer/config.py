@@ -40,6 +40,9 @@ class NetworkSettings(_Section):
     """What is exported, whitened: the backbone's features, or their projections."""
     dimension: int = Field(default=64, ge=2)
     """Length D of the exported, whitened vectors."""
+    shrinkage: float = Field(default=0.1, ge=0)
+    """How far whitening lifts the variances of all axes, as a share of their mean; the
+    larger, the more those that vary most count."""
     d4: bool = True
     """Whether the exported model averages over the eight rotations and flips; nothing
     to do for the equivariant one."""
@@ -105,8 +108,9 @@ class TrainSettings(_Section):
     """Largest norm of the gradient."""
     tau: Share = 0.99
     """How much the target keeps of itself at the first step; rises to 1."""
-    initial: Path | None = None
-    """Checkpoint whose weights a run begins with; of one channel, if it likes."""
+    initial: Literal["skylike-base"] | Path | None = None
+    """Checkpoint whose weights a run begins with; of one channel, if it likes.
+    ``skylike-base`` comes with the package."""
     seed: int = Field(default=0, ge=0)
     """Fixes initial weights, order and views."""
     threads: int = Field(default=0, ge=0)

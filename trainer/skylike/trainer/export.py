@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skylike.service.encoder import DATA_HASH_KEY, SPEC_KEY, TRAINING_KEY, Encoder
-from skylike.service.errors import BadInput, BadModel
+from skylike.service.errors import BadInput, BadModel, BadSettings
 from skylike.service.stamp import StampSpec
 from skylike.trainer import checkpoint
+from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder
 
@@ -24,8 +26,10 @@ PARITY_TOLERANCE = 1e-4
 _REFERENCE = 5000
 
 
-def export(run: Path, archive: StampSet, out: Path) -> Encoder:
-    """Whiten a trained backbone and write it as ONNX.
+def export(
+    run: Path, archive: StampSet, out: Path, beside: Sequence[Path] = ()
+) -> Encoder:
+    """Whiten a trained network, or several, and write it as ONNX.
 
     Parameters
     ----------
@@ -35,6 +39,8 @@ def export(run: Path, archive: StampSet, out: Path) -> Encoder:
         Stamps to fit the whitening on; labels play no part.
     out
         The file to write. It appears only if it passed the parity gate.
+    beside
+        Checkpoints of other runs, whose networks speak with the first.
 
     Returns
     -------
@@ -47,6 +53,8 @@ def export(run: Path, archive: StampSet, out: Path) -> Encoder:
         ``parity`` if the served vectors differ from torch's by more than 1e-4.
     BadInput
         ``too_few`` if the archive has fewer than two stamps.
+    BadSettings
+        If runs want different stamps.
     """
     if len(archive.stamps) < 2:
         why = f"; for example {archive.rejects[0].message}" if archive.rejects else ""
@@ -55,8 +63,7 @@ def export(run: Path, archive: StampSet, out: Path) -> Encoder:
             f"the whitening needs them{why}",
             reason="too_few",
         )
-    settings, weights, data_hash = checkpoint.load_encoder(run)
-    embedder = Embedder.build(settings.stamp, settings.network, weights)
+    settings, data_hash, embedder = load_embedder(run, beside)
     chosen = np.random.default_rng(settings.seed).permutation(len(archive.stamps))
     reference = torch.from_numpy(archive.stamps[np.sort(chosen[:_REFERENCE])])
     embedder.whiten(reference)
@@ -74,6 +81,29 @@ def export(run: Path, archive: StampSet, out: Path) -> Encoder:
     finally:
         unchecked.unlink(missing_ok=True)
     return Encoder(out)
+
+
+def load_embedder(
+    run: Path, beside: Sequence[Path] = ()
+) -> tuple[TrainSettings, str, Embedder]:
+    """Settings and archive of a checkpoint, and its network, not yet whitened.
+
+    Networks of the checkpoints `beside` it speak with the first.
+
+    Raises
+    ------
+    BadSettings
+        If a file is not a checkpoint, or runs want different stamps.
+    """
+    settings, weights, data_hash = checkpoint.load_encoder(run)
+    others = []
+    for path in beside:
+        own, known, _ = checkpoint.load_encoder(path)
+        if own.stamp != settings.stamp:
+            raise BadSettings(f"{path}: this run wants other stamps than {run}")
+        others.append((own.network, known))
+    embedder = Embedder.build(settings.stamp, settings.network, weights, beside=others)
+    return settings, data_hash, embedder
 
 
 def serialise(embedder: Embedder, spec: StampSpec, metadata: dict[str, str]) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_SHRINKAGE = 0.1
+SHRINKAGE = 0.1
 _ROUNDING = 1e-9
 
 
@@ -48,14 +48,14 @@ class PrincipalAxes:
     variance_F: Tensor
     axes_FF: Tensor
 
-    def whitening(self, dimension: int) -> Whitening:
+    def whitening(self, dimension: int, shrinkage: float = SHRINKAGE) -> Whitening:
         """Keep so many axes, at most F; those the sample lacks become 0.
 
-        Variances are lifted by a tenth of their mean over the kept axes, so that axes
+        Variances are lifted by a share of their mean over the kept axes, so that axes
         that hold little but noise are not blown up.
         """
         variance = self.variance_F[:dimension].clamp(min=0)
-        lifted = variance + _SHRINKAGE * variance.mean().clamp(min=1e-300)
+        lifted = variance + shrinkage * variance.mean().clamp(min=1e-300)
         # A direction the sample lacks would carry only noise of new objects.
         known = variance > _ROUNDING * variance.max()
         matrix = self.axes_FF[:, :dimension] / lifted.sqrt() * known
@@ -75,7 +75,7 @@ def principal_axes(features_NF: Tensor) -> PrincipalAxes:
     return PrincipalAxes(mean, variance, axes * torch.where(largest < 0, -1.0, 1.0))
 
 
-def fit(features_NF: Tensor, dimension: int) -> Whitening:
+def fit(features_NF: Tensor, dimension: int, shrinkage: float = SHRINKAGE) -> Whitening:
     """Fit PCA whitening (Kessy, Lewin & Strimmer 2018, Am. Stat. 72, 309).
 
     Parameters
@@ -85,4 +85,4 @@ def fit(features_NF: Tensor, dimension: int) -> Whitening:
     dimension
         D, the number of axes to keep; at most F.
     """
-    return principal_axes(features_NF).whitening(dimension)
+    return principal_axes(features_NF).whitening(dimension, shrinkage)

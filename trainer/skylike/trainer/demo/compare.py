@@ -12,7 +12,7 @@ from skylike.service.errors import BadInput
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder, polar_scale
+from skylike.trainer.embedder import Embedder, part_weights
 from skylike.trainer.judge.descriptors import pixels
 from skylike.trainer.judge.labels import file_stem
 from skylike.trainer.judge.neighbors import NEIGHBORS
@@ -128,11 +128,12 @@ def random_network(
         alone.unit(known[:, :learned]).numpy(),
         alone.unit(asked[:, :learned]).numpy(),
     )
-    scale = polar_scale(known, learned)
-    for features in (known, asked):
-        features[:, learned:].mul_(scale)
-    whole = fit(known, dimension)
-    return vectors, (whole.unit(known).numpy(), whole.unit(asked).numpy())
+    weights = part_weights(known, (learned, known.shape[1] - learned))
+    whole = fit(known * weights, dimension)
+    return vectors, (
+        whole.unit(known * weights).numpy(),
+        whole.unit(asked * weights).numpy(),
+    )
 
 
 def compare(

@@ -20,7 +20,7 @@ from skylike.trainer.judge.anomaly import held_out
 from skylike.trainer.judge.audit import audit
 from skylike.trainer.judge.bootstrap import Interval, intervals
 from skylike.trainer.judge.descriptors import Stamps
-from skylike.trainer.judge.methods import Describe, Features, Method
+from skylike.trainer.judge.methods import Choice, Describe, Features, Method
 from skylike.trainer.judge.neighbors import (
     NEIGHBORS,
     Kinds,
@@ -124,12 +124,11 @@ def judge(method: Method, subject: Subject, protocol: Protocol) -> Result:
         for seed in range(protocol.num_seeds if _varies(method, subject) else 1)
         for trial in _trials(method, subject, protocol, seed)
     ]
-    by_dimension = {
-        dimension: _asked(trials, subject, dimension)
-        for dimension in method.dimensions or (0,)
+    by_choice = {
+        choice: _asked(trials, subject, choice) for choice in method.choices or (None,)
     }
-    best = max(by_dimension, key=lambda d: by_dimension[d][0].precision.mean())
-    scores, by_seed = by_dimension[best]
+    best = max(by_choice, key=lambda c: by_choice[c][0].precision.mean())
+    scores, by_seed = by_choice[best]
     figures = _mean(
         [
             _examined(method, trial, subject, best, is_first=i == 0)
@@ -142,7 +141,8 @@ def judge(method: Method, subject: Subject, protocol: Protocol) -> Result:
         found = score(nearest(trial.vectors(best)), subject.kinds)
         figures["transductive"] = found.weighted(np.ones(len(subject.kinds)))
     length = trials[0][1].features.shape[1]
-    return Result(method.name, min(best or length, length), scores, by_seed, figures)
+    dimension = min(best.dimension, length) if best else length
+    return Result(method.name, dimension, scores, by_seed, figures)
 
 
 def _varies(method: Method, subject: Subject) -> bool:
@@ -170,15 +170,15 @@ class _Trial:
     learned_from: Features
     describe: Describe
 
-    def vectors(self, dimension: int) -> Features:
+    def vectors(self, choice: Choice | None) -> Features:
         """Unit vectors of the judged objects: (j, D)."""
-        return self.embedder(dimension)(self.features)
+        return self.embedder(choice)(self.features)
 
-    def embedder(self, dimension: int) -> Callable[[Features], Features]:
+    def embedder(self, choice: Choice | None) -> Callable[[Features], Features]:
         """From features to unit vectors."""
-        if not dimension:
+        if choice is None:
             return lambda features: features
-        fitted = self._axes.whitening(dimension)
+        fitted = self._axes.whitening(*choice)
         return lambda features: fitted.unit(torch.from_numpy(features)).numpy()
 
     @functools.cached_property
@@ -221,7 +221,7 @@ def _trials(
 
 
 def _asked(
-    trials: Sequence[tuple[int, _Trial]], subject: Subject, dimension: int
+    trials: Sequence[tuple[int, _Trial]], subject: Subject, choice: Choice | None
 ) -> tuple[Scores, tuple[float, ...]]:
     """Scores of every object, averaged over the seeds, and P@10 of each seed."""
     count = len(subject.kinds)
@@ -230,7 +230,7 @@ def _asked(
     by_seed = dict.fromkeys(seeds, 0.0)
     for seed, trial in trials:
         kinds = subject.kinds[trial.judged]
-        found = score(nearest(trial.vectors(dimension)), kinds)
+        found = score(nearest(trial.vectors(choice)), kinds)
         for name, total in sums.items():
             total[trial.judged] += getattr(found, name)
         by_seed[seed] += float(found.precision.sum()) / count
@@ -240,12 +240,17 @@ def _asked(
 
 
 def _examined(
-    method: Method, trial: _Trial, subject: Subject, dimension: int, *, is_first: bool
+    method: Method,
+    trial: _Trial,
+    subject: Subject,
+    choice: Choice | None,
+    *,
+    is_first: bool,
 ) -> dict[str, Any]:
     """Everything about the vectors of one trial beside the neighbours' scores."""
     kinds = subject.kinds[trial.judged]
-    vectors = trial.vectors(dimension)
-    to_vectors = trial.embedder(dimension)
+    vectors = trial.vectors(choice)
+    to_vectors = trial.embedder(choice)
     found: dict[str, Any] = {
         "hubness": hubness(nearest(vectors)),
         "linear_probe": linear_probe(vectors, kinds),

@@ -1,13 +1,14 @@
 """What can be judged: a model, a recipe, or a cheap baseline.
 
 A method learns from images, without labels, and then describes images. Baselines are
-whitened exactly as the model is, and the number of axes that suits the labels best is
-chosen for them: an advantage that no model gets.
+whitened exactly as the model is, and the number of axes and the shrinkage that suit the
+labels best are chosen for them: an advantage that no model gets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,14 +17,22 @@ from numpy.typing import NDArray
 from skylike.service.encoder import Encoder
 from skylike.service.stamp import StampSpec
 from skylike.trainer import config, train
-from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder
+from skylike.trainer.export import load_embedder
 from skylike.trainer.judge import descriptors
 from skylike.trainer.judge.descriptors import Stamps
 
-DIMENSIONS = (16, 32, 64, 128)
+
+class Choice(NamedTuple):
+    """How features are whitened."""
+
+    dimension: int
+    shrinkage: float
+
+
+CHOICES = tuple(Choice(d, s) for s in (0.1, 3.0) for d in (16, 32, 64, 128))
 
 Features = NDArray[np.float32]
 Describe = Callable[[Stamps], Features]
@@ -39,9 +48,9 @@ class Method:
         As the report calls it.
     learn
         From stamps to learn from and a seed to what describes stamps.
-    dimensions
-        To how many axes its features are whitened; the best is taken. Empty where
-        vectors come whitened and of unit norm.
+    choices
+        How its features are whitened; the best is taken. Empty where vectors come
+        whitened and of unit norm.
     is_learned
         Whether it depends on the stamps it learns from.
     is_seeded
@@ -53,7 +62,7 @@ class Method:
 
     name: str
     learn: Callable[[Stamps, int], Describe]
-    dimensions: tuple[int, ...] = DIMENSIONS
+    choices: tuple[Choice, ...] = CHOICES
     is_learned: bool = False
     is_seeded: bool = False
     is_classical: bool = False
@@ -98,36 +107,44 @@ def baselines(spec: StampSpec, network: NetworkSettings) -> dict[str, Method]:
 def model(path: Path) -> Method:
     """A model file, as it is served."""
     encoder = Encoder(path)
-    return Method(path.stem, lambda *_: encoder.embed, dimensions=())
+    return Method(path.stem, lambda *_: encoder.embed, choices=())
 
 
-def recipe(path: Path, spec: StampSpec, runs: Path) -> Method:
-    """A recipe, trained on what the baselines are fitted on.
+def recipe(paths: Sequence[Path], spec: StampSpec, runs: Path) -> Method:
+    """A recipe, trained on what the baselines are fitted on; or several, side by side.
 
     Parameters
     ----------
-    path
-        TOML file.
+    paths
+        TOML files.
     spec
-        What the stamps are; the recipe's own is not used.
+        What the stamps are; the recipes' own is not used.
     runs
         Folder of the training runs. One that is there already is finished, or taken
         as it is.
     """
-    settings = config.load(path).model_copy(update={"stamp": spec})
+    recipes = {
+        path.stem: config.load(path).model_copy(update={"stamp": spec})
+        for path in paths
+    }
 
     def learn(stamps: Stamps, seed: int) -> Describe:
-        chosen = settings.model_copy(update={"seed": seed})
         known = StampSet(stamps, (), ())
-        out = runs / f"{path.stem}-{known.data_hash()[:12]}-{seed}"
-        return trained(train.train(known, chosen, out), known)
+        first, *others = (
+            train.train(
+                known,
+                settings.model_copy(update={"seed": seed}),
+                runs / f"{name}-{known.data_hash()[:12]}-{seed}",
+            )
+            for name, settings in recipes.items()
+        )
+        _, _, embedder = load_embedder(first, others)
+        return whitened(embedder, known)
 
-    return Method(path.stem, learn, (), is_learned=True, is_seeded=True)
+    return Method("+".join(recipes), learn, (), is_learned=True, is_seeded=True)
 
 
-def trained(checkpoint: Path, known: StampSet) -> Describe:
+def whitened(embedder: Embedder, known: StampSet) -> Describe:
     """A trained network, whitened on what it learned from."""
-    settings, weights, _ = load_encoder(checkpoint)
-    embedder = Embedder.build(settings.stamp, settings.network, weights)
     embedder.whiten(torch.from_numpy(known.stamps))
     return lambda stamps: embedder.in_batches(torch.from_numpy(stamps)).numpy()

@@ -134,7 +134,8 @@ def _methods(
         elif path.suffix == ".onnx":
             found.append(methods.model(path))
         elif path.suffix == ".toml":
-            found.append(methods.recipe(path, spec, out / "runs"))
+            recipes = [Path(one) for one in name.split("+")]
+            found.append(methods.recipe(recipes, spec, out / "runs"))
         else:
             raise BadSettings(
                 f"{name!r} is no model (.onnx), no recipe (.toml) and none of the "
