@@ -12,10 +12,9 @@ import torch
 from skylike import trainer
 from skylike.service import encoder as serving
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadModel
+from skylike.service.errors import BadModel, BadSettings
 from skylike.service.stamp import StampSpec
 from skylike.trainer import whitening
-from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder, part_weights
@@ -23,6 +22,7 @@ from skylike.trainer.export import (
     PARITY_BATCHES,
     PARITY_TOLERANCE,
     export,
+    load_embedder,
     require_parity,
     trial_stamps,
 )
@@ -66,31 +66,43 @@ def settings(channels: int = 1, *, d4: bool = True, **network: Any) -> TrainSett
     )
 
 
-EQUIVARIANT = {"kind": "equivariant", "width": 8, "output": "projection"}
+EQUIVARIANT: dict[str, Any] = {
+    "kind": "equivariant",
+    "width": 8,
+    "output": "projection",
+}
+
+
+ALONE: tuple[dict[str, Any], ...] = ()
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        (1, True, {}),
-        (1, False, {}),
-        (3, True, {"output": "projection"}),
-        (1, True, EQUIVARIANT),
+        (1, True, {}, ALONE),
+        (1, False, {}, ALONE),
+        (3, True, {"output": "projection"}, ALONE),
+        (1, True, EQUIVARIANT, ({}, {"output": "projection"})),
     ],
 )
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> SimpleNamespace:
     """A trained and exported model: ``encoder``, ``path``, ``stamps``, ``d4``."""
-    channels, d4, network = request.param
+    channels, d4, network, others = request.param
     folder = tmp_path_factory.mktemp("run")
     stamps, recipe = archive(channels), settings(channels, d4=d4, **network)
     checkpoint = train(stamps, recipe, folder)
     path = folder / "model.onnx"
-    encoder = export(checkpoint, stamps, path)
+    beside = [
+        train(stamps, settings(channels, **other), folder / f"beside{i}")
+        for i, other in enumerate(others)
+    ]
+    encoder = export(checkpoint, stamps, path, beside)
     return SimpleNamespace(
-        encoder=encoder, path=path, stamps=stamps, d4=d4, folder=folder, recipe=recipe
-    )
+        encoder=encoder, path=path, stamps=stamps, d4=d4, recipe=recipe,
+        folder=folder, runs=[checkpoint, *beside],
+    )  # fmt: skip
 
 
 def test_only_the_one_file_is_left_and_it_is_enough(
@@ -132,8 +144,8 @@ def test_the_file_says_what_it_wants_and_what_it_was_made_of(
 @pytest.mark.parametrize("count", PARITY_BATCHES)
 def test_torch_and_the_served_file_agree(exported: SimpleNamespace, count: int) -> None:
     """Weights from the checkpoint in torch, vectors from the serving encoder."""
-    recipe, weights, _ = load_encoder(exported.folder / "checkpoint.safetensors")
-    embedder = Embedder.build(recipe.stamp, recipe.network, weights)
+    first, *beside = exported.runs
+    _, _, embedder = load_embedder(first, beside)
     embedder.whiten(torch.from_numpy(exported.stamps.stamps))
     unseen = trial_stamps(exported.stamps.stamps, seed=3)[:count]
     served = exported.encoder.embed(unseen.numpy())
@@ -163,6 +175,35 @@ def test_a_file_that_fails_the_gate_is_not_left_behind(
             tmp_path / "model.onnx",
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_want_other_stamps_do_not_speak_together(tmp_path: Path) -> None:
+    one = train(archive(), settings(), tmp_path / "one")
+    three = train(archive(3), settings(3), tmp_path / "three")
+    with pytest.raises(BadSettings, match="wants other stamps"):
+        export(one, archive(), tmp_path / "model.onnx", [three])
+
+
+def test_every_network_beside_the_first_is_heard(tmp_path: Path) -> None:
+    stamps = archive()
+    runs = [
+        train(stamps, settings(**network), tmp_path / name)
+        for name, network in (("turning", EQUIVARIANT), ("light", {}))
+    ]
+    (_, _, alone), (_, _, both) = (
+        load_embedder(runs[0]),
+        load_embedder(runs[0], runs[1:]),
+    )
+    assert both.num_learned == alone.num_learned + 2 * 4 * (1 + 2 + 4 + 8)
+    pixels = torch.from_numpy(stamps.stamps)
+    found = both.in_batches(pixels, raw=True)
+    first = alone.in_batches(pixels, raw=True)[:, : alone.num_learned]
+    torch.testing.assert_close(found[:, : alone.num_learned], first)
+    both.whiten(pixels)
+    of_first = both.matrix_FD[: alone.num_learned]
+    of_second = both.matrix_FD[alone.num_learned : both.num_learned]
+    assert of_first.abs().sum() > 0
+    assert of_second.abs().sum() > 0
 
 
 def test_the_gate_is_a_tenth_of_a_thousandth() -> None:

@@ -11,13 +11,14 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from skylike.service.encoder import BASE, DATA_HASH_KEY, TRAINING_KEY, Encoder
 from skylike.service.errors import BadInput, BadSettings
 from skylike.service.fits import Axes
 from skylike.service.stamp import StampSpec
 from skylike.trainer import checkpoint
 from skylike.trainer.config import TrainSettings, load
 from skylike.trainer.data import StampSet
-from skylike.trainer.monitor import examine
+from skylike.trainer.monitor import examine, has_levelled_off, self_recall
 from skylike.trainer.network import Front, asinh
 from skylike.trainer.processes import Processes
 from skylike.trainer.record import EVENTS, LOG, Record
@@ -114,6 +115,22 @@ def test_other_settings_or_another_archive_are_refused_in_the_same_folder(
         train(other, SETTINGS, tmp_path)
 
 
+def test_a_patient_run_ends_where_views_are_found_no_better(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    """And beginning it again leaves it as it is."""
+    still = {"learning_rate": 1e-12, "steps": 400, "patience": 2}
+    settings = SETTINGS.model_copy(update=still)
+    train(archive, settings, tmp_path)
+    log = (tmp_path / LOG).read_text()
+    recalls = [json.loads(line)["recall"] for line in log.splitlines()]
+    assert 2 < len(recalls) < 200
+    assert max(recalls[-2:]) <= max(recalls[:-2])
+    assert all(0 < recall <= 1 for recall in recalls)
+    train(archive, settings, tmp_path)
+    assert (tmp_path / LOG).read_text() == log
+
+
 def test_the_loss_falls_on_a_few_stamps(archive: StampSet, tmp_path: Path) -> None:
     longer = SETTINGS.model_copy(update={"steps": 100, "checkpoint_steps": 10})
     train(archive, longer, tmp_path)
@@ -144,6 +161,18 @@ def test_a_run_can_begin_with_the_weights_of_another(
     stamps = np.repeat(archive.stamps, channels, axis=1)
     train(StampSet(stamps, archive.paths, ()), changed, tmp_path / "second")
     assert losses(tmp_path / "second")[-1] < losses(tmp_path / "first")[-1]
+
+
+def test_a_run_can_begin_with_the_model_of_the_package() -> None:
+    """Of the same training as its ONNX file, by the recipe that is told."""
+    recipe = load(checkpoint.BASE.with_suffix(".toml"))
+    kept, learned, data_hash = checkpoint.load_encoder(checkpoint.BASE)
+    metadata = Encoder(BASE).metadata
+    assert kept == recipe == TrainSettings.model_validate_json(metadata[TRAINING_KEY])
+    assert data_hash == metadata[DATA_HASH_KEY]
+    begun = start(recipe.model_copy(update={"initial": "skylike-base"})).model
+    for name, tensor in begun.online.state_dict().items():
+        torch.testing.assert_close(tensor, learned[name])
 
 
 def test_weights_of_another_network_are_refused(
@@ -303,6 +332,19 @@ class TestMonitor:
         features = torch.ones(100, 32)
         features += 1e-3 * torch.randn(100, 32, generator=torch.Generator().manual_seed(0))  # fmt: skip
         assert examine(features).collapsed
+
+    def test_every_object_finds_itself_and_no_other(self) -> None:
+        features = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+        assert self_recall(features, features) == 1
+        assert self_recall(features, features.roll(1, 0)) < 0.3
+
+    def test_a_run_levels_off_when_its_best_is_too_long_ago(self) -> None:
+        assert not has_levelled_off([], 1)
+        assert not has_levelled_off([0.1, 0.2, 0.3], 1)
+        assert has_levelled_off([0.1, 0.3, 0.3], 1)
+        assert not has_levelled_off([0.3, 0.2], 2)
+        assert has_levelled_off([0.3, 0.2, 0.1], 2)
+        assert not has_levelled_off([0.3, 0.2, 0.1], 0)
 
     def test_a_line_has_rank_one(self) -> None:
         features = torch.linspace(-1, 1, 50)[:, None] * torch.ones(1, 8)

@@ -32,9 +32,14 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
 ) -> None:
     recipe = tmp_path / "quick.toml"
     recipe.write_text("steps = 3\nbatch = 16\n[network]\nwidth = 4\ndimension = 16\n")
+    other = tmp_path / "other.toml"
+    other.write_text(
+        'steps = 3\nbatch = 16\n[network]\nkind = "equivariant"\nwidth = 8\n'
+    )
     words = (
         "baselines",
         recipe,
+        f"{recipe}+{other}",
         "--parameter",
         "axis_ratio",
         "--parameter",
@@ -47,7 +52,7 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
     done = run(archive, tmp_path / "out", *words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert list(found["methods"]) == [*CHEAP, "quick"]
+    assert list(found["methods"]) == [*CHEAP, "quick", "quick+other"]
     for name, facts in found["methods"].items():
         interval = facts["neighbors"]["p_at_10"]
         assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1, name
@@ -71,7 +76,7 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == found
     assert "| random |" in (tmp_path / "out" / "report.md").read_text()
     assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "out" / "runs").iterdir())) == 3
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 6
 
 
 def test_methods_can_learn_from_other_files(archive: Path, tmp_path: Path) -> None:

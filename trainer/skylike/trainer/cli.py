@@ -255,9 +255,10 @@ def evaluate(
 ) -> None:
     """Judge METHODS by files whose kinds are known.
 
-    A method is a model (.onnx), a recipe (.toml), which is trained, several of these
-    side by side (one.toml+two.toml), or a baseline: pca, random, profile, polar, classical, scattering, astromorph; "baselines" are
-    all of these but the last. Writes report.json, report.md and report.png.
+    A method is a model (.onnx), a recipe (.toml), which is trained, several recipes
+    side by side (one.toml+two.toml), or a baseline: pca, random, profile, polar,
+    classical, scattering, astromorph; "baselines" are all of these but the last.
+    Writes report.json, report.md and report.png.
     """
     found = judge.evaluate(
         methods,

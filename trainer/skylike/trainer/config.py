@@ -119,6 +119,8 @@ class TrainSettings(_Section):
     """Where to compute; ``auto`` takes CUDA where there is one."""
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the stamps that are not learned from; their loss is recorded."""
+    patience: int = Field(default=0, ge=0)
+    """Checkpoints without a better `recall` after which a run ends; 0: it never does."""
     checkpoint_steps: int = Field(default=100, ge=1)
     """Steps between checkpoints and between lines of the log."""
 

@@ -45,6 +45,13 @@ class Record:
             self._events.add_scalar(name, value, step)
 
 
+def history(out: Path, name: str, step: int) -> list[float]:
+    """What a run told of one scalar, up to a step."""
+    path = out / LOG
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [float(json.loads(line)[name]) for line in lines if _step_of(line) <= step]
+
+
 def _step_of(line: str) -> float:
     """The step of a line; one that was cut off by a crash is beyond all steps."""
     try:

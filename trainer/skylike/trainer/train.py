@@ -16,10 +16,15 @@ from skylike.trainer.augment import Views
 from skylike.trainer.byol import Byol
 from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.monitor import Health, examine
+from skylike.trainer.monitor import (
+    Health,
+    examine,
+    has_levelled_off,
+    self_recall,
+)
 from skylike.trainer.network import Front
 from skylike.trainer.processes import Processes
-from skylike.trainer.record import Record
+from skylike.trainer.record import Record, history
 
 CHECKPOINT = "checkpoint.safetensors"
 SETTINGS = "settings.json"
@@ -81,7 +86,10 @@ def train(
         front.to(group.device)
         views = Views(settings.views, front)
         # Spread over the archive, which is often sorted by kind.
-        sample = front(known[:: math.ceil(len(known) / _SAMPLE)].to(group.device))
+        some = known[:: math.ceil(len(known) / _SAMPLE)].to(group.device)
+        sample = front(some)
+        random = torch.Generator(group.device).manual_seed(settings.seed)
+        changed = views(some, random)
         unseen = _pair_of(held_out, views, settings, group) if len(held_out) else None
         record = Record(out, state.step) if group.rank == 0 else None
         bar = tqdm(
@@ -93,10 +101,13 @@ def train(
         )
         began, first_step = time.monotonic(), state.step
         losses: list[float] = []
+        recalls = history(out, "recall", state.step)
         skipped = 0
 
         with bar, record or nullcontext():
-            while state.step < settings.steps:
+            while state.step < settings.steps and not has_levelled_off(
+                recalls, settings.patience
+            ):
                 numbers, seeds = step.next_batch(state, len(known), settings.batch)
                 pair = step.draw(known, views, numbers, seeds, group)
                 loss = step.take(state, settings, pair, out, group)
@@ -109,19 +120,22 @@ def train(
                 bar.update()
                 if not _is_checkpoint(state.step, settings):
                     continue
-                health = examine(_features(state.model, sample))
+                features = _features(state.model, sample)
+                health = examine(features)
+                recalls.append(self_recall(features, _features(state.model, changed)))
                 rate = (state.step - first_step) / (time.monotonic() - began)
                 scalars = {
                     "loss": sum(losses) / max(1, len(losses)),
                     **({"held_out_loss": _loss(state.model, unseen)} if unseen else {}),
                     "spread": health.spread,
                     "rank": health.rank,
+                    "recall": recalls[-1],
                     "skipped": skipped,
                     "images_per_second": rate * settings.batch,
                 }
                 losses.clear()
                 bar.set_postfix(
-                    loss=f"{scalars['loss']:.3f}", rank=f"{health.rank:.0f}"
+                    loss=f"{scalars['loss']:.3f}", recall=f"{recalls[-1]:.3f}"
                 )
                 if record:
                     record.write(state.step, scalars)
