@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from skylike.trainer.judge.neighbors import NEIGHBORS, Kinds
+from skylike.trainer.judge.neighbors import NEIGHBORS, QUERIES, Kinds
 
 BUDGET = 50  # objects that a person would look at
 
@@ -34,17 +34,35 @@ def held_out(
         (51 - place) for those of the kind, over its largest value (Roberts et al.
         2019, arXiv:1902.08627).
     """
-    known = kinds
-    cosine = vectors_ND @ vectors_ND.T
-    np.fill_diagonal(cosine, -np.inf)
+    names, numbers = np.unique(kinds, return_inverse=True)
+    nearest_NGk = _nearest_of_kinds(vectors_ND, numbers, len(names))
     found = {}
-    for kind in np.unique(known):
-        is_odd = known == kind
-        if len(known) - is_odd.sum() <= NEIGHBORS:
+    for number, name in enumerate(names):
+        is_odd = numbers == number
+        if len(kinds) - is_odd.sum() <= NEIGHBORS:
             continue
-        others = cosine[:, ~is_odd]
+        others = np.delete(nearest_NGk, number, axis=1).reshape(len(kinds), -1)
         nearest = -np.partition(-others, NEIGHBORS - 1, axis=1)[:, :NEIGHBORS]
-        found[str(kind)] = detection(1 - nearest.mean(axis=1), is_odd)
+        found[str(name)] = detection(1 - nearest.mean(axis=1), is_odd)
+    return found
+
+
+def _nearest_of_kinds(
+    vectors_ND: NDArray[np.float32], numbers_N: NDArray[np.int64], count: int
+) -> NDArray[np.float32]:
+    """The 10 largest cosines of each object with those of each kind: (n, kinds, 10).
+
+    In no order; -inf where a kind has fewer, and never of an object with itself.
+    """
+    found = np.full((len(vectors_ND), count, NEIGHBORS), -np.inf, np.float32)
+    for start in range(0, len(vectors_ND), QUERIES):
+        rows = slice(start, start + QUERIES)
+        cosine = vectors_ND[rows] @ vectors_ND.T
+        np.fill_diagonal(cosine[:, start:], -np.inf)
+        for number in range(count):
+            of_kind = cosine[:, numbers_N == number]
+            kept = min(NEIGHBORS, of_kind.shape[1])
+            found[rows, number, :kept] = -np.partition(-of_kind, kept - 1, axis=1)[:, :kept]  # fmt: skip
     return found
 
 

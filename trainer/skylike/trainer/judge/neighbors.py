@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skylike.service.errors import BadInput
 
 NEIGHBORS = 10
-_QUERIES = 1024
+QUERIES = 1024  # asked at once
 
 Floats = NDArray[np.float64]
 Kinds = NDArray[np.str_]
@@ -98,8 +98,8 @@ def nearest(vectors_ND: NDArray[np.float32]) -> NDArray[np.int64]:
             reason="too_few",
         )
     found = np.empty((len(vectors_ND), NEIGHBORS), dtype=np.int64)
-    for start in range(0, len(vectors_ND), _QUERIES):
-        part = np.arange(start, min(start + _QUERIES, len(vectors_ND)))
+    for start in range(0, len(vectors_ND), QUERIES):
+        part = np.arange(start, min(start + QUERIES, len(vectors_ND)))
         cosine = vectors_ND[part] @ vectors_ND.T
         cosine[np.arange(len(part)), part] = -np.inf
         candidates = np.argpartition(-cosine, NEIGHBORS, axis=1)
