@@ -155,13 +155,23 @@ class Embedder(nn.Module):
         parts = [network(pixels) for network in self.learned]
         return torch.cat([*parts, self.polar(pixels)], dim=1)
 
-    def forward(self, stamps_NCSS: Tensor) -> Tensor:
-        """Unit vectors (N, D) of stamps in sigma with NaN."""
-        whitened = (self.features(stamps_NCSS) - self.mean_F) @ self.matrix_FD
+    def unit(self, features_NF: Tensor) -> Tensor:
+        """Features whitened, less what tells the depth, of unit norm: (N, D)."""
+        whitened = (features_NF - self.mean_F) @ self.matrix_FD
         return functional.normalize(whitened, dim=1)
 
-    def whiten(self, reference_NCSS: Tensor) -> None:
-        """Fit whitening and erasure on a reference sample, in place."""
+    def forward(self, stamps_NCSS: Tensor) -> Tensor:
+        """Unit vectors (N, D) of stamps in sigma with NaN."""
+        return self.unit(self.features(stamps_NCSS))
+
+    def whiten(self, reference_NCSS: Tensor) -> Tensor:
+        """Fit whitening and erasure on a reference sample, in place.
+
+        Returns
+        -------
+        Tensor
+            The features of the sample, (N, F).
+        """
         features = self.in_batches(reference_NCSS, raw=True)
         weights = part_weights(features, self._lengths)
         fitted = fit(features * weights, self.matrix_FD.shape[1], self.shrinkage)
@@ -170,6 +180,7 @@ class Embedder(nn.Module):
         matrix = fitted.matrix_FD @ eraser(whitened, depth)
         self.mean_F.copy_(fitted.mean_F / weights)
         self.matrix_FD.copy_(weights[:, None] * matrix)
+        return features
 
     @torch.no_grad()
     def in_batches(self, stamps_NCSS: Tensor, *, raw: bool = False) -> Tensor:

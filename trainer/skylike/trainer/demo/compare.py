@@ -12,7 +12,7 @@ from skylike.service.errors import BadInput
 from skylike.service.stamp import StampSpec
 from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
-from skylike.trainer.embedder import Embedder, part_weights
+from skylike.trainer.embedder import Embedder
 from skylike.trainer.judge.descriptors import pixels
 from skylike.trainer.judge.labels import file_stem
 from skylike.trainer.judge.neighbors import NEIGHBORS
@@ -115,25 +115,17 @@ def random_network(
     """Baselines: the same network with random weights, averaged and whitened alike.
 
     First the network alone; then all that is exported but the training: with polar
-    amplitudes beside it. Parameters as in `pixel_pca`.
+    amplitudes beside it, and less depth. Parameters as in `pixel_pca`.
     """
     embedder = Embedder.build(spec, network, None, seed)
     learned, dimension = embedder.num_learned, embedder.matrix_FD.shape[1]
-    known, asked = (
-        embedder.in_batches(torch.from_numpy(stamps), raw=True)
-        for stamps in (archive, queries)
-    )
-    alone = fit(known[:, :learned], dimension)
-    vectors = (
+    known = embedder.whiten(torch.from_numpy(archive))
+    asked = embedder.in_batches(torch.from_numpy(queries), raw=True)
+    alone = fit(known[:, :learned], dimension, network.shrinkage)
+    return (
         alone.unit(known[:, :learned]).numpy(),
         alone.unit(asked[:, :learned]).numpy(),
-    )
-    weights = part_weights(known, (learned, known.shape[1] - learned))
-    whole = fit(known * weights, dimension)
-    return vectors, (
-        whole.unit(known * weights).numpy(),
-        whole.unit(asked * weights).numpy(),
-    )
+    ), (embedder.unit(known).numpy(), embedder.unit(asked).numpy())
 
 
 def compare(
