@@ -1,5 +1,7 @@
 """Depth is taken out of vectors, and nothing else."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,13 @@ def test_nothing_is_erased_if_all_are_as_deep(leaking: Leaking) -> None:
     vectors, *_ = leaking
     matrix = eraser(vectors, torch.full((len(vectors),), 0.1))
     assert matrix.equal(torch.eye(DIMENSIONS))
+
+
+def test_equal_vectors_are_no_reason_to_warn() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        matrix = eraser(torch.ones(80, 4), torch.arange(80.0))
+    assert torch.isfinite(matrix).all()
 
 
 def test_signal_to_noise_follows_the_exposure() -> None:

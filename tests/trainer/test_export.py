@@ -1,5 +1,6 @@
 """Export: one whole file that answers as torch does, and turns nothing odd."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,12 @@ from skylike.service.encoder import Encoder
 from skylike.service.errors import BadModel, BadSettings
 from skylike.service.stamp import StampSpec
 from skylike.trainer import whitening
+from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder, part_weights
 from skylike.trainer.export import (
+    BESIDE_KEY,
     PARITY_BATCHES,
     PARITY_TOLERANCE,
     export,
@@ -137,6 +140,10 @@ def test_the_file_says_what_it_wants_and_what_it_was_made_of(
     metadata = exported.encoder.metadata
     assert exported.encoder.spec == exported.recipe.stamp
     kept = TrainSettings.model_validate_json(metadata[serving.TRAINING_KEY])
+    beside = json.loads(metadata.get(BESIDE_KEY, "[]"))
+    assert len(beside) == len(exported.runs) - 1
+    for found, run in zip(beside, exported.runs[1:], strict=True):
+        assert TrainSettings.model_validate(found) == load_encoder(run)[0]
     assert kept == exported.recipe
     assert metadata[serving.DATA_HASH_KEY] == exported.stamps.data_hash()
 

@@ -10,12 +10,17 @@ together in an archive, and kinds must stay: so the covariance is taken within c
 Shapes: N stamps of C channels and S x S pixels; D dimensions.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from torch.nn import functional
+
+from skylike.trainer.network import fill
 
 _VISIBLE_SIGMA = 3.0
 _CLUSTERS = 30
@@ -31,7 +36,7 @@ def signal_to_noise(stamps_NCSS: Tensor) -> Tensor:
     stamps_NCSS
         In sigma; NaN where blank. Pixels above 3 sigma count.
     """
-    pixels = torch.nan_to_num(stamps_NCSS, nan=0.0, posinf=0.0, neginf=0.0)
+    pixels = fill(stamps_NCSS)
     visible = torch.where(pixels > _VISIBLE_SIGMA, pixels, 0.0).flatten(1).double()
     weight = visible.sum(dim=1)
     found = visible.square().sum(dim=1) / weight
@@ -59,7 +64,9 @@ def eraser(vectors_ND: Tensor, nuisance_N: Tensor) -> Tensor:
     if number < 2:
         return keep_all
     units = functional.normalize(vectors_ND, dim=1).numpy()
-    clusters = KMeans(number, n_init=1, random_state=0).fit_predict(units)
+    with warnings.catch_warnings():  # fewer distinct vectors than clusters do no harm
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clusters = KMeans(number, n_init=1, random_state=0).fit_predict(units)
     vectors = _within(vectors_ND.double().numpy(), clusters)
     nuisance = _within(nuisance_N.double().numpy()[:, None], clusters)
     if np.abs(nuisance).max() <= _ROUNDING * float(nuisance_N.abs().max()):

@@ -1,6 +1,7 @@
 """From a checkpoint to the one file that is served."""
 
 import io
+import json
 import logging
 import os
 import warnings
@@ -21,6 +22,7 @@ from skylike.trainer.config import TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder
 
+BESIDE_KEY = "skylike.training.beside"
 PARITY_BATCHES = (1, 2, 7, 64)
 PARITY_TOLERANCE = 1e-4
 _REFERENCE = 5000
@@ -63,7 +65,7 @@ def export(
             f"the whitening needs them{why}",
             reason="too_few",
         )
-    settings, data_hash, embedder = load_embedder(run, beside)
+    (settings, *others), data_hash, embedder = load_embedder(run, beside)
     chosen = np.random.default_rng(settings.seed).permutation(len(archive.stamps))
     reference = torch.from_numpy(archive.stamps[np.sort(chosen[:_REFERENCE])])
     embedder.whiten(reference)
@@ -72,6 +74,10 @@ def export(
         TRAINING_KEY: settings.model_dump_json(),
         DATA_HASH_KEY: data_hash,
     }
+    if others:
+        metadata[BESIDE_KEY] = json.dumps(
+            [own.model_dump(mode="json") for own in others]
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     unchecked = out.with_suffix(".unchecked")
     unchecked.write_bytes(serialise(embedder, settings.stamp, metadata))
@@ -85,10 +91,11 @@ def export(
 
 def load_embedder(
     run: Path, beside: Sequence[Path] = ()
-) -> tuple[TrainSettings, str, Embedder]:
+) -> tuple[list[TrainSettings], str, Embedder]:
     """Settings and archive of a checkpoint, and its network, not yet whitened.
 
-    Networks of the checkpoints `beside` it speak with the first.
+    Networks of the checkpoints `beside` it speak with the first; the settings are of all,
+    the archive is the first's.
 
     Raises
     ------
@@ -96,14 +103,19 @@ def load_embedder(
         If a file is not a checkpoint, or runs want different stamps.
     """
     settings, weights, data_hash = checkpoint.load_encoder(run)
-    others = []
+    others: list[tuple[TrainSettings, dict[str, Tensor]]] = []
     for path in beside:
         own, known, _ = checkpoint.load_encoder(path)
         if own.stamp != settings.stamp:
             raise BadSettings(f"{path}: this run wants other stamps than {run}")
-        others.append((own.network, known))
-    embedder = Embedder.build(settings.stamp, settings.network, weights, beside=others)
-    return settings, data_hash, embedder
+        others.append((own, known))
+    embedder = Embedder.build(
+        settings.stamp,
+        settings.network,
+        weights,
+        beside=[(own.network, known) for own, known in others],
+    )
+    return [settings, *(own for own, _ in others)], data_hash, embedder
 
 
 def serialise(embedder: Embedder, spec: StampSpec, metadata: dict[str, str]) -> bytes:
