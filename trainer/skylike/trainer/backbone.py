@@ -52,10 +52,10 @@ class Backbone(nn.Module, ABC):
 def mean_and_maximum(maps_Ncss: Tensor) -> tuple[Tensor, Tensor]:
     """Of every map: (N, c) each.
 
-    Their gradients are the cheaper ones; but windows as large as the map stay, in an
-    exported graph, in the layout that convolutions are fast in.
+    In an exported graph, windows as large as the map stay in the layout that convolutions
+    are fast in; torch takes longer over them.
     """
-    if maps_Ncss.requires_grad:
+    if not torch.onnx.is_in_onnx_export():
         maximum = functional.adaptive_max_pool2d(maps_Ncss, 1).flatten(1)
         return maps_Ncss.mean((2, 3)), maximum
     side = maps_Ncss.shape[-1]
