@@ -18,7 +18,7 @@ steps = 10
 batch = 32
 
 [network]
-width = 4
+width = 8
 dimension = 16
 """
 
@@ -39,7 +39,7 @@ def test_a_simulated_sky_is_learned_indexed_served_and_judged(tmp_path: Path) ->
     assert summary["objects"] == 108
     assert 0 < summary["train_seconds"] < summary["seconds"]
     assert 0 < summary["precision_at_10"] <= 1
-    assert set(summary["baseline_precision_at_10"]) == {"pca_on_pixels", "random_network", "untrained"}  # fmt: skip
+    assert set(summary["baseline_precision_at_10"]) == {"pca_on_pixels", "random_network", "before_training"}  # fmt: skip
     calibration = summary["calibration"]
     assert calibration["ordinary"]["objects"] == 12
     assert calibration["artefacts"]["objects"] == 6

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from skylike.trainer.augment import Views, rotation, warp
+from skylike.trainer.augment import Chance, Views, rotation, warp
 from skylike.trainer.config import ViewSettings
 from skylike.trainer.network import Front
 
@@ -93,10 +93,12 @@ def test_nothing_is_blank_in_a_view() -> None:
 )
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
 def test_each_part_fires_at_its_rate(
-    share: str, rate: float, step: Callable[[Views, Tensor, torch.Generator], Tensor]
+    share: str, rate: float, step: Callable[[Views, Tensor, Chance], Tensor]
 ) -> None:
     pixels = stamps() + 100  # nowhere zero, so that a blank patch shows
-    fired = changed(pixels, step(views(**{share: rate}), pixels, generator()))
+    fired = changed(
+        pixels, step(views(**{share: rate}), pixels, Chance(len(pixels), generator()))
+    )
     if rate == 1.0:
         # A tiny patch may cover no pixel, and a narrow blur moves none.
         assert fired.float().mean() > 0.8
@@ -107,12 +109,16 @@ def test_each_part_fires_at_its_rate(
 
 def test_a_band_is_lost_at_its_rate_and_only_of_several() -> None:
     pixels = stamps(channels=3) + 100
-    made = views(band_dropout=0.5)._blank_patches(pixels, generator())
+    made = views(band_dropout=0.5)._blank_patches(
+        pixels, Chance(len(pixels), generator())
+    )
     gone = (made == 0).flatten(2).all(dim=2)
     assert gone.sum(dim=1).max() == 1
     assert 0.4 < float(gone.any(dim=1).float().mean()) < 0.6
     single = stamps() + 100
-    made = views(band_dropout=1.0)._blank_patches(single, generator())
+    made = views(band_dropout=1.0)._blank_patches(
+        single, Chance(len(single), generator())
+    )
     assert not changed(single, made).any()
 
 
@@ -130,7 +136,7 @@ def test_gain_offset_and_shift_change_every_image(
 
 
 def test_geometry_turns_and_mirrors_and_zooms() -> None:
-    matrices = views(zoom=1.5)._matrices(2000, generator())[:, :, :2]
+    matrices = views(zoom=1.5)._matrices(Chance(2000, generator()))[:, :, :2]
     area = torch.linalg.det(matrices)
     assert 0.45 < float((area < 0).float().mean()) < 0.55
     assert float(area.abs().sqrt().min()) == pytest.approx(1 / 1.5, rel=0.02)
@@ -141,7 +147,7 @@ def test_geometry_turns_and_mirrors_and_zooms() -> None:
 
 
 def test_stretching_changes_the_axis_ratio_and_keeps_the_area() -> None:
-    linear = views(stretch=1.4)._matrices(2000, generator())[:, :, :2]
+    linear = views(stretch=1.4)._matrices(Chance(2000, generator()))[:, :, :2]
     torch.testing.assert_close(
         torch.linalg.det(linear).abs(), torch.ones(2000), atol=1e-4, rtol=0
     )
@@ -153,10 +159,11 @@ def test_stretching_changes_the_axis_ratio_and_keeps_the_area() -> None:
 def test_band_gain_changes_bands_apart_and_leaves_a_single_one() -> None:
     single = stamps()
     assert not changed(
-        single, views(band_gain=0.2)._change_gain(single, generator())
+        single,
+        views(band_gain=0.2)._change_gain(single, Chance(len(single), generator())),
     ).any()
     pixels = stamps(channels=3)
-    made = views(band_gain=0.2)._change_gain(pixels, generator())
+    made = views(band_gain=0.2)._change_gain(pixels, Chance(len(pixels), generator()))
     gains = (made / pixels).flatten(2).median(dim=2).values
     assert float(gains.min()) == pytest.approx(0.8, abs=0.01)
     assert float(gains.max()) == pytest.approx(1.2, abs=0.01)
@@ -165,7 +172,9 @@ def test_band_gain_changes_bands_apart_and_leaves_a_single_one() -> None:
 
 def test_a_shallower_view_keeps_its_noise_and_loses_signal() -> None:
     pixels = torch.randn(500, 1, SIZE, SIZE, generator=generator()) + 20
-    made = views(depth_share=1.0, depth=0.5)._make_shallower(pixels, generator(1))
+    made = views(depth_share=1.0, depth=0.5)._make_shallower(
+        pixels, Chance(len(pixels), generator(1))
+    )
     factor = made.mean(dim=(1, 2, 3)) / 20
     assert float(factor.min()) == pytest.approx(0.5, abs=0.02)
     assert float(factor.max()) == pytest.approx(1.0, abs=0.02)
@@ -175,7 +184,9 @@ def test_a_shallower_view_keeps_its_noise_and_loses_signal() -> None:
 def test_blur_keeps_flux_away_from_the_rim() -> None:
     pixels = torch.zeros(50, 1, SIZE, SIZE)
     pixels[:, :, 16, 16] = 1
-    made = views(blur_share=1.0, blur_pixels=2.0)._blur(pixels, generator())
+    made = views(blur_share=1.0, blur_pixels=2.0)._blur(
+        pixels, Chance(len(pixels), generator())
+    )
     torch.testing.assert_close(made.sum(dim=(1, 2, 3)), torch.ones(50))
     assert float(made.amax(dim=(1, 2, 3)).min()) < 0.1
 
@@ -184,3 +195,25 @@ def test_the_same_generator_state_makes_the_same_views() -> None:
     make = Views(ViewSettings(), FRONT)
     assert torch.equal(make(stamps(8), generator(5)), make(stamps(8), generator(5)))
     assert not torch.equal(make(stamps(8), generator(5)), make(stamps(8), generator(6)))
+
+
+def test_the_views_of_a_part_are_the_same_beside_whatever_they_are_made() -> None:
+    make, pixels = Views(ViewSettings(), FRONT), stamps(12, channels=2)
+    together = make(pixels, *(generator(seed) for seed in range(5)))
+    parts = [
+        make(part, generator(seed)) for seed, part in enumerate(pixels.tensor_split(5))
+    ]
+    torch.testing.assert_close(together, torch.cat(parts), atol=1e-5, rtol=1e-5)
+
+
+def test_random_numbers_have_their_moments_and_bounds() -> None:
+    chance = Chance(10_000, generator(1), generator(2), generator(3))
+    numbers = chance.below(3)
+    counts = torch.bincount(numbers, minlength=3) / 10_000
+    assert (counts - 1 / 3).abs().max() < 0.02
+    uniform, normal = chance.uniform(2), chance.normal(2, 1)
+    assert (uniform.shape, normal.shape) == ((10_000, 2), (10_000, 2, 1))
+    assert (float(uniform.min()) >= 0) & (float(uniform.max()) < 1)
+    assert abs(float(uniform.mean()) - 0.5) < 0.01
+    assert abs(float(normal.mean())) < 0.03
+    assert abs(float(normal.std()) - 1) < 0.03

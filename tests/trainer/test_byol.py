@@ -8,7 +8,7 @@ import torch
 from skylike.trainer.byol import Byol, distance, tau_at
 from skylike.trainer.config import NetworkSettings
 
-SMALL = NetworkSettings(width=4, hidden=16, projection=8, dimension=8)
+SMALL = NetworkSettings(width=8, hidden=16, projection=8, dimension=8)
 
 
 @pytest.fixture

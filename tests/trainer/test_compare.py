@@ -1,14 +1,23 @@
 """New objects: what P@10 means, and that baselines are fair."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from skylike.service.errors import BadInput
-from skylike.service.stamp import StampSpec
-from skylike.trainer.config import NetworkSettings
-from skylike.trainer.demo.compare import pixel_pca, precision_at_10, random_network
-from skylike.trainer.embedder import Embedder
+from skylike.trainer import checkpoint
+from skylike.trainer.config import TrainSettings
+from skylike.trainer.demo.compare import (
+    before_training,
+    pixel_pca,
+    precision_at_10,
+    random_network,
+)
+from skylike.trainer.export import load_embedder
+from skylike.trainer.step import start
 
 
 def unit(vectors: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:  # fmt: skip
@@ -41,30 +50,42 @@ def test_random_vectors_score_the_share_of_the_class() -> None:
     assert found.micro == pytest.approx(0.25, abs=0.03)
 
 
-def test_baselines_give_unit_vectors_and_see_no_labels() -> None:
+SETTINGS = TrainSettings.model_validate(
+    {"stamp": {"size": 32}, "network": {"width": 8, "dimension": 16}}
+)
+
+
+def noise() -> NDArray[np.float32]:
     stamps = np.random.default_rng(0).normal(size=(60, 1, 32, 32)).astype("f4")
     stamps[0, :, :9] = np.nan
-    spec, network = StampSpec(size=32), NetworkSettings(width=4, dimension=16)
-    alone, untrained = random_network(stamps, stamps[:20], spec, network)
-    for known, asked in (
-        pixel_pca(stamps, stamps[:20], spec, 16),
-        alone,
-        untrained,
-    ):
+    return stamps
+
+
+def test_baselines_give_unit_vectors_and_see_no_labels() -> None:
+    stamps, spec = noise(), SETTINGS.stamp
+    alone = random_network(stamps, stamps[:20], spec, SETTINGS.network)
+    before = before_training(stamps, stamps[:20], SETTINGS)
+    for known, asked in (pixel_pca(stamps, stamps[:20], spec, 16), alone, before):
         assert (known.shape, asked.shape) == ((60, 16), (20, 16))
         np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(known[:20], asked, atol=1e-5)
-    assert np.abs(alone[0] - untrained[0]).max() > 0.01
+    assert np.abs(alone[0] - before[0]).max() > 0.01
 
 
-def test_the_untrained_baseline_is_what_is_exported_but_for_the_training() -> None:
-    stamps = np.random.default_rng(0).normal(size=(60, 1, 32, 32)).astype("f4")
-    spec, network = StampSpec(size=32), NetworkSettings(width=4, dimension=16)
-    embedder = Embedder.build(spec, network, None)
+def test_before_training_is_what_would_be_exported_without_a_step(
+    tmp_path: Path,
+) -> None:
+    began, stamps = tmp_path / "began.safetensors", noise()
+    other = SETTINGS.model_copy(update={"seed": 1})
+    checkpoint.save(began, start(other), other, "")
+    _, _, embedder = load_embedder(began)
     embedder.whiten(torch.from_numpy(stamps))
     expected = embedder.in_batches(torch.from_numpy(stamps)).numpy()
-    _, untrained = random_network(stamps, stamps[:20], spec, network)
-    np.testing.assert_allclose(untrained[0], expected, atol=1e-5)
+    continued = SETTINGS.model_copy(update={"initial": began})
+    found, _ = before_training(stamps, stamps[:20], continued)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    fresh, _ = before_training(stamps, stamps[:20], SETTINGS)
+    assert np.abs(fresh - expected).max() > 0.01
 
 
 def test_fewer_labels_than_neighbours_are_refused() -> None:

@@ -55,7 +55,9 @@ def settings(channels: int = 1, *, d4: bool = True, **network: Any) -> TrainSett
         {
             "stamp": spec,
             "network": {
+                "kind": "light",
                 "width": 4,
+                "output": "features",
                 "hidden": 32,
                 "projection": 16,
                 "dimension": 16,
@@ -279,7 +281,7 @@ class TestWhitening:
 
 
 def test_the_embedder_without_whitening_is_of_unit_norm() -> None:
-    network = NetworkSettings(width=4, dimension=8)
+    network = NetworkSettings(width=8, dimension=8)
     embedder = Embedder.build(StampSpec(size=SIZE), network, None)
     vectors = embedder.in_batches(torch.from_numpy(archive().stamps))
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(80))

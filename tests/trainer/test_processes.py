@@ -27,7 +27,7 @@ device = "cpu"
 [stamp]
 size = 32
 [network]
-width = 4
+width = 8
 hidden = 32
 projection = 16
 dimension = 8

@@ -29,7 +29,7 @@ from skylike.trainer.train import CHECKPOINT, _features, train
 SETTINGS = TrainSettings.model_validate(
     {
         "stamp": {"size": 32},
-        "network": {"width": 4, "hidden": 32, "projection": 16, "dimension": 8},
+        "network": {"width": 8, "hidden": 32, "projection": 16, "dimension": 8},
         "steps": 8,
         "batch": 16,
         "checkpoint_steps": 2,
@@ -179,7 +179,7 @@ def test_weights_of_another_network_are_refused(
     archive: StampSet, tmp_path: Path
 ) -> None:
     first = train(archive, SETTINGS, tmp_path / "first")
-    wider = SETTINGS.network.model_copy(update={"width": 8})
+    wider = SETTINGS.network.model_copy(update={"width": 16})
     with pytest.raises(BadSettings, match="of another network"):
         start(SETTINGS.model_copy(update={"initial": first, "network": wider}))
 

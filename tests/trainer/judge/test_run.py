@@ -31,11 +31,9 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
     archive: Path, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "quick.toml"
-    recipe.write_text("steps = 3\nbatch = 16\n[network]\nwidth = 4\ndimension = 16\n")
+    recipe.write_text("steps = 3\nbatch = 16\n[network]\nwidth = 8\ndimension = 16\n")
     other = tmp_path / "other.toml"
-    other.write_text(
-        'steps = 3\nbatch = 16\n[network]\nkind = "equivariant"\nwidth = 8\n'
-    )
+    other.write_text('steps = 3\nbatch = 16\n[network]\nkind = "light"\nwidth = 8\n')
     words = (
         "baselines",
         recipe,

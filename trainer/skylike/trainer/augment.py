@@ -6,6 +6,7 @@ once; noise comes after it, so that it is not correlated by it.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,6 +18,49 @@ from skylike.trainer.network import Front, fill
 _MAX_PATCHES = 3
 _PATCH_SHARE = 0.18
 _SHARP_PIXELS = 0.05  # a Gaussian this narrow leaves the pixels as they are
+_LARGEST_EXPONENT = 30  # what a Gaussian has beyond is lost in float32, and slow there
+
+
+class Chance:
+    """Random numbers for N views, by one generator for each part of them.
+
+    So the views of a part are the same wherever, and beside whatever, they are made.
+
+    Parameters
+    ----------
+    count
+        N, dealt out as evenly as `torch.tensor_split` does.
+    generators
+        On one device, which is where the numbers are.
+    """
+
+    def __init__(self, count: int, *generators: torch.Generator) -> None:
+        small, larger = divmod(count, len(generators))
+        self._parts = [
+            (small + (number < larger), generator)
+            for number, generator in enumerate(generators)
+        ]
+        self.device = generators[0].device
+
+    def uniform(self, *shape: int) -> Tensor:
+        """(N, *shape) float32 from 0 to below 1."""
+        return self._drawn(torch.rand, shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """(N, *shape) float32 of mean 0 and variance 1."""
+        return self._drawn(torch.randn, shape)
+
+    def below(self, count: int) -> Tensor:
+        """(N,) int64 from 0 to below a count."""
+        return (self.uniform() * count).long().clamp(max=count - 1)
+
+    def _drawn(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        return torch.cat(
+            [
+                draw((count, *shape), generator=generator, device=self.device)
+                for count, generator in self._parts
+            ]
+        )
 
 
 class Views:
@@ -35,95 +79,94 @@ class Views:
         self.front = front
 
     @torch.no_grad()
-    def __call__(self, stamps_NCSS: Tensor, random: torch.Generator) -> Tensor:
+    def __call__(self, stamps_NCSS: Tensor, *generators: torch.Generator) -> Tensor:
         """One view of each stamp: (N, C, S, S) in sigma, to stretched pixels.
 
-        Stamps, front and `random` are on one device.
+        Stamps, front and generators are on one device; each generator serves an equal
+        part of the stamps.
         """
-        with random.device:  # where new tensors go
-            matrices = self._matrices(len(stamps_NCSS), random)
-            pixels = warp(fill(stamps_NCSS), matrices)
-            pixels = self._blur(pixels, random)
-            pixels = self._make_shallower(pixels, random)
-            pixels = self._blank_patches(pixels, random)
-            return self._change_gain(self.front.stretch(pixels), random)
+        chance = Chance(len(stamps_NCSS), *generators)
+        with chance.device:  # where new tensors go
+            pixels = warp(fill(stamps_NCSS), self._matrices(chance))
+            pixels = self._blur(pixels, chance)
+            pixels = self._make_shallower(pixels, chance)
+            pixels = self._blank_patches(pixels, chance)
+            return self._change_gain(self.front.stretch(pixels), chance)
 
-    def _matrices(self, count: int, random: torch.Generator) -> Tensor:
+    def _matrices(self, chance: Chance) -> Tensor:
         """Rotation, flip, zoom, stretch and shift as one matrix each: (N, 2, 3)."""
         settings = self.settings
-        angle = 2 * math.pi * torch.rand(count, generator=random)
-        flip = 1 - 2 * torch.randint(2, (count,), generator=random)
-        zoom = _log_uniform(count, settings.zoom, random)
-        stretch = _log_uniform(count, settings.stretch**0.5, random)
-        stretch_angle = math.pi * torch.rand(count, generator=random)
-        shift = settings.shift * (4 * torch.rand(count, 2, generator=random) - 2)
-        zero = torch.zeros(count)
+        angle = 2 * math.pi * chance.uniform()
+        flip = 1 - 2 * chance.below(2).float()
+        zoom = _log_uniform(settings.zoom, chance)
+        stretch = _log_uniform(settings.stretch**0.5, chance)
+        stretch_angle = math.pi * chance.uniform()
+        shift = settings.shift * (4 * chance.uniform(2) - 2)
         scale = torch.diag_embed(torch.stack([zoom * stretch, zoom / stretch], dim=1))
-        mirror = torch.diag_embed(torch.stack([flip.float(), zero + 1], dim=1))
+        mirror = torch.diag_embed(torch.stack([flip, torch.ones_like(flip)], dim=1))
         about = rotation(stretch_angle)
         linear = rotation(angle) @ mirror @ about @ scale @ about.transpose(1, 2)
         return torch.cat([linear, shift[:, :, None]], dim=2)
 
-    def _blur(self, pixels: Tensor, random: torch.Generator) -> Tensor:
+    def _blur(self, pixels: Tensor, chance: Chance) -> Tensor:
         """Convolve with a Gaussian: as a matrix on rows and on columns."""
-        count, size = len(pixels), pixels.shape[-1]
-        chosen = torch.rand(count, generator=random) < self.settings.blur_share
-        sigma = self.settings.blur_pixels * torch.rand(count, generator=random)
+        size = pixels.shape[-1]
+        chosen = chance.uniform() < self.settings.blur_share
+        sigma = self.settings.blur_pixels * chance.uniform()
         chosen &= sigma > _SHARP_PIXELS
         numbers = chosen.nonzero().flatten()
         offset = torch.arange(1 - size, size)
-        line = torch.exp(-0.5 * (offset / sigma[numbers, None]) ** 2)
+        exponent = 0.5 * (offset / sigma[numbers, None]) ** 2
+        line = torch.exp(-exponent).masked_fill_(exponent > _LARGEST_EXPONENT, 0.0)
         # Row i holds the line from -i on: the kernel centred on pixel i.
         kernel = line.unfold(1, size, 1).flip(1)
         kernel = (kernel / kernel.sum(dim=2, keepdim=True))[:, None]
         blurred = kernel @ pixels[numbers] @ kernel.transpose(2, 3)
         return pixels.index_copy(0, numbers, blurred)
 
-    def _make_shallower(self, pixels: Tensor, random: torch.Generator) -> Tensor:
+    def _make_shallower(self, pixels: Tensor, chance: Chance) -> Tensor:
         """Lower the signal and fill up with noise, as a shorter exposure would.
 
         The noise stays at one sigma, since x sqrt(1 - f²) of noise joins f.
         """
-        settings, count = self.settings, len(pixels)
-        chosen = torch.rand(count, generator=random) < settings.depth_share
-        factor = settings.depth ** torch.rand(count, generator=random)
+        settings = self.settings
+        chosen = chance.uniform() < settings.depth_share
+        factor = settings.depth ** chance.uniform()
         factor = torch.where(chosen, factor, 1.0)[:, None, None, None]
-        level = settings.offset_sigma * torch.randn(
-            (*pixels.shape[:2], 1, 1), generator=random
-        )
-        noise = torch.randn(pixels.shape, generator=random)
-        return factor * pixels + (1 - factor**2).sqrt() * noise + level
+        level = settings.offset_sigma * chance.normal(pixels.shape[1], 1, 1)
+        noise = chance.normal(*pixels.shape[1:])
+        noise = noise.mul_((1 - factor**2).sqrt()).add_(level)
+        return noise.addcmul_(pixels, factor)
 
-    def _blank_patches(self, pixels: Tensor, random: torch.Generator) -> Tensor:
+    def _blank_patches(self, pixels: Tensor, chance: Chance) -> Tensor:
         """Blank up to three rectangles, and now and then a whole band."""
-        settings, (count, channels, size, _) = self.settings, pixels.shape
-        chosen = torch.rand(count, generator=random) < settings.blank_share
-        number = torch.randint(1, _MAX_PATCHES + 1, (count,), generator=random)
+        settings, (_, channels, size, _) = self.settings, pixels.shape
+        chosen = chance.uniform() < settings.blank_share
+        number = 1 + chance.below(_MAX_PATCHES)
         axis = torch.arange(size) / size
-        centre = torch.rand(2, count, _MAX_PATCHES, 1, generator=random)
-        half = _PATCH_SHARE / 2 * torch.rand(centre.shape, generator=random)
-        used = torch.arange(_MAX_PATCHES) < number[:, None]
-        inside = ((axis - centre).abs() < half) & used[:, :, None]
+        centre = chance.uniform(_MAX_PATCHES, 2, 1)
+        half = _PATCH_SHARE / 2 * chance.uniform(_MAX_PATCHES, 2, 1)
         numbers = chosen.nonzero().flatten()
-        rows, columns = inside[:, numbers]
+        inside = ((axis - centre).abs() < half)[numbers]
+        inside &= (torch.arange(_MAX_PATCHES) < number[numbers, None])[:, :, None, None]
+        rows, columns = inside.unbind(2)
         blank = (rows[:, :, :, None] & columns[:, :, None]).any(dim=1)
         patched = pixels[numbers].masked_fill(blank[:, None], 0.0)
         pixels = pixels.index_copy(0, numbers, patched)
         if channels > 1:
-            chosen = torch.rand(count, generator=random) < settings.band_dropout
-            lost = torch.randint(channels, (count,), generator=random)
+            chosen = chance.uniform() < settings.band_dropout
+            lost = chance.below(channels)
             gone = chosen[:, None] & (torch.arange(channels) == lost[:, None])
             pixels = torch.where(gone[:, :, None, None], 0.0, pixels)
         return pixels
 
-    def _change_gain(self, pixels: Tensor, random: torch.Generator) -> Tensor:
+    def _change_gain(self, pixels: Tensor, chance: Chance) -> Tensor:
         """Change the brightness of all bands together, and of each a little."""
-        settings, shape = self.settings, pixels.shape[:2]
-        gain = settings.gain * (2 * torch.rand(shape[0], 1, generator=random) - 1)
-        band = settings.band_gain * (2 * torch.rand(shape, generator=random) - 1)
-        if shape[1] == 1:
-            band = torch.zeros(shape)
-        return pixels * ((1 + gain) * (1 + band))[:, :, None, None]
+        settings, channels = self.settings, pixels.shape[1]
+        gain = 1 + settings.gain * (2 * chance.uniform(1) - 1)
+        if channels > 1:
+            gain = gain * (1 + settings.band_gain * (2 * chance.uniform(channels) - 1))
+        return pixels * gain[:, :, None, None]
 
 
 def warp(pixels_NCSS: Tensor, matrices_N23: Tensor) -> Tensor:
@@ -132,9 +175,12 @@ def warp(pixels_NCSS: Tensor, matrices_N23: Tensor) -> Tensor:
     `matrices_N23` map positions in the result to positions in the image, both
     from -1 to 1 across the frame, x first.
     """
-    grid = functional.affine_grid(
-        matrices_N23, list(pixels_NCSS.shape), align_corners=False
-    )
+    size = pixels_NCSS.shape[-1]
+    axis = (torch.arange(size, device=pixels_NCSS.device) + 0.5) * 2 / size - 1
+    along_x, along_y, shift = matrices_N23[:, :, :, None].unbind(2)
+    # Planes of x and of y: half the time that interleaved positions take.
+    where = (along_y * axis + shift)[:, :, :, None] + (along_x * axis)[:, :, None]
+    grid = where.permute(0, 2, 3, 1)
     return functional.grid_sample(pixels_NCSS, grid, align_corners=False)
 
 
@@ -144,6 +190,6 @@ def rotation(angle_N: Tensor) -> Tensor:
     return torch.stack([cosine, -sine, sine, cosine], dim=1).reshape(-1, 2, 2)
 
 
-def _log_uniform(count: int, largest: float, random: torch.Generator) -> Tensor:
+def _log_uniform(largest: float, chance: Chance) -> Tensor:
     """Factors between 1/largest and largest."""
-    return largest ** (2 * torch.rand(count, generator=random) - 1)
+    return largest ** (2 * chance.uniform() - 1)

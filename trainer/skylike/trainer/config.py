@@ -24,21 +24,21 @@ class _Section(BaseModel):
 class NetworkSettings(_Section):
     """The backbone and its two heads."""
 
-    kind: Literal["equivariant", "light", "resnet18"] = "light"
+    kind: Literal["equivariant", "light", "resnet18"] = "equivariant"
     """``equivariant``: a small network that turns with the image; ``light``: a small
     ResNet; or ResNet-18."""
     layers: int = Field(default=4, ge=1, le=4)
     """How many of its four layers are kept."""
-    width: int = Field(default=24, ge=4, le=256)
+    width: int = Field(default=16, ge=4, le=256)
     """Channels of a small network's first layer; each layer doubles them. A multiple of
     8 for the equivariant one."""
     hidden: int = Field(default=512, ge=8)
     """Hidden units of the projection and prediction heads."""
     projection: int = Field(default=128, ge=8)
     """Length of the projections that the loss compares."""
-    output: Literal["features", "projection"] = "features"
+    output: Literal["features", "projection"] = "projection"
     """What is exported, whitened: the backbone's features, or their projections."""
-    dimension: int = Field(default=64, ge=2)
+    dimension: int = Field(default=128, ge=2)
     """Length D of the exported, whitened vectors."""
     shrinkage: float = Field(default=0.1, ge=0)
     """How far whitening lifts the variances of all axes, as a share of their mean; the
@@ -57,25 +57,25 @@ class NetworkSettings(_Section):
 class ViewSettings(_Section):
     """How far two views of one object may differ; drawn for each image and view."""
 
-    zoom: float = Field(default=1.3, ge=1)
+    zoom: float = Field(default=1.4, ge=1)
     """Largest factor of enlargement, and of shrinking; log-uniform."""
     shift: Share = 0.06
     """Largest shift, as a share of the side."""
     stretch: float = Field(default=1.0, ge=1)
     """Largest factor between the scales of two perpendicular axes."""
-    blur_share: Share = 0.5
+    blur_share: Share = 0.3
     """Share of views that are blurred."""
     blur_pixels: float = Field(default=1.2, gt=0)
     """Largest sigma of the blur; uniform from 0."""
     depth_share: Share = 0.8
     """Share of views that are made shallower."""
-    depth: float = Field(default=0.4, gt=0, le=1)
+    depth: float = Field(default=0.3, gt=0, le=1)
     """Smallest factor on the signal-to-noise ratio."""
-    gain: float = Field(default=0.4, ge=0, lt=1)
+    gain: float = Field(default=0.3, ge=0, lt=1)
     """Largest relative change of the stretched brightness."""
     band_gain: float = Field(default=0.2, ge=0, lt=1)
     """Largest relative change of each band beside that."""
-    offset_sigma: float = Field(default=0.3, ge=0)
+    offset_sigma: float = Field(default=0.1, ge=0)
     """Standard deviation of a change of the background."""
     blank_share: Share = 0.2
     """Share of views with blank patches."""
@@ -92,13 +92,13 @@ class TrainSettings(_Section):
     """The network."""
     views: ViewSettings = ViewSettings()
     """The augmentation."""
-    steps: int = Field(default=600, ge=1)
+    steps: int = Field(default=2000, ge=1)
     """Optimiser steps. Small archives need steps, not epochs."""
-    batch: int = Field(default=128, ge=2)
+    batch: int = Field(default=64, ge=2)
     """Objects per step; two views are made of each."""
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=1.5e-3, gt=0)
     """Peak rate of AdamW, reached after the warm-up."""
-    weight_decay: float = Field(default=1e-2, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     """Decay of the weights; biases and normalisation are exempt."""
     warmup: Share = 0.05
     """Share of the steps over which the rate rises."""
@@ -106,7 +106,7 @@ class TrainSettings(_Section):
     """How it goes on from its peak: to 0 along half a cosine or a line, or not at all."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
-    tau: Share = 0.99
+    tau: Share = 0.95
     """How much the target keeps of itself at the first step; rises to 1."""
     initial: Literal["skylike-base"] | Path | None = None
     """Checkpoint whose weights a run begins with; of one channel, if it likes.

@@ -56,9 +56,11 @@ def asinh(x: Tensor) -> Tensor:
 
     Beyond 1e18 it stays what it is there: 42.1.
     """
-    size = x.abs().clamp(max=_LARGEST)
-    found = torch.log(size + torch.sqrt(size * size + 1))
-    return torch.where(x < 0, -found, found)
+    size = x.abs().clamp_(max=_LARGEST)
+    found = torch.log(size.square().add_(1).sqrt_() + size)
+    if torch.onnx.is_in_onnx_export():  # ONNX has no copysign
+        return torch.where(x < 0, -found, found)
+    return torch.copysign(found, x)
 
 
 _BACKBONES: dict[str, Callable[[int, NetworkSettings], Backbone]] = {

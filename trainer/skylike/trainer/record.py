@@ -46,10 +46,11 @@ class Record:
 
 
 def history(out: Path, name: str, step: int) -> list[float]:
-    """What a run told of one scalar, up to a step."""
+    """What a run told of one scalar, up to a step; nothing of lines without it."""
     path = out / LOG
     lines = path.read_text().splitlines() if path.exists() else []
-    return [float(json.loads(line)[name]) for line in lines if _step_of(line) <= step]
+    told = [json.loads(line) for line in lines if _step_of(line) <= step]
+    return [float(scalars[name]) for scalars in told if name in scalars]
 
 
 def _step_of(line: str) -> float:

@@ -5,6 +5,7 @@ batch, so that any number of processes sees the same views.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,21 @@ def draw(
 ) -> Pair:
     """Two views of this process's parts of a batch: (N / count, C, S, S) each."""
     split = zip(numbers.tensor_split(NUM_PARTS), seeds.tolist(), strict=True)
-    parts = [part for part in split if len(part[0])]
-    first: list[Tensor] = []
-    second: list[Tensor] = []
-    for numbers_of_part, seeds_of_part in parts[group.rank :: group.count]:
-        part = stamps[numbers_of_part].to(group.device)
-        for found, seed in zip((first, second), seeds_of_part, strict=True):
-            random = torch.Generator(group.device).manual_seed(seed)
-            found.append(views(part, random))
-    return torch.cat(first), torch.cat(second)
+    parts = [part for part in split if len(part[0])][group.rank :: group.count]
+    chosen = torch.cat([numbers_of_part for numbers_of_part, _ in parts])
+    pixels = stamps[chosen].to(group.device)
+    first, second = zip(*(seeds_of_part for _, seeds_of_part in parts), strict=True)
+
+    def view(seeds_of_parts: Sequence[int]) -> Tensor:
+        return views(
+            pixels,
+            *(
+                torch.Generator(group.device).manual_seed(seed)
+                for seed in seeds_of_parts
+            ),
+        )
+
+    return view(first), view(second)
 
 
 def take(

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
 from skylike.service.stamp import StampSpec
-from skylike.trainer.config import NetworkSettings
+from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder
 from skylike.trainer.judge.descriptors import pixels
 from skylike.trainer.judge.labels import file_stem
 from skylike.trainer.judge.neighbors import NEIGHBORS
+from skylike.trainer.step import start as begin
 from skylike.trainer.whitening import fit
 
 _QUERIES = 1024
@@ -111,26 +112,44 @@ def random_network(
     spec: StampSpec,
     network: NetworkSettings,
     seed: int = 0,
-) -> tuple[Vectors, Vectors]:
-    """Baselines: the same network with random weights, averaged and whitened alike.
+) -> Vectors:
+    """Baseline: the same network with random weights, averaged and whitened alike.
 
-    First the network alone; then all that is exported but the training: with polar
-    amplitudes beside it, and less depth. Parameters as in `pixel_pca`.
+    Parameters as in `pixel_pca`.
     """
     embedder = Embedder.build(spec, network, None, seed)
-    learned, dimension = embedder.num_learned, embedder.matrix_FD.shape[1]
-    known = embedder.whiten(torch.from_numpy(archive))
-    asked = embedder.in_batches(torch.from_numpy(queries), raw=True)
-    alone = fit(known[:, :learned], dimension, network.shrinkage)
-    return (
-        alone.unit(known[:, :learned]).numpy(),
-        alone.unit(asked[:, :learned]).numpy(),
-    ), (embedder.unit(known).numpy(), embedder.unit(asked).numpy())
+    known, asked = (
+        embedder.in_batches(torch.from_numpy(stamps), raw=True)[
+            :, : embedder.num_learned
+        ]
+        for stamps in (archive, queries)
+    )
+    whitening = fit(known, network.dimension, network.shrinkage)
+    return whitening.unit(known).numpy(), whitening.unit(asked).numpy()
+
+
+def before_training(
+    archive: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    settings: TrainSettings,
+) -> Vectors:
+    """Baseline: all that is exported, with the weights that the run began with.
+
+    Parameters as in `pixel_pca`; the settings are the run's.
+    """
+    weights = begin(settings).model.online.state_dict()
+    embedder = Embedder.build(settings.stamp, settings.network, weights)
+    embedder.whiten(torch.from_numpy(archive))
+    known, asked = (
+        embedder.in_batches(torch.from_numpy(stamps)).numpy()
+        for stamps in (archive, queries)
+    )
+    return known, asked
 
 
 def compare(
     encoder: Encoder,
-    network: NetworkSettings,
+    settings: TrainSettings,
     archive: StampSet,
     queries: StampSet,
     labels: Mapping[str, str],
@@ -143,8 +162,8 @@ def compare(
     ----------
     encoder
         The model.
-    network
-        Its sizes, for the random network.
+    settings
+        Of the run that made it.
     archive, queries
         What is searched, and what is asked.
     labels
@@ -174,12 +193,11 @@ def compare(
         )
     old, new = archive.stamps, queries.stamps[asked[0]]
     spec = encoder.spec
-    alone, untrained = random_network(old, new, spec, network)
     methods: dict[str, Vectors] = {
         "model": (encoder.embed(old), encoder.embed(new)),
-        "pca_on_pixels": pixel_pca(old, new, spec, network.dimension),
-        "random_network": alone,
-        "untrained": untrained,
+        "before_training": before_training(old, new, settings),
+        "random_network": random_network(old, new, spec, settings.network),
+        "pca_on_pixels": pixel_pca(old, new, spec, settings.network.dimension),
     }
     return {
         name: round(

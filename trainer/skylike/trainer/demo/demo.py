@@ -110,9 +110,7 @@ def run(
 
     _say("judging")
     new = data.load([sky.calibration, sky.ordinary], settings.stamp)
-    report = (
-        compare.compare(encoder, settings.network, archive, new, kinds) if kinds else {}
-    )
+    report = compare.compare(encoder, settings, archive, new, kinds) if kinds else {}
     summary = {
         "objects": indexed["objects"],
         "rejected": indexed["rejected"],
@@ -220,9 +218,8 @@ def _print(summary: dict[str, Any], out: Path) -> None:
         base = summary["baseline_precision_at_10"]
         _say(
             f"of the 10 nearest, {summary['precision_at_10']:.1%} are of the query's "
-            f"kind (the same without training {base['untrained']:.1%}, a random "
-            f"network alone {base['random_network']:.1%}, PCA on pixels "
-            f"{base['pca_on_pixels']:.1%})"
+            f"kind (before training {base['before_training']:.1%}, a random network "
+            f"{base['random_network']:.1%}, PCA on pixels {base['pca_on_pixels']:.1%})"
         )
     for name, count in summary["calibration"].items():
         if count:

@@ -68,8 +68,15 @@ class Method:
     is_classical: bool = False
 
 
+# The best of the networks tried with random weights.
+RANDOM = NetworkSettings(kind="light", width=24, output="features")
+
+
 def baselines(spec: StampSpec, network: NetworkSettings) -> dict[str, Method]:
-    """Every built-in baseline by name, for stamps of one kind."""
+    """Every built-in baseline by name, for stamps of one kind.
+
+    The network is that of `random`.
+    """
 
     def fixed(
         name: str,

@@ -116,7 +116,7 @@ def _wanted(names: Sequence[str], archive: Path) -> tuple[StampSpec, NetworkSett
     if len(specs) > 1:
         raise BadSettings("the models want different stamps: judge them one by one")
     if not encoders:
-        return data.majority_spec(find_images([archive])), NetworkSettings()
+        return data.majority_spec(find_images([archive])), methods.RANDOM
     settings = TrainSettings.model_validate_json(encoders[0].metadata[TRAINING_KEY])
     return specs.pop(), settings.network
 
