@@ -20,6 +20,7 @@ from skylike.trainer.checkpoint import load_encoder
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder, part_weights
+from skylike.trainer.erasure import signal_to_noise
 from skylike.trainer.export import (
     BESIDE_KEY,
     PARITY_BATCHES,
@@ -191,6 +192,21 @@ def test_runs_that_want_other_stamps_do_not_speak_together(tmp_path: Path) -> No
     three = train(archive(3), settings(3), tmp_path / "three")
     with pytest.raises(BadSettings, match="wants other stamps"):
         export(one, archive(), tmp_path / "model.onnx", [three])
+
+
+def test_depth_is_taken_out_unless_it_is_wanted() -> None:
+    shapes, random = archive().stamps, np.random.default_rng(3)
+    factor = 10 ** random.uniform(0, 1, size=(len(shapes), 1, 1, 1))
+    stamps = torch.from_numpy((shapes * factor).astype("f4"))
+    depth = signal_to_noise(stamps).log()
+    told = []
+    for forget in (True, False):
+        network = settings(**EQUIVARIANT, forget_depth=forget).network
+        embedder = Embedder.build(StampSpec(size=SIZE), network, None)
+        whitened = (embedder.whiten(stamps) - embedder.mean_F) @ embedder.matrix_FD
+        told.append(np.abs(np.corrcoef(whitened.T, depth)[-1, :-1]).max())
+    forgotten, kept = told
+    assert forgotten < 0.5 * kept
 
 
 def test_every_network_beside_the_first_is_heard(tmp_path: Path) -> None:

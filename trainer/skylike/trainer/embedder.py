@@ -118,6 +118,7 @@ class Embedder(nn.Module):
         ]
         self.num_learned = sum(self._lengths[:-1])
         self.shrinkage = settings.shrinkage
+        self.forgets_depth = settings.forget_depth
         features = sum(self._lengths)
         dimension = min(settings.dimension, self.num_learned)
         self.register_buffer("mean_F", torch.zeros(features))
@@ -165,7 +166,7 @@ class Embedder(nn.Module):
         return self.unit(self.features(stamps_NCSS))
 
     def whiten(self, reference_NCSS: Tensor) -> Tensor:
-        """Fit whitening and erasure on a reference sample, in place.
+        """Fit whitening, and erasure if it is wanted, on a reference sample, in place.
 
         Returns
         -------
@@ -175,9 +176,11 @@ class Embedder(nn.Module):
         features = self.in_batches(reference_NCSS, raw=True)
         weights = part_weights(features, self._lengths)
         fitted = fit(features * weights, self.matrix_FD.shape[1], self.shrinkage)
-        whitened = (features * weights - fitted.mean_F) @ fitted.matrix_FD
-        depth = signal_to_noise(reference_NCSS).log()
-        matrix = fitted.matrix_FD @ eraser(whitened, depth)
+        matrix = fitted.matrix_FD
+        if self.forgets_depth:
+            whitened = (features * weights - fitted.mean_F) @ matrix
+            depth = signal_to_noise(reference_NCSS).log()
+            matrix = matrix @ eraser(whitened, depth)
         self.mean_F.copy_(fitted.mean_F / weights)
         self.matrix_FD.copy_(weights[:, None] * matrix)
         return features
