@@ -141,6 +141,23 @@ def test_a_kind_apart_is_an_anomaly_and_one_among_others_is_not(
     assert 0.35 < held_out(vectors, shuffled)["c"]["auroc"] < 0.65
 
 
+def test_a_loose_kind_does_not_hide_what_is_odd_beside_a_dense_one() -> None:
+    random = np.random.default_rng(0)
+    centre = np.eye(8)[[0, 1, 0]]
+    centre[2, 2] = 0.2  # close to the first, but far beyond its members
+    spread = (0.01, 0.3, 0.01)
+    vectors = np.concatenate(
+        [
+            where + around * random.normal(size=(count, 8))
+            for where, around, count in zip(centre, spread, (200, 200, 8), strict=True)
+        ]
+    )
+    kinds = np.repeat(["dense", "loose", "odd"], (200, 200, 8))
+    found = held_out(unit(vectors), kinds)["odd"]
+    assert found["auroc"] > 0.95
+    assert found["auroc_of_distance"] < 0.8
+
+
 def test_a_ranking_is_judged_by_its_first_fifty() -> None:
     is_odd = np.zeros(1000, bool)
     is_odd[[0, 1, 60]] = True
