@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from skylike.service.encoder import BASE, DATA_HASH_KEY, TRAINING_KEY, Encoder
 from skylike.service.errors import BadInput, BadSettings
 from skylike.service.fits import Axes
+from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
-from skylike.trainer import checkpoint
+from skylike.trainer import checkpoint, data
 from skylike.trainer.config import TrainSettings, load
 from skylike.trainer.data import StampSet
 from skylike.trainer.monitor import examine, has_levelled_off, self_recall
@@ -361,6 +363,8 @@ class TestSettings:
             ("[views]\ncolour = 1", "views.colour"),
             ("batch = 1", "batch"),
             ("steps =", "not TOML"),
+            ("[stamp]\nsize = 88", "multiple of 16: take 80 or 96, or fewer layers"),
+            ("[stamp]\nsize = 17\n[network]\nlayers = 1", "take 16 or 18"),
         ],
     )
     def test_bad_recipes(self, tmp_path: Path, text: str, told: str) -> None:
@@ -368,6 +372,11 @@ class TestSettings:
         path.write_text(text)
         with pytest.raises(BadSettings, match=told):
             load(path)
+
+    def test_a_resnet_takes_stamps_of_any_size(self, tmp_path: Path) -> None:
+        path = tmp_path / "recipe.toml"
+        path.write_text('[stamp]\nsize = 88\n[network]\nkind = "resnet18"\n')
+        assert load(path).stamp.size == 88
 
     def test_a_missing_recipe(self, tmp_path: Path) -> None:
         with pytest.raises(BadSettings, match="cannot be read"):
@@ -398,3 +407,23 @@ def test_the_inverse_hyperbolic_sine_is_that_of_float64() -> None:
     exact = torch.asinh(x.double())
     torch.testing.assert_close(asinh(x).double(), exact, atol=2e-7, rtol=2e-7)
     assert torch.isfinite(asinh(torch.tensor([3e38, -3e38]))).all()
+
+    def test_stamps_take_the_channels_of_the_files_unless_the_recipe_names_some(
+        self, sky: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        for number in range(3):
+            drawn = np.random.default_rng(number).normal(size=(3, 40, 40))
+            (tmp_path / f"{number}.fits").write_bytes(sky.bands(drawn, "irg"))
+        images = find_images([tmp_path])
+        for stamp, channels in (
+            (StampSpec(), ("i", "r", "g")),
+            (StampSpec(softening_sigma=40, size=32), ("i", "r", "g")),
+            (StampSpec(channels=("intensity",), size=32), ("intensity",)),
+            (StampSpec(axes=Axes.BANDS, channels=("g", "r")), ("g", "r")),
+        ):
+            found = data.completed(stamp, images)
+            assert found.channels == channels
+            assert (found.size, found.softening_sigma) == (
+                stamp.size,
+                stamp.softening_sigma,
+            )

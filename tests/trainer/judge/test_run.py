@@ -86,6 +86,21 @@ def test_methods_can_learn_from_other_files(archive: Path, tmp_path: Path) -> No
     assert found["methods"]["profile"]["neighbors"]["p_at_10"]["value"] > 0.1
 
 
+def test_baselines_see_the_stamps_of_the_recipe(archive: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "straight.toml"
+    recipe.write_text("steps = 3\nbatch = 16\n[stamp]\nsoftening_sigma = 1000\n")
+    of_recipe, alone = (
+        json.loads(run(archive, tmp_path / name, *words, "--json").stdout)
+        for name, words in {"a": ("profile", recipe), "b": ("profile",)}.items()
+    )
+    profile, other = (f["methods"]["profile"]["neighbors"] for f in (of_recipe, alone))
+    assert profile["map_at_10"]["value"] != other["map_at_10"]["value"]
+    plain = tmp_path / "plain.toml"
+    plain.write_text("steps = 3\nbatch = 16\n")
+    with pytest.raises(BadSettings, match="want different stamps"):
+        run(archive, tmp_path / "c", f"{recipe}+{plain}")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -311,7 +311,5 @@ def _tell(facts: Mapping[str, Any], as_json: bool) -> None:
 
 def _settings(path: Path | None, archive: tuple[Path, ...]) -> TrainSettings:
     settings = config.load(path)
-    if "stamp" in settings.model_fields_set:
-        return settings
-    spec = data.majority_spec(find_images(archive))
+    spec = data.completed(settings.stamp, find_images(archive))
     return settings.model_copy(update={"stamp": spec})

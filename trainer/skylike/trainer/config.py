@@ -126,6 +126,18 @@ class TrainSettings(_Section):
     checkpoint_steps: int = Field(default=100, ge=1)
     """Steps between checkpoints and between lines of the log."""
 
+    @pydantic.model_validator(mode="after")
+    def _layers_halve_the_stamp(self) -> Self:
+        factor = 2**self.network.layers
+        if self.network.kind != "resnet18" and self.stamp.size % factor:
+            smaller = self.stamp.size // factor * factor
+            raise ValueError(
+                f"every layer of this network halves the stamp, whose size "
+                f"{self.stamp.size} is no multiple of {factor}: take "
+                f"{smaller or factor} or {smaller + factor}, or fewer layers"
+            )
+        return self
+
 
 def load(path: Path | None) -> TrainSettings:
     """Read settings from TOML; the defaults without a file.

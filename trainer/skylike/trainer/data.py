@@ -105,6 +105,27 @@ def load(
     )
 
 
+def completed(spec: StampSpec, images: Sequence[str]) -> StampSpec:
+    """The spec with the channels that most files have, where it names none itself.
+
+    Parameters
+    ----------
+    spec
+        Of a recipe.
+    images
+        As `majority_spec` takes them.
+
+    Raises
+    ------
+    BadInput
+        ``no_files`` if the spec names no channels and none of the files can be read.
+    """
+    if spec.model_fields_set & {"axes", "channels", "collapse"}:
+        return spec
+    chosen = {name: getattr(spec, name) for name in spec.model_fields_set}
+    return majority_spec(images).model_copy(update=chosen)
+
+
 def majority_spec(images: Sequence[str]) -> StampSpec:
     """The StampSpec that most files fit: one channel, or the commonest bands.
 

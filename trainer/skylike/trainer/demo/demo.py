@@ -142,8 +142,9 @@ def _empty(out: Path) -> None:
 
 def _settings(sky: Folders) -> TrainSettings:
     """The recipe, for the channels that most of the archive's files have."""
-    spec = data.majority_spec(find_images([sky.archive]))
-    return config.load(RECIPE).model_copy(update={"stamp": spec})
+    settings = config.load(RECIPE)
+    spec = data.completed(settings.stamp, find_images([sky.archive]))
+    return settings.model_copy(update={"stamp": spec})
 
 
 def _tell_rejects(archive: StampSet) -> None:

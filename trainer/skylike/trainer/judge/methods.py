@@ -125,7 +125,7 @@ def recipe(paths: Sequence[Path], spec: StampSpec, runs: Path) -> Method:
     paths
         TOML files.
     spec
-        What the stamps are; the recipes' own is not used.
+        What the stamps are.
     runs
         Folder of the training runs. One that is there already is finished, or taken
         as it is.

@@ -11,7 +11,7 @@ from skylike.service.encoder import TRAINING_KEY, Encoder
 from skylike.service.errors import BadInput, BadSettings
 from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
-from skylike.trainer import data
+from skylike.trainer import config, data
 from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.judge import labels, methods, picture, report
@@ -78,7 +78,7 @@ def evaluate(
         ``too_few`` if too few files have labels.
     BadSettings
         If a name is neither a file nor a baseline, a quantity is not in the tables, or
-        models want different stamps.
+        models and recipes want different stamps.
     """
     protocol = protocol or Protocol()
     spec, network = _wanted(names, archive)
@@ -112,13 +112,24 @@ def evaluate(
 def _wanted(names: Sequence[str], archive: Path) -> tuple[StampSpec, NetworkSettings]:
     """What stamps are made, and the network whose random weights are a baseline."""
     encoders = [Encoder(Path(name)) for name in names if name.endswith(".onnx")]
+    recipes = [
+        config.load(Path(one))
+        for name in names
+        if name.endswith(".toml")
+        for one in name.split("+")
+    ]
+    images = find_images([archive])
     specs = {encoder.spec for encoder in encoders}
+    specs |= {data.completed(settings.stamp, images) for settings in recipes}
     if len(specs) > 1:
-        raise BadSettings("the models want different stamps: judge them one by one")
-    if not encoders:
-        return data.majority_spec(find_images([archive])), methods.RANDOM
-    settings = TrainSettings.model_validate_json(encoders[0].metadata[TRAINING_KEY])
-    return specs.pop(), settings.network
+        raise BadSettings(
+            "these models and recipes want different stamps: judge them one by one"
+        )
+    network = methods.RANDOM
+    if encoders:
+        trained = encoders[0].metadata[TRAINING_KEY]
+        network = TrainSettings.model_validate_json(trained).network
+    return specs.pop() if specs else data.majority_spec(images), network
 
 
 def _methods(
