@@ -408,22 +408,23 @@ def test_the_inverse_hyperbolic_sine_is_that_of_float64() -> None:
     torch.testing.assert_close(asinh(x).double(), exact, atol=2e-7, rtol=2e-7)
     assert torch.isfinite(asinh(torch.tensor([3e38, -3e38]))).all()
 
-    def test_stamps_take_the_channels_of_the_files_unless_the_recipe_names_some(
-        self, sky: SimpleNamespace, tmp_path: Path
-    ) -> None:
-        for number in range(3):
-            drawn = np.random.default_rng(number).normal(size=(3, 40, 40))
-            (tmp_path / f"{number}.fits").write_bytes(sky.bands(drawn, "irg"))
-        images = find_images([tmp_path])
-        for stamp, channels in (
-            (StampSpec(), ("i", "r", "g")),
-            (StampSpec(softening_sigma=40, size=32), ("i", "r", "g")),
-            (StampSpec(channels=("intensity",), size=32), ("intensity",)),
-            (StampSpec(axes=Axes.BANDS, channels=("g", "r")), ("g", "r")),
-        ):
-            found = data.completed(stamp, images)
-            assert found.channels == channels
-            assert (found.size, found.softening_sigma) == (
-                stamp.size,
-                stamp.softening_sigma,
-            )
+
+def test_stamps_take_the_channels_of_the_files_unless_the_recipe_names_some(
+    sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    for number in range(3):
+        drawn = np.random.default_rng(number).normal(size=(3, 40, 40))
+        (tmp_path / f"{number}.fits").write_bytes(sky.bands(drawn, "irg"))
+    images = find_images([tmp_path])
+    for stamp, channels in (
+        (StampSpec(), ("i", "r", "g")),
+        (StampSpec(softening_sigma=40, size=32), ("i", "r", "g")),
+        (StampSpec(channels=("intensity",), size=32), ("intensity",)),
+        (StampSpec(axes=Axes.BANDS, channels=("g", "r")), ("g", "r")),
+    ):
+        found = data.completed(stamp, images)
+        assert found.channels == channels
+        assert (found.size, found.softening_sigma) == (
+            stamp.size,
+            stamp.softening_sigma,
+        )
