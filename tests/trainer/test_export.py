@@ -314,19 +314,20 @@ def test_every_ring_is_the_mean_at_its_distance() -> None:
     assert ((distance - centres[:, None]).abs()[weights > 0] < 1 / 16).all()
 
 
-def test_networks_have_equal_spreads_and_polar_amplitudes_three_tenths_of_theirs() -> (
-    None
-):
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_networks_have_equal_spreads_and_polar_amplitudes_a_share_of_theirs(
+    share: float,
+) -> None:
     """Whatever their units are; and nothing changes what does not vary."""
     features = torch.randn(200, 12, generator=torch.Generator().manual_seed(0))
     features[:, 4:8] *= 1e3
     features[:, 8:] *= 1e-3
-    weighted = features * part_weights(features, (4, 4, 4))
+    weighted = features * part_weights(features, (4, 4, 4), share)
     spreads = [float(part.var(dim=0).sum()) for part in torch.split(weighted, 4, dim=1)]
     assert spreads[0] == pytest.approx(spreads[1], rel=1e-4)
-    assert spreads[2] / sum(spreads[:2]) == pytest.approx(0.3**2, rel=1e-4)
+    assert spreads[2] / sum(spreads[:2]) == pytest.approx(share**2, rel=1e-4)
     features[:, 8:] = 0
-    assert part_weights(features, (4, 4, 4))[8:].tolist() == [1] * 4
+    assert part_weights(features, (4, 4, 4), share)[8:].tolist() == [1] * 4
 
 
 def test_polar_amplitudes_tell_the_order_of_a_wave_and_no_turn_changes_them() -> None:

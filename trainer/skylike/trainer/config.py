@@ -43,6 +43,8 @@ class NetworkSettings(_Section):
     shrinkage: float = Field(default=0.1, ge=0)
     """How far whitening lifts the variances of all axes, as a share of their mean; the
     larger, the more those that vary most count."""
+    polar_spread: float = Field(default=0.3, gt=0)
+    """Spread of the polar Fourier amplitudes, in that of all that was learned."""
     forget_depth: bool = True
     """Whether what tells the signal to noise is taken out of the exported vectors."""
     d4: bool = True

@@ -25,7 +25,6 @@ from skylike.trainer.polar import NUM_ORDERS, NUM_RINGS, PolarFourier
 from skylike.trainer.whitening import fit
 
 _BATCH = 16
-_POLAR_SPREAD = 0.3  # of all amplitudes, in that of all that was learned
 # Where a feature is 0 the root's slope is not finite; features are of order 1.
 _ROOT_OFFSET = 0.01
 
@@ -118,6 +117,7 @@ class Embedder(nn.Module):
         ]
         self.num_learned = sum(self._lengths[:-1])
         self.shrinkage = settings.shrinkage
+        self.polar_spread = settings.polar_spread
         self.forgets_depth = settings.forget_depth
         features = sum(self._lengths)
         dimension = min(settings.dimension, self.num_learned)
@@ -174,7 +174,7 @@ class Embedder(nn.Module):
             The features of the sample, (N, F).
         """
         features = self.in_batches(reference_NCSS, raw=True)
-        weights = part_weights(features, self._lengths)
+        weights = part_weights(features, self._lengths, self.polar_spread)
         fitted = fit(features * weights, self.matrix_FD.shape[1], self.shrinkage)
         matrix = fitted.matrix_FD
         if self.forgets_depth:
@@ -194,8 +194,10 @@ class Embedder(nn.Module):
         return torch.cat([embed(part) for part in torch.split(stamps_NCSS, _BATCH)])
 
 
-def part_weights(features_NF: Tensor, lengths: Sequence[int]) -> Tensor:
-    """What gives every network the same spread, and the amplitudes 0.3 of all theirs.
+def part_weights(
+    features_NF: Tensor, lengths: Sequence[int], polar_spread: float
+) -> Tensor:
+    """What gives every network the same spread, and the amplitudes a share of all theirs.
 
     Parameters
     ----------
@@ -203,6 +205,8 @@ def part_weights(features_NF: Tensor, lengths: Sequence[int]) -> Tensor:
         Of a reference sample.
     lengths
         Of the parts of F; the amplitudes are the last.
+    polar_spread
+        That share.
 
     Returns
     -------
@@ -211,7 +215,7 @@ def part_weights(features_NF: Tensor, lengths: Sequence[int]) -> Tensor:
     """
     variances = torch.split(features_NF.double().var(dim=0), list(lengths))
     learned = len(lengths) - 1
-    spreads = [1.0] * learned + [_POLAR_SPREAD * math.sqrt(learned)]
+    spreads = [1.0] * learned + [polar_spread * math.sqrt(learned)]
     weights = []
     for variance, spread in zip(variances, spreads, strict=True):
         total = math.sqrt(float(variance.sum()))
