@@ -137,6 +137,17 @@ def test_the_file_tells_no_folder_of_the_machine_it_was_made_on(
         assert str(folder).encode() not in data
 
 
+def test_of_what_a_run_began_with_the_name_alone_is_told(tmp_path: Path) -> None:
+    stamps, recipe = archive(1), settings(1, d4=False).model_copy(update={"steps": 1})
+    first = train(stamps, recipe, tmp_path / "first")
+    begun = recipe.model_copy(update={"initial": first})
+    runs = [train(stamps, begun, tmp_path / name) for name in ("second", "third")]
+    encoder = export(runs[0], stamps, tmp_path / "model.onnx", runs[1:])
+    assert str(tmp_path).encode() not in (tmp_path / "model.onnx").read_bytes()
+    kept = TrainSettings.model_validate_json(encoder.metadata[serving.TRAINING_KEY])
+    assert kept == begun.model_copy(update={"initial": Path(first.name)})
+
+
 def test_the_file_says_what_it_wants_and_what_it_was_made_of(
     exported: SimpleNamespace,
 ) -> None:

@@ -71,12 +71,12 @@ def export(
     embedder.whiten(reference)
     metadata = {
         SPEC_KEY: settings.stamp.to_json(),
-        TRAINING_KEY: settings.model_dump_json(),
+        TRAINING_KEY: _of_any_machine(settings).model_dump_json(),
         DATA_HASH_KEY: data_hash,
     }
     if others:
         metadata[BESIDE_KEY] = json.dumps(
-            [own.model_dump(mode="json") for own in others]
+            [_of_any_machine(own).model_dump(mode="json") for own in others]
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     unchecked = out.with_suffix(".unchecked")
@@ -87,6 +87,13 @@ def export(
     finally:
         unchecked.unlink(missing_ok=True)
     return Encoder(out)
+
+
+def _of_any_machine(settings: TrainSettings) -> TrainSettings:
+    """The settings with the name alone of the file that the run began with."""
+    if not isinstance(settings.initial, Path):
+        return settings
+    return settings.model_copy(update={"initial": Path(settings.initial.name)})
 
 
 def load_embedder(
