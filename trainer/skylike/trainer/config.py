@@ -40,7 +40,7 @@ class NetworkSettings(_Section):
     """What is exported, whitened: the backbone's features, or their projections."""
     dimension: int = Field(default=128, ge=2)
     """Length D of the exported, whitened vectors."""
-    shrinkage: float = Field(default=0.1, ge=0)
+    shrinkage: float = Field(default=1.0, ge=0)
     """How far whitening lifts the variances of all axes, as a share of their mean; the
     larger, the more those that vary most count."""
     polar_spread: float = Field(default=0.3, gt=0)
