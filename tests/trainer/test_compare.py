@@ -65,7 +65,8 @@ def test_baselines_give_unit_vectors_and_see_no_labels() -> None:
     stamps, spec = noise(), SETTINGS.stamp
     alone = random_network(stamps, stamps[:20], spec, SETTINGS.network)
     before = before_training(stamps, stamps[:20], SETTINGS)
-    for known, asked in (pixel_pca(stamps, stamps[:20], spec, 16), alone, before):
+    pca = pixel_pca(stamps, stamps[:20], spec, SETTINGS.network)
+    for known, asked in (pca, alone, before):
         assert (known.shape, asked.shape) == ((60, 16), (20, 16))
         np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(known[:20], asked, atol=1e-5)

@@ -183,6 +183,9 @@ def test_a_file_of_other_weights_does_not_pass_the_gate(
     trial = trial_stamps(exported.stamps.stamps)
     with pytest.raises(BadModel, match="differs from torch by"):
         require_parity(other, exported.encoder, trial)
+    other.matrix_FD.fill_(torch.nan)
+    with pytest.raises(BadModel, match="differs from torch by nan"):
+        require_parity(other, exported.encoder, trial)
 
 
 def test_a_file_that_fails_the_gate_is_not_left_behind(
@@ -281,7 +284,7 @@ class TestWhitening:
         random = np.random.default_rng(0)
         mixed = random.normal(size=(5000, 6)) @ random.normal(size=(6, 6)) + 3
         features = torch.from_numpy(mixed.astype(np.float32))
-        fitted = whitening.fit(features, 6)
+        fitted = whitening.fit(features, 6, 0.1)
         white: Any = (features - fitted.mean_F) @ fitted.matrix_FD
         covariance = np.cov(white.numpy().T)
         off = covariance - np.diag(np.diag(covariance))
@@ -293,7 +296,7 @@ class TestWhitening:
     def test_directions_without_spread_stay_finite(self) -> None:
         features = torch.ones(50, 8)
         features[:, 0] = torch.linspace(-1, 1, 50)
-        fitted = whitening.fit(features, 8)
+        fitted = whitening.fit(features, 8, 0.1)
         assert torch.isfinite(fitted.matrix_FD).all()
         # Nor does a new object have any part in them.
         white = (torch.randn(9, 8) - fitted.mean_F) @ fitted.matrix_FD
@@ -302,8 +305,8 @@ class TestWhitening:
 
     def test_the_sign_of_every_axis_is_fixed(self) -> None:
         features = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
-        one = whitening.fit(features, 3).matrix_FD
-        two = whitening.fit(features.flip(0), 3).matrix_FD
+        one = whitening.fit(features, 3, 0.1).matrix_FD
+        two = whitening.fit(features.flip(0), 3, 0.1).matrix_FD
         torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
@@ -323,6 +326,15 @@ def test_every_ring_is_the_mean_at_its_distance() -> None:
     centres = (torch.arange(16) + 0.5) / 16
     torch.testing.assert_close(weights @ distance, centres, atol=0.02, rtol=0)
     assert ((distance - centres[:, None]).abs()[weights > 0] < 1 / 16).all()
+
+
+@pytest.mark.parametrize("size", [8, 9, 14])
+def test_rings_narrower_than_a_pixel_take_the_nearest(size: int) -> None:
+    weights = rings(size, 16)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(16))
+    image = torch.arange(16.0).view(16, 1, 1) * weights.view(16, size, size)
+    torch.testing.assert_close(image, image.flip(1))
+    torch.testing.assert_close(image, image.transpose(1, 2))
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])

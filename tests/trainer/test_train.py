@@ -363,7 +363,7 @@ class TestSettings:
             ("[views]\ncolour = 1", "views.colour"),
             ("batch = 1", "batch"),
             ("steps =", "not TOML"),
-            ("[stamp]\nsize = 88", "multiple of 16: take 80 or 96, or fewer layers"),
+            ("[stamp]\nsize = 88", "multiple of 16, not 88: take 80 or 96"),
             ("[stamp]\nsize = 17\n[network]\nlayers = 1", "take 16 or 18"),
         ],
     )
@@ -373,10 +373,18 @@ class TestSettings:
         with pytest.raises(BadSettings, match=told):
             load(path)
 
-    def test_a_resnet_takes_stamps_of_any_size(self, tmp_path: Path) -> None:
+    def test_a_resnet_takes_stamps_of_any_even_size(self, tmp_path: Path) -> None:
         path = tmp_path / "recipe.toml"
         path.write_text('[stamp]\nsize = 88\n[network]\nkind = "resnet18"\n')
         assert load(path).stamp.size == 88
+
+    def test_the_settings_of_a_run_are_a_recipe(self, tmp_path: Path) -> None:
+        path = tmp_path / "settings.json"
+        path.write_text(SETTINGS.model_dump_json())
+        assert load(path) == SETTINGS
+        path.write_text("{")
+        with pytest.raises(BadSettings, match="not JSON"):
+            load(path)
 
     def test_a_missing_recipe(self, tmp_path: Path) -> None:
         with pytest.raises(BadSettings, match="cannot be read"):

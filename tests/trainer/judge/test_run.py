@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from skylike.service.errors import BadSettings
+from skylike.service.errors import BadInput, BadSettings
 from skylike.trainer import sky
 from skylike.trainer.cli import main
 
@@ -99,6 +99,31 @@ def test_baselines_see_the_stamps_of_the_recipe(archive: Path, tmp_path: Path) -
     plain.write_text("steps = 3\nbatch = 16\n")
     with pytest.raises(BadSettings, match="want different stamps"):
         run(archive, tmp_path / "c", f"{recipe}+{plain}")
+
+
+def test_files_of_one_name_are_refused(archive: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one" / "quick.toml", tmp_path / "two" / "quick.toml"
+    for path in (one, two):
+        path.parent.mkdir()
+        path.write_text("steps = 3\nbatch = 16\n")
+    for words in ((one, two), (f"{one}+{two}",)):
+        with pytest.raises(BadSettings, match="rename the file"):
+            run(archive, tmp_path / "out", *words)
+    with pytest.raises(BadSettings, match="rename the file"):
+        run(archive, tmp_path / "out", one.rename(tmp_path / "random.toml"))
+
+
+def test_a_fold_of_one_kind_is_refused_before_anything_is_learned(
+    archive: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "rare.csv"
+    images = sorted(path.stem for path in archive.rglob("*.fits"))
+    rows = [f"{name},{'rare' if i == 0 else 'usual'}" for i, name in enumerate(images)]
+    table.write_text("\n".join(["file,kind", *rows]))
+    where = ("--archive", archive, "--labels", table, "--column", "kind")
+    told = ("evaluate", "profile", *where, "--out", tmp_path / "out")
+    with pytest.raises(BadInput, match="1 kinds, which is too few"):
+        CliRunner().invoke(main, list(map(str, told)), catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from skylike.service.errors import BadSettings
+from skylike.trainer import config
 from skylike.trainer.byol import Byol
 from skylike.trainer.config import TrainSettings
 
@@ -78,7 +79,7 @@ def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
         going on would not give what one run gives.
     """
     tensors, metadata = _read(path)
-    saved = TrainSettings.model_validate(json.loads(metadata["settings"]))
+    saved = config.checked(path, json.loads(metadata["settings"]))
     if saved != settings:
         changed = [
             name
@@ -87,7 +88,7 @@ def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
         ]
         raise BadSettings(
             f"{path}: the run was begun with other settings ({', '.join(changed)}); "
-            "train into a new folder, or with the settings.json beside it"
+            "train into a new folder, or with --config and the settings.json beside it"
         )
     if metadata["data_hash"] != data_hash:
         raise BadSettings(
@@ -141,7 +142,7 @@ def save_batch(path: Path, pair: tuple[Tensor, Tensor]) -> None:
 def load_encoder(path: Path) -> tuple[TrainSettings, dict[str, Tensor], str]:
     """Settings, weights of the online encoder, and the hash of the archive."""
     tensors, metadata = _read(path)
-    settings = TrainSettings.model_validate(json.loads(metadata["settings"]))
+    settings = config.checked(path, json.loads(metadata["settings"]))
     weights = _part(tensors, _MODEL + "online.")
     return settings, weights, metadata["data_hash"]
 

@@ -85,8 +85,8 @@ def train(
 
     ARCHIVE is a folder, a FITS file, a list of files (.txt), or a table of files and
     boxes (Parquet, VOTable, ECSV, CSV). Repeating the command goes on where an
-    interrupted run stopped. The files' channels decide the model's unless the recipe
-    has a [stamp] section.
+    interrupted run stopped. The files' channels decide the model's unless the recipe's
+    [stamp] names axes, channels or collapse.
     """
     settings = _settings(config, archive)
     stamps = data.load(archive, settings.stamp, progress=sys.stderr.isatty())

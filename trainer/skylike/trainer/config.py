@@ -4,6 +4,7 @@ Unknown keys are refused. The settings are saved with every run and travel in
 the metadata of the exported model.
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -130,34 +131,51 @@ class TrainSettings(_Section):
 
     @pydantic.model_validator(mode="after")
     def _layers_halve_the_stamp(self) -> Self:
-        factor = 2**self.network.layers
-        if self.network.kind != "resnet18" and self.stamp.size % factor:
+        # A ResNet pads; the polar amplitudes beside it want a centre between pixels.
+        factor = 2 if self.network.kind == "resnet18" else 2**self.network.layers
+        if self.stamp.size % factor:
             smaller = self.stamp.size // factor * factor
             raise ValueError(
-                f"every layer of this network halves the stamp, whose size "
-                f"{self.stamp.size} is no multiple of {factor}: take "
-                f"{smaller or factor} or {smaller + factor}, or fewer layers"
+                f"this network wants stamps of a size that is a multiple of {factor}, "
+                f"not {self.stamp.size}: take {smaller or factor} or {smaller + factor}"
             )
         return self
 
 
 def load(path: Path | None) -> TrainSettings:
-    """Read settings from TOML; the defaults without a file.
+    """Read settings from TOML, or the ``settings.json`` of a run.
+
+    The defaults without a file.
 
     Raises
     ------
     BadSettings
-        If the file is missing, is not TOML, or holds unknown keys or bad values.
+        If the file is missing, is not TOML or JSON, or holds unknown keys or bad values.
     """
     if path is None:
         return TrainSettings()
+    is_json = path.suffix == ".json"
     try:
-        with path.open("rb") as stream:
-            return TrainSettings.model_validate(tomllib.load(stream))
+        text = path.read_bytes().decode()
+        found = json.loads(text) if is_json else tomllib.loads(text)
     except OSError as error:
         raise BadSettings(f"{path}: cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"{path}: this is not TOML: {error}") from error
+    except ValueError as error:
+        kind = "JSON" if is_json else "TOML"
+        raise BadSettings(f"{path}: this is not {kind}: {error}") from error
+    return checked(path, found)
+
+
+def checked(path: Path, found: object) -> TrainSettings:
+    """Settings that a file holds.
+
+    Raises
+    ------
+    BadSettings
+        If there are unknown keys or bad values.
+    """
+    try:
+        return TrainSettings.model_validate(found)
     except pydantic.ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -17,6 +17,7 @@ from skylike.trainer.whitening import fit
 # between 0.08 and 0.4, a collapsed one below 0.01.
 _ALARM = 0.03
 _RECALL_AXES = 64
+_RECALL_SHRINKAGE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ def self_recall(features_NF: Tensor, of_views_NF: Tensor) -> float:
     neighbours (measured: trainer/README.md); between runs with other views it says
     nothing.
     """
-    whitening = fit(features_NF, min(_RECALL_AXES, features_NF.shape[1]))
+    whitening = fit(
+        features_NF, min(_RECALL_AXES, features_NF.shape[1]), _RECALL_SHRINKAGE
+    )
     cosine = whitening.unit(of_views_NF) @ whitening.unit(features_NF).T
     rank = 1 + (cosine > cosine.diagonal()[:, None]).sum(dim=1)
     return float((1 / rank).mean())

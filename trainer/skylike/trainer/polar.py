@@ -13,6 +13,7 @@ NUM_ORDERS = 5
 _FINEST = 2  # pixels: what is finer is noise
 _ROOT_OFFSET = 1e-3  # of amplitudes, which are of order 1
 _TINY = 1e-12
+_ROUNDING = 1e-6  # of radii, which are of order 1
 
 
 class PolarFourier(nn.Module):
@@ -53,10 +54,14 @@ def rings(size: int, number: int) -> Tensor:
     """Weights of the pixels in the mean over each ring around the centre: (R, P).
 
     Rings reach to the edge and are soft, a triangle two rings wide, so that a shift
-    by a fraction of a pixel changes little.
+    by a fraction of a pixel changes little. A ring that is narrower than a pixel and has
+    none takes the nearest.
     """
     axis = (torch.arange(size) + 0.5) / size * 2 - 1
     radius = torch.hypot(axis[:, None], axis[None]).flatten()
     centres = (torch.arange(number) + 0.5) / number
-    weights = (1 - number * (radius - centres[:, None]).abs()).clamp(min=0)
+    distance = (radius - centres[:, None]).abs()
+    weights = (1 - number * distance).clamp(min=0)
+    nearest = distance < distance.amin(dim=1, keepdim=True) + _ROUNDING
+    weights = torch.where(weights.any(dim=1, keepdim=True), weights, nearest.float())
     return weights / weights.sum(dim=1, keepdim=True)

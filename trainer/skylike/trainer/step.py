@@ -53,7 +53,9 @@ def start(settings: TrainSettings, device: torch.device | None = None) -> State:
 
 
 def next_batch(state: State, count: int, batch: int) -> tuple[Tensor, Tensor]:
-    """Numbers of the next stamps, every stamp once before any twice, and seeds.
+    """Numbers of the next stamps, none twice within a pass, and seeds.
+
+    Stamps at the end of a pass that are too few for a batch are left out of it.
 
     Returns
     -------

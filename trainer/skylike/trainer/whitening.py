@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SHRINKAGE = 0.1
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whitening:
-    """Centre, rotate onto principal axes, scale to unit variance.
+    """Centre, rotate onto principal axes, scale towards unit variance.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class PrincipalAxes:
     variance_F: Tensor
     axes_FF: Tensor
 
-    def whitening(self, dimension: int, shrinkage: float = SHRINKAGE) -> Whitening:
+    def whitening(self, dimension: int, shrinkage: float) -> Whitening:
         """Keep so many axes, at most F; those the sample lacks become 0.
 
         Variances are lifted by a share of their mean over the kept axes, so that axes
@@ -75,7 +74,7 @@ def principal_axes(features_NF: Tensor) -> PrincipalAxes:
     return PrincipalAxes(mean, variance, axes * torch.where(largest < 0, -1.0, 1.0))
 
 
-def fit(features_NF: Tensor, dimension: int, shrinkage: float = SHRINKAGE) -> Whitening:
+def fit(features_NF: Tensor, dimension: int, shrinkage: float) -> Whitening:
     """Fit PCA whitening (Kessy, Lewin & Strimmer 2018, Am. Stat. 72, 309).
 
     Parameters
@@ -84,5 +83,7 @@ def fit(features_NF: Tensor, dimension: int, shrinkage: float = SHRINKAGE) -> Wh
         Reference sample.
     dimension
         D, the number of axes to keep; at most F.
+    shrinkage
+        How far variances are lifted, as a share of their mean.
     """
     return principal_axes(features_NF).whitening(dimension, shrinkage)

@@ -86,9 +86,9 @@ def pixel_pca(
     archive: NDArray[np.float32],
     queries: NDArray[np.float32],
     spec: StampSpec,
-    dimension: int,
+    network: NetworkSettings,
 ) -> Vectors:
-    """Baseline: whitened principal components of the stretched pixels.
+    """Baseline: principal components of the stretched pixels, whitened alike.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def pixel_pca(
         Stamps; fitted on those of the archive.
     spec
         What the stamps are.
-    dimension
-        D, components to keep.
+    network
+        How vectors are whitened, and to which length.
     """
     known, asked = (
         torch.from_numpy(pixels(stamps, spec)) for stamps in (archive, queries)
     )
-    whitening = fit(known, dimension)
+    whitening = fit(known, network.dimension, network.shrinkage)
     return whitening.unit(known).numpy(), whitening.unit(asked).numpy()
 
 
@@ -197,7 +197,7 @@ def compare(
         "model": (encoder.embed(old), encoder.embed(new)),
         "before_training": before_training(old, new, settings),
         "random_network": random_network(old, new, spec, settings.network),
-        "pca_on_pixels": pixel_pca(old, new, spec, settings.network.dimension),
+        "pca_on_pixels": pixel_pca(old, new, spec, settings.network),
     }
     return {
         name: round(

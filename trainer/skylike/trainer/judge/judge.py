@@ -151,14 +151,25 @@ def _varies(method: Method, subject: Subject) -> bool:
 
 
 def _require_enough(subject: Subject, protocol: Protocol) -> None:
-    folds = 1 if subject.others is not None else protocol.num_folds
-    if len(subject.kinds) // folds <= NEIGHBORS or len(set(subject.kinds)) < 2:
-        raise BadInput(
-            f"{len(subject.kinds)} objects of {len(set(subject.kinds))} kinds are too "
-            f"few to judge by: {folds} times {NEIGHBORS + 1} objects and two kinds are "
-            "needed",
-            reason="too_few",
-        )
+    for seed in range(protocol.num_seeds):
+        for fold in _folds(subject, protocol, seed):
+            kinds = set(subject.kinds[fold])
+            if len(fold) <= NEIGHBORS or len(kinds) < 2:
+                raise BadInput(
+                    f"a fold of {len(fold)} of the {len(subject.kinds)} objects has "
+                    f"{len(kinds)} kinds, which is too few to judge by: "
+                    f"{NEIGHBORS + 1} objects and two kinds are needed in each",
+                    reason="too_few",
+                )
+
+
+def _folds(subject: Subject, protocol: Protocol, seed: int) -> list[Numbers]:
+    """Who is judged together."""
+    everything = np.arange(len(subject.kinds))
+    if subject.others is not None:
+        return [everything]
+    dealt = np.random.default_rng(seed).permutation(everything)
+    return [np.sort(dealt[i :: protocol.num_folds]) for i in range(protocol.num_folds)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,12 +206,7 @@ def _trials(
     sees_all: bool = False,
 ) -> Iterator[_Trial]:
     everything = np.arange(len(subject.kinds))
-    folds = [everything]
-    if subject.others is None and not sees_all:
-        dealt = np.random.default_rng(seed).permutation(everything)
-        folds = [
-            np.sort(dealt[i :: protocol.num_folds]) for i in range(protocol.num_folds)
-        ]
+    folds = [everything] if sees_all else _folds(subject, protocol, seed)
     describe: Describe | None = None
     features = of_others = np.empty((0, 0), np.float32)
     for judged in folds:

@@ -1,7 +1,7 @@
 """What can be judged: a model, a recipe, or a cheap baseline.
 
 A method learns from images, without labels, and then describes images. Baselines are
-whitened exactly as the model is, and the number of axes and the shrinkage that suit the
+whitened in the same way as the model, and the number of axes and the shrinkage that suit the
 labels best are chosen for them: an advantage that no model gets.
 """
 

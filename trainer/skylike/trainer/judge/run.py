@@ -1,5 +1,6 @@
 """From names of methods and folders of files to the report."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from skylike.service.errors import BadInput, BadSettings
 from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
 from skylike.trainer import config, data
-from skylike.trainer.config import NetworkSettings, TrainSettings
+from skylike.trainer.config import NetworkSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.judge import labels, methods, picture, report
 from skylike.trainer.judge.astromorph import astromorph
@@ -82,11 +83,11 @@ def evaluate(
     """
     protocol = protocol or Protocol()
     spec, network = _wanted(names, archive)
+    cheap = methods.baselines(spec, network)
+    chosen = _methods(names, cheap | {"astromorph": astromorph()}, spec, out)
     files = data.load([archive], spec, progress=progress)
     others = data.load([learn_from], spec, progress=progress) if learn_from else None
     subject = _subject(files, known, parameters, where, others)
-    cheap = methods.baselines(spec, network)
-    chosen = _methods(names, cheap | {"astromorph": astromorph()}, spec, out)
     results = [
         judge(method, subject, protocol)
         for method in tqdm(chosen, desc="judging", unit="method", disable=not progress)
@@ -111,30 +112,48 @@ def evaluate(
 
 def _wanted(names: Sequence[str], archive: Path) -> tuple[StampSpec, NetworkSettings]:
     """What stamps are made, and the network whose random weights are a baseline."""
-    encoders = [Encoder(Path(name)) for name in names if name.endswith(".onnx")]
+    models = [Path(name) for name in names if name.endswith(".onnx")]
     recipes = [
-        config.load(Path(one))
-        for name in names
-        if name.endswith(".toml")
-        for one in name.split("+")
+        Path(one) for name in names if name.endswith(".toml") for one in name.split("+")
     ]
+    encoders = [Encoder(path) for path in models]
     images = find_images([archive])
-    specs = {encoder.spec for encoder in encoders}
-    specs |= {data.completed(settings.stamp, images) for settings in recipes}
-    if len(specs) > 1:
-        raise BadSettings(
-            "these models and recipes want different stamps: judge them one by one"
-        )
+    wanted = [encoder.spec for encoder in encoders]
+    wanted += [data.completed(config.load(path).stamp, images) for path in recipes]
+    for path, spec in zip([*models, *recipes], wanted, strict=True):
+        differing = [
+            name
+            for name in StampSpec.model_fields
+            if getattr(spec, name) != getattr(wanted[0], name)
+        ]
+        if differing:
+            raise BadSettings(
+                f"{path} and {[*models, *recipes][0]} want different stamps "
+                f"({', '.join(differing)}): judge them one by one"
+            )
     network = methods.RANDOM
     if encoders:
-        trained = encoders[0].metadata[TRAINING_KEY]
-        network = TrainSettings.model_validate_json(trained).network
-    return specs.pop() if specs else data.majority_spec(images), network
+        trained = encoders[0].metadata.get(TRAINING_KEY)
+        if trained is not None:
+            network = config.checked(models[0], json.loads(trained)).network
+    return wanted[0] if wanted else data.majority_spec(images), network
+
+
+def _require_names_apart(names: Sequence[str], known: Sequence[str]) -> None:
+    """Files are told apart by their names alone in the report and the folder of runs."""
+    seen = {name: Path(name) for name in known}
+    for path in (Path(one) for name in names for one in name.split("+")):
+        other = seen.setdefault(path.stem, path)
+        if other != path:
+            raise BadSettings(
+                f"{path} and {other} have one name in the report: rename the file"
+            )
 
 
 def _methods(
     names: Sequence[str], known: dict[str, Method], spec: StampSpec, out: Path
 ) -> list[Method]:
+    _require_names_apart(names, list(known))
     found: list[Method] = []
     for name in names:
         path = Path(name)
