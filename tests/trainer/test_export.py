@@ -215,7 +215,7 @@ def test_depth_is_taken_out_unless_it_is_wanted() -> None:
     depth = signal_to_noise(stamps).log()
     told = []
     for forget in (True, False):
-        network = settings(**EQUIVARIANT, forget_depth=forget).network
+        network = settings(**EQUIVARIANT, shrinkage=0.1, forget_depth=forget).network
         embedder = Embedder.build(StampSpec(size=SIZE), network, None)
         whitened = (embedder.whiten(stamps) - embedder.mean_F) @ embedder.matrix_FD
         told.append(np.abs(np.corrcoef(whitened.T, depth)[-1, :-1]).max())
