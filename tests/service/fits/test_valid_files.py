@@ -385,8 +385,15 @@ class TestPixels:
         x0, y0 = data.draw(st.integers(-9, nx - 1)), data.draw(st.integers(-9, ny - 1))
         x1 = data.draw(st.integers(max(x0, 0) + 1, nx + 9))
         y1 = data.draw(st.integers(max(y0, 0) + 1, ny + 9))
+        seen = whole[:, max(y0, 0) : y1, max(x0, 0) : x1]
         with fits.opened(PACKERS[valid.packer](valid.data), valid.options) as frame:
-            found = frame.read(Box(x0, y0, x1, y1))
+            try:
+                found = frame.read(Box(x0, y0, x1, y1))
+            except BadCutout:
+                # Lost pixels that are few of the image can be most of a small box.
+                if 2 * np.isnan(seen).sum() <= seen.size:
+                    raise
+                return
         padded = np.pad(whole, ((0, 0), (9, 9), (9, 9)), constant_values=np.nan)
         np.testing.assert_array_equal(
             found.pixels, padded[:, y0 + 9 : y1 + 9, x0 + 9 : x1 + 9], strict=True
