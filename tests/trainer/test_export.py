@@ -201,6 +201,14 @@ def test_a_file_that_fails_the_gate_is_not_left_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_file_but_a_model_is_written_over(exported: SimpleNamespace) -> None:
+    run = exported.runs[0]
+    before = run.read_bytes()
+    with pytest.raises(BadSettings, match=r"ends in \.onnx"):
+        export(run, exported.stamps, run, exported.runs[1:])
+    assert run.read_bytes() == before
+
+
 def test_runs_that_want_other_stamps_do_not_speak_together(tmp_path: Path) -> None:
     one = train(archive(), settings(), tmp_path / "one")
     three = train(archive(3), settings(3), tmp_path / "three")

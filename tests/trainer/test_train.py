@@ -363,6 +363,7 @@ class TestSettings:
             ("[views]\ncolour = 1", "views.colour"),
             ("batch = 1", "batch"),
             ("steps =", "not TOML"),
+            ("clip_norm = inf", "clip_norm: Input should be a finite number"),
             ("[stamp]\nsize = 88", "multiple of 16, not 88: take 80 or 96"),
             ("[stamp]\nsize = 17\n[network]\nlayers = 1", "take 16 or 18"),
         ],

@@ -56,8 +56,10 @@ def export(
     BadInput
         ``too_few`` if the archive has fewer than two stamps.
     BadSettings
-        If runs want different stamps.
+        If runs want different stamps, or the file does not end in ``.onnx``.
     """
+    if out.suffix != ".onnx":
+        raise BadSettings(f"{out}: a model is written to a file that ends in .onnx")
     if len(archive.stamps) < 2:
         why = f"; for example {archive.rejects[0].message}" if archive.rejects else ""
         raise BadInput(
