@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadSettings
+from skylike.service.errors import BadInput, BadSettings
 from skylike.service.sources import find_images
 from skylike.trainer.cli import main
 from skylike.trainer.embed import Embedded, embed, save_projector, save_table
@@ -51,7 +51,7 @@ def test_vectors_and_header_columns_come_in_the_order_of_the_files(
     assert columns["id"] == [str(folder / f"{i}.fits") for i in range(5)]
     assert columns["EXPTIME"] == [None, 31.5, 32.5, 33.5, 34.5]
     assert columns["FILTER"] == [None, "g", "g", "g", "g"]
-    assert "NOSUCH" not in columns
+    assert columns["NOSUCH"] == [None] * 5
     np.testing.assert_allclose(np.linalg.norm(embedded.vectors, axis=1), 1, rtol=1e-5)
     assert [reject.code for reject in embedded.rejects] == ["not_fits"]
 
@@ -123,6 +123,37 @@ def test_the_command_writes_both_and_tells_what_was_left_out(
     assert (facts["vectors"], facts["left_out"]) == (5, 0)
     assert pq.read_table(table)["EXPTIME"].to_pylist()[1:] == [31.5, 32.5, 33.5, 34.5]
     assert (projector / "sprite.png").exists()
+    with_bad = [str(folder), "--out", str(table)]
+    assert (
+        CliRunner()
+        .invoke(main, ["embed", str(model), *with_bad])
+        .stderr.count("left out")
+        == 1
+    )
     nothing = CliRunner().invoke(main, ["embed", str(model), str(folder)])
     assert nothing.exit_code == 2
     assert "give --out, --projector, or both" in nothing.stderr
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_read(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for out, error in (
+        (tmp_path / "table.xlsx", r"ends in \.parquet"),
+        (tmp_path / "file" / "t.csv", "cannot be a folder"),
+    ):
+        with pytest.raises(BadSettings, match=error):
+            command("embed", model, folder / "gone.fits", "--out", out)
+
+
+def test_files_without_a_vector_make_no_table(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="none of 1 images gives a vector"):
+        command("embed", model, folder / "bad.fits", "--out", tmp_path / "t.csv")
+    assert not (tmp_path / "t.csv").exists()
+
+
+def command(*words: object) -> None:
+    CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import structlog
 import torch
 
 from skylike import trainer
@@ -199,6 +200,22 @@ def test_a_file_that_fails_the_gate_is_not_left_behind(
             tmp_path / "model.onnx",
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_beside_the_model_are_left_alone(
+    exported: SimpleNamespace, tmp_path: Path
+) -> None:
+    for name in ("model.unchecked", "model.part", "model"):
+        (tmp_path / name).write_text("a thesis")
+    few = StampSet(exported.stamps.stamps[:6], exported.stamps.paths[:6], ())
+    with structlog.testing.capture_logs() as told:
+        export(exported.runs[0], few, tmp_path / "model.onnx", exported.runs[1:])
+    [entry] = [entry for entry in told if entry["event"] == "fewer_dimensions"]
+    assert (entry["wanted"], entry["stamps"]) == (16, 6)
+    assert entry["spanned"] <= 5
+    for name in ("model.unchecked", "model.part", "model"):
+        assert (tmp_path / name).read_text() == "a thesis"
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_no_file_but_a_model_is_written_over(exported: SimpleNamespace) -> None:

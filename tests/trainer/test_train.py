@@ -110,7 +110,7 @@ def test_other_settings_or_another_archive_are_refused_in_the_same_folder(
     archive: StampSet, tmp_path: Path
 ) -> None:
     train(archive, SETTINGS, tmp_path)
-    with pytest.raises(BadSettings, match="other settings \\(batch\\)"):
+    with pytest.raises(BadSettings, match=r"other settings \(batch 16, here 8\)"):
         train(archive, SETTINGS.model_copy(update={"batch": 8}), tmp_path)
     other = StampSet(blobs(41), archive.paths, ())
     with pytest.raises(BadSettings, match="another archive"):
@@ -165,6 +165,18 @@ def test_a_run_can_begin_with_the_weights_of_another(
     assert losses(tmp_path / "second")[-1] < losses(tmp_path / "first")[-1]
 
 
+def test_a_run_goes_on_when_what_it_began_with_is_gone(
+    archive: StampSet, tmp_path: Path
+) -> None:
+    first = train(archive, SETTINGS, tmp_path / "first")
+    settings = SETTINGS.model_copy(update={"initial": first})
+    done = train(archive, settings, tmp_path / "second").read_bytes()
+    first.unlink()
+    assert train(archive, settings, tmp_path / "second").read_bytes() == done
+    with pytest.raises(BadSettings, match="there is no such checkpoint"):
+        train(archive, settings, tmp_path / "third")
+
+
 def test_a_run_can_begin_with_the_model_of_the_package() -> None:
     """Of the same training as its ONNX file, by the recipe that is told."""
     recipe = load(checkpoint.BASE.with_suffix(".toml"))
@@ -182,7 +194,7 @@ def test_weights_of_another_network_are_refused(
 ) -> None:
     first = train(archive, SETTINGS, tmp_path / "first")
     wider = SETTINGS.network.model_copy(update={"width": 16})
-    with pytest.raises(BadSettings, match="of another network"):
+    with pytest.raises(BadSettings, match=r"of another network \(width 8, here 16\)"):
         start(SETTINGS.model_copy(update={"initial": first, "network": wider}))
 
 
@@ -269,7 +281,7 @@ def test_lines_of_steps_that_are_done_again_are_dropped(tmp_path: Path) -> None:
         for step in 2, 4, 6:
             record.write(step, {"loss": float(step)})
     with (tmp_path / LOG).open("a") as log:
-        log.write('{"step": 8, "lo')
+        log.write('[1]\n3\n{"loss": 1}\n{"step": 8, "lo')
     with Record(tmp_path, 4) as record:
         record.write(6, {"loss": 7.0})
     assert losses(tmp_path) == [2, 4, 7]

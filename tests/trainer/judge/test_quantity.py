@@ -34,7 +34,9 @@ def test_a_condition_never_holds_where_a_column_is_unknown(
     assert condition(text, COLUMNS).tolist() == expected
 
 
-@pytest.mark.parametrize("text", ["a", "a>", "a>b", "2>a", "a>=2*", "__import__('os')"])
+@pytest.mark.parametrize(
+    "text", ["a", "a>", "a>b", "2>a", "a>=2*", "a>1.2.3", "a>.", "__import__('os')"]
+)
 def test_what_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(BadSettings, match="is no condition"):
         condition(text, COLUMNS)
@@ -42,7 +44,9 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
 
 def test_a_column_that_is_not_there_is_named() -> None:
     for text in "z", "a/z":
-        with pytest.raises(BadSettings, match="no numbers called 'z'; they have a, b"):
+        with pytest.raises(
+            BadSettings, match=r"no numbers called 'z' .*; they have a, b"
+        ):
             quantity(text, COLUMNS)
     with pytest.raises(BadSettings, match="no numbers called 'z'"):
         condition("a>=2*z", COLUMNS)

@@ -47,9 +47,19 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
         "--transductive",
         "--json",
     )
+    (archive / "broken.fits").write_bytes(b"no FITS")
+    (archive / "unlabelled.fits").write_bytes(
+        next(archive.rglob("*.fits")).read_bytes()
+    )
     done = run(archive, tmp_path / "out", *words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
+    protocol = found["protocol"]
+    assert (protocol["objects"], protocol["without_a_kind"]) == (19 * 6, 1)
+    assert protocol["left_out"] == 1
+    assert "broken.fits" in found["left_out"][0]["path"]
+    assert "left out" in done.stderr
+    assert 0 < protocol["parameters_known_of"]["axis_ratio"] < 19 * 6
     assert list(found["methods"]) == [*CHEAP, "quick", "quick+other"]
     for name, facts in found["methods"].items():
         interval = facts["neighbors"]["p_at_10"]
@@ -130,6 +140,7 @@ def test_a_fold_of_one_kind_is_refused_before_anything_is_learned(
     ("words", "message"),
     [
         (("nonsense",), "no model"),
+        (("gone.onnx",), "there is no such model"),
         (("profile", "--parameter", "charm"), "no numbers called 'charm'"),
         (("profile", "--column", "charm"), "needs a column"),
     ],

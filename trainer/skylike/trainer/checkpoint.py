@@ -19,9 +19,10 @@ from torch import Tensor
 from skylike.service.errors import BadSettings
 from skylike.trainer import config
 from skylike.trainer.byol import Byol
-from skylike.trainer.config import TrainSettings
+from skylike.trainer.config import NetworkSettings, TrainSettings
 
 BASE = Path(__file__).with_name("base.safetensors")  # of base.toml
+_SHAPE = ("kind", "layers", "width", "hidden", "projection")  # of the weights
 _MODEL, _OPTIMISER, _RANDOM, _ORDER = "model.", "optimiser.", "random", "order"
 
 
@@ -81,14 +82,9 @@ def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
     tensors, metadata = _read(path)
     saved = config.checked(path, json.loads(metadata["settings"]))
     if saved != settings:
-        changed = [
-            name
-            for name in TrainSettings.model_fields
-            if getattr(saved, name) != getattr(settings, name)
-        ]
+        changed = "; ".join(config.differences(saved, settings))
         raise BadSettings(
-            f"{path}: the run was begun with other settings ({', '.join(changed)}); "
-            "train into a new folder, or with --config and the settings.json beside it"
+            f"{path}: the run was begun with other settings ({changed}); train into a new folder, or with --config and the settings.json beside it"
         )
     if metadata["data_hash"] != data_hash:
         raise BadSettings(
@@ -106,11 +102,22 @@ def load(path: Path, state: State, settings: TrainSettings, data_hash: str) -> N
     state.step = int(metadata["step"])
 
 
-def load_weights(initial: Path | Literal["skylike-base"], model: Byol) -> None:
+def load_weights(
+    initial: Path | Literal["skylike-base"], model: Byol, network: NetworkSettings
+) -> None:
     """Begin with the weights of a checkpoint, or of the model of the package.
 
     A network of one channel can begin one of several: each takes an equal part of the
     weights of its first layer.
+
+    Parameters
+    ----------
+    initial
+        The checkpoint.
+    model
+        Whose weights are replaced.
+    network
+        The settings it was made with.
 
     Raises
     ------
@@ -118,7 +125,8 @@ def load_weights(initial: Path | Literal["skylike-base"], model: Byol) -> None:
         If the file is not a checkpoint, or of another network.
     """
     path = BASE if initial == "skylike-base" else Path(initial)
-    tensors = _part(_read(path)[0], _MODEL)
+    stored, metadata = _read(path)
+    tensors = _part(stored, _MODEL)
     wanted = model.state_dict()
     for name, tensor in tensors.items():
         shape = wanted[name].shape if name in wanted else torch.Size()
@@ -128,9 +136,16 @@ def load_weights(initial: Path | Literal["skylike-base"], model: Byol) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
+        saved = config.checked(path, json.loads(metadata["settings"]))
+        differing = [
+            f"{name} {getattr(saved.network, name)}, here {getattr(network, name)}"
+            for name in _SHAPE
+            if getattr(saved.network, name) != getattr(network, name)
+        ]
         raise BadSettings(
-            f"{path}: this checkpoint is of another network: the recipe's [network] "
-            "must be its own"
+            f"{path}: this checkpoint is of another network "
+            f"({'; '.join(differing) or 'of other channels'}): give the recipe's "
+            "[network] its values, or leave `initial` out"
         ) from error
 
 
@@ -152,6 +167,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - the file is no mapping
             metadata = stored.metadata() or {}
+    except FileNotFoundError as error:
+        raise BadSettings(f"{path}: there is no such checkpoint") from error
     except (OSError, SafetensorError) as error:
         raise BadSettings(f"{path}: this is not a checkpoint: {error}") from error
     if not {"step", "settings", "data_hash"} <= set(metadata):

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed; 2 bad input, settings or usage.
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from skylike.service import logs
 from skylike.service.encoder import Encoder
+from skylike.service.errors import BadInput, BadSettings
 from skylike.service.logs import printable
 from skylike.service.prepare import Reject
 from skylike.service.sources import find_images
@@ -88,6 +90,7 @@ def train(
     interrupted run stopped. The files' channels decide the model's unless the recipe's
     [stamp] names axes, channels or collapse.
     """
+    _make_folder(out)
     settings = _settings(config, archive)
     stamps = data.load(archive, settings.stamp, progress=sys.stderr.isatty())
     _tell_rejects(stamps.rejects)
@@ -129,12 +132,16 @@ def export(
         path / training.CHECKPOINT if path.is_dir() else path for path in (run, *beside)
     )
     spec = load_encoder(first)[0].stamp
+    _make_folder(out.parent)
     stamps = data.load(archive, spec, progress=sys.stderr.isatty())
+    _tell_rejects(stamps.rejects)
     encoder = exporting.export(first, stamps, out, others)
     facts = {
         "model": str(out),
         "model_id": encoder.model_id,
         "dimension": encoder.dimension,
+        "objects": len(stamps.stamps),
+        "left_out": len(stamps.rejects),
     }
     _tell(facts, as_json)
 
@@ -165,19 +172,30 @@ def embed(
     """Write the vectors that MODEL gives the images of ARCHIVE."""
     if out is None and projector is None:
         raise click.UsageError("give --out, --projector, or both")
+    if out is not None:
+        embedding.require_format(out)
+        _make_folder(out.parent)
+    if projector is not None:
+        _make_folder(projector)
     encoder = Encoder(model)
+    images = find_images(archive)
     found = embedding.embed(
         encoder,
-        find_images(archive),
+        images,
         keywords=[keyword.upper() for keyword in keywords],
         pictures=projector is not None,
         progress=sys.stderr.isatty(),
     )
+    _tell_rejects(found.rejects)
+    if not len(found.vectors):
+        raise BadInput(
+            f"none of {len(images)} images gives a vector: nothing is written",
+            reason="too_few",
+        )
     if out is not None:
         embedding.save_table(out, found)
     if projector is not None:
         embedding.save_projector(projector, found)
-    _tell_rejects(found.rejects)
     facts = {
         "model_id": encoder.model_id,
         "vectors": len(found.vectors),
@@ -197,7 +215,8 @@ def embed(
     type=_existing,
     required=True,
     multiple=True,
-    help="Parquet or CSV table of their kinds and quantities; may be repeated.",
+    help="Table of their kinds and quantities (CSV, Parquet, VOTable, ECSV, FITS); may "
+    "be repeated.",
 )
 @click.option("--column", default="family", show_default=True, help="Its kinds.")
 @click.option(
@@ -260,6 +279,7 @@ def evaluate(
     classical, scattering, astromorph; "baselines" are all of these but the last.
     Writes report.json, report.md and report.png.
     """
+    _make_folder(out)
     found = judge.evaluate(
         methods,
         archive,
@@ -271,6 +291,8 @@ def evaluate(
         protocol=judge.Protocol(folds, seeds, transductive),
         progress=sys.stderr.isatty(),
     )
+    for reject in found["left_out"]:
+        _tell_left_out(reject["message"], reject["code"])
     click.echo(
         json.dumps(found) if as_json else (out / "report.md").read_text(), nl=as_json
     )
@@ -295,10 +317,23 @@ def demo(
         click.echo(json.dumps(summary))
 
 
+def _make_folder(path: Path) -> None:
+    """Make the folder that is written to before the work that would be lost."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(f"{path}: cannot be a folder: {error.strerror}") from error
+    if not os.access(path, os.W_OK):
+        raise BadSettings(f"{path}: this folder cannot be written to")
+
+
 def _tell_rejects(rejects: Sequence[Reject]) -> None:
     for reject in rejects:
-        told = printable(f"left out: {reject.message} [{reject.code}]")
-        click.echo(told, err=True)
+        _tell_left_out(reject.message, reject.code)
+
+
+def _tell_left_out(message: str, code: str) -> None:
+    click.echo(printable(f"left out: {message} [{code}]"), err=True)
 
 
 def _tell(facts: Mapping[str, Any], as_json: bool) -> None:

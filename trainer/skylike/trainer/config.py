@@ -116,7 +116,7 @@ class TrainSettings(_Section):
     initial: Literal["skylike-base"] | Path | None = None
     """Checkpoint whose weights a run begins with; of one channel, if it likes.
     ``skylike-base`` comes with the package."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Fixes initial weights, order and views."""
     threads: int = Field(default=0, ge=0)
     """Threads of torch; 0 leaves the choice to it."""
@@ -164,6 +164,20 @@ def load(path: Path | None) -> TrainSettings:
         kind = "JSON" if is_json else "TOML"
         raise BadSettings(f"{path}: this is not {kind}: {error}") from error
     return checked(path, found)
+
+
+def differences(one: BaseModel, other: BaseModel) -> list[str]:
+    """What differs between two settings, such as ``network.width 16, here 24``."""
+    found = []
+    for name in type(one).model_fields:
+        values = getattr(one, name), getattr(other, name)
+        if values[0] == values[1]:
+            continue
+        if isinstance(values[0], BaseModel) and isinstance(values[1], BaseModel):
+            found += [f"{name}.{text}" for text in differences(*values)]
+        else:
+            found.append(f"{name} {values[0]}, here {values[1]}")
+    return found
 
 
 def checked(path: Path, found: object) -> TrainSettings:

@@ -36,14 +36,20 @@ class Embedded:
     vectors : (n, D) float32, unit norm
     rejects
         What gave no vector, and why.
+    keywords
+        Cards of the header that were asked for.
     """
 
     objects: tuple[SkyObject, ...]
     vectors: NDArray[np.float32]
     rejects: tuple[Reject, ...]
+    keywords: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, list[object]]:
-        """Everything but the vectors, by column; None where unknown."""
+        """Everything but the vectors, by column; None where unknown.
+
+        A card that was asked for has a column even if no image has the card.
+        """
         known = [
             {
                 "id": item.id,
@@ -58,6 +64,7 @@ class Embedded:
             for item in self.objects
         ]
         names = dict.fromkeys(name for row in known for name in row)
+        names |= dict.fromkeys(self.keywords)
         return {name: _alike([row.get(name) for row in known]) for name in names}
 
 
@@ -103,7 +110,23 @@ def embed(
             if ready:
                 vectors.append(encoder.embed(np.stack([item.pixels for item in ready])))
             bar.update(len(chunk))
-    return Embedded(tuple(objects), np.concatenate(vectors), tuple(rejects))
+    return Embedded(
+        tuple(objects), np.concatenate(vectors), tuple(rejects), tuple(keywords)
+    )
+
+
+def require_format(path: Path) -> None:
+    """Refuse the name of a table that cannot be written.
+
+    Raises
+    ------
+    BadSettings
+        ``bad_format`` if it ends in none of `TABLES`.
+    """
+    if path.suffix.lower() not in TABLES:
+        raise BadSettings(
+            f"{path}: give a name that ends in {', '.join(TABLES)}", reason="bad_format"
+        )
 
 
 def save_table(path: Path, embedded: Embedded) -> None:
@@ -116,11 +139,8 @@ def save_table(path: Path, embedded: Embedded) -> None:
     BadSettings
         ``bad_format`` if the name ends like none of these.
     """
+    require_format(path)
     suffix = path.suffix.lower()
-    if suffix not in TABLES:
-        raise BadSettings(
-            f"{path}: give a name that ends in {', '.join(TABLES)}", reason="bad_format"
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     columns, vectors = embedded.columns(), embedded.vectors
     if suffix == ".parquet":

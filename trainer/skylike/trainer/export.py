@@ -4,12 +4,14 @@ import io
 import json
 import logging
 import os
+import uuid
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
+import structlog
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -26,6 +28,7 @@ BESIDE_KEY = "skylike.training.beside"
 PARITY_BATCHES = (1, 2, 7, 64)
 PARITY_TOLERANCE = 1e-4
 _REFERENCE = 5000
+_log = structlog.get_logger()
 
 
 def export(
@@ -71,6 +74,7 @@ def export(
     chosen = np.random.default_rng(settings.seed).permutation(len(archive.stamps))
     reference = torch.from_numpy(archive.stamps[np.sort(chosen[:_REFERENCE])])
     embedder.whiten(reference)
+    _tell_of_fewer_dimensions(embedder, settings.network.dimension, len(reference))
     metadata = {
         SPEC_KEY: settings.stamp.to_json(),
         TRAINING_KEY: _of_any_machine(settings).model_dump_json(),
@@ -81,7 +85,8 @@ def export(
             [_of_any_machine(own).model_dump(mode="json") for own in others]
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    unchecked = out.with_suffix(".unchecked")
+    # A name that no file of the user's can have.
+    unchecked = out.with_name(f".{out.name}-{uuid.uuid4().hex}")
     unchecked.write_bytes(serialise(embedder, settings.stamp, metadata))
     try:
         require_parity(embedder, Encoder(unchecked), trial_stamps(archive.stamps))
@@ -89,6 +94,23 @@ def export(
     finally:
         unchecked.unlink(missing_ok=True)
     return Encoder(out)
+
+
+def _tell_of_fewer_dimensions(embedder: Embedder, wanted: int, count: int) -> None:
+    """Say so where a vector has, or fills, less than the recipe's dimension."""
+    lengths = embedder.matrix_FD.norm(dim=0)
+    spanned = int((lengths > 1e-6 * lengths.max()).sum())
+    if spanned < wanted:
+        _log.warning(
+            "fewer_dimensions",
+            wanted=wanted,
+            learned=embedder.num_learned,
+            spanned=spanned,
+            stamps=count,
+            remedy="whiten on more files"
+            if count <= wanted
+            else "lower `dimension`, or widen the network",
+        )
 
 
 def _of_any_machine(settings: TrainSettings) -> TrainSettings:

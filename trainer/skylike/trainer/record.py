@@ -54,8 +54,8 @@ def history(out: Path, name: str, step: int) -> list[float]:
 
 
 def _step_of(line: str) -> float:
-    """The step of a line; one that was cut off by a crash is beyond all steps."""
+    """The step of a line; one that tells none, cut off by a crash, is beyond all."""
     try:
         return float(json.loads(line)["step"])
-    except ValueError:
+    except (ValueError, TypeError, LookupError):
         return float("inf")

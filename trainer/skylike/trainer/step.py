@@ -38,7 +38,7 @@ def start(settings: TrainSettings, device: torch.device | None = None) -> State:
         torch.manual_seed(settings.seed)
         model = Byol(len(settings.stamp.channels), settings.network)
     if settings.initial is not None:
-        checkpoint.load_weights(settings.initial, model)
+        checkpoint.load_weights(settings.initial, model, settings.network)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     online = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [

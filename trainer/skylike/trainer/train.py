@@ -75,9 +75,12 @@ def train(
         _require_equal_parts(settings, group)
         out.mkdir(parents=True, exist_ok=True)
         path, data_hash = out / CHECKPOINT, archive.data_hash()
-        state = step.start(settings, group.device)
-        if path.exists():
+        if path.exists():  # what it began with may be gone by now
+            anew = settings.model_copy(update={"initial": None})
+            state = step.start(anew, group.device)
             checkpoint.load(path, state, settings, data_hash)
+        else:
+            state = step.start(settings, group.device)
         if group.count > 1:
             processes.synchronise(state.model)
         (out / SETTINGS).write_text(settings.model_dump_json(indent=2) + "\n")

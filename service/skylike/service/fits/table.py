@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class Columns(dict[str, NDArray[Any]]):
         return None
 
 
-def read_table(source: str | Path) -> Columns:
+def read_table(source: str | Path, as_text: Sequence[str] = ()) -> Columns:
     """Read a table of numbers and text.
 
     Parameters
@@ -126,6 +126,9 @@ def read_table(source: str | Path) -> Columns:
         Parquet, Feather, FITS, VOTable, ECSV, CSV or any other text that astropy
         knows; told by its first bytes, then by its name. Of a FITS file with several
         tables one is named, as in ``file.fits[2]`` or ``file.fits[LDAC_OBJECTS]``.
+    as_text
+        Columns that stay as they are written where the file is text: ``007`` is no
+        number. Other files know themselves what is text.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def read_table(source: str | Path) -> Columns:
             magic = file.read(6)
         with recorded():
             columns = None if key else _arrow(path, magic)
-            columns = columns or _astropy(path, _number(path, key))
+            columns = columns or _astropy(path, _number(path, key), as_text)
     except BadInput:
         raise
     except Exception as error:  # a dozen formats raise a dozen families of errors
@@ -249,16 +252,17 @@ def _number(path: Path, selected: str | None) -> int | None:
     return found[0].number
 
 
-def _astropy(path: Path, number: int | None) -> Columns:
+def _astropy(path: Path, number: int | None, as_text: Sequence[str]) -> Columns:
     from astropy.table import Table  # noqa: PLC0415 -- slow, and seldom needed
 
+    plain = {"converters": dict.fromkeys(as_text, str)} if as_text else {}
     if number is not None:
         table = Table.read(path, format="fits", hdu=number)
     else:
         try:
-            table = Table.read(path)
+            table = Table.read(path, **plain if path.suffix.lower() == ".csv" else {})
         except Exception:  # no format by its name: whatever text can be taken for
-            table = Table.read(path, format="ascii")
+            table = Table.read(path, format="ascii", **plain)
     columns = Columns()
     for name, column in _flat(table):
         values = np.ma.asarray(getattr(column, "value", column))

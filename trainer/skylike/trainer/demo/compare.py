@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from skylike.trainer.config import NetworkSettings, TrainSettings
 from skylike.trainer.data import StampSet
 from skylike.trainer.embedder import Embedder
 from skylike.trainer.judge.descriptors import pixels
-from skylike.trainer.judge.labels import file_stem
 from skylike.trainer.judge.neighbors import NEIGHBORS
 from skylike.trainer.step import start as begin
 from skylike.trainer.whitening import fit
@@ -152,7 +152,7 @@ def compare(
     settings: TrainSettings,
     archive: StampSet,
     queries: StampSet,
-    labels: Mapping[str, str],
+    kinds: Mapping[Path, str],
 ) -> dict[str, float]:
     """Micro P@10 of a model and of three baselines, by one protocol.
 
@@ -166,8 +166,8 @@ def compare(
         Of the run that made it.
     archive, queries
         What is searched, and what is asked.
-    labels
-        Kinds by `file_stem`; what has none is left out.
+    kinds
+        Of files; what has none is left out.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def compare(
             "would find themselves; ask with files that are not",
             reason="duplicate_id",
         )
-    known, asked = _labelled(archive, labels), _labelled(queries, labels)
+    known, asked = _labelled(archive, kinds), _labelled(queries, kinds)
     if not set(known[1]) & set(asked[1]):
         raise BadInput(
             "no query has a label that an archive object has: are these labels kinds?",
@@ -207,28 +207,27 @@ def compare(
     }
 
 
-def require_labels(stamps: StampSet, labels: Mapping[str, str]) -> None:
+def require_labels(stamps: StampSet, kinds: Mapping[Path, str], example: str) -> None:
     """Refuse a table of labels that names too few files of an archive.
 
     Raises
     ------
     BadInput
-        ``too_few`` below 10.
+        ``too_few`` below 10; it tells an `example` of what the table names.
     """
-    found = len(_labelled(stamps, labels)[0])
+    found = len(_labelled(stamps, kinds)[0])
     if found < NEIGHBORS:
         raise BadInput(
             f"the labels name {found} of {len(stamps.paths)} files; {NEIGHBORS} or more "
-            f"are needed. The files are named like {file_stem(stamps.paths[0].name)!r}, "
-            f"the labels are for {next(iter(labels), '')!r} and so on",
+            f"are needed. The files are named like {stamps.paths[0].name!r}, the labels "
+            f"are for {example!r} and so on",
             reason="too_few",
         )
 
 
 def _labelled(
-    stamps: StampSet, labels: Mapping[str, str]
+    stamps: StampSet, kinds: Mapping[Path, str]
 ) -> tuple[list[int], list[str]]:
     """Numbers of the stamps that have a label, and the labels."""
-    found = [labels.get(file_stem(path.name)) for path in stamps.paths]
-    pairs = [(i, label) for i, label in enumerate(found) if label is not None]
+    pairs = [(i, kinds[path]) for i, path in enumerate(stamps.paths) if path in kinds]
     return [i for i, _ in pairs], [label for _, label in pairs]

@@ -22,7 +22,7 @@ from skylike.trainer.demo import compare, folders, picture
 from skylike.trainer.demo.folders import Folders
 from skylike.trainer.demo.server import running, service
 from skylike.trainer.export import export
-from skylike.trainer.judge.labels import file_stem
+from skylike.trainer.judge.labels import Labels
 from skylike.trainer.judge.labels import read as read_labels
 from skylike.trainer.train import train
 
@@ -54,29 +54,34 @@ def run(
     Raises
     ------
     BadSettings
-        If `out` holds something else.
+        If `out` holds something else, or labels come without files.
     BadInput
         If there are too few files.
     """
     began = time.monotonic()
+    if labels and source is None:
+        raise BadSettings(
+            f"{labels}: labels are for your own files: name their folder with --fits"
+        )
     _empty(out)
     progress = sys.stderr.isatty()
 
     if source is None:
         _say("drawing a sky")
         sky = folders.simulate(out / "sky", progress=progress)
-        kinds = read_labels(sky.truth, "family").kinds
+        known = read_labels(sky.truth, "family")
     else:
         _say(f"dealing out the files of {source}")
         sky = folders.divide(out / "sky", source)
-        kinds = read_labels([labels] if labels else [], column).kinds
+        known = read_labels([labels] if labels else [], column)
+    kinds = _kinds(sky, known)
 
     _say("reading the archive")
     settings = _settings(sky)
     archive = data.load([sky.archive], settings.stamp, progress=progress)
     _tell_rejects(archive)
-    if kinds:
-        compare.require_labels(archive, kinds)
+    if known.tables:
+        compare.require_labels(archive, kinds, known.example())
     settings = settings.model_copy(
         update={"batch": max(2, min(settings.batch, len(archive.stamps)))}
     )
@@ -106,7 +111,7 @@ def run(
             "ordinary": _count_odd(client, sky.ordinary),
             "artefacts": _count_odd(client, sky.artefacts),
         }
-    picture.draw(out / "similar.png", answers, kinds)
+    picture.draw(out / "similar.png", answers, sky.archive, kinds)
 
     _say("judging")
     new = data.load([sky.calibration, sky.ordinary], settings.stamp)
@@ -119,7 +124,9 @@ def run(
         "precision_at_10": report.pop("model", None),
         "baseline_precision_at_10": report,
         "calibration": calibration,
-        "queries": [_describe(path, answer, kinds) for path, answer in answers],
+        "queries": [
+            _describe(path, answer, sky.archive, kinds) for path, answer in answers
+        ],
     }
     summary["seconds"] = round(time.monotonic() - began, 1)
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -147,6 +154,13 @@ def _settings(sky: Folders) -> TrainSettings:
     return settings.model_copy(update={"stamp": spec})
 
 
+def _kinds(sky: Folders, known: Labels) -> dict[Path, str]:
+    """The kind of every file that has one."""
+    paths = find_files([sky.archive, sky.calibration, sky.ordinary])
+    found = zip(paths, known.of(paths), strict=True)
+    return {path: one.kind for path, one in found if one.kind is not None}
+
+
 def _tell_rejects(archive: StampSet) -> None:
     if archive.rejects:
         codes = [reject.code for reject in archive.rejects]
@@ -169,7 +183,9 @@ def _count_odd(client: Client, folder: Path | None) -> dict[str, int] | None:
     return {"objects": len(values), "odd": sum(value < _ODD for value in values)}
 
 
-def _describe(path: Path, answer: Analysis, kinds: Mapping[str, str]) -> dict[str, Any]:
+def _describe(
+    path: Path, answer: Analysis, archive: Path, kinds: Mapping[Path, str]
+) -> dict[str, Any]:
     facts = answer.to_dict()
     neighbors = [
         {
@@ -177,7 +193,7 @@ def _describe(path: Path, answer: Analysis, kinds: Mapping[str, str]) -> dict[st
             "score": round(hit.score, 4),
             "ra_deg": hit.object.ra_deg,
             "dec_deg": hit.object.dec_deg,
-            "true_class": kinds.get(file_stem(hit.id)),
+            "true_class": kinds.get(archive / hit.id),
         }
         for hit in answer.hits
     ]
@@ -188,7 +204,7 @@ def _describe(path: Path, answer: Analysis, kinds: Mapping[str, str]) -> dict[st
             }
     return {
         "file": path.name,
-        "true_class": kinds.get(file_stem(path.name)),
+        "true_class": kinds.get(path),
         "neighbors": neighbors,
         "cluster": facts["cluster"],
         "anomaly": facts["anomaly"],

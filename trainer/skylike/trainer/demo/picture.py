@@ -10,13 +10,15 @@ from matplotlib.figure import Figure
 
 from skylike.client import Analysis
 from skylike.service import fits, thumbnail
-from skylike.trainer.judge.labels import file_stem
 
 _NEAREST = 6
 
 
 def draw(
-    out: Path, answers: Sequence[tuple[Path, Analysis]], labels: Mapping[str, str]
+    out: Path,
+    answers: Sequence[tuple[Path, Analysis]],
+    archive: Path,
+    kinds: Mapping[Path, str],
 ) -> None:
     """Write a PNG: one row per query, the query on the left.
 
@@ -26,8 +28,10 @@ def draw(
         The file to write.
     answers
         Queries and what was answered, with thumbnails.
-    labels
-        Kinds of objects by the stem of their file, shown where known.
+    archive
+        Folder below which the ids of what was found are.
+    kinds
+        Of files, shown where known.
     """
     figure = Figure(
         figsize=(1.5 * (_NEAREST + 1), 1.85 * len(answers) + 0.3), layout="constrained"
@@ -37,11 +41,11 @@ def draw(
         for cell in row:
             cell.set_axis_off()
         _show(row[0], thumbnail.render(fits.read(path)))
-        kind = labels.get(file_stem(path.name), "")
+        kind = kinds.get(path, "")
         row[0].set_title(f"query\n{kind or path.name[:18]}", fontsize=8, weight="bold")
         for cell, hit in zip(row[1:], answer.hits, strict=False):
             _show(cell, hit.object.thumbnail_png)
-            name = labels.get(file_stem(hit.id), hit.id[:18])
+            name = kinds.get(archive / hit.id, hit.id[:18])
             cell.set_title(f"{hit.score:.2f}\n{name}", fontsize=8)
     figure.savefig(out, dpi=110)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from skylike.service.errors import BadSettings
 
 _CONDITION = re.compile(
-    r"\s*(\w+)\s*(>=|<=|>|<|=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(?:\*\s*(\w+))?\s*"
+    r"\s*(\w+)\s*(>=|<=|>|<|=)\s*"
+    r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:\*\s*(\w+))?\s*"
 )
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
@@ -74,7 +75,7 @@ def condition(text: str, columns: Columns) -> NDArray[np.bool_]:
 def _column(name: str, columns: Columns) -> NDArray[np.float64]:
     if name not in columns:
         raise BadSettings(
-            f"the tables have no numbers called {name!r}; they have "
-            f"{', '.join(columns) or 'none'}"
+            f"the tables have no numbers called {name!r} for any of these objects; they "
+            f"have {', '.join(columns) or 'none'}"
         )
     return columns[name]
