@@ -87,7 +87,7 @@ def test_a_users_own_files_take_the_majority_layout(
     assert len(list(source.iterdir())) == 122
 
     (tmp_path / "other.csv").write_text("file,T\nM31,spiral\n")
-    with pytest.raises(BadInput, match=r"name 0 of \d+ files.*'\d+'.*'M31'"):
+    with pytest.raises(BadInput, match=r"name 0 of \d+ files.*'\d+\.fits'.*'M31'"):
         demo.run(tmp_path / "demo", source, tmp_path / "other.csv", "T")
     assert not (tmp_path / "demo" / "model.onnx").exists()
 

@@ -13,7 +13,7 @@ from skylike.service.prepare import find_files
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
-PLACES = ("uri", "path", "file", "filename", "source")
+_PLACES = ("uri", "path", "file", "filename", "source")
 _EDGES = ("x0", "y0", "x1", "y1")
 _FILE_SCHEME = "file://"
 _NAME = re.compile(r"\s*\([^)]*\)")  # what answers write behind an HDU's number
@@ -47,7 +47,7 @@ def find_images(sources: Sequence[Path]) -> list[str]:
         if source.is_file() and suffix in _LISTS and not _is_fits(source):
             images = _listed(source)
         elif source.is_file() and suffix in _TABLES:
-            images = named_by(source, read_table(source))
+            images = _tabled(source)
         elif not selector.exists(str(source)) and _names_part(source):
             images = iter([str(source)])
         else:
@@ -77,21 +77,31 @@ def _listed(path: Path) -> Iterator[str]:
             yield str(path.parent / name)
 
 
-def named_by(path: Path, table: Columns) -> Iterator[str]:
-    """The image of each row of a table, as `find_images` names it.
-
-    Raises
-    ------
-    BadInput
-        ``bad_table`` if no column tells where images are.
-    """
+def _tabled(path: Path) -> Iterator[str]:
+    table = read_table(path)
     by_name = {name.lower(): name for name in table}
-    place = next((by_name[name] for name in PLACES if name in by_name), None)
+    place = next((by_name[name] for name in _PLACES if name in by_name), None)
     if place is None:
         raise BadInput(
             f"{path}: no column tells where images are: call one uri, path or file",
             reason="bad_table",
         )
+    return named_by(path, table, place)
+
+
+def named_by(path: Path, table: Columns, place: str) -> Iterator[str]:
+    """The image of each row of a table, as `find_images` names it.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    table
+        What it holds.
+    place
+        The column that tells where images are.
+    """
+    by_name = {name.lower(): name for name in table}
     # A table of cutouts that were written tells of what they were cut out as well.
     parts = [""] * len(table[place]) if place == "file" else _parts(table, by_name)
     for name, part in zip(table[place], parts, strict=True):

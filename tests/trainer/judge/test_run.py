@@ -45,12 +45,16 @@ def test_baselines_and_recipes_are_judged_by_one_protocol(
         "--where",
         "snr>=20",
         "--transductive",
+        "--labels",
+        archive / "more.csv",
         "--json",
     )
     (archive / "broken.fits").write_bytes(b"no FITS")
-    (archive / "unlabelled.fits").write_bytes(
-        next(archive.rglob("*.fits")).read_bytes()
-    )
+    usable = next(archive.rglob("sky-*.fits")).read_bytes()
+    (archive / "copy").mkdir()
+    (archive / "copy" / "broken.fits").write_bytes(usable)
+    # Of the file that gives no stamp, not of the other.
+    (archive / "more.csv").write_text("path,family\nbroken.fits,artefact\n")
     done = run(archive, tmp_path / "out", *words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -142,7 +146,7 @@ def test_a_fold_of_one_kind_is_refused_before_anything_is_learned(
         (("nonsense",), "no model"),
         (("gone.onnx",), "there is no such model"),
         (("profile", "--parameter", "charm"), "no numbers called 'charm'"),
-        (("profile", "--column", "charm"), "needs a column"),
+        (("profile", "--column", "charm"), "needs a column that names"),
     ],
 )
 def test_what_is_not_there_is_told(

@@ -132,6 +132,7 @@ def export(
         path / training.CHECKPOINT if path.is_dir() else path for path in (run, *beside)
     )
     spec = load_encoder(first)[0].stamp
+    exporting.require_name(out)
     _make_folder(out.parent)
     stamps = data.load(archive, spec, progress=sys.stderr.isatty())
     _tell_rejects(stamps.rejects)

@@ -61,8 +61,7 @@ def export(
     BadSettings
         If runs want different stamps, or the file does not end in ``.onnx``.
     """
-    if out.suffix != ".onnx":
-        raise BadSettings(f"{out}: a model is written to a file that ends in .onnx")
+    require_name(out)
     if len(archive.stamps) < 2:
         why = f"; for example {archive.rejects[0].message}" if archive.rejects else ""
         raise BadInput(
@@ -87,13 +86,19 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     # A name that no file of the user's can have.
     unchecked = out.with_name(f".{out.name}-{uuid.uuid4().hex}")
-    unchecked.write_bytes(serialise(embedder, settings.stamp, metadata))
     try:
+        unchecked.write_bytes(serialise(embedder, settings.stamp, metadata))
         require_parity(embedder, Encoder(unchecked), trial_stamps(archive.stamps))
         os.replace(unchecked, out)
     finally:
         unchecked.unlink(missing_ok=True)
     return Encoder(out)
+
+
+def require_name(out: Path) -> None:
+    """Refuse to write a model to a file that is not called like one."""
+    if out.suffix != ".onnx":
+        raise BadSettings(f"{out}: a model is written to a file that ends in .onnx")
 
 
 def _tell_of_fewer_dimensions(embedder: Embedder, wanted: int, count: int) -> None:

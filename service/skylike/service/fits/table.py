@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class Columns(dict[str, NDArray[Any]]):
         return None
 
 
-def read_table(source: str | Path, as_text: Sequence[str] = ()) -> Columns:
+def read_table(source: str | Path, *, as_text: bool = False) -> Columns:
     """Read a table of numbers and text.
 
     Parameters
@@ -127,8 +127,8 @@ def read_table(source: str | Path, as_text: Sequence[str] = ()) -> Columns:
         knows; told by its first bytes, then by its name. Of a FITS file with several
         tables one is named, as in ``file.fits[2]`` or ``file.fits[LDAC_OBJECTS]``.
     as_text
-        Columns that stay as they are written where the file is text: ``007`` is no
-        number. Other files know themselves what is text.
+        Whether all stays as it is written where the file is text: ``007`` is no
+        number then. Other files know themselves what is text.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def read_table(source: str | Path, as_text: Sequence[str] = ()) -> Columns:
             magic = file.read(6)
         with recorded():
             columns = None if key else _arrow(path, magic)
-            columns = columns or _astropy(path, _number(path, key), as_text)
+            columns = columns or _astropy(path, _number(path, key), as_text=as_text)
     except BadInput:
         raise
     except Exception as error:  # a dozen formats raise a dozen families of errors
@@ -252,17 +252,18 @@ def _number(path: Path, selected: str | None) -> int | None:
     return found[0].number
 
 
-def _astropy(path: Path, number: int | None, as_text: Sequence[str]) -> Columns:
+def _astropy(path: Path, number: int | None, *, as_text: bool) -> Columns:
     from astropy.table import Table  # noqa: PLC0415 -- slow, and seldom needed
 
-    plain = {"converters": dict.fromkeys(as_text, str)} if as_text else {}
+    plain = {"*": str} if as_text else {}
+    is_csv = as_text and path.suffix.lower() in (".csv", ".rdb")
     if number is not None:
         table = Table.read(path, format="fits", hdu=number)
     else:
         try:
-            table = Table.read(path, **plain if path.suffix.lower() == ".csv" else {})
+            table = Table.read(path, **({"converters": plain} if is_csv else {}))
         except Exception:  # no format by its name: whatever text can be taken for
-            table = Table.read(path, format="ascii", **plain)
+            table = Table.read(path, format="ascii", converters=plain)
     columns = Columns()
     for name, column in _flat(table):
         values = np.ma.asarray(getattr(column, "value", column))

@@ -157,8 +157,10 @@ def _settings(sky: Folders) -> TrainSettings:
 def _kinds(sky: Folders, known: Labels) -> dict[Path, str]:
     """The kind of every file that has one."""
     paths = find_files([sky.archive, sky.calibration, sky.ordinary])
-    found = zip(paths, known.of(paths), strict=True)
-    return {path: one.kind for path, one in found if one.kind is not None}
+    # A user's files are links here; labels are for what they lead to.
+    found = known.of([path.readlink() if path.is_symlink() else path for path in paths])
+    pairs = zip(paths, found.kinds, strict=True)
+    return {path: kind for path, kind in pairs if kind is not None}
 
 
 def _tell_rejects(archive: StampSet) -> None:

@@ -75,7 +75,7 @@ def divide(root: Path, source: Path) -> Folders:
         for number in part:
             link = root / name / paths[number].relative_to(source)
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(paths[number].resolve())
+            link.symlink_to(paths[number].absolute())
     archive, calibration, ordinary = (root / name for name in names)
     return Folders(archive, calibration, ordinary, artefacts=None, truth=())
 

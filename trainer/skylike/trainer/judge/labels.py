@@ -1,15 +1,15 @@
 """Kinds and quantities of objects, from tables; only the judge reads them.
 
-A row belongs to the image of the same name, whatever it ends in, as far as folders tell
-names apart: of several that are called alike, the one whose folders are the same furthest
-upwards. What stays ambiguous is refused, never guessed.
+A row belongs to the image it names. Where the image lies elsewhere, as after copying
+or turning pictures into FITS, its name tells, without what it ends in, and of several
+that are called alike the folders written in the table. What stays ambiguous is refused,
+never guessed.
 """
 
-import math
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +18,29 @@ from numpy.typing import NDArray
 from skylike.service.errors import BadInput, BadSettings
 from skylike.service.fits import selector, stem
 from skylike.service.fits.table import Columns, read_table
-from skylike.service.sources import PLACES, named_by
+from skylike.service.sources import named_by
 
 _PICTURES = {".jpg", ".jpeg", ".png"}
+_PLACES = ("path", "file", "id", "filename", "uri", "source")
 _MISSING = {"", "nan"}
 
-# Selector, stem, and folders from the innermost outwards.
-_Place = tuple[selector.Selector | str | None, ...]
+Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What tables tell of one image.
+    """What tables tell of n images.
 
     Attributes
     ----------
-    kind
-        None where they tell none.
+    kinds
+        n of them; None where there is none.
     quantities
-        By name; what is unknown is left out.
+        By name: (n,) float64, NaN where unknown.
     """
 
-    kind: str | None = None
-    quantities: Mapping[str, float] = field(default_factory=dict)
+    kinds: list[str | None]
+    quantities: dict[str, Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,35 +55,31 @@ class Labels:
 
     tables: "tuple[_Table, ...]"
 
-    def of(self, images: Sequence[Path]) -> list[Known]:
-        """What is known of each of some images.
+    def of(self, images: Sequence[Path]) -> Known:
+        """What is known of images: all that there are, so that none takes another's.
 
         Raises
         ------
         BadSettings
-            If an image may be in several rows that tell different kinds, or a row may
+            If an image may be in several rows that tell different things, or a row may
             be of several images.
         """
-        found = [Known() for _ in images]
+        known = Known([None] * len(images), {})
         for table in self.tables:
-            for number, row in table.matched(images).items():
-                kind = found[number].kind if row.kind is None else row.kind
-                known = {**found[number].quantities, **row.quantities}
-                found[number] = Known(kind, known)
-        return found
+            for image, rows in table.matched(images).items():
+                kind = next((k for row in rows if (k := table.kinds[row])), None)
+                known.kinds[image] = kind or known.kinds[image]
+                for name, values in table.quantities.items():
+                    value = next((v for row in rows if (v := values[row]) == v), None)
+                    if value is not None:
+                        unknown = np.full(len(images), np.nan)
+                        known.quantities.setdefault(name, unknown)[image] = value
+        return known
 
     def example(self) -> str:
-        """The name of one row, for messages."""
-        return next((name for table in self.tables for name in table.names), "")
-
-
-def columns(known: Sequence[Known]) -> dict[str, NDArray[np.float64]]:
-    """The quantities of some objects by name: (n,) each, NaN where unknown."""
-    names = dict.fromkeys(name for one in known for name in one.quantities)
-    return {
-        name: np.array([one.quantities.get(name, np.nan) for one in known])
-        for name in names
-    }
+        """The name in one row, for messages."""
+        names = (place.written for table in self.tables for place in table.places)
+        return next(names, "")
 
 
 def read(
@@ -94,7 +90,8 @@ def read(
     Parameters
     ----------
     paths
-        What `read_table` takes, with a column as `find_images` wants it, or ``id``.
+        What `read_table` takes, with a column ``path``, ``file``, ``id``, ``filename``,
+        ``uri`` or ``source`` in any case; and HDU and box as `find_images` takes them.
     column
         The column that holds the kinds; empty text and NaN are none.
     undetermined
@@ -111,35 +108,36 @@ def read(
 
 
 def _read(path: Path, column: str, undetermined: float | None) -> "_Table":
-    table = read_table(path, as_text=[*PLACES, "id", column])
-    places = {name for name in table if name.lower() in {*PLACES, "id"}}
-    if not places or column not in table:
+    table = read_table(path, as_text=True)
+    by_name = {name.lower(): name for name in reversed(table) if name != column}
+    place = next((by_name[name] for name in _PLACES if name in by_name), None)
+    if place is None or column not in table:
         raise BadSettings(
-            f"{path}: needs a column path, file or id, and {column!r}; it has "
-            f"{', '.join(table)}"
+            f"{path}: needs a column that names the images ({', '.join(_PLACES)}), and "
+            f"{column!r}; it has {', '.join(table)}"
         )
-    if {name.lower() for name in places} == {"id"}:
-        [only] = places
-        images = [str(path.parent / str(name)) for name in table[only]]
+    if place.lower() == "id":
+        names = [str(path.parent / str(name)) for name in table[place]]
     else:
-        images = list(named_by(path, table))
-    kinds = [str(kind).strip() for kind in table[column]]
-    numbers = _numbers(table, {*places, column})
-    rows = [
-        Known(
-            None if kind.lower() in _MISSING else kind,
-            {
-                name: float(values[i])
-                for name, values in numbers.items()
-                if not math.isnan(values[i]) and values[i] != undetermined
-            },
-        )
-        for i, kind in enumerate(kinds)
+        names = list(named_by(path, table, place))
+    kept = [
+        number
+        for number, written in enumerate(table[place])
+        if str(written).strip().lower() not in _MISSING
     ]
-    return _Table(path, tuple(images), tuple(rows))
+    kinds = [str(kind).strip() for kind in table[column]]
+    return _Table(
+        path,
+        tuple(_Place.of(names[i], str(table[place][i])) for i in kept),
+        tuple(None if kinds[i].lower() in _MISSING else kinds[i] for i in kept),
+        {
+            name: np.where(values == undetermined, np.nan, values)[kept]
+            for name, values in _numbers(table, {place, column}).items()
+        },
+    )
 
 
-def _numbers(table: Columns, without: set[str]) -> dict[str, NDArray[np.float64]]:
+def _numbers(table: Columns, without: set[str]) -> dict[str, Floats]:
     """The columns that hold numbers, also those of which some are missing."""
     found = {}
     for name in table:
@@ -152,69 +150,154 @@ def _numbers(table: Columns, without: set[str]) -> dict[str, NDArray[np.float64]
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an image is, or is said to be."""
+
+    written: str
+    folder: str
+    """Absolute."""
+    said: tuple[str, ...]
+    """The folders that are written, outermost first; none for an image."""
+    name: str
+    stem: str
+    part: selector.Selector | None
+
+    @classmethod
+    def of(cls, image: str, written: str | None = None) -> "_Place":
+        path, part = selector.locate(image)
+        if part is not None and stem(Path(path).name) == Path(path).name:
+            path, part = image, None  # brackets, but behind no file of FITS
+        folder, name = os.path.split(os.path.abspath(path))
+        said = os.path.normpath(written).split(os.sep)[:-1] if written else []
+        return cls(
+            written or image,
+            folder,
+            tuple(folder for folder in said if folder not in ("", "..")),
+            name,
+            _stem(name),
+            None if part is None else selector.parse(part),
+        )
+
+
+_Key = Callable[[_Place], Hashable]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """The rows of one table: the image that each names, and what it tells of it."""
+    """The rows of one table.
+
+    Attributes
+    ----------
+    places
+        The image that each row names.
+    kinds
+        What it is, None where the row does not say.
+    quantities
+        By name: (rows,) float64, NaN where unknown.
+    """
 
     path: Path
-    names: tuple[str, ...]
-    rows: tuple[Known, ...]
+    places: tuple[_Place, ...]
+    kinds: tuple[str | None, ...]
+    quantities: Mapping[str, Floats]
 
-    def matched(self, images: Sequence[Path]) -> dict[int, Known]:
-        """Number of an image to its row, as far as there is one."""
-        by_place: defaultdict[_Place, list[int]] = defaultdict(list)
-        for number, name in enumerate(self.names):
-            for place in _places(name):
-                by_place[place].append(number)
-        chosen: dict[int, tuple[int, int]] = {}  # row: folders in common, image
-        for number, image in enumerate(images):
-            row, common = self._row(str(image), by_place)
-            if row is None:
-                continue
-            other = chosen.get(row)
-            if other is None or other[0] < common:
-                chosen[row] = common, number
-            elif other[0] == common:
-                raise BadSettings(
-                    f"{self.path}: {self.names[row]!r} may be {images[other[1]]} or "
-                    f"{image}: name the folder, or the part of the file, in the table"
-                )
-        return {number: self.rows[row] for row, (_, number) in chosen.items()}
+    def matched(self, images: Sequence[Path]) -> dict[int, list[int]]:
+        """Number of an image to its rows, which tell the same."""
+        places = [_Place.of(str(image)) for image in images]
+        found: dict[int, list[int]] = {}
+        rows, left = set(range(len(self.places))), set(range(len(places)))
 
-    def _row(
-        self, image: str, by_place: Mapping[_Place, list[int]]
-    ) -> tuple[int | None, int]:
-        """The row of an image, and how much of the place they have in common."""
-        for places in (_places(image), _places(image, any_part=True)):
-            for place in reversed(places):
-                if place in by_place:
-                    first, *others = by_place[place]
-                    for other in others:
-                        self._require_one_kind(image, first, other)
-                    return others[-1] if others else first, len(place)
-        return None, 0
+        def pair(
+            key: _Key, own: _Key, among: Iterable[int], others: Iterable[int]
+        ) -> None:
+            """Give images the rows of the same key, as far as both are left."""
+            by_key: defaultdict[Hashable, list[int]] = defaultdict(list)
+            for number in others:
+                by_key[own(places[number])].append(number)
+            wanted: defaultdict[Hashable, list[int]] = defaultdict(list)
+            for row in among:
+                if key(self.places[row]) in by_key:
+                    wanted[key(self.places[row])].append(row)
+            for value, chosen in wanted.items():
+                self._require_one(chosen, [images[i] for i in by_key[value]])
+                found[by_key[value][0]] = chosen
+                rows.difference_update(chosen)
+                left.difference_update(by_key[value])
 
-    def _require_one_kind(self, image: str, first: int, other: int) -> None:
-        kinds = [self.rows[number].kind for number in (first, other)]
-        if kinds[0] != kinds[1]:
+        for is_whole in (True, False):  # with its part, and without
+            for name in (_name, _stem_of):
+                key = _keyed(lambda place: place.folder, name, is_whole=is_whole)
+                pair(key, key, sorted(rows), sorted(left))
+        lengths = {len(place.said) for place in self.places}
+        for length in sorted(lengths - {0}, reverse=True):
+            some = [row for row in sorted(rows) if len(self.places[row].said) == length]
+            for is_whole in (True, False):
+                for name in (_name, _stem_of):
+                    pair(
+                        _keyed(lambda place: place.said, name, is_whole=is_whole),
+                        _keyed(_tail(length), name, is_whole=is_whole),
+                        [row for row in some if row in rows],
+                        sorted(left),
+                    )
+        # Folders need not be the same where nothing else is called alike.
+        count = Counter(place.stem for place in places)
+        for is_whole in (True, False):
+            key = _keyed(lambda _: None, _stem_of, is_whole=is_whole)
+            some = [
+                row
+                for row in sorted(rows)
+                if count[self.places[row].stem] == 1 or not self.places[row].said
+            ]
+            pair(key, key, some, sorted(left))
+        return found
+
+    def _require_one(self, rows: Sequence[int], images: Sequence[Path]) -> None:
+        """Refuse rows that may be of several images, or tell different things."""
+        if len(images) > 1:
             raise BadSettings(
-                f"{self.path}: {image} may be {self.names[first]!r}, labelled "
-                f"{kinds[0]!r}, or {self.names[other]!r}, labelled {kinds[1]!r}: name "
-                "the folder in the table, or label it once"
+                f"{self.path}: {self.places[rows[0]].written!r} may be {images[0]} or "
+                f"{images[1]}: name the folder, or the part of the file, in the table"
             )
+        columns = [list(self.kinds), *(v.tolist() for v in self.quantities.values())]
+        if len(rows) < 2:
+            return
+        for values in columns:
+            told = {values[row] for row in rows} - {None}
+            told = {value for value in told if value == value}
+            if len(told) > 1:
+                one, other = sorted(map(str, told))[:2]
+                names = {self.places[row].written for row in rows}
+                raise BadSettings(
+                    f"{self.path}: of {images[0]} it says {one!r} and {other!r}, in the "
+                    f"rows of {' and '.join(sorted(names))}: name the folder in the "
+                    "table, or label it once"
+                )
 
 
-def _places(image: str, *, any_part: bool = False) -> list[_Place]:
-    """Where an image is: told by its name alone, by a folder as well, and so on."""
-    path, part = selector.locate(image)
-    folder, name = os.path.split(os.path.abspath(path))
-    begin = None if any_part or part is None else selector.parse(part)
-    folders = folder.strip(os.sep).split(os.sep)[::-1]
-    whole = (begin, file_stem(name), *folders)
-    return [whole[:length] for length in range(2, len(whole) + 1)]
+def _name(place: _Place) -> str:
+    return place.name
 
 
-def file_stem(name: str) -> str:
-    """``folder/x.fits.gz`` is ``x``, and so is the picture ``x.jpg``."""
+def _stem_of(place: _Place) -> str:
+    return place.stem
+
+
+def _tail(length: int) -> Callable[[_Place], Hashable]:
+    """The innermost folders of an image."""
+    return lambda place: tuple(place.folder.split(os.sep)[-length:])
+
+
+def _keyed(
+    where: Callable[[_Place], Hashable],
+    name: Callable[[_Place], str],
+    *,
+    is_whole: bool,
+) -> _Key:
+    return lambda place: (where(place), name(place), place.part if is_whole else None)
+
+
+def _stem(name: str) -> str:
+    """``x.fits.gz`` is ``x``, and so is the picture ``x.jpg``."""
     path = Path(name)
-    return path.stem if path.suffix.lower() in _PICTURES else stem(path.name)
+    return path.stem if path.suffix.lower() in _PICTURES else stem(name)

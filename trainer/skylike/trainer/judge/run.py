@@ -9,10 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from skylike.service.errors import BadInput
+from skylike.service.prepare import text
 from skylike.service.sources import find_images
 from skylike.trainer import data
 from skylike.trainer.data import StampSet
-from skylike.trainer.judge import labels, picture, report
+from skylike.trainer.judge import picture, report
 from skylike.trainer.judge.audit import COVARIATES
 from skylike.trainer.judge.bootstrap import NUM_SAMPLES
 from skylike.trainer.judge.choose import choose
@@ -76,12 +77,13 @@ def evaluate(
         not in the tables.
     """
     protocol = protocol or Protocol()
-    chosen = choose(names, find_images([archive]), out / "runs")
+    images = find_images([archive])
+    chosen = choose(names, images, out / "runs")
     files = data.load([archive], chosen.spec, progress=progress)
     others = (
         data.load([learn_from], chosen.spec, progress=progress) if learn_from else None
     )
-    subject = _subject(files, known, parameters, where, others)
+    subject = _subject(images, files, known, parameters, where, others)
     results = [
         judge(method, subject, protocol)
         for method in tqdm(
@@ -120,31 +122,36 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 
 
 def _subject(
+    images: Sequence[str],
     files: StampSet,
     known: Labels,
     parameters: Sequence[str],
     where: Sequence[str],
     others: StampSet | None,
 ) -> Subject:
-    told = known.of(files.paths)
-    chosen = [i for i, one in enumerate(told) if one.kind is not None]
+    # Of all images, so that none takes the label of one that gave no stamp.
+    told = known.of([Path(image) for image in images])
+    number = {text(Path(image)): i for i, image in enumerate(images)}
+    places = [number[str(path)] for path in files.paths]
+    chosen = [i for i, place in enumerate(places) if told.kinds[place] is not None]
     if not chosen:
         raise BadInput(
-            f"the labels name none of {len(told)} files; the files are named like "
+            f"the labels name none of {len(places)} files; the files are named like "
             f"{files.paths[0].name if files.paths else ''!r}, the labels are for "
             f"{known.example()!r} and so on",
             reason="too_few",
         )
-    columns = labels.columns([told[i] for i in chosen])
+    labelled = [places[i] for i in chosen]
+    columns = {name: values[labelled] for name, values in told.quantities.items()}
     counts = np.ones(len(chosen), bool)
-    for text in where:
-        counts &= condition(text, columns)
+    for words in where:
+        counts &= condition(words, columns)
     return Subject(
         stamps=files.stamps[chosen],
-        kinds=np.array([told[i].kind for i in chosen]),
+        kinds=np.array([told.kinds[place] for place in labelled]),
         parameters={
-            text: np.where(counts, quantity(text, columns), np.nan)
-            for text in parameters
+            name: np.where(counts, quantity(name, columns), np.nan)
+            for name in parameters
         },
         covariates={
             name: column for name, column in columns.items() if name in _OBSERVATION
