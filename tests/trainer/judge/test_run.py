@@ -131,7 +131,7 @@ def test_a_fold_of_one_kind_is_refused_before_anything_is_learned(
     archive: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "rare.csv"
-    images = sorted(path.stem for path in archive.rglob("*.fits"))
+    images = sorted(path.stem for path in archive.rglob("sky-*.fits"))
     rows = [f"{name},{'rare' if i == 0 else 'usual'}" for i, name in enumerate(images)]
     table.write_text("\n".join(["file,kind", *rows]))
     where = ("--archive", archive, "--labels", table, "--column", "kind")
