@@ -1,6 +1,12 @@
 """The truth: what is written is read, and what has changed is refused."""
 
+import dataclasses
+import json
 import sqlite3
+import struct
+import subprocess
+import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +35,7 @@ FULL = SkyObject(
     hdu="1 (SCI)",
     box=(-3, 0, 61, 64),
     attributes={"z": 0.00526, "count": 2**63 - 1, "barred": True, "type": "SBbc\0"},
+    labels=frozenset({"ring", "ΛCDM"}),
     flags=Flag.EDGE | Flag.LOW_SN,
     valid_fraction=0.75,
     thumbnail=b"\x89PNG",
@@ -68,15 +75,15 @@ def change(path: Path, statement: str, *values: object) -> None:
 def test_everything_comes_back_after_reopening(path: Path) -> None:
     """Objects, vectors and versions survive, with their types."""
     catalog = Catalog(path)
-    assert catalog.state() == (0, 0, 0)
+    assert catalog.state() == ("model", 4, 0, 0, 0)
     stored = vectors(2)
-    version, rows = catalog.add([FULL, SkyObject("bare")], stored)
-    assert (version, rows.tolist()) == (1, [1, 2])
+    written = catalog.add([FULL, SkyObject("bare")], stored)
+    assert (written.version, written.rows.tolist()) == (1, [1, 2])
     catalog.close()
 
     catalog = Catalog(path)
     assert (catalog.model_id, catalog.dimension) == ("model", 4)
-    assert catalog.state() == (1, 2, 2)
+    assert catalog.state() == ("model", 4, 1, 2, 2)
     assert read(catalog, FULL.id) == FULL
     assert read(catalog, "bare") == SkyObject("bare")
     count = read(catalog, FULL.id).attributes["count"]
@@ -129,7 +136,7 @@ def test_a_write_is_whole_or_not_at_all(catalog: Catalog) -> None:
         catalog.add([SkyObject("b"), SkyObject("a")], vectors(2))
     with pytest.raises(ValueError, match="zip"):
         catalog.add([SkyObject("b"), SkyObject("c")], vectors(1))
-    assert catalog.state() == (1, 1, 1)
+    assert catalog.state() == ("model", 4, 1, 1, 1)
     assert catalog.rows(["a", "b", "c"]) == {"a": 1}
 
 
@@ -155,6 +162,7 @@ def test_only_searchable_vectors_are_listed(catalog: Catalog) -> None:
         ("box", "[0, 0, 61, 64]"),
         ("flags", 16),
         ("attributes", "{}"),
+        ("labels", "[]"),
         ("crc", 1),
     ],
 )
@@ -172,7 +180,7 @@ def test_a_flipped_bit_is_refused(path: Path) -> None:
     """In a vector, a thumbnail, a fit, and in text that is no longer Unicode."""
     catalog = Catalog(path)
     catalog.add([FULL, SkyObject("other")], vectors(2))
-    catalog.save_fits({"clusters": {"means": np.zeros(3)}})
+    catalog.fits.save({"clusters": {"means": np.zeros(3)}})
     vector = bytearray(catalog.vector(1).tobytes())
     vector[5] ^= 1
     change(path, "UPDATE vectors SET vector = ? WHERE row = 1", bytes(vector))
@@ -188,7 +196,7 @@ def test_a_flipped_bit_is_refused(path: Path) -> None:
     with pytest.raises(DamagedData, match="other"):
         catalog.objects([2])
     with pytest.raises(DamagedData, match="fit 1 of the clusters"):
-        catalog.latest_fit("clusters")
+        catalog.fits.latest("clusters")
     assert catalog.objects([1])[1].id == FULL.id
     assert catalog.vector(2).shape == (4,)
     catalog.close()
@@ -215,8 +223,8 @@ def test_foreign_and_newer_files_are_refused(path: Path, tmp_path: Path) -> None
     noise.write_bytes(b"not a database at all" * 100)
     with pytest.raises(DamagedData, match="not a database"):
         Catalog(noise)
-    change(path, "PRAGMA user_version = 2")
-    with pytest.raises(DamagedData, match="schema 2") as caught:
+    change(path, "PRAGMA user_version = 3")
+    with pytest.raises(DamagedData, match="schema 3") as caught:
         Catalog(path)
     assert caught.value.reason == "newer_schema"
     change(path, "PRAGMA application_id = 1")
@@ -226,12 +234,12 @@ def test_foreign_and_newer_files_are_refused(path: Path, tmp_path: Path) -> None
 
 def test_fits_are_numbered_and_kept_together(catalog: Catalog) -> None:
     """Kinds that are saved together share a fit version; the newest is given."""
-    assert catalog.latest_fit("clusters") is None
+    assert catalog.fits.latest("clusters") is None
     means = np.arange(6.0).reshape(2, 3)
     ids = np.array(["é" * 3, ""])
-    assert catalog.save_fits({"clusters": {"means": means, "ids": ids}}) == (1, 1)
-    assert catalog.save_fits({"clusters": {"means": -means}, "anomaly": {}}) == (2, 2)
-    found = catalog.latest_fit("clusters")
+    assert catalog.fits.save({"clusters": {"means": means, "ids": ids}}) == (1, 1)
+    assert catalog.fits.save({"clusters": {"means": -means}, "anomaly": {}}) == (2, 2)
+    found = catalog.fits.latest("clusters")
     assert found is not None
     assert found[0] == 2
     np.testing.assert_array_equal(found[1]["means"], -means)
@@ -240,8 +248,8 @@ def test_fits_are_numbered_and_kept_together(catalog: Catalog) -> None:
 def test_fits_hold_no_pickle(catalog: Catalog) -> None:
     """Arrays of Python objects can be neither written nor read."""
     with pytest.raises(ValueError, match="allow_pickle"):
-        catalog.save_fits({"clusters": {"names": np.array([{}], object)}})
-    assert catalog.state()[0] == 0
+        catalog.fits.save({"clusters": {"names": np.array([{}], object)}})
+    assert catalog.state().version == 0
 
 
 def test_a_closed_catalog_says_so(path: Path) -> None:
@@ -285,3 +293,223 @@ def test_objects_that_break_a_rule_cannot_be_made(
         SkyObject(**({"id": "a"} | values))
     assert isinstance(caught.value, BadRequest)
     assert caught.value.reason == reason
+
+
+def test_a_replaced_object_gets_a_row_of_its_own(catalog: Catalog) -> None:
+    """And the old one is gone with all that was its, as the journal says."""
+    first = vectors(3)
+    catalog.add([FULL, SkyObject("b"), SkyObject("c")], first)
+    new = dataclasses.replace(FULL, uri="s3://new", thumbnail=b"")
+    written = catalog.add([SkyObject("d"), new], vectors(2), replace=True)
+    assert (written.version, written.rows.tolist()) == (2, [4, 5])
+    assert written.gone.tolist() == [1]
+    assert catalog.state() == ("model", 4, 2, 4, 5)
+    assert catalog.rows([FULL.id]) == {FULL.id: 5}
+    assert read(catalog, FULL.id) == new
+    np.testing.assert_array_equal(catalog.vector(5), vectors(2)[1])
+    with pytest.raises(DamagedData):
+        catalog.vector(1)
+    gone, revised = catalog.journal()
+    assert (gone.tolist(), revised.tolist()) == ([1], [])
+
+
+def test_rows_are_never_given_twice(path: Path) -> None:
+    """Not even the highest, nor after reopening."""
+    catalog = Catalog(path)
+    catalog.add([SkyObject("a"), SkyObject("b")], vectors(2))
+    gone = catalog.delete(["b", "nobody"])
+    assert (gone.version, gone.gone.tolist()) == (2, [2])
+    assert catalog.delete(["b"]).gone.tolist() == []
+    catalog.close()
+    catalog = Catalog(path)
+    assert catalog.add([SkyObject("b")], vectors(1)).rows.tolist() == [3]
+    assert catalog.state() == ("model", 4, 4, 2, 3)
+    catalog.close()
+
+
+def test_a_revised_object_keeps_its_row_vector_and_thumbnail(catalog: Catalog) -> None:
+    """All of a revision happens, or nothing."""
+    catalog.add([FULL, SkyObject("b")], vectors(2))
+
+    def label(old: SkyObject) -> SkyObject:
+        return dataclasses.replace(old, labels=old.labels | {"odd"})
+
+    written, revised = catalog.revise([FULL.id, "nobody"], label)
+    assert (written.version, written.rows.tolist()) == (2, [1])
+    assert [one.labels for one in revised] == [FULL.labels | {"odd"}]
+    assert read(catalog, FULL.id) == label(FULL)
+    np.testing.assert_array_equal(catalog.vector(1), vectors(2)[0])
+
+    def fail_at_b(old: SkyObject) -> SkyObject:
+        return dataclasses.replace(old, valid_fraction=2 if old.id == "b" else 0.5)
+
+    with pytest.raises(BadRequest, match="valid_fraction 2"):
+        catalog.revise([FULL.id, "b"], fail_at_b)
+    assert read(catalog, FULL.id) == label(FULL)
+    assert catalog.state().version == 2
+    gone, changed = catalog.journal()
+    assert (gone.tolist(), changed.tolist()) == ([], [1])
+
+
+def test_the_journal_keeps_what_came_after_a_version(catalog: Catalog) -> None:
+    """What segments were told of later is not forgotten with what they know."""
+    catalog.add([SkyObject(name) for name in "abc"], vectors(3))
+    catalog.revise(["a", "b"], lambda old: old)
+    catalog.delete(["b"])
+    catalog.clear_journal([1, 2], version=2)
+    gone, changed = catalog.journal()
+    assert (gone.tolist(), changed.tolist()) == ([2], [])
+    catalog.clear_journal([2], version=3)
+    assert [len(rows) for rows in catalog.journal()] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("collection", "last_row"), ("collection", "dimension"), ("journal", "is_gone")],
+)
+def test_changed_accounts_are_refused(path: Path, table: str, column: str) -> None:
+    catalog = Catalog(path)
+    catalog.add([SkyObject("a")], vectors(1))
+    catalog.revise(["a"], lambda old: old)
+    change(path, f"UPDATE {table} SET {column} = {column} + 1")
+    with pytest.raises(DamagedData):
+        (catalog.journal, catalog.state)[table == "collection"]()
+    catalog.close()
+
+
+VERSION_1 = """
+CREATE TABLE collection (
+    only INTEGER PRIMARY KEY CHECK (only = 1), model_id TEXT NOT NULL,
+    dimension INTEGER NOT NULL, version INTEGER NOT NULL
+) STRICT;
+CREATE TABLE objects (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, ra_deg REAL, dec_deg REAL,
+    epoch_mjd REAL, uri TEXT, hdu TEXT, box TEXT, flags INTEGER NOT NULL,
+    valid_fraction REAL NOT NULL, attributes TEXT NOT NULL, crc INTEGER NOT NULL
+) STRICT;
+CREATE INDEX objects_by_uri ON objects (uri) WHERE uri IS NOT NULL;
+CREATE TABLE vectors (
+    row INTEGER PRIMARY KEY REFERENCES objects, searchable INTEGER NOT NULL,
+    vector BLOB NOT NULL, crc INTEGER NOT NULL
+) STRICT;
+CREATE TABLE thumbnails (
+    row INTEGER PRIMARY KEY REFERENCES objects, png BLOB NOT NULL, crc INTEGER NOT NULL
+) STRICT;
+CREATE TABLE fits (
+    version INTEGER NOT NULL, kind TEXT NOT NULL, arrays BLOB NOT NULL,
+    crc INTEGER NOT NULL, PRIMARY KEY (kind, version)
+) STRICT;
+PRAGMA application_id = 0x736B796C; PRAGMA user_version = 1;
+INSERT INTO collection VALUES (1, 'model', 4, 7);
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A catalog as the first schema had it, with one object."""
+    path = tmp_path / "old.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.executescript("PRAGMA journal_mode = WAL;" + VERSION_1)
+    values = (3, "a", 10.0, -5.5, None, "f.fits", None, None, 0, 1.0, '{"z": 0.5}')
+    crc = zlib.crc32(json.dumps(values).encode())
+    vector = np.arange(4, dtype="<f4").tobytes()
+    with connection:
+        marks = ", ".join("?" * 12)
+        connection.execute(f"INSERT INTO objects VALUES ({marks})", (*values, crc))
+        connection.execute(
+            "INSERT INTO vectors VALUES (3, 1, ?, ?)",
+            (vector, zlib.crc32(vector, zlib.crc32(struct.pack("<q?", 3, True)))),
+        )
+    connection.close()
+    return path
+
+
+def test_an_old_catalog_is_brought_up_to_date(old: Path) -> None:
+    """With everything that was in it; and is one of today's from then on."""
+    for version in (7, 8):
+        catalog = Catalog(old)
+        assert catalog.state() == ("model", 4, version, 1, 3)
+        assert read(catalog, "a") == SkyObject(
+            "a", SkyPosition(10.0, -5.5), uri="f.fits", attributes={"z": 0.5}
+        )
+        assert catalog.uris(["f.fits"]) == {"f.fits"}
+        np.testing.assert_array_equal(catalog.vector(3), np.arange(4, dtype="f4"))
+        catalog.revise(["a"], lambda one: one)
+        catalog.close()
+    catalog = Catalog(old)
+    assert catalog.delete(["a"]).gone.tolist() == [3]
+    catalog.close()
+
+
+def test_a_damaged_old_catalog_stays_as_it_is(old: Path) -> None:
+    change(old, "UPDATE objects SET ra_deg = 11")
+    for _ in range(2):
+        with pytest.raises(DamagedData, match="object 'a'"):
+            Catalog(old)
+    change(old, "UPDATE objects SET ra_deg = 10.0")
+    catalog = Catalog(old)
+    assert read(catalog, "a").attributes == {"z": 0.5}
+    catalog.close()
+
+
+def test_the_log_stays_short_whoever_reads(catalog: Catalog, path: Path) -> None:
+    """A reader held open stops writing before the log has 256 MB, and nothing else."""
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM objects").fetchone()
+    log = path.with_name(path.name + "-wal")
+    picture = bytes(8 << 20)
+
+    def write_on() -> None:
+        for number in range(100):
+            catalog.add([SkyObject(f"{number}", thumbnail=picture)], vectors(1))
+
+    with pytest.raises(NotReady, match="cannot be folded") as caught:
+        write_on()
+    assert caught.value.reason == "log_full"
+    assert 128 << 20 < log.stat().st_size < 256 << 20
+    stored = catalog.state().num_objects
+    assert len(catalog.rows([f"{number}" for number in range(100)])) == stored
+    reader.close()
+    catalog.add([SkyObject("after")], vectors(1))
+    assert log.stat().st_size < 1 << 20
+    assert catalog.state().num_objects == stored + 1
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from skylike.service.catalog import Catalog, SkyObject
+from skylike.service.errors import StorageFailed
+catalog = Catalog(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+number = 0
+try:
+    while True:
+        picture = bytes(100_000)
+        objects = [SkyObject(f"{number}-{i}", thumbnail=picture) for i in range(3)]
+        catalog.add(objects, np.ones((3, 4), np.float32))
+        number += 1
+        assert number < 100
+except StorageFailed as error:
+    print(number, error.reason, catalog.state().num_objects)
+"""
+
+
+def test_a_write_that_does_not_fit_leaves_nothing_behind(path: Path) -> None:
+    """Here for want of file size; what was stored before stays readable."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    number, reason, stored = done.stdout.split()
+    assert reason in ("no_space", "storage_failed")
+    assert 0 < int(number) < 100
+    assert int(stored) == 3 * int(number)
+    catalog = Catalog(path)
+    ids = [f"{n}-{i}" for n in range(int(number) + 1) for i in range(3)]
+    assert len(catalog.rows(ids)) == int(stored)
+    catalog.close()

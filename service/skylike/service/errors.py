@@ -16,6 +16,8 @@
     ├── ModelMismatch       vectors or stamps of another model
     ├── NotReady            the answer needs something not made yet
     ├── InUse               another process writes to the data directory
+    ├── StorageFailed       the disk does not read or write
+    │   └── NoSpace         the disk is full
     └── DamagedData         stored data fail their checks
 
 Every error carries a ``reason``: a short stable code for machines. The message
@@ -120,6 +122,18 @@ class InUse(SkylikeError):
     """Another process writes to the data directory."""
 
     reason = "in_use"
+
+
+class StorageFailed(SkylikeError):
+    """The disk does not read or write; what was asked for left nothing behind."""
+
+    reason = "storage_failed"
+
+
+class NoSpace(StorageFailed):
+    """The disk is full; what was asked for left nothing behind."""
+
+    reason = "no_space"
 
 
 class DamagedData(SkylikeError):

@@ -1,8 +1,8 @@
-"""`Catalog`: objects, vectors and fits of one collection, in its SQLite file."""
+"""`Catalog`: objects and vectors of one collection, in its SQLite file."""
 
 import json
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.catalog import rows as encoding
-from skylike.service.catalog.database import Database
+from skylike.service.catalog.database import Database, State, next_version, state
+from skylike.service.catalog.fits import Fits
 from skylike.service.catalog.sky_object import SkyObject
 from skylike.service.errors import AlreadyExists
 
 _CHUNK = 4096  # rows read at a time
+_AMONG = "IN (SELECT value FROM json_each(?))"
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """What a write did.
+
+    Attributes
+    ----------
+    version
+        The new version of the collection.
+    rows : (n,) int64
+        The rows that objects were given, or have, in the order of the objects.
+    gone : (m,) int64
+        The rows that hold nothing any more, ascending.
+    """
+
+    version: int
+    rows: Rows
+    gone: Rows
 
 
 class Catalog:
     """The truth of one collection.
 
-    Objects are found by id or by row: a number given once, growing with every
-    object added. Safe from any thread.
+    Objects are found by id or by row: a number given once and never again, growing
+    with every object that is written. An object that is replaced gets a new row; one
+    whose attributes or labels change keeps it. Safe from any thread.
 
     Attributes
     ----------
@@ -29,69 +53,71 @@ class Catalog:
         The model all vectors are made by: sha256 of its file.
     dimension
         Length of every vector.
+    fits
+        Where clusters and anomaly scores are kept.
     """
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
-        with self._database.reading() as connection:
-            self.model_id: str
-            self.dimension: int
-            self.model_id, self.dimension = connection.execute(
-                "SELECT model_id, dimension FROM collection"
-            ).fetchone()
+        self.fits = Fits(self._database)
+        found = self.state()
+        self.model_id = found.model_id
+        self.dimension = found.dimension
 
     @staticmethod
     def create(path: Path, model_id: str, dimension: int) -> None:
         """Write a new, empty catalog to `path`, which must not exist."""
         Database.create(path, model_id, dimension)
 
-    def state(self) -> tuple[int, int, int]:
-        """The version, the number of objects and the highest row (0: none)."""
+    def state(self) -> State:
+        """Version, number of objects and highest row given, at one moment."""
         with self._database.reading() as connection:
-            version, num_objects, last_row = connection.execute(
-                "SELECT version, (SELECT count(*) FROM objects), "
-                "(SELECT coalesce(max(row), 0) FROM objects) FROM collection"
-            ).fetchone()
-        return version, num_objects, last_row
+            return state(connection)
 
     def add(
-        self, objects: Sequence[SkyObject], vectors: NDArray[np.float32]
-    ) -> tuple[int, NDArray[np.int64]]:
+        self,
+        objects: Sequence[SkyObject],
+        vectors: NDArray[np.float32],
+        *,
+        replace: bool = False,
+    ) -> Written:
         """Store objects with their vectors, all or none.
 
-        Returns
-        -------
-        version
-            The new version.
-        rows : (n,) int64
-            The rows they were given, ascending.
+        Parameters
+        ----------
+        objects
+            With ids that differ.
+        vectors : (n, dimension) float32
+        replace
+            Whether objects of ids that are taken are replaced.
 
         Raises
         ------
         AlreadyExists
-            If one of the ids is taken.
+            If one of the ids is taken, unless they are replaced.
         """
         with self._database.writing() as connection:
             taken = _rows(connection, [sky_object.id for sky_object in objects])
-            if taken:
+            if taken and not replace:
                 raise AlreadyExists(
                     f"{len(taken)} of {len(objects)} ids are taken, "
                     f"such as {min(taken)!r}. Nothing was added."
                 )
-            (last,) = connection.execute(
-                "SELECT coalesce(max(row), 0) FROM objects"
-            ).fetchone()
+            last = state(connection).last_row
             numbered = list(enumerate(objects, last + 1))
+            gone = _sorted(taken.values())
+            version = next_version(
+                connection, more=len(objects) - len(gone), last_row=last + len(objects)
+            )
+            _forget(connection, gone, version)
             _insert(
                 connection,
                 "objects",
-                12,
                 (encoding.object_row(row, sky_object) for row, sky_object in numbered),
             )
             _insert(
                 connection,
                 "vectors",
-                4,
                 (
                     encoding.vector_row(row, sky_object.is_searchable, vector)
                     for (row, sky_object), vector in zip(numbered, vectors, strict=True)
@@ -100,15 +126,87 @@ class Catalog:
             _insert(
                 connection,
                 "thumbnails",
-                3,
                 (
                     encoding.thumbnail_row(row, sky_object.thumbnail)
                     for row, sky_object in numbered
                     if sky_object.thumbnail
                 ),
             )
-            version = _next_version(connection)
-        return version, np.arange(last + 1, last + 1 + len(objects), dtype=np.int64)
+        rows = np.arange(last + 1, last + 1 + len(objects), dtype=np.int64)
+        return Written(version, rows, gone)
+
+    def delete(self, ids: Iterable[str]) -> Written:
+        """Take out those of some objects that exist, with all that is theirs."""
+        with self._database.writing() as connection:
+            gone = _sorted(_rows(connection, ids).values())
+            version = next_version(connection, more=-len(gone))
+            _forget(connection, gone, version)
+        return Written(version, np.empty(0, np.int64), gone)
+
+    def revise(
+        self, ids: Sequence[str], edit: Callable[[SkyObject], SkyObject]
+    ) -> tuple[Written, list[SkyObject]]:
+        """Change what is told of those of some objects that exist, all or none.
+
+        Parameters
+        ----------
+        ids
+            Of the objects.
+        edit
+            Gives the object as it shall be, of the same id, flags and thumbnail.
+
+        Returns
+        -------
+        written
+            With the rows of those that exist.
+        objects
+            As they are now, without thumbnails.
+
+        Raises
+        ------
+        DamagedData
+            If one of them is not as it was written.
+        """
+        with self._database.writing() as connection:
+            found = _objects(connection, _rows(connection, ids).values())
+            rows = _sorted(found)
+            revised = [edit(found[row]) for row in rows.tolist()]
+            version = next_version(connection)
+            _insert(
+                connection,
+                "objects",
+                map(encoding.object_row, rows.tolist(), revised),
+                replace=True,
+            )
+            _note(connection, rows, version, is_gone=False)
+        return Written(version, rows, np.empty(0, np.int64)), revised
+
+    def journal(self) -> tuple[Rows, Rows]:
+        """Rows that are gone, and rows revised, since segments were made of them.
+
+        Raises
+        ------
+        DamagedData
+            If an entry is not as it was written.
+        """
+        with self._database.reading() as connection:
+            entries = [
+                encoding.read_journal(values)
+                for values in connection.execute(
+                    f"SELECT {encoding.JOURNAL_COLUMNS} FROM journal ORDER BY row"
+                )
+            ]
+        rows = np.array([row for row, _, _ in entries], np.int64)
+        is_gone = np.array([gone for _, _, gone in entries], np.bool_)
+        return rows[is_gone], rows[~is_gone]
+
+    def clear_journal(self, rows: Iterable[int], version: int) -> None:
+        """Forget what segments know by now: entries of `rows` up to a version."""
+        with self._database.writing() as connection:
+            connection.execute(
+                f"DELETE FROM journal WHERE version <= ? AND row {_AMONG}",
+                (version, _json(rows)),
+            )
 
     def rows(self, ids: Iterable[str]) -> dict[str, int]:
         """The rows of those ids that exist."""
@@ -119,8 +217,7 @@ class Catalog:
         """Those of `uris` that an object was made from."""
         with self._database.reading() as connection:
             found = connection.execute(
-                "SELECT uri FROM objects WHERE uri IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(uris)),),
+                f"SELECT uri FROM objects WHERE uri {_AMONG}", (json.dumps(list(uris)),)
             )
             return {uri for (uri,) in found}
 
@@ -134,45 +231,24 @@ class Catalog:
         DamagedData
             If one of them is not as it was written.
         """
-        wanted = json.dumps([int(row) for row in rows])
-        pictures: dict[int, bytes] = {}
         with self._database.reading() as connection:
-            if thumbnails:
-                pictures = {
-                    values[0]: encoding.read_thumbnail(values)
-                    for values in connection.execute(
-                        f"SELECT {encoding.THUMBNAIL_COLUMNS} FROM thumbnails "
-                        "WHERE row IN (SELECT value FROM json_each(?))",
-                        (wanted,),
-                    )
-                }
-            return {
-                values[0]: encoding.read_object(values, pictures.get(values[0], b""))
-                for values in connection.execute(
-                    f"SELECT {encoding.OBJECT_COLUMNS} FROM objects "
-                    "WHERE row IN (SELECT value FROM json_each(?))",
-                    (wanted,),
-                )
-            }
+            return _objects(connection, rows, thumbnails=thumbnails)
 
     def first_by_id(self, rows: Iterable[int], limit: int) -> list[int]:
         """Those rows whose ids come first, at most `limit`, ordered by id."""
         with self._database.reading() as connection:
             found = connection.execute(
-                "SELECT row FROM objects WHERE row IN (SELECT value FROM json_each(?)) "
-                "ORDER BY id LIMIT ?",
-                (json.dumps([int(row) for row in rows]), limit),
+                f"SELECT row FROM objects WHERE row {_AMONG} ORDER BY id LIMIT ?",
+                (_json(rows), limit),
             )
             return [row for (row,) in found]
 
-    def ids(self, rows: NDArray[np.int64]) -> list[str]:
+    def ids(self, rows: Rows) -> list[str]:
         """The ids in those rows, in their order."""
         with self._database.reading() as connection:
             found = dict(
                 connection.execute(
-                    "SELECT row, id FROM objects "
-                    "WHERE row IN (SELECT value FROM json_each(?))",
-                    (json.dumps(rows.tolist()),),
+                    f"SELECT row, id FROM objects WHERE row {_AMONG}", (_json(rows),)
                 )
             )
         return [found[row] for row in rows.tolist()]
@@ -195,9 +271,7 @@ class Catalog:
         vector: NDArray[np.float32] = vectors[0]
         return vector
 
-    def searchable(
-        self, after_row: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def searchable(self, after_row: int) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
         """Rows and vectors of the searchable objects beyond a row, in chunks.
 
         Raises
@@ -218,56 +292,6 @@ class Catalog:
             yield rows[searchable], vectors[searchable]
             after_row = int(rows[-1])
 
-    def save_fits(
-        self, fits: Mapping[str, Mapping[str, NDArray[Any]]]
-    ) -> tuple[int, int]:
-        """Store the arrays of one or more kinds of fit together.
-
-        Returns
-        -------
-        version
-            The new version of the collection.
-        fit_version
-            Their common fit version: one above the last, from 1.
-        """
-        blobs = {kind: encoding.pack_arrays(arrays) for kind, arrays in fits.items()}
-        with self._database.writing() as connection:
-            (fit_version,) = connection.execute(
-                "SELECT coalesce(max(version), 0) + 1 FROM fits"
-            ).fetchone()
-            _insert(
-                connection,
-                "fits",
-                4,
-                (
-                    (fit_version, kind, blob, zlib.crc32(blob))
-                    for kind, blob in blobs.items()
-                ),
-            )
-            version = _next_version(connection)
-        return version, fit_version
-
-    def latest_fit(self, kind: str) -> tuple[int, dict[str, NDArray[Any]]] | None:
-        """The newest fit of a kind with its fit version, None before the first.
-
-        Raises
-        ------
-        DamagedData
-            If it is not as it was written.
-        """
-        with self._database.reading() as connection:
-            found = connection.execute(
-                "SELECT version, arrays, crc FROM fits WHERE kind = ? "
-                "ORDER BY version DESC LIMIT 1",
-                (kind,),
-            ).fetchone()
-        if found is None:
-            return None
-        fit_version, blob, crc = found
-        if zlib.crc32(blob) != crc:
-            raise encoding.damaged(f"fit {fit_version} of the {kind}")
-        return fit_version, encoding.unpack_arrays(blob)
-
     def check_open(self) -> None:
         """Raise `NotReady` (``closed``) if it is closed."""
         self._database.check_open()
@@ -277,24 +301,68 @@ class Catalog:
         self._database.close()
 
 
+def _json(rows: Iterable[int]) -> str:
+    return json.dumps([int(row) for row in rows])
+
+
+def _sorted(rows: Iterable[int]) -> Rows:
+    return np.array(sorted(rows), np.int64)
+
+
 def _rows(connection: Any, ids: Iterable[str]) -> dict[str, int]:
     return dict(
         connection.execute(
-            "SELECT id, row FROM objects WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(ids)),),
+            f"SELECT id, row FROM objects WHERE id {_AMONG}", (json.dumps(list(ids)),)
         )
     )
 
 
+def _objects(
+    connection: Any, rows: Iterable[int], *, thumbnails: bool = False
+) -> dict[int, SkyObject]:
+    wanted = (_json(rows),)
+    pictures: dict[int, bytes] = {}
+    if thumbnails:
+        pictures = {
+            values[0]: encoding.read_thumbnail(values)
+            for values in connection.execute(
+                f"SELECT {encoding.THUMBNAIL_COLUMNS} FROM thumbnails WHERE row {_AMONG}",
+                wanted,
+            )
+        }
+    return {
+        values[0]: encoding.read_object(values, pictures.get(values[0], b""))
+        for values in connection.execute(
+            f"SELECT {encoding.OBJECT_COLUMNS} FROM objects WHERE row {_AMONG}", wanted
+        )
+    }
+
+
 def _insert(
-    connection: Any, table: str, num_columns: int, rows: Iterable[tuple[Any, ...]]
+    connection: Any,
+    table: str,
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    replace: bool = False,
 ) -> None:
-    marks = ", ".join("?" * num_columns)
-    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+    marks = ", ".join("?" * encoding.NUM_COLUMNS[table])
+    how = "REPLACE" if replace else "INSERT"
+    connection.executemany(f"{how} INTO {table} VALUES ({marks})", rows)
 
 
-def _next_version(connection: Any) -> int:
-    (version,) = connection.execute(
-        "UPDATE collection SET version = version + 1 RETURNING version"
-    ).fetchone()
-    return int(version)
+def _forget(connection: Any, rows: Rows, version: int) -> None:
+    """Take rows out of every table, and note that they are gone."""
+    if not len(rows):
+        return
+    for table in ("thumbnails", "vectors", "objects"):
+        connection.execute(f"DELETE FROM {table} WHERE row {_AMONG}", (_json(rows),))
+    _note(connection, rows, version, is_gone=True)
+
+
+def _note(connection: Any, rows: Rows, version: int, *, is_gone: bool) -> None:
+    _insert(
+        connection,
+        "journal",
+        (encoding.journal_row(row, version, is_gone=is_gone) for row in rows.tolist()),
+        replace=True,
+    )

@@ -3,59 +3,43 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from skylike.service.errors import DamagedData, NotReady
+from skylike.service.catalog import rows, schema
+from skylike.service.errors import DamagedData, NoSpace, NotReady, StorageFailed
 
-APPLICATION_ID = 0x736B796C  # "skyl": `file catalog.sqlite3` shows whose it is
-SCHEMA_VERSION = 1
+# Beyond the first the log of writes is folded into the file; where that is impossible,
+# a write is refused beyond the second, so that with its own pages the log stays below
+# 256 MB.
+_FOLDED_BYTES = 32 << 20
+_LOG_BYTES = 128 << 20
+_IMPATIENCE_MS, _PATIENCE_MS = 50, 5000
+_FULL = {sqlite3.SQLITE_FULL}
+_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
-# Vectors and pictures stand apart from the objects, so that reading a hit does
-# not page through them. Foreign keys keep the three together.
-SCHEMA = f"""
-CREATE TABLE collection (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    model_id TEXT NOT NULL,
-    dimension INTEGER NOT NULL,
-    version INTEGER NOT NULL
-) STRICT;
-CREATE TABLE objects (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    ra_deg REAL,
-    dec_deg REAL,
-    epoch_mjd REAL,
-    uri TEXT,
-    hdu TEXT,
-    box TEXT,
-    flags INTEGER NOT NULL,
-    valid_fraction REAL NOT NULL,
-    attributes TEXT NOT NULL,
-    crc INTEGER NOT NULL
-) STRICT;
-CREATE INDEX objects_by_uri ON objects (uri) WHERE uri IS NOT NULL;
-CREATE TABLE vectors (
-    row INTEGER PRIMARY KEY REFERENCES objects,
-    searchable INTEGER NOT NULL,
-    vector BLOB NOT NULL,
-    crc INTEGER NOT NULL
-) STRICT;
-CREATE TABLE thumbnails (
-    row INTEGER PRIMARY KEY REFERENCES objects,
-    png BLOB NOT NULL,
-    crc INTEGER NOT NULL
-) STRICT;
-CREATE TABLE fits (
-    version INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    arrays BLOB NOT NULL,
-    crc INTEGER NOT NULL,
-    PRIMARY KEY (kind, version)
-) STRICT;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
+
+class State(NamedTuple):
+    """A collection at one moment.
+
+    Attributes
+    ----------
+    model_id, dimension
+        Of all vectors.
+    version
+        Number of writes.
+    num_objects
+        How many objects there are.
+    last_row
+        The highest row ever given, 0 before the first.
+    """
+
+    model_id: str
+    dimension: int
+    version: int
+    num_objects: int
+    last_row: int
 
 
 class Database:
@@ -69,20 +53,24 @@ class Database:
     DamagedData
         On opening a file that is missing, of another kind or of a newer
         skylike; and whenever SQLite finds the file malformed.
+    NoSpace, StorageFailed
+        Whenever the disk is full, or does not read or write. A write then leaves
+        nothing behind.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
         self._write_lock = threading.Lock()
         if not path.is_file():
             raise DamagedData(f"{path} is missing; restore it from a backup.")
-        with self._refuse_damage():
+        with self._typed():
             self._writer = self._connect()
             try:
-                self._check_schema()
+                schema.bring_up_to_date(self._writer, str(path))
             except BaseException:
                 self._writer.close()
                 raise
@@ -94,10 +82,7 @@ class Database:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-            connection.execute(
-                "INSERT INTO collection VALUES (1, ?, ?, 0)", (model_id, dimension)
-            )
+            schema.create(connection, model_id, dimension)
         finally:
             connection.close()
 
@@ -107,7 +92,7 @@ class Database:
         with self._lock:
             self.check_open()
             connection = self._idle.pop() if self._idle else None
-        with self._refuse_damage():
+        with self._typed():
             connection = connection or self._connect()
             try:
                 yield connection
@@ -121,16 +106,25 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """The writer inside a transaction: all of the block is kept, or none."""
-        with self._write_lock, self._refuse_damage():
+        """The writer inside a transaction: all of the block is kept, or none.
+
+        Raises
+        ------
+        NotReady
+            ``log_full`` if a reader has held the file for so long that the log of
+            writes cannot be folded into it.
+        """
+        with self._write_lock, self._typed():
             self.check_open()
+            self._require_short_log()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                    with suppress(sqlite3.Error):  # the first error is what counts
+                        self._writer.execute("ROLLBACK")
                 raise
 
     def check_open(self) -> None:
@@ -158,30 +152,82 @@ class Database:
         connection.text_factory = lambda text: text.decode(errors="surrogateescape")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # done before a write
         return connection
 
-    def _check_schema(self) -> None:
-        (kind,) = self._writer.execute("PRAGMA application_id").fetchone()
-        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-        if kind != APPLICATION_ID:
-            raise DamagedData(f"{self._path} is not a skylike catalog.")
-        if version > SCHEMA_VERSION:
-            raise DamagedData(
-                f"{self._path} has schema {version}, this skylike knows up to "
-                f"{SCHEMA_VERSION}: open it with a newer skylike.",
-                reason="newer_schema",
+    def _require_short_log(self) -> None:
+        """Fold the log into the file where it has grown long, or refuse to write."""
+        found = self._log_bytes()
+        if found <= _FOLDED_BYTES:
+            return
+        patience = _IMPATIENCE_MS if found <= _LOG_BYTES else _PATIENCE_MS
+        self._writer.execute(f"PRAGMA busy_timeout = {patience}")
+        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._log_bytes() > _LOG_BYTES:
+            raise NotReady(
+                f"{self._log} has {self._log_bytes() >> 20} MB and cannot be folded "
+                f"into {self._path.name}: something has held that file open for "
+                "reading. Let it end, then write again; nothing was stored.",
+                reason="log_full",
             )
 
+    def _log_bytes(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     @contextmanager
-    def _refuse_damage(self) -> Iterator[None]:
+    def _typed(self) -> Iterator[None]:
+        """Errors of SQLite as ours."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            # The bare class is "malformed" and "not a database"; its subclasses
-            # are clashes, full disks and our own mistakes.
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _FULL:
+                raise NoSpace(
+                    f"The disk of {self._path} is full: nothing of this was stored. "
+                    "Make room and try again."
+                ) from error
+            if code in _FAILED:
+                raise StorageFailed(
+                    f"SQLite cannot read or write {self._path}: {error}. Look at the "
+                    "disk, its permissions and limits; nothing of this was stored."
+                ) from error
+            # The bare class is "malformed" and "not a database"; its other
+            # subclasses are clashes and our own mistakes.
             if type(error) is not sqlite3.DatabaseError:
                 raise
             raise DamagedData(
                 f"SQLite cannot read {self._path}: {error}. "
                 "Restore the collection from a backup or index it again."
             ) from error
+
+
+def state(connection: sqlite3.Connection) -> State:
+    """What the row of the collection says.
+
+    Raises
+    ------
+    DamagedData
+        If it is not as it was written.
+    """
+    [values] = connection.execute(f"SELECT {rows.COLLECTION_COLUMNS} FROM collection")
+    return State(*rows.read_collection(values))
+
+
+def next_version(
+    connection: sqlite3.Connection, *, more: int = 0, last_row: int | None = None
+) -> int:
+    """Count a write, which adds so many objects, up to this row; the new version."""
+    old = state(connection)
+    new = old._replace(
+        version=old.version + 1,
+        num_objects=old.num_objects + more,
+        last_row=old.last_row if last_row is None else last_row,
+    )
+    connection.execute(
+        "REPLACE INTO collection VALUES (1, ?, ?, ?, ?, ?, ?)",
+        rows.collection_row(*new),
+    )
+    return new.version

@@ -18,10 +18,18 @@ from skylike.service.flags import Flag
 
 OBJECT_COLUMNS = (
     "row, id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid_fraction, "
-    "attributes, crc"
+    "attributes, labels, crc"
 )
 VECTOR_COLUMNS = "row, searchable, vector, crc"
 THUMBNAIL_COLUMNS = "row, png, crc"
+COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
+JOURNAL_COLUMNS = "row, version, is_gone, crc"
+NUM_COLUMNS = {
+    "objects": OBJECT_COLUMNS.count(",") + 1,
+    "vectors": VECTOR_COLUMNS.count(",") + 1,
+    "thumbnails": THUMBNAIL_COLUMNS.count(",") + 1,
+    "journal": JOURNAL_COLUMNS.count(",") + 1,
+}
 
 
 def object_row(row: int, sky_object: SkyObject) -> tuple[Any, ...]:
@@ -41,8 +49,9 @@ def object_row(row: int, sky_object: SkyObject) -> tuple[Any, ...]:
         int(sky_object.flags),
         _real(sky_object.valid_fraction),
         json.dumps(dict(sky_object.attributes), allow_nan=False),
+        json.dumps(sorted(sky_object.labels)),
     )
-    return (*values, _object_crc(values))
+    return (*values, checksum(values))
 
 
 def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
@@ -54,8 +63,7 @@ def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
         If the row is not as it was written.
     """
     id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid = values[1:10]
-    if _object_crc(values[:-1]) != values[-1]:
-        raise damaged(f"object {id!r}")
+    _check(values, f"object {id!r}")
     return SkyObject(
         id=id,
         position=None if ra_deg is None else SkyPosition(ra_deg, dec_deg),
@@ -64,6 +72,7 @@ def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
         hdu=hdu,
         box=None if box is None else tuple(json.loads(box)),
         attributes=json.loads(values[10]),
+        labels=frozenset(json.loads(values[11])),
         flags=Flag(flags),
         valid_fraction=valid,
         thumbnail=thumbnail,
@@ -116,6 +125,33 @@ def read_thumbnail(values: tuple[Any, ...]) -> bytes:
     return png
 
 
+def collection_row(
+    model_id: str, dimension: int, version: int, num_objects: int, last_row: int
+) -> tuple[Any, ...]:
+    """The values of `COLLECTION_COLUMNS`, CRC included."""
+    values = (model_id, dimension, version, num_objects, last_row)
+    return (*values, checksum(values))
+
+
+def read_collection(values: tuple[Any, ...]) -> tuple[str, int, int, int, int]:
+    """What `collection_row` took; `DamagedData` if it has changed."""
+    _check(values, "the row of the collection")
+    model_id, dimension, version, num_objects, last_row, _ = values
+    return model_id, dimension, version, num_objects, last_row
+
+
+def journal_row(row: int, version: int, *, is_gone: bool) -> tuple[Any, ...]:
+    """The values of `JOURNAL_COLUMNS`, CRC included."""
+    values = (row, version, int(is_gone))
+    return (*values, checksum(values))
+
+
+def read_journal(values: tuple[Any, ...]) -> tuple[int, int, bool]:
+    """What `journal_row` took; `DamagedData` if it has changed."""
+    _check(values, f"the journal of row {values[0]}")
+    return values[0], values[1], bool(values[2])
+
+
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Named arrays as the bytes of an npz file, without pickle."""
     buffer = io.BytesIO()
@@ -145,12 +181,18 @@ def _real(value: float) -> float:
     return float(value) + 0.0
 
 
-def _object_crc(values: tuple[Any, ...]) -> int:
+def checksum(values: tuple[Any, ...]) -> int:
+    """The CRC32 of what SQLite holds of a row; -1 for what none of ours can hold."""
     # JSON writes floats exactly, so equal values and only they have equal text.
     try:
         return zlib.crc32(json.dumps(values).encode())
     except TypeError:  # damage has made bytes of something
         return -1
+
+
+def _check(values: tuple[Any, ...], what: str) -> None:
+    if checksum(values[:-1]) != values[-1]:
+        raise damaged(what)
 
 
 def _vector_crc(row: int, searchable: int, blob: bytes) -> int:

@@ -10,6 +10,7 @@ from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
 MAX_ID_BYTES = 512
+MAX_LABEL = 200  # characters
 NO_FLAGS = Flag(0)
 
 
@@ -30,6 +31,8 @@ class SkyObject:
         0-based, end excluded), None where unknown or the whole image.
     attributes
         Typed values by name; whole numbers fit 64 bits, others are finite.
+    labels
+        What people call it: texts of 1 to 200 characters.
     flags
         What is poor about its stamp.
     valid_fraction
@@ -50,6 +53,7 @@ class SkyObject:
     hdu: str | None = None
     box: tuple[int, int, int, int] | None = None
     attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()
     flags: Flag = NO_FLAGS
     valid_fraction: float = 1.0
     thumbnail: bytes = b""
@@ -71,6 +75,13 @@ class SkyObject:
                 raise _bad(self.id, f"{text!r} is not Unicode")
         for name, value in self.attributes.items():
             _check_attribute(self.id, name, value)
+        for label in self.labels:
+            if not (
+                isinstance(label, str)
+                and 1 <= len(label) <= MAX_LABEL
+                and _is_unicode(label)
+            ):
+                raise _bad(self.id, f"the label {str(label)[:80]!r} is no short text")
 
     @property
     def is_searchable(self) -> bool:

@@ -144,9 +144,10 @@ class Collection:
         with self._writing:
             if not objects:
                 return self.version
-            version, rows = self._catalog.add(objects, vectors)
+            written = self._catalog.add(objects, vectors)
+            version = written.version
             try:
-                self._view = self._view.grown(version, objects, rows, vectors)
+                self._view = self._view.grown(version, objects, written.rows, vectors)
             except BaseException:
                 # The rows are durable; a view without them would be sealed as whole.
                 self._view = self._load()
@@ -289,7 +290,7 @@ class Collection:
             calibration = checked(calibration, self.dimension)
         cluster_fit, anomaly_fit = fit(self._view, self._catalog.ids, calibration, seed)
         with self._writing:
-            version, fit_version = self._catalog.save_fits(
+            version, fit_version = self._catalog.fits.save(
                 {
                     "clusters": cluster_fit.to_arrays(),
                     "anomaly": anomaly_fit.to_arrays(),
@@ -316,7 +317,8 @@ class Collection:
 
     def _load(self) -> View:
         """The view at opening, from the segments and the rows they do not cover."""
-        version, num_objects, last_row = self._catalog.state()
+        state = self._catalog.state()
+        last_row = state.last_row
         segments: tuple[Segment, ...]
         try:
             segments, covered = self._shelf.read()
@@ -330,11 +332,11 @@ class Collection:
                 f"reach row {covered}: the catalog has lost writes. Restore it from a "
                 "backup; or delete manifest.json to accept the loss."
             )
-        cluster_fit = self._catalog.latest_fit("clusters")
-        anomaly_fit = self._catalog.latest_fit("anomaly")
+        cluster_fit = self._catalog.fits.latest("clusters")
+        anomaly_fit = self._catalog.fits.latest("anomaly")
         view = View(
-            version=version,
-            num_objects=num_objects,
+            version=state.version,
+            num_objects=state.num_objects,
             last_row=last_row,
             segments=segments,
             tail=Tail.of(self._catalog.searchable(after_row=covered), self.dimension),

@@ -29,6 +29,7 @@ STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.InUse: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadModel: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadSettings: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.StorageFailed: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DamagedData: grpc.StatusCode.DATA_LOSS,
 }
 

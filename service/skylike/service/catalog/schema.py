@@ -1,0 +1,157 @@
+"""The tables of a catalog, and how older ones become the newest."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from skylike.service.catalog import rows
+from skylike.service.errors import DamagedData
+
+APPLICATION_ID = 0x736B796C  # "skyl": `file catalog.sqlite3` shows whose it is
+VERSION = 2
+
+# Vectors and pictures stand apart from the objects, so that reading a hit does
+# not page through them. Foreign keys keep the three together.
+_OBJECTS = """
+CREATE TABLE objects (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    ra_deg REAL,
+    dec_deg REAL,
+    epoch_mjd REAL,
+    uri TEXT,
+    hdu TEXT,
+    box TEXT,
+    flags INTEGER NOT NULL,
+    valid_fraction REAL NOT NULL,
+    attributes TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+CREATE INDEX objects_by_uri ON objects (uri) WHERE uri IS NOT NULL;
+"""
+# What segments do not know yet: which of their rows are gone, or tell something else.
+_JOURNAL = """
+CREATE TABLE journal (
+    row INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL,
+    is_gone INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+"""
+_COLLECTION = """
+CREATE TABLE collection (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    model_id TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    num_objects INTEGER NOT NULL,
+    last_row INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+"""
+_SCHEMA = f"""
+{_COLLECTION}
+{_OBJECTS}
+CREATE TABLE vectors (
+    row INTEGER PRIMARY KEY REFERENCES objects,
+    searchable INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+CREATE TABLE thumbnails (
+    row INTEGER PRIMARY KEY REFERENCES objects,
+    png BLOB NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+CREATE TABLE fits (
+    version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    arrays BLOB NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (kind, version)
+) STRICT;
+{_JOURNAL}
+"""
+
+
+def create(connection: sqlite3.Connection, model_id: str, dimension: int) -> None:
+    """Make the tables of an empty catalog, in one transaction."""
+    connection.executescript(f"BEGIN; {_SCHEMA} {_mark(VERSION)}")
+    values = rows.collection_row(model_id, dimension, 0, 0, 0)
+    connection.execute("INSERT INTO collection VALUES (1, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("COMMIT")
+
+
+def bring_up_to_date(connection: sqlite3.Connection, where: str) -> None:
+    """Turn an older catalog into one of today's, in one transaction.
+
+    Raises
+    ------
+    DamagedData
+        If it is no catalog, one of a newer skylike (``newer_schema``), or a row is
+        not as it was written.
+    """
+    (kind,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if kind != APPLICATION_ID:
+        raise DamagedData(f"{where} is not a skylike catalog.")
+    if version > VERSION or version < 1:
+        raise DamagedData(
+            f"{where} has schema {version}, this skylike knows up to {VERSION}: open it "
+            "with a newer skylike.",
+            reason="newer_schema",
+        )
+    while version < VERSION:
+        # While tables are replaced, what refers to them must stay as it is.
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("PRAGMA legacy_alter_table = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _MIGRATIONS[version](connection)
+            version += 1
+            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        finally:
+            connection.execute("PRAGMA legacy_alter_table = OFF")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _mark(version: int) -> str:
+    return f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};"
+
+
+def _add_labels_and_journal(connection: sqlite3.Connection) -> None:
+    """From 1 to 2: labels under the checksum, a journal, counters."""
+    connection.execute("DROP INDEX objects_by_uri")
+    connection.execute("ALTER TABLE objects RENAME TO old_objects")
+    connection.execute("ALTER TABLE collection RENAME TO old_collection")
+    for statement in f"{_COLLECTION}{_OBJECTS}{_JOURNAL}".split(";"):
+        connection.execute(statement)
+    num_objects = last_row = 0
+    for values in connection.execute("SELECT * FROM old_objects ORDER BY row"):
+        *old, crc = values
+        if rows.checksum(tuple(old)) != crc:
+            raise rows.damaged(f"object {old[1]!r}")
+        new = (*old, "[]")
+        marks = ", ".join("?" * (len(new) + 1))
+        connection.execute(
+            f"INSERT INTO objects VALUES ({marks})", (*new, rows.checksum(new))
+        )
+        num_objects, last_row = num_objects + 1, old[0]
+    model_id, dimension, version = connection.execute(
+        "SELECT model_id, dimension, version FROM old_collection"
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO collection VALUES (1, ?, ?, ?, ?, ?, ?)",
+        rows.collection_row(model_id, dimension, version, num_objects, last_row),
+    )
+    connection.execute("DROP TABLE old_objects")
+    connection.execute("DROP TABLE old_collection")
+
+
+_MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    1: _add_labels_and_journal
+}

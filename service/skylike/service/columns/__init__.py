@@ -1,0 +1,41 @@
+"""What filters ask of objects, column by column, and the filters themselves.
+
+Everything here is derived from the catalog: columns lie beside the vectors, so that
+a filter reads neither SQLite nor objects.
+"""
+
+from skylike.service.columns.columns import Columns
+from skylike.service.columns.evaluate import evaluate
+from skylike.service.columns.filters import (
+    All,
+    AnyOf,
+    Between,
+    Cone,
+    Equals,
+    Filter,
+    Flagged,
+    Labelled,
+    Not,
+    Observed,
+    OneOf,
+    WithIds,
+    check,
+)
+
+__all__ = [
+    "All",
+    "AnyOf",
+    "Between",
+    "Columns",
+    "Cone",
+    "Equals",
+    "Filter",
+    "Flagged",
+    "Labelled",
+    "Not",
+    "Observed",
+    "OneOf",
+    "WithIds",
+    "check",
+    "evaluate",
+]

@@ -1,0 +1,169 @@
+"""`Columns`: what filters ask of n rows, as Arrow keeps it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from skylike.service.catalog import SkyObject
+from skylike.service.columns import healpix
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_FIXED = {
+    "row": pa.int64(),
+    "id": pa.large_string(),
+    "ra_deg": pa.float64(),
+    "dec_deg": pa.float64(),
+    "epoch_mjd": pa.float64(),
+    "flags": pa.int64(),
+    "labels": pa.list_(_TEXT),
+}
+# An attribute may be of another type in every object: each type has its column.
+TYPES = {"text": _TEXT, "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+_CELLS, _BY_CELL = "cells", "by_cell"
+
+
+class Columns:
+    """What filters ask of n rows. Never changes; safe from any thread.
+
+    Parameters
+    ----------
+    table
+        One that `write` has written, or that another method made.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @classmethod
+    def of(cls, rows: Sequence[int], objects: Sequence[SkyObject]) -> Self:
+        """Those of objects, each in its row."""
+        positions = [one.position for one in objects]
+        fixed: dict[str, list[Any]] = {
+            "row": list(rows),
+            "id": [one.id for one in objects],
+            "ra_deg": [None if p is None else p.ra_deg for p in positions],
+            "dec_deg": [None if p is None else p.dec_deg for p in positions],
+            "epoch_mjd": [one.epoch_mjd for one in objects],
+            "flags": [int(one.flags) for one in objects],
+            "labels": [sorted(one.labels) for one in objects],
+        }
+        arrays = {name: pa.array(fixed[name], kind) for name, kind in _FIXED.items()}
+        names = {
+            (name, _type(value))
+            for one in objects
+            for name, value in one.attributes.items()
+        }
+        for name, kind in sorted(names):
+            values = [one.attributes.get(name) for one in objects]
+            alike = [v if v is not None and _type(v) == kind else None for v in values]
+            arrays[f"{kind}:{name}"] = pa.array(alike, TYPES[kind])
+        return cls(pa.table(arrays))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """The rows of all parts, in their order; there is at least one part."""
+        tables = [part._without_cells() for part in parts]
+        table = pa.concat_tables(tables, promote_options="default")
+        return cls(table.unify_dictionaries().combine_chunks())
+
+    def taken(self, positions: NDArray[np.int64]) -> Self:
+        """Some of the rows, in the order of `positions`."""
+        table = self._without_cells().take(pa.array(positions))
+        return type(self)(table.combine_chunks())
+
+    def with_cells(self) -> Self:
+        """The same, with what makes cones on the sky quick to find."""
+        found = healpix.cells(self.numbers("ra_deg"), self.numbers("dec_deg"))
+        order = np.argsort(found, kind="stable")
+        table = self._without_cells().append_column(_CELLS, pa.array(found[order]))
+        return type(self)(table.append_column(_BY_CELL, pa.array(order)))
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The catalog row of each, (n,) int64."""
+        rows: NDArray[np.int64] = self.array("row").to_numpy()
+        return rows
+
+    def ids(self, positions: NDArray[np.int64]) -> list[str]:
+        """The ids at some positions."""
+        found: list[str] = self.array("id").take(pa.array(positions)).to_pylist()
+        return found
+
+    def array(self, name: str) -> Any:
+        """A column as one Arrow array; None if no row has it."""
+        if name not in self._table.column_names:
+            return None
+        column = self._table[name]
+        if column.num_chunks == 1:
+            return column.chunk(0)
+        return pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of floats, (n,) float64, NaN where unknown."""
+        found: NDArray[np.float64] = self.array(name).to_numpy(zero_copy_only=False)
+        return found
+
+    def by_cell(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """HEALPix cells, ascending, and the position of each; None without them."""
+        if _CELLS not in self._table.column_names:
+            return None
+        return self.array(_CELLS).to_numpy(), self.array(_BY_CELL).to_numpy()
+
+    def write(self, path: Path) -> None:
+        """Write a new Arrow IPC file."""
+        table = self._table.combine_chunks()
+        with (
+            pa.OSFile(str(path), "wb") as file,
+            pa.ipc.new_file(file, table.schema) as writer,
+        ):
+            writer.write_table(table, max_chunksize=max(1, len(table)))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The columns that `write` put there, mapped into memory.
+
+        Raises
+        ------
+        ValueError
+            If this is not what `write` writes.
+        """
+        with pa.memory_map(str(path)) as file:
+            table = pa.ipc.open_file(file).read_all()
+        if not set(_FIXED) <= set(table.column_names):
+            raise ValueError(f"{path} lacks columns")
+        return cls(table)
+
+    def _without_cells(self) -> pa.Table:
+        known = [n for n in self._table.column_names if n not in (_CELLS, _BY_CELL)]
+        return self._table.select(known)
+
+
+def has_label(columns: Columns, label: str) -> NDArray[np.bool_]:
+    """Which rows have a label: (n,)."""
+    lists = columns.array("labels")
+    found = np.zeros(len(columns), np.bool_)
+    values = lists.flatten()
+    code = pc.index(values.dictionary, label).as_py() if len(values) else -1
+    if code >= 0:
+        parents = pc.list_parent_indices(lists).to_numpy()
+        found[parents[values.indices.to_numpy() == code]] = True
+    return found
+
+
+def _type(value: str | int | float | bool) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "float"
+    return "text"

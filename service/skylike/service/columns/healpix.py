@@ -1,0 +1,87 @@
+"""Which positions lie in a cone, by HEALPix cells and, at its edge, by the angle.
+
+Cells: Górski et al. 2005, ApJ 622, 759, nested at depth 29, as CDS's library counts
+them. Angles: Vincenty 1975, Survey Review 23, 88, which is accurate at every size.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.columns.filters import Cone
+
+NOWHERE = np.iinfo(np.int64).max
+_DEPTH = 29
+_MAX_COARSE_DEPTH = 12
+_REACH_DEG = 60.0  # from the middle of a cell at depth 0 to its edge, at most
+_FINER = 3  # levels below the coarse depth: some hundred cells for a cone
+
+Floats = NDArray[np.float64]
+Cells = NDArray[np.int64]
+
+
+def cells(ra_deg: Floats, dec_deg: Floats) -> Cells:
+    """The cell of each position, (n,) int64; `NOWHERE` for NaN."""
+    from cdshealpix import lonlat_to_healpix  # noqa: PLC0415 -- slow, not always needed
+
+    found = np.full(len(ra_deg), NOWHERE, np.int64)
+    known = np.isfinite(ra_deg)
+    if known.any():
+        lon, lat = _angles(ra_deg[known], dec_deg[known])
+        found[known] = lonlat_to_healpix(lon, lat, _DEPTH).astype(np.int64)
+    return found
+
+
+def ranges(cone: Cone) -> tuple[Cells, NDArray[np.bool_]]:
+    """Cells that a cone touches.
+
+    Returns
+    -------
+    edges : (m, 2) int64
+        First cell, and first beyond, of each run.
+    inside : (m,) bool
+        Whether all of it lies in the cone.
+    """
+    from cdshealpix import cone_search, healpix_to_lonlat  # noqa: PLC0415 -- slow
+
+    size = np.degrees(np.sqrt(4 * np.pi / 12))  # of a cell at depth 0
+    wanted = np.log2(size / max(cone.radius_deg, 1e-9))
+    depth = int(np.clip(np.floor(wanted), 0, _MAX_COARSE_DEPTH))
+    lon, lat = _angles(cone.position.ra_deg, cone.position.dec_deg)
+    # What it says of cells that lie inside is wrong where one holds the whole cone.
+    cell, depths, _ = cone_search(
+        lon, lat, _radius(cone.radius_deg), depth=depth + _FINER, depth_delta=2
+    )
+    middles = healpix_to_lonlat(cell, depths)
+    away = separation_deg(cone, middles[0].deg, middles[1].deg)
+    inside = away + _REACH_DEG / 2.0**depths <= cone.radius_deg
+    shift = 2 * (_DEPTH - depths.astype(np.int64))
+    first = cell.astype(np.int64) << shift
+    return np.stack([first, first + (np.int64(1) << shift)], axis=1), inside
+
+
+def separation_deg(cone: Cone, ra_deg: Floats, dec_deg: Floats) -> Floats:
+    """Angles between positions and the middle of a cone, degrees; NaN for NaN."""
+    ra = np.radians(ra_deg - cone.position.ra_deg)
+    dec, middle = np.radians(dec_deg), np.radians(cone.position.dec_deg)
+    across = np.hypot(
+        np.cos(dec) * np.sin(ra),
+        np.cos(middle) * np.sin(dec) - np.sin(middle) * np.cos(dec) * np.cos(ra),
+    )
+    along = np.sin(middle) * np.sin(dec) + np.cos(middle) * np.cos(dec) * np.cos(ra)
+    angles: Floats = np.degrees(np.arctan2(across, along))
+    return angles
+
+
+def _angles(ra_deg: Any, dec_deg: Any) -> tuple[Any, Any]:
+    from astropy.coordinates import Latitude, Longitude  # noqa: PLC0415 -- slow
+
+    return Longitude(ra_deg, "deg"), Latitude(dec_deg, "deg")
+
+
+def _radius(radius_deg: float) -> Any:
+    from astropy.coordinates import Angle  # noqa: PLC0415 -- slow
+
+    # A cone of no size touches its own cell; beyond the sky there is nothing.
+    return Angle(min(max(radius_deg, 1e-9), 180.0), "deg")
