@@ -140,16 +140,23 @@ def test_a_write_is_whole_or_not_at_all(catalog: Catalog) -> None:
     assert catalog.rows(["a", "b", "c"]) == {"a": 1}
 
 
-def test_only_searchable_vectors_are_listed(catalog: Catalog) -> None:
-    """Constant stamps keep their vector, outside of every search."""
+def test_contents_come_in_the_order_of_rows(catalog: Catalog) -> None:
+    """With constant stamps, which keep their vector."""
     stored = vectors(3)
     flat = SkyObject("flat", flags=Flag.CONSTANT)
     catalog.add([SkyObject("a"), flat, SkyObject("b")], stored)
-    ((rows, found),) = catalog.searchable(after_row=0)
-    assert rows.tolist() == [1, 3]
-    np.testing.assert_array_equal(found, stored[[0, 2]])
-    assert list(catalog.searchable(after_row=3)) == []
+    ((rows, objects, found),) = catalog.contents(0, 3)
+    assert rows.tolist() == [1, 2, 3]
+    assert [one.is_searchable for one in objects] == [True, False, True]
+    np.testing.assert_array_equal(found, stored)
+    ((rows, _, _),) = catalog.contents(1, 2)
+    assert rows.tolist() == [2]
+    assert list(catalog.contents(3, 9)) == []
     np.testing.assert_array_equal(catalog.vector(2), stored[1])
+    wanted = np.array([3, 1, 3])
+    np.testing.assert_array_equal(catalog.vectors(wanted), stored[wanted - 1])
+    with pytest.raises(DamagedData, match="row 4"):
+        catalog.vectors(np.array([1, 4]))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +197,7 @@ def test_a_flipped_bit_is_refused(path: Path) -> None:
     with pytest.raises(DamagedData, match="row 1"):
         catalog.vector(1)
     with pytest.raises(DamagedData, match="row 1"):
-        list(catalog.searchable(0))
+        list(catalog.contents(0, 2))
     with pytest.raises(DamagedData, match="thumbnail in row 1"):
         catalog.objects([1], thumbnails=True)
     with pytest.raises(DamagedData, match="other"):

@@ -271,8 +271,35 @@ class Catalog:
         vector: NDArray[np.float32] = vectors[0]
         return vector
 
-    def searchable(self, after_row: int) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
-        """Rows and vectors of the searchable objects beyond a row, in chunks.
+    def vectors(self, rows: Rows) -> NDArray[np.float32]:
+        """The vectors in some rows, in their order: (n, dimension) float32.
+
+        Raises
+        ------
+        DamagedData
+            If one of them is missing or not as it was written.
+        """
+        found = np.empty((len(rows), self.dimension), np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            some = rows[start : start + _CHUNK]
+            with self._database.reading() as connection:
+                values = connection.execute(
+                    f"SELECT {encoding.VECTOR_COLUMNS} FROM vectors "
+                    f"WHERE row {_AMONG} ORDER BY row",
+                    (_json(some),),
+                ).fetchall()
+            known, _, vectors = encoding.read_vectors(values, self.dimension)
+            place = np.searchsorted(known, some)
+            if len(known) < len(np.unique(some)):
+                missing = np.setdiff1d(some, known)
+                raise encoding.damaged(f"the vector in row {missing[0]}")
+            found[start : start + len(some)] = vectors[place]
+        return found
+
+    def contents(
+        self, after_row: int, last_row: int
+    ) -> Iterator[tuple[Rows, list[SkyObject], NDArray[np.float32]]]:
+        """Rows beyond one, up to another, with objects and vectors, in chunks.
 
         Raises
         ------
@@ -281,15 +308,22 @@ class Catalog:
         """
         while True:
             with self._database.reading() as connection:
-                values = connection.execute(
-                    f"SELECT {encoding.VECTOR_COLUMNS} FROM vectors "
-                    "WHERE row > ? ORDER BY row LIMIT ?",
-                    (after_row, _CHUNK),
+                known = connection.execute(
+                    f"SELECT {encoding.OBJECT_COLUMNS} FROM objects "
+                    "WHERE row > ? AND row <= ? ORDER BY row LIMIT ?",
+                    (after_row, last_row, _CHUNK),
                 ).fetchall()
-            if not values:
-                return
-            rows, searchable, vectors = encoding.read_vectors(values, self.dimension)
-            yield rows[searchable], vectors[searchable]
+                if not known:
+                    return
+                stored = connection.execute(
+                    f"SELECT {encoding.VECTOR_COLUMNS} FROM vectors "
+                    "WHERE row > ? AND row <= ? ORDER BY row",
+                    (after_row, known[-1][0]),
+                ).fetchall()
+            rows, _, vectors = encoding.read_vectors(stored, self.dimension)
+            if rows.tolist() != [values[0] for values in known]:
+                raise encoding.damaged(f"a vector near row {known[0][0]}")
+            yield rows, [encoding.read_object(values, b"") for values in known], vectors
             after_row = int(rows[-1])
 
     def check_open(self) -> None:

@@ -1,6 +1,7 @@
-"""Collections: objects of one model that can be added, got, searched and fitted."""
+"""Collections: objects of one model that can be written, got, searched and fitted."""
 
 from skylike.service.catalog import SkyObject
-from skylike.service.collection.collection import MAX_K, Collection, Scored
+from skylike.service.collection.collection import Collection
+from skylike.service.collection.search import MAX_K, Found, Scored
 
-__all__ = ["MAX_K", "Collection", "Scored", "SkyObject"]
+__all__ = ["MAX_K", "Collection", "Found", "Scored", "SkyObject"]

@@ -1,4 +1,4 @@
-"""`Collection`: objects of one model that can be added, got, searched and fitted.
+"""`Collection`: objects of one model that can be written, searched and fitted.
 
 The catalog is the truth; segments and the tail of newest rows are derived from
 it. Readers work on a `View`, replaced as a whole after every write: a search
@@ -6,8 +6,9 @@ sees all of a write or none of it, and waits for nothing.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -18,27 +19,22 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import Catalog, SkyObject
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection import loading
+from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitting import fit
+from skylike.service.collection.search import Found, Scored, search
+from skylike.service.collection.shelf import Shelf
 from skylike.service.collection.vectors import checked
 from skylike.service.collection.view import View
+from skylike.service.columns import Filter, check
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
-from skylike.service.index import Kind, Nearest, Segment, Shelf, Tail, nearest
-
-MAX_K = 1000
+from skylike.service.index import Kind
 
 _CATALOG = "catalog.sqlite3"
-_TAIL_LIMIT = 10_000  # rows; beyond, they are sealed into a segment
 
 _log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """An object, its cosine to the query, -1 to 1, and its catalog row."""
-
-    object: SkyObject
-    score: float
-    row: int
+Attributes = Mapping[str, str | int | float | bool | None]
 
 
 class Collection:
@@ -63,8 +59,8 @@ class Collection:
     Raises
     ------
     DamagedData
-        If the catalog is missing, damaged, or lacks rows that its segments have.
-        Damaged segments are built anew.
+        If the catalog is missing, damaged, or lacks writes that its segments have.
+        Damaged segments are made anew.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -75,16 +71,18 @@ class Collection:
         try:
             self.model_id = self._catalog.model_id
             self.dimension = self._catalog.dimension
-            self._view = self._load()
+            self._view = loading.load(self.name, self._catalog, self._shelf)
         except BaseException:
             self._catalog.close()
             raise
+        self._compactor = Compactor(self._catalog, self._shelf, self._swap)
+        self._compactor.consider(self._view)
 
     @classmethod
     def create(cls, directory: Path, model_id: str, dimension: int) -> None:
         """Make an empty collection in `directory`, which exists and is empty."""
         Catalog.create(directory / _CATALOG, model_id, dimension)
-        Shelf(directory).publish((), last_row=0)
+        Shelf(directory).publish((), version=0)
 
     @property
     def version(self) -> int:
@@ -129,32 +127,60 @@ class Collection:
             unit norm within 0.001 (``not_unit``).
         ModelMismatch
             If the vectors have another length (``dimension``).
+        NoSpace, StorageFailed
+            If the disk does not take it; nothing is stored then.
         """
-        vectors = checked(vectors, self.dimension)
-        if len(objects) != len(vectors):
-            raise BadRequest(
-                f"{len(objects)} objects came with {len(vectors)} vectors."
+        return self._write(objects, vectors, replaces=False)
+
+    def upsert(self, objects: Sequence[SkyObject], vectors: NDArray[np.float32]) -> int:
+        """As `add`, but objects whose ids are taken are replaced, with all of theirs."""
+        return self._write(objects, vectors, replaces=True)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Take objects out; how many of these ids there were."""
+        wanted = list(dict.fromkeys(ids))
+        with self._changing():
+            written = self._catalog.delete(wanted)
+            self._view = self._view.written(
+                written.version,
+                written.gone,
+                written.rows,
+                (),
+                np.empty((0, self.dimension), np.float32),
             )
-        ids = {sky_object.id for sky_object in objects}
-        if len(ids) < len(objects):
-            raise BadRequest(
-                f"{len(objects)} objects came with {len(ids)} different ids.",
-                reason="duplicate_id",
-            )
-        with self._writing:
-            if not objects:
-                return self.version
-            written = self._catalog.add(objects, vectors)
-            version = written.version
-            try:
-                self._view = self._view.grown(version, objects, written.rows, vectors)
-            except BaseException:
-                # The rows are durable; a view without them would be sealed as whole.
-                self._view = self._load()
-                raise
-            if len(self._view.tail.rows) > _TAIL_LIMIT:
-                self._view = self._sealed_if_possible(self._view)
-        return version
+        self._compactor.consider(self._view)
+        return len(written.gone)
+
+    def set_attributes(self, ids: Sequence[str], attributes: Attributes) -> int:
+        """Set attributes of objects; None takes one away. How many objects there were.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_object`` if a value is none that an object can have.
+        """
+
+        def told(old: SkyObject) -> SkyObject:
+            new = {**old.attributes, **attributes}
+            known = {name: value for name, value in new.items() if value is not None}
+            return replace(old, attributes=known)
+
+        return self._revise(ids, told)
+
+    def label(
+        self, ids: Sequence[str], add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> int:
+        """Give labels to objects, and take others away. How many objects there were.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_object`` if a label is empty or long.
+        """
+        new, old_ones = frozenset(add), frozenset(remove)
+        return self._revise(
+            ids, lambda old: replace(old, labels=(old.labels | new) - old_ones)
+        )
 
     def get(self, id: str) -> SkyObject:
         """The object of an id, with its thumbnail.
@@ -184,77 +210,168 @@ class Collection:
         """Those of `uris` that an object of the collection was made from."""
         return self._catalog.uris(uris)
 
-    def search(
+    def count(self, where: Filter | None = None) -> int:
+        """How many objects fulfil a filter, searchable or not."""
+        if where is None:
+            return len(self)
+        check(where)
+        return len(self._view.rows(where))
+
+    def scroll(
+        self, where: Filter | None = None, *, after_row: int = 0, limit: int = 100
+    ) -> list[tuple[int, SkyObject]]:
+        """Objects that fulfil a filter, searchable or not, in the order of writing.
+
+        Parameters
+        ----------
+        where
+            None for all.
+        after_row
+            Go on behind this one; 0 from the first.
+        limit
+            At most so many.
+
+        Returns
+        -------
+        list
+            Row and object, without thumbnail; fewer than `limit` at the end.
+        """
+        if where is not None:
+            check(where)
+        rows = self._view.rows(where)
+        rows = rows[np.searchsorted(rows, after_row, side="right") :][:limit]
+        objects = self._catalog.objects(rows.tolist())
+        # One that was deleted meanwhile is not there any more.
+        return [(row, objects[row]) for row in rows.tolist() if row in objects]
+
+    def nearest(
         self,
         vectors: NDArray[np.float32],
         k: int,
+        *,
+        where: Filter | None = None,
         exclude: Sequence[str | None] | None = None,
-        thumbnails: bool = False,
-    ) -> list[list[Scored]]:
-        """The k most alike objects of each query.
+        exact: bool = False,
+        effort: float = 1.0,
+        least: bool = False,
+        min_score: float = -1.0,
+    ) -> list[list[Found]]:
+        """Ids and scores of the k objects that are most like each query.
 
-        Objects flagged CONSTANT are never found.
+        Objects flagged CONSTANT are never found. SQLite is not asked.
 
         Parameters
         ----------
         vectors : (n, dimension) float32, unit norm
         k
             1 to 1000.
+        where
+            What may be found; None for all.
         exclude
             Per query an id it shall not find, or None.
-        thumbnails
-            Whether the objects carry their thumbnails.
+        exact
+            Whether to compare with all, instead of trusting graphs.
+        effort
+            How widely graphs are searched, 0.1 to 16, as a multiple of what was
+            measured to find 99 % of the 10 nearest.
+        least
+            Whether to find what is least similar instead, which is always exact.
+        min_score
+            Only what scores at least this.
 
         Returns
         -------
-        hits
-            Per query as many as there are, at most k; by falling score, equal
-            scores by id.
+        found
+            Per query as many as there are, at most k; by falling score (rising, if the
+            least similar are wanted), equal scores by id.
 
         Raises
         ------
         BadRequest
-            If k is out of range (``bad_k``), or as `add`.
+            If k (``bad_k``), the effort or the filter is out of range, or as `add`.
         ModelMismatch
             As `add`.
+        """
+        queries = checked(vectors, self.dimension)
+        if where is not None:
+            check(where)
+        return search(
+            self._view,
+            queries,
+            k,
+            where=where,
+            exclude=self._excluded_rows(exclude, len(queries)),
+            exact=exact,
+            effort=effort,
+            least=least,
+            min_score=min_score,
+        )
+
+    def search(
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        exclude: Sequence[str | None] | None = None,
+        thumbnails: bool = False,
+        *,
+        where: Filter | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+        least: bool = False,
+        min_score: float = -1.0,
+    ) -> list[list[Scored]]:
+        """As `nearest`, with the objects.
+
+        Raises
+        ------
         DamagedData
             If an object is not as it was written.
         """
-        queries = checked(vectors, self.dimension)
-        if not 1 <= k <= MAX_K:
-            raise BadRequest(f"k is {k}; 1 to {MAX_K} are allowed.", reason="bad_k")
-        found = nearest(
-            self._view.blocks, queries, k, self._excluded_rows(exclude, len(queries))
-        )
-        chosen = [self._cut(answer, k) for answer in found]
-        rows = {row for answer in chosen for row in answer}
-        objects = self._catalog.objects(rows, thumbnails)
-        if len(objects) < len(rows):
-            raise DamagedData(
-                f"The catalog of {self.name!r} lacks {len(rows) - len(objects)} objects "
-                "that its segments have. Restore it from a backup."
+        while True:
+            view = self._view
+            found = self.nearest(
+                vectors,
+                k,
+                where=where,
+                exclude=exclude,
+                exact=exact,
+                effort=effort,
+                least=least,
+                min_score=min_score,
             )
-        return [
-            sorted(
-                (Scored(objects[row], score, row) for row, score in answer.items()),
-                key=lambda hit: (-hit.score, hit.object.id),
-            )
-            for answer in chosen
-        ]
+            rows = {hit.row for answer in found for hit in answer}
+            objects = self._catalog.objects(rows, thumbnails)
+            if len(objects) == len(rows):
+                return [
+                    [Scored(objects[hit.row], hit.score, hit.row) for hit in answer]
+                    for answer in found
+                ]
+            if self._view is view:
+                raise DamagedData(
+                    f"The catalog of {self.name!r} lacks {len(rows) - len(objects)} "
+                    "objects that its segments have. Restore it from a backup."
+                )
+            # Something was deleted or replaced in between: ask again.
 
     def compact(self, kind: Kind | None = None) -> None:
         """Seal the newest rows into a segment, together with smaller segments.
 
-        Happens by itself as the collection grows. Searches go on meanwhile.
+        Happens by itself as the collection grows. Reading and writing go on meanwhile.
 
         Parameters
         ----------
         kind
             How the new segment searches; by default what suits its size.
         """
-        with self._writing:
-            self._catalog.check_open()
-            self._view = self._sealed(self._view, kind)
+        self._catalog.check_open()
+        self._compactor.compact(lambda: self._view, kind)
+
+    @contextmanager
+    def bulk(self) -> Iterator[None]:
+        """While much is written: graphs are made once, at the end."""
+        with self._compactor.deferred():
+            yield
+        self.compact()
 
     def fit(
         self, *, calibration: NDArray[np.float32] | None = None, seed: int = 0
@@ -288,8 +405,8 @@ class Collection:
         """
         if calibration is not None:
             calibration = checked(calibration, self.dimension)
-        cluster_fit, anomaly_fit = fit(self._view, self._catalog.ids, calibration, seed)
-        with self._writing:
+        cluster_fit, anomaly_fit = fit(self._view, calibration, seed)
+        with self._changing():
             version, fit_version = self._catalog.fits.save(
                 {
                     "clusters": cluster_fit.to_arrays(),
@@ -306,6 +423,7 @@ class Collection:
 
     def close(self) -> None:
         """Close the files. Nothing can be asked afterwards."""
+        self._compactor.close()
         with self._writing:
             self._catalog.close()
 
@@ -315,50 +433,63 @@ class Collection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _load(self) -> View:
-        """The view at opening, from the segments and the rows they do not cover."""
-        state = self._catalog.state()
-        last_row = state.last_row
-        segments: tuple[Segment, ...]
-        try:
-            segments, covered = self._shelf.read()
-            is_whole = True
-        except DamagedData as error:
-            _log.warning("rebuilding_segments", collection=self.name, reason=str(error))
-            segments, covered, is_whole = (), 0, False
-        if covered > last_row:
-            raise DamagedData(
-                f"The catalog of {self.name!r} ends at row {last_row}, its segments "
-                f"reach row {covered}: the catalog has lost writes. Restore it from a "
-                "backup; or delete manifest.json to accept the loss."
+    def _write(
+        self,
+        objects: Sequence[SkyObject],
+        vectors: NDArray[np.float32],
+        *,
+        replaces: bool,
+    ) -> int:
+        vectors = checked(vectors, self.dimension)
+        if len(objects) != len(vectors):
+            raise BadRequest(
+                f"{len(objects)} objects came with {len(vectors)} vectors."
             )
-        cluster_fit = self._catalog.fits.latest("clusters")
-        anomaly_fit = self._catalog.fits.latest("anomaly")
-        view = View(
-            version=state.version,
-            num_objects=state.num_objects,
-            last_row=last_row,
-            segments=segments,
-            tail=Tail.of(self._catalog.searchable(after_row=covered), self.dimension),
-            clusters=cluster_fit and ClusterFit.from_arrays(*cluster_fit),
-            anomaly=anomaly_fit and AnomalyFit.from_arrays(*anomaly_fit),
-        )
-        if is_whole and len(view.tail.rows) <= _TAIL_LIMIT:
-            return view
-        return self._sealed_if_possible(view)
+        ids = {sky_object.id for sky_object in objects}
+        if len(ids) < len(objects):
+            raise BadRequest(
+                f"{len(objects)} objects came with {len(ids)} different ids.",
+                reason="duplicate_id",
+            )
+        if not objects:
+            self._catalog.check_open()
+            return self.version
+        with self._changing():
+            written = self._catalog.add(objects, vectors, replace=replaces)
+            self._view = self._view.written(
+                written.version, written.gone, written.rows, objects, vectors
+            )
+        self._compactor.consider(self._view)
+        return written.version
 
-    def _sealed_if_possible(self, view: View) -> View:
-        try:
-            return self._sealed(view)
-        except (OSError, RuntimeError, MemoryError):
-            # Everything is durable and searchable; only speed is lost.
-            _log.exception("compaction_failed", collection=self.name)
-            return view
+    def _revise(
+        self, ids: Sequence[str], edit: Callable[[SkyObject], SkyObject]
+    ) -> int:
+        with self._changing():
+            written, revised = self._catalog.revise(list(dict.fromkeys(ids)), edit)
+            self._view = self._view.told(written.version, written.rows, revised)
+        self._compactor.consider(self._view)
+        return len(revised)
 
-    def _sealed(self, view: View, kind: Kind | None = None) -> View:
-        view = view.sealed(kind)
-        self._shelf.publish(view.segments, view.last_row)
-        return view
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """The write lock; a view that cannot follow the catalog is loaded anew."""
+        with self._writing:
+            before = self._view.version
+            try:
+                yield
+            except BaseException:
+                if self._catalog.state().version != before:
+                    # What was written is durable; a view without it would be sealed
+                    # as whole.
+                    self._view = loading.load(self.name, self._catalog, self._shelf)
+                raise
+
+    def _swap(self, change: Callable[[View], View]) -> View:
+        """Replace the view; what `change` publishes fits the view at that moment."""
+        with self._writing:
+            self._view = change(self._view)
+            return self._view
 
     def _row(self, id: str) -> int:
         row = self._catalog.rows([id]).get(id)
@@ -368,24 +499,11 @@ class Collection:
 
     def _excluded_rows(
         self, exclude: Sequence[str | None] | None, num_queries: int
-    ) -> NDArray[np.int64]:
-        """The row each query does not want, -1 where it wants all."""
+    ) -> NDArray[np.int64] | None:
+        """The row each query does not want, -1 where it wants all; None if all do."""
         if exclude is None:
-            return np.full(num_queries, -1, np.int64)
+            return None
         if len(exclude) != num_queries:
             raise BadRequest(f"{num_queries} queries exclude {len(exclude)} ids.")
         rows = self._catalog.rows({id for id in exclude if id is not None})
         return np.array([rows.get(id or "", -1) for id in exclude], np.int64)
-
-    def _cut(self, found: Nearest, k: int) -> dict[int, float]:
-        """The scores of k rows: of those that tie for the last place, by id."""
-        scores = dict(zip(found.rows.tolist(), found.scores.tolist(), strict=True))
-        if len(scores) <= k:
-            return scores
-        lowest = found.scores[-1]
-        tied = found.rows[found.scores == lowest]
-        above = len(scores) - len(tied)
-        chosen = self._catalog.first_by_id(tied.tolist(), k - above)
-        return dict.fromkeys(chosen, float(lowest)) | {
-            row: scores[row] for row in found.rows[:above].tolist()
-        }

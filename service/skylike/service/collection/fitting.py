@@ -1,7 +1,6 @@
 """Fit clusters and anomaly scores to a view of a collection."""
 
 import itertools
-from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,6 @@ _SAME = 1e-6  # cosine distance below which two vectors show the same object
 
 def fit(
     view: View,
-    ids: Callable[[NDArray[np.int64]], Sequence[str]],
     calibration: NDArray[np.float32] | None,
     seed: int,
 ) -> tuple[ClusterFit, AnomalyFit]:
@@ -28,8 +26,6 @@ def fit(
     ----------
     view
         What to fit.
-    ids
-        Tells the ids of rows.
     calibration : (m, dimension) float32, unit norm
         m may be 0. By default those of the view's fit that were not added since.
     seed
@@ -42,7 +38,8 @@ def fit(
     BadRequest
         ``calibration_in_archive`` if a calibration vector is in the view.
     """
-    rows, vectors = gather(view.blocks)
+    sources = view.sources()
+    rows, vectors = gather(sources)
     if len(rows) < 2:
         raise NotReady(
             "Clusters and anomaly scores need two searchable objects or more; the "
@@ -53,8 +50,7 @@ def fit(
     given = calibration
     if given is None:
         given = view.anomaly.calibration if view.anomaly else vectors[:0]
-    nobody = np.full(len(given), -1, np.int64)
-    near = nearest(view.blocks, given, k, nobody)
+    near = nearest(sources, given, k)
     new = np.array([1 - found.scores[0] >= _SAME for found in near], np.bool_)
     if calibration is not None and not new.all():
         raise BadRequest(
@@ -64,8 +60,8 @@ def fit(
             reason="calibration_in_archive",
         )
     near_calibration = list(itertools.compress(near, new))
-    near_archive = nearest(view.blocks, vectors, k, exclude=rows)
+    near_archive = nearest(sources, vectors, k, exclude=rows)
     return (
-        clusters.fit(vectors, ids(rows), seed),
+        clusters.fit(vectors, view.ids(rows), seed),
         anomaly.fit(k, rows, near_archive, given[new], near_calibration),
     )

@@ -10,7 +10,63 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject
 from skylike.service.clusters import ClusterFit
-from skylike.service.index import Block, Kind, Segment, Tail
+from skylike.service.collection.segment import Mask, Rows, Segment, Tail, Vectors
+from skylike.service.columns import Columns, Filter, evaluate
+from skylike.service.index import Allowed, Source
+
+_NOBODY: Rows = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A segment, or the tail, less what is gone.
+
+    Attributes
+    ----------
+    block
+        The rows.
+    alive : (n,) bool
+        Which are still there; None for all.
+    """
+
+    block: Segment | Tail
+    alive: Mask | None = None
+
+    def without(self, rows: Rows) -> "Part":
+        """The part less some more rows, wherever those are."""
+        places, _ = self.block.places(rows)
+        if not len(places):
+            return self
+        alive = np.ones(len(self.block.rows), np.bool_)
+        if self.alive is not None:
+            alive[:] = self.alive
+        alive[places] = False
+        return Part(self.block, alive)
+
+    def rows(self) -> Rows:
+        """The catalog rows that are still there."""
+        return self.block.rows if self.alive is None else self.block.rows[self.alive]
+
+    def num_gone(self) -> int:
+        """How many rows are not there any more."""
+        return 0 if self.alive is None else int(np.count_nonzero(~self.alive))
+
+    def fulfilling(self, wanted: Filter, revised: Columns) -> Mask:
+        """Which rows are there and fulfil a filter: (n,)."""
+        mask = self.block.fulfilling(wanted)
+        if len(revised):
+            places, here = self.block.places(revised.rows)
+            mask = mask.copy()
+            mask[places] = evaluate(wanted, revised)[here]
+        return mask if self.alive is None else mask & self.alive
+
+    def source(self, mask: Mask | None) -> Source | None:
+        """Where to search for the rows of a mask; None if there is no vector."""
+        block = self.block
+        if block.index is None:
+            return None
+        allowed = None if mask is None else Allowed(block.of_vectors(mask))
+        return Source(block.index, block.vector_rows, allowed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +80,15 @@ class View:
     num_objects
         How many objects it has, searchable or not.
     last_row
-        The highest catalog row, searchable or not.
-    segments, tail
-        The searchable vectors.
+        The highest row that was ever given.
+    segments
+        Parts whose rows are sealed, in the order of their rows.
+    tail
+        The newest rows.
+    revised
+        Columns of rows that tell something else than their part says.
+    revised_at : (r,) int64
+        The version at which each of these was told.
     clusters, anomaly
         The newest fits, None before the first.
     """
@@ -34,56 +96,163 @@ class View:
     version: int
     num_objects: int
     last_row: int
-    segments: tuple[Segment, ...]
-    tail: Tail
+    segments: tuple[Part, ...]
+    tail: Part
+    revised: Columns
+    revised_at: Rows
     clusters: ClusterFit | None
     anomaly: AnomalyFit | None
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Everything there is to search."""
+    def parts(self) -> tuple[Part, ...]:
+        """All rows there are."""
         return (*self.segments, self.tail)
 
-    def grown(
+    @property
+    def covered(self) -> int:
+        """The highest row that a segment stands for."""
+        return max(
+            (
+                part.block.last_row
+                for part in self.segments
+                if isinstance(part.block, Segment)
+            ),
+            default=0,
+        )
+
+    @property
+    def newest(self) -> Tail:
+        """The rows of the tail."""
+        assert isinstance(self.tail.block, Tail)
+        return self.tail.block
+
+    def sources(self, wanted: Filter | None = None) -> list[Source]:
+        """Where to search for what fulfils a filter, or for all."""
+        masks = [
+            part.alive if wanted is None else part.fulfilling(wanted, self.revised)
+            for part in self.parts
+        ]
+        found = (p.source(m) for p, m in zip(self.parts, masks, strict=True))
+        return [source for source in found if source is not None]
+
+    def rows(self, wanted: Filter | None = None) -> Rows:
+        """The rows of all objects, searchable or not, that fulfil a filter, ascending."""
+        if wanted is None:
+            found = [part.rows() for part in self.parts]
+        else:
+            found = [
+                part.block.rows[part.fulfilling(wanted, self.revised)]
+                for part in self.parts
+            ]
+        return np.sort(np.concatenate(found))
+
+    def written(
         self,
         version: int,
+        gone: Rows,
+        rows: Rows,
         objects: Sequence[SkyObject],
-        rows: NDArray[np.int64],
-        vectors: NDArray[np.float32],
+        vectors: Vectors,
     ) -> Self:
-        """The view after objects were added. Call it once per view."""
-        searchable = np.array([sky_object.is_searchable for sky_object in objects])
+        """The view after some rows were emptied and others filled. Once per view."""
+        segments, tail = self.segments, self.tail
+        if len(gone):
+            segments = tuple(part.without(gone) for part in segments)
+            tail = tail.without(gone)
+        last_row = self.last_row
+        if len(rows):
+            assert isinstance(tail.block, Tail)
+            alive = tail.alive
+            if alive is not None:
+                alive = np.append(alive, np.ones(len(rows), np.bool_))
+            tail = Part(tail.block.extended(rows, objects, vectors), alive)
+            last_row = int(rows[-1])
         return replace(
             self,
             version=version,
-            num_objects=self.num_objects + len(objects),
-            last_row=int(rows[-1]),
-            tail=self.tail.extended(rows[searchable], vectors[searchable]),
+            num_objects=self.num_objects + len(rows) - len(gone),
+            last_row=last_row,
+            segments=segments,
+            tail=tail,
         )
 
-    def sealed(self, kind: Kind | None = None) -> Self:
-        """The view with its tail in a segment of the given kind.
+    def told(self, version: int, rows: Rows, objects: Sequence[SkyObject]) -> Self:
+        """The view after some rows were told something else."""
+        kept = np.flatnonzero(~np.isin(self.revised.rows, rows))
+        parts = [self.revised.taken(kept), Columns.of(rows.tolist(), objects)]
+        since = [self.revised_at[kept], np.full(len(rows), version)]
+        return replace(
+            self,
+            version=version,
+            revised=Columns.joined(parts),
+            revised_at=np.concatenate(since),
+        )
 
-        Segments that are no larger than what has been gathered go into it: so
-        there are few segments, and every row is built into one a few times only.
+    def replaced(
+        self, old: Self, merged: Sequence[Part], segment: Segment | None
+    ) -> Self:
+        """The view with one segment in place of some parts of an earlier one.
+
+        What has gone from them since, or was told since, is so in the segment as well.
+
+        Parameters
+        ----------
+        old
+            The earlier view.
+        merged
+            Its parts; the segment holds what was alive in them. If its tail is one of
+            them, what came to the tail since stays there.
+        segment
+            None if nothing was alive.
         """
-        kept: list[Segment] = list(self.segments)
-        merged: list[Block] = [self.tail]
-        num_rows = len(self.tail.rows)
-        while num_rows and kept and len(kept[-1].rows) <= num_rows:
-            num_rows += len(kept[-1].rows)
-            merged.append(kept.pop())
-        if num_rows:
-            kept.append(Segment.build(*gather(merged), kind))
-        empty = Tail.of((), self.tail.vectors.shape[1])
-        return replace(self, segments=tuple(kept), tail=empty)
+        blocks = {part.block for part in merged if isinstance(part.block, Segment)}
+        gone = [p.block.rows[~p.alive] for p in self.parts if p.alive is not None]
+        kept = [part for part in self.segments if part.block not in blocks]
+        if segment is not None:
+            kept.append(Part(segment).without(np.concatenate([_NOBODY, *gone])))
+        tail = self.tail
+        if any(isinstance(part.block, Tail) for part in merged):
+            tail = Part(self.newest.beyond(old.last_row))
+            tail = tail.without(np.concatenate([_NOBODY, *gone]))
+        # What the segment's columns know need not be told beside them.
+        is_new = self.revised_at > old.version
+        covered = np.concatenate([_NOBODY, *(part.block.rows for part in merged)])
+        retold = np.flatnonzero(is_new | ~np.isin(self.revised.rows, covered))
+        return replace(
+            self,
+            segments=tuple(sorted(kept, key=_after_row)),
+            tail=tail,
+            revised=self.revised.taken(retold),
+            revised_at=self.revised_at[retold],
+        )
+
+    def ids(self, rows: Rows) -> list[str]:
+        """The ids of rows that are there, in their order."""
+        found: dict[int, str] = {}
+        for part in self.parts:
+            places, here = part.block.places(rows)
+            if len(places):
+                names = part.block.ids(places)
+                found.update(zip(rows[here].tolist(), names, strict=True))
+        return [found[row] for row in rows.tolist()]
 
 
-def gather(
-    blocks: Iterable[Block],
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """All rows of some blocks, ascending, and their vectors."""
-    blocks = list(blocks)
-    rows = np.concatenate([block.rows for block in blocks])
-    order = np.argsort(rows)
-    return rows[order], np.concatenate([block.vectors for block in blocks])[order]
+def _after_row(part: Part) -> int:
+    assert isinstance(part.block, Segment)
+    return part.block.after_row
+
+
+def gather(sources: Iterable[Source]) -> tuple[Rows, NDArray[np.float32]]:
+    """All rows that may be found, ascending, and their vectors."""
+    rows, vectors = [np.empty(0, np.int64)], []
+    for source in sources:
+        for start, some in source.index.chunks():
+            part = slice(start, start + len(some))
+            mask = None if source.allowed is None else source.allowed.mask[part]
+            rows.append(source.rows[part] if mask is None else source.rows[part][mask])
+            vectors.append(some if mask is None else some[mask])
+    together = np.concatenate(rows)
+    order = np.argsort(together)
+    if not vectors:
+        return together, np.empty((0, 0), np.float32)
+    return together[order], np.concatenate(vectors)[order]

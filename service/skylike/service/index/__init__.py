@@ -1,12 +1,24 @@
-"""Vector search: immutable FAISS segments, how they are kept, and exact merging.
+"""Vector search: immutable FAISS indexes of several kinds, and exact merging.
 
-The only place that imports faiss. Everything here is derived from the catalog
-and can be built again from it; it knows rows and vectors, no ids.
+The only place that imports faiss. It knows vectors and their numbers, no ids, no
+filters and no files but its own.
 """
 
-from skylike.service.index.nearest import Block, Nearest, nearest
-from skylike.service.index.segment import Kind, Segment
-from skylike.service.index.shelf import Shelf
-from skylike.service.index.tail import Tail
+from skylike.service.index.allowed import Allowed
+from skylike.service.index.flat import Flat
+from skylike.service.index.kind import Kind
+from skylike.service.index.nearest import Nearest, Source, nearest
+from skylike.service.index.vectors import Told, VectorIndex, build, read
 
-__all__ = ["Block", "Kind", "Nearest", "Segment", "Shelf", "Tail", "nearest"]
+__all__ = [
+    "Allowed",
+    "Flat",
+    "Kind",
+    "Nearest",
+    "Source",
+    "Told",
+    "VectorIndex",
+    "build",
+    "nearest",
+    "read",
+]

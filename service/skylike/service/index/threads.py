@@ -22,3 +22,10 @@ def at_most(num_threads: int) -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(before)
+
+
+@contextmanager
+def limited(num_threads: int) -> Iterator[None]:
+    """Let this thread's FAISS calls use so many threads; 0 for all there are."""
+    with at_most(num_threads or faiss.omp_get_max_threads()):
+        yield

@@ -1,0 +1,221 @@
+"""`Shelf`: the segments of a collection on disk, named in an atomic manifest."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from skylike.service import index
+from skylike.service.collection.segment import Segment
+from skylike.service.columns import Columns
+from skylike.service.errors import DamagedData
+from skylike.service.index import Kind
+
+_FORMAT = 2
+_BLOCK = 1 << 20
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A segment that is not as it was written: rows beyond one, up to another."""
+
+    after_row: int
+    last_row: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a shelf holds.
+
+    Attributes
+    ----------
+    version
+        Of the collection, when the manifest was written.
+    segments
+        Those that are not as they were written in their place.
+    """
+
+    version: int
+    segments: tuple[Segment | Damaged, ...]
+
+
+class Shelf:
+    """Where segments are kept.
+
+    ``manifest.json`` is the only commit point: files it does not name mean
+    nothing. It carries a checksum of itself and of every file it names.
+
+    Parameters
+    ----------
+    directory
+        The collection's directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._manifest = directory / "manifest.json"
+        self._segments = directory / "segments"
+        self._entries: dict[Segment, dict[str, Any]] = {}
+
+    def read(self) -> Manifest:
+        """What the manifest names.
+
+        Raises
+        ------
+        DamagedData
+            If the manifest is missing or not as it was written. Segments that are not
+            are told in the result.
+        """
+        try:
+            sealed = json.loads(self._manifest.read_bytes())
+            body = sealed["manifest"]
+            if sealed["sha256"] != _sha256(_canonical(body)):
+                raise DamagedData(f"{self._manifest} fails its checksum.")
+            if body["format"] != _FORMAT:
+                raise DamagedData(f"{self._manifest} has format {body['format']}.")
+            entries = {self._read_segment(entry): entry for entry in body["segments"]}
+            self._entries |= {
+                segment: entry
+                for segment, entry in entries.items()
+                if isinstance(segment, Segment)
+            }
+            return Manifest(body["version"], tuple(entries))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedData(f"{self._manifest} cannot be read: {error}") from error
+
+    def stem(self) -> Path:
+        """What the files of a new segment begin with: a name no file has had yet."""
+        self._segments.mkdir(exist_ok=True)
+        known = [path.name.split("-")[0] for path in self._segments.iterdir()]
+        number = 1 + max((int(name) for name in known if name.isdecimal()), default=0)
+        stem = self._segments / f"{number}-{os.urandom(4).hex()}"
+        stem.with_suffix(".new").touch()  # takes the number
+        return stem
+
+    def write(self, segment: Segment, stem: Path) -> Segment:
+        """Put a segment into files, synced; it is the same, as its files hold it.
+
+        Nothing names the files before `publish`.
+        """
+        files = {} if segment.index is None else segment.index.write(stem)
+        files["columns"] = stem.with_suffix(".columns")
+        segment.columns.write(files["columns"])
+        for path in files.values():
+            _sync(path)
+        entry = {
+            "kind": segment.index.kind if segment.index is not None else None,
+            "width": segment.index.width if segment.index is not None else 0,
+            "after_row": segment.after_row,
+            "last_row": segment.last_row,
+            "version": segment.version,
+            "files": {
+                what: {"name": path.name, "sha256": _sha256_of(path)}
+                for what, path in files.items()
+            },
+        }
+        written = self._opened(entry)  # a full disk may have been silent
+        self._entries[written] = entry
+        return written
+
+    def has(self, segment: Segment) -> bool:
+        """Whether a segment has files."""
+        return segment in self._entries
+
+    def publish(self, segments: Sequence[Segment], *, version: int) -> None:
+        """Make these the segments on disk, all at once and durably.
+
+        Parameters
+        ----------
+        segments
+            All segments of the collection; those without files are left out.
+        version
+            Of the collection; durable in the catalog already.
+        """
+        entries = {s: self._entries[s] for s in segments if s in self._entries}
+        self._segments.mkdir(exist_ok=True)
+        body = {
+            "format": _FORMAT,
+            "version": version,
+            "segments": list(entries.values()),
+        }
+        _sync(self._segments)
+        sealed = {"sha256": _sha256(_canonical(body)), "manifest": body}
+        temporary = self._manifest.with_suffix(".new")
+        temporary.write_bytes(json.dumps(sealed, indent=1).encode())
+        _sync(temporary)
+        temporary.replace(self._manifest)
+        _sync(self._directory)
+        self._entries = entries
+
+    def forget_the_rest(self) -> None:
+        """Remove files that the manifest does not name."""
+        named = {
+            file["name"]
+            for entry in self._entries.values()
+            for file in entry["files"].values()
+        }
+        if not self._segments.is_dir():
+            return
+        for path in self._segments.iterdir():
+            if path.name not in named:
+                path.unlink()
+
+    def _read_segment(self, entry: dict[str, Any]) -> Segment | Damaged:
+        try:
+            for file in entry["files"].values():
+                path = self._segments / file["name"]
+                if _sha256_of(path) != file["sha256"]:
+                    raise ValueError(f"{path} fails its checksum")
+            return self._opened(entry)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            _log.warning("segment_damaged", why=str(error))
+            return Damaged(entry["after_row"], entry["last_row"], str(error))
+
+    def _opened(self, entry: dict[str, Any]) -> Segment:
+        files = {
+            what: self._segments / file["name"] for what, file in entry["files"].items()
+        }
+        columns = Columns.read(files.pop("columns"))
+        vectors = None
+        if entry["kind"] is not None:
+            vectors = index.read(Kind(entry["kind"]), files, entry["width"])
+            if len(vectors) > len(columns):
+                raise ValueError(
+                    f"{files['index']} has {len(vectors)} vectors for {len(columns)} rows"
+                )
+        return Segment(
+            vectors,
+            columns,
+            after_row=entry["after_row"],
+            last_row=entry["last_row"],
+            version=entry["version"],
+        )
+
+
+def _canonical(body: object) -> bytes:
+    return json.dumps(body, sort_keys=True).encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    # A rename is durable only when its directory is.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,261 @@
+"""A collection beside a dictionary: whatever is done in whatever order, they agree."""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from skylike.service.catalog import SkyObject
+from skylike.service.collection import Collection
+from skylike.service.columns import (
+    All,
+    AnyOf,
+    Between,
+    Cone,
+    Equals,
+    Filter,
+    Flagged,
+    Labelled,
+    Not,
+    WithIds,
+)
+from skylike.service.errors import AlreadyExists, UnknownId
+from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
+from skylike.service.index import Kind
+
+DIMENSION = 8
+# A longer run of the same: STEPS=200 EXAMPLES=500.
+EXAMPLES = int(os.environ.get("EXAMPLES", "15"))
+STEPS = int(os.environ.get("STEPS", "25"))
+
+ids = st.sampled_from([f"o{i}" for i in range(25)])
+objects = st.builds(
+    SkyObject,
+    id=ids,
+    position=st.none()
+    | st.builds(
+        SkyPosition, st.sampled_from([0.0, 10.0, 359.9]), st.sampled_from([-5.0, 80.0])
+    ),
+    attributes=st.dictionaries(
+        st.sampled_from(["z", "kind"]),
+        st.sampled_from([1, 0.5, True, "disc"]),
+        max_size=2,
+    ),
+    labels=st.frozensets(st.sampled_from(["odd", "ring"]), max_size=2),
+    flags=st.sampled_from([Flag(0), Flag(0), Flag.EDGE, Flag.CONSTANT]),
+    thumbnail=st.sampled_from([b"", b"png"]),
+)
+batches = st.lists(objects, min_size=1, max_size=6, unique_by=lambda one: one.id)
+seeds = st.integers(0, 20)  # few, so that vectors are often equal
+filters: st.SearchStrategy[Filter] = st.sampled_from(
+    [
+        Equals("z", 1),
+        Between("z", 0.6),
+        Equals("kind", "disc"),
+        Labelled("odd"),
+        Flagged(Flag.EDGE),
+        Cone(SkyPosition(0.0, -5.0), 1.0),
+        WithIds(frozenset({"o1", "o2", "o3"})),
+        Not(Labelled("odd")),
+        All((Labelled("ring"), Not(Equals("z", True)))),
+        AnyOf((Equals("z", 0.5), Labelled("odd"))),
+    ]
+)
+
+
+def vector(seed: int) -> Any:
+    found = np.random.default_rng(seed).normal(size=DIMENSION)
+    return (found / np.linalg.norm(found)).astype(np.float32)
+
+
+def chosen(wanted: Filter, one: SkyObject) -> bool:
+    """Of the filters above, in plain words."""
+    match wanted:
+        case Equals(name=name, value=value):
+            found = one.attributes.get(name)
+            return found == value and isinstance(found, bool) == isinstance(value, bool)
+        case Between(name=name, low=low):
+            found = one.attributes.get(name)
+            is_number = isinstance(found, int | float) and not isinstance(found, bool)
+            return is_number and float(found) >= (low or 0)  # type: ignore[arg-type]
+        case Labelled(label=label):
+            return label in one.labels
+        case Flagged(flags=flags):
+            return flags in one.flags
+        case Cone():
+            where = one.position
+            return (
+                where is not None and where.dec_deg < 0 and where.ra_deg in (0, 359.9)
+            )
+        case WithIds(ids=names):
+            return one.id in names
+        case Not(part=part):
+            return not chosen(part, one)
+        case All(parts=parts):
+            return all(chosen(part, one) for part in parts)
+        case AnyOf(parts=parts):
+            return any(chosen(part, one) for part in parts)
+    raise AssertionError(wanted)
+
+
+class Machine(RuleBasedStateMachine):
+    """What is stored, beside the collection that stores it."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.directory = self.folder / "sky"
+        self.directory.mkdir()
+        Collection.create(self.directory, "model", DIMENSION)
+        self.collection = Collection(self.directory)
+        self.known: dict[str, tuple[SkyObject, Any]] = {}
+        self.order: list[str] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "collection"):
+            self.collection.close()
+            shutil.rmtree(self.folder)
+
+    def store(self, batch: list[SkyObject], vectors: Any) -> None:
+        for one, made in zip(batch, vectors, strict=True):
+            if one.id in self.known:
+                self.order.remove(one.id)
+            self.order.append(one.id)
+            self.known[one.id] = one, made
+
+    @rule(batch=batches, seed=seeds)
+    def add(self, batch: list[SkyObject], seed: int) -> None:
+        vectors = np.stack([vector(seed + i) for i in range(len(batch))])
+        if any(one.id in self.known for one in batch):
+            version = self.collection.version
+            with pytest.raises(AlreadyExists):
+                self.collection.add(batch, vectors)
+            assert self.collection.version == version
+        else:
+            self.collection.add(batch, vectors)
+            self.store(batch, vectors)
+
+    @rule(batch=batches, seed=seeds)
+    def upsert(self, batch: list[SkyObject], seed: int) -> None:
+        vectors = np.stack([vector(seed + i) for i in range(len(batch))])
+        self.collection.upsert(batch, vectors)
+        self.store(batch, vectors)
+
+    @rule(names=st.lists(ids, max_size=4))
+    def delete(self, names: list[str]) -> None:
+        there = set(names) & set(self.known)
+        assert self.collection.delete(names) == len(there)
+        for name in there:
+            del self.known[name]
+            self.order.remove(name)
+
+    @rule(names=st.lists(ids, max_size=4), value=st.sampled_from([1, 0.5, None]))
+    def set_attributes(self, names: list[str], value: float | None) -> None:
+        there = set(names) & set(self.known)
+        assert self.collection.set_attributes(names, {"z": value}) == len(there)
+        for name in there:
+            one, made = self.known[name]
+            told = {key: v for key, v in one.attributes.items() if key != "z"}
+            told |= {} if value is None else {"z": value}
+            self.known[name] = dataclasses.replace(one, attributes=told), made
+
+    @rule(names=st.lists(ids, max_size=4))
+    def label(self, names: list[str]) -> None:
+        there = set(names) & set(self.known)
+        assert self.collection.label(names, ["odd"], ["ring"]) == len(there)
+        for name in there:
+            one, made = self.known[name]
+            told = (one.labels | {"odd"}) - {"ring"}
+            self.known[name] = dataclasses.replace(one, labels=told), made
+
+    @rule(kind=st.sampled_from([None, Kind.FLAT, Kind.HNSW]))
+    def compact(self, kind: Kind | None) -> None:
+        self.collection.compact(kind)
+
+    @rule()
+    def restart(self) -> None:
+        self.collection.close()
+        self.collection = Collection(self.directory)
+
+    @rule(name=st.sampled_from(["manifest.json", "*.faiss", "*.columns"]))
+    def lose_what_is_derived(self, name: str) -> None:
+        self.collection.close()
+        for path in list(self.directory.rglob(name))[:1]:
+            path.write_bytes(path.read_bytes()[:-3])
+        self.collection = Collection(self.directory)
+
+    @rule(
+        seed=seeds,
+        k=st.integers(1, 30),
+        wanted=st.none() | filters,
+        least=st.booleans(),
+    )
+    def search(self, seed: int, k: int, wanted: Filter | None, least: bool) -> None:
+        query = vector(seed)
+        found = self.collection.search(
+            query[None], k, where=wanted, least=least, thumbnails=True
+        )[0]
+        scores = {
+            one.id: float(made.astype(float) @ query)
+            for one, made in self.known.values()
+            if one.is_searchable and (wanted is None or chosen(wanted, one))
+        }
+        sign = 1 if least else -1
+        expected = sorted(
+            scores, key=lambda name: (sign * round(scores[name], 9), name)
+        )
+        assert [hit.object.id for hit in found] == expected[:k]
+        for hit in found:
+            assert hit.object == self.known[hit.object.id][0]
+            assert hit.score == pytest.approx(scores[hit.object.id], abs=1e-6)
+
+    @rule(wanted=st.none() | filters, limit=st.integers(1, 7))
+    def scroll(self, wanted: Filter | None, limit: int) -> None:
+        found: list[SkyObject] = []
+        row = 0
+        while page := self.collection.scroll(wanted, after_row=row, limit=limit):
+            found += [one for _, one in page]
+            row = page[-1][0]
+        kept = [self.known[name][0] for name in self.order]
+        expected = [one for one in kept if wanted is None or chosen(wanted, one)]
+        plain = [dataclasses.replace(one, thumbnail=b"") for one in expected]
+        assert found == plain
+        assert self.collection.count(wanted) == len(plain)
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def get(self, data: st.DataObject) -> None:
+        name = data.draw(ids)
+        if name not in self.known:
+            with pytest.raises(UnknownId):
+                self.collection.get(name)
+            return
+        one, made = self.known[name]
+        assert self.collection.get(name) == one
+        np.testing.assert_array_equal(self.collection.vector(name), made)
+
+    @invariant()
+    def is_as_large(self) -> None:
+        if hasattr(self, "collection"):
+            assert len(self.collection) == len(self.known)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None
+)
