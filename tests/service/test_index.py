@@ -117,7 +117,7 @@ def test_searching_nothing_finds_nothing() -> None:
     nothing = Source(Flat(unit(4)), np.arange(4), Allowed(np.zeros(4, np.bool_)))
     assert len(nearest([], unit(1), 3)[0].rows) == 0
     assert len(nearest([nothing], unit(1), 3)[0].rows) == 0
-    assert nearest([nothing], unit(0), 3) == []
+    assert len(nearest([nothing], unit(0), 3)) == 0
     one = Source(Flat(unit(1)), np.array([1]))
     assert len(nearest([one], unit(1), 3, np.array([1]))[0].rows) == 0
 

@@ -38,7 +38,7 @@ def fit(
     BadRequest
         ``calibration_in_archive`` if a calibration vector is in the view.
     """
-    sources = view.sources()
+    sources = [source for _, source in view.sources()]
     rows, vectors = gather(sources)
     if len(rows) < 2:
         raise NotReady(

@@ -1,5 +1,6 @@
 """Searching a view: what is nearest, or least alike, among what may be found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.catalog import SkyObject
-from skylike.service.collection.view import View
+from skylike.service.collection.view import Part, View
 from skylike.service.columns import Filter
 from skylike.service.errors import BadRequest
-from skylike.service.index import nearest
+from skylike.service.index import Answers, Nearest, nearest
 
 MAX_K = 1000
 _EFFORTS = (0.1, 16.0)
@@ -59,8 +60,9 @@ def search(
         raise BadRequest(f"k is {k}; 1 to {MAX_K} are allowed.", reason="bad_k")
     if not _EFFORTS[0] <= effort <= _EFFORTS[1]:
         raise BadRequest(f"effort is {effort}; 0.1 to 16 are allowed.")
+    sources = view.sources(where)
     answers = nearest(
-        view.sources(where),
+        [source for _, source in sources],
         -queries if least else queries,
         k,
         exclude,
@@ -68,20 +70,45 @@ def search(
         # A graph leads to what is near; nothing leads to what is far.
         exact=exact or least,
     )
-    nobody = np.empty(0, np.int64)
-    rows = np.unique(np.concatenate([nobody, *(answer.rows for answer in answers)]))
-    ids = dict(zip(rows.tolist(), view.ids(rows), strict=True))
+    found = _named([part for part, _ in sources], answers, k)
+    if not least and min_score <= -1.0:
+        return found
     sign = -1.0 if least else 1.0
-    found = []
-    for answer in answers:
-        hits = [
-            (-score, ids[row], row)
-            for row, score in zip(
-                answer.rows.tolist(), answer.scores.tolist(), strict=True
-            )
-            if sign * score >= min_score
+    return [
+        [
+            hit._replace(score=sign * hit.score)
+            for hit in hits
+            if sign * hit.score >= min_score
         ]
-        # Several may tie for the last place.
-        hits.sort()
-        found.append([Found(id, sign * -score, row) for score, id, row in hits[:k]])
+        for hits in found
+    ]
+
+
+def _named(parts: Sequence[Part], answers: Answers, k: int) -> list[list[Found]]:
+    """The best k of each answer, with their ids; equal scores are ordered by id."""
+    rows, scores, _, _ = answers.together
+    ids = _ids(parts, answers.together)
+    together = list(map(Found, ids, scores.tolist(), rows.tolist()))
+    equals = np.flatnonzero(scores[1:] == scores[:-1])
+    unsorted = set(np.searchsorted(answers.ends, equals, side="right").tolist())
+    found, begin = [], 0
+    for number, end in enumerate(answers.ends.tolist()):
+        hits = together[begin:end]
+        if number in unsorted:
+            hits.sort(key=lambda hit: (-hit.score, hit.id))
+        found.append(hits[:k])
+        begin = end
     return found
+
+
+def _ids(parts: Sequence[Part], found: Nearest) -> list[str]:
+    """The ids of what was found, from the columns of the parts it was found in."""
+    if len(parts) == 1:
+        return parts[0].block.ids_of_vectors(found.positions)
+    ids = np.empty(len(found.rows), object)
+    for number, part in enumerate(parts):
+        places = np.flatnonzero(found.sources == number)
+        if len(places):
+            ids[places] = part.block.ids_of_vectors(found.positions[places])
+    names: list[str] = ids.tolist()
+    return names

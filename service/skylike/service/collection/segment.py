@@ -83,6 +83,10 @@ class Segment:
         """The ids at some positions."""
         return self.columns.ids(places)
 
+    def ids_of_vectors(self, places: Rows) -> list[str]:
+        """The ids at some positions of the index."""
+        return self.columns.ids(places)
+
     def fulfilling(self, wanted: Filter) -> Mask:
         """Which rows fulfil a filter, as the columns tell: (n,)."""
         key = repr(wanted)  # Python calls 1 and True equal; filters do not
@@ -190,6 +194,10 @@ class Tail:
         )
         longer._stores = all_rows, all_vectors, all_places
         return longer
+
+    def ids_of_vectors(self, places: Rows) -> list[str]:
+        """The ids at some positions of the index."""
+        return self.ids(self._places[places])
 
     def beyond(self, row: int) -> Self:
         """The tail without the rows up to one."""

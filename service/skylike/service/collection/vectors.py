@@ -32,10 +32,13 @@ def checked(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]
         )
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
         vectors = np.ascontiguousarray(vectors, np.float32)
-    if not np.isfinite(vectors).all():
-        raise BadRequest("A vector holds NaN or infinity.", reason="not_finite")
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    doubles = vectors.astype(np.float64)
+    norms = np.sqrt(np.vecdot(doubles, doubles))[:, None]
     errors = np.abs(norms - 1)
+    if not errors.size or errors.max() <= _ROUNDING:
+        return vectors
+    if not np.isfinite(norms).all():
+        raise BadRequest("A vector holds NaN or infinity.", reason="not_finite")
     if (errors > _TOLERANCE).any():
         raise BadRequest(
             f"A vector has the norm {norms[errors.argmax(), 0]:.6g}; 1 is expected.",

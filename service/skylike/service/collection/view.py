@@ -1,5 +1,6 @@
 """`View`: a collection as readers see it between two writes."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -17,7 +18,7 @@ from skylike.service.index import Allowed, Source
 _NOBODY: Rows = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A segment, or the tail, less what is gone.
 
@@ -59,6 +60,11 @@ class Part:
             mask = mask.copy()
             mask[places] = evaluate(wanted, revised)[here]
         return mask if self.alive is None else mask & self.alive
+
+    @functools.cached_property
+    def whole(self) -> Source | None:
+        """Where to search for all that is there; None if there is no vector."""
+        return self.source(self.alive)
 
     def source(self, mask: Mask | None) -> Source | None:
         """Where to search for the rows of a mask; None if there is no vector."""
@@ -126,14 +132,17 @@ class View:
         assert isinstance(self.tail.block, Tail)
         return self.tail.block
 
-    def sources(self, wanted: Filter | None = None) -> list[Source]:
-        """Where to search for what fulfils a filter, or for all."""
-        masks = [
-            part.alive if wanted is None else part.fulfilling(wanted, self.revised)
-            for part in self.parts
-        ]
-        found = (p.source(m) for p, m in zip(self.parts, masks, strict=True))
-        return [source for source in found if source is not None]
+    def sources(self, wanted: Filter | None = None) -> list[tuple[Part, Source]]:
+        """Parts, and where to search in each for what fulfils a filter, or for all."""
+        found = []
+        for part in self.parts:
+            if wanted is None:
+                source = part.whole
+            else:
+                source = part.source(part.fulfilling(wanted, self.revised))
+            if source is not None:
+                found.append((part, source))
+        return found
 
     def rows(self, wanted: Filter | None = None) -> Rows:
         """The rows of all objects, searchable or not, that fulfil a filter, ascending."""

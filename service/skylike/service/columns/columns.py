@@ -1,5 +1,6 @@
 """`Columns`: what filters ask of n rows, as Arrow keeps it."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ _FIXED = {
 }
 # An attribute may be of another type in every object: each type has its column.
 TYPES = {"text": _TEXT, "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+_FEW = 50
 _CELLS, _BY_CELL = "cells", "by_cell"
 
 
@@ -94,8 +96,27 @@ class Columns:
 
     def ids(self, positions: NDArray[np.int64]) -> list[str]:
         """The ids at some positions."""
-        found: list[str] = self.array("id").take(pa.array(positions)).to_pylist()
-        return found
+        if len(positions) > _FEW:
+            some = self.array("id").take(pa.array(positions))
+            # Ten times as quick as `to_pylist`.
+            found: list[str] = some.to_numpy(zero_copy_only=False).tolist()
+            return found
+        # Arrow's own way to a few of them takes five times as long.
+        offsets, texts = self._id_texts
+        begins, ends = offsets[positions].tolist(), offsets[positions + 1].tolist()
+        return [
+            str(texts[begin:end], "utf-8")
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+
+    @functools.cached_property
+    def _id_texts(self) -> tuple[NDArray[np.int64], memoryview]:
+        array = self.array("id")
+        _, offsets, texts = array.buffers()
+        if texts is None or not len(array):
+            return np.zeros(1, np.int64), memoryview(b"")
+        numbers = np.frombuffer(offsets, np.int64)
+        return numbers[array.offset : array.offset + len(array) + 1], memoryview(texts)
 
     def array(self, name: str) -> Any:
         """A column as one Arrow array; None if no row has it."""

@@ -7,11 +7,12 @@ filters and no files but its own.
 from skylike.service.index.allowed import Allowed
 from skylike.service.index.flat import Flat
 from skylike.service.index.kind import Kind
-from skylike.service.index.nearest import Nearest, Source, nearest
+from skylike.service.index.nearest import Answers, Nearest, Source, nearest
 from skylike.service.index.vectors import Told, VectorIndex, build, read
 
 __all__ = [
     "Allowed",
+    "Answers",
     "Flat",
     "Kind",
     "Nearest",

@@ -25,6 +25,7 @@ _LINKS = 32
 _EF_CONSTRUCTION = 40
 _WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
 _WIDEST = 4096
+_WIDER_THAN = 1.5  # times what is asked for
 _RECALL = 0.995  # on the sample, so that 0.99 holds in spite of its scatter
 _SAMPLE_K = 10
 # Below this share of allowed vectors a walk meets too few of them to go on well, and
@@ -47,6 +48,7 @@ class Graph:
         self._index = index
         self.vectors = stored_in(index)
         self.width = width
+        self._known_parameters: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -105,19 +107,35 @@ class Graph:
         share = total / len(self)
         if exact or share < _LEAST_SHARE or count >= total:
             return compare(self, queries, count, allowed)
-        # Per call: settings on a shared index would race between threads.
-        parameters = faiss.SearchParametersHNSW()
-        width = max(self.width, 2 * count) * effort / share
-        parameters.efSearch = max(count, min(int(width), _WIDEST))
-        if allowed is not None:
-            parameters.sel = faiss.IDSelectorBitmap(allowed.bits)
+        width = max(self.width, _WIDER_THAN * count) * effort / share
+        parameters = self._parameters(max(count, min(int(width), _WIDEST)), allowed)
+        scores = np.empty((len(queries), count), np.float32)
+        positions = np.empty((len(queries), count), np.int64)
         with at_most(len(queries)):
-            scores, positions = self._index.search(queries, count, params=parameters)
+            # What `search` does after it has looked at its arguments once more.
+            self._index.search_c(
+                len(queries),
+                faiss.swig_ptr(queries),
+                count,
+                faiss.swig_ptr(scores),
+                faiss.swig_ptr(positions),
+                parameters,
+            )
         missing = positions[:, -1] < 0
         ceilings: Floats = scores[:, -1]
         if missing.any():
             ceilings = np.where(missing, np.float32(np.inf), ceilings)
         return positions, ceilings
+
+    def _parameters(self, width: int, allowed: Allowed | None) -> Any:
+        """Settings of one search: those on a shared index would race."""
+        if allowed is not None:
+            selector = faiss.IDSelectorBitmap(allowed.bits)
+            return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
+        if width not in self._known_parameters:
+            made = faiss.SearchParametersHNSW(efSearch=width)
+            self._known_parameters[width] = made
+        return self._known_parameters[width]
 
     def at(self, positions: Positions) -> Floats:
         """Vectors at some positions, (…, dimension) float32."""

@@ -6,9 +6,10 @@ equal vectors get equal scores wherever they lie; and where a vector that was
 left out might score as high as the k-th, its index is scanned.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class Source:
 
 
 class Nearest(NamedTuple):
-    """The nearest rows to one query.
+    """The nearest rows to one query, or to several, one query after the other.
 
     Attributes
     ----------
@@ -56,10 +57,57 @@ class Nearest(NamedTuple):
         By falling score. More than k where several tie for the last place.
     scores : (m,) float64, -1 to 1
         Their cosines.
+    sources, positions : (m,) int64
+        Number of the source that each was found in, and where there.
     """
 
     rows: Rows
     scores: Scores
+    sources: Rows
+    positions: Rows
+
+
+_NOBODY: Rows = np.empty(0, np.int64)
+_NOTHING = Nearest(_NOBODY, np.empty(0), _NOBODY, _NOBODY)
+
+
+class Answers(Sequence[Nearest]):
+    """What is nearest to each of several queries.
+
+    Attributes
+    ----------
+    together
+        All of it, one query after the other.
+    ends : (n,) int64
+        Where the answer to each query ends.
+    """
+
+    def __init__(self, together: Nearest, ends: Rows) -> None:
+        self.together = together
+        self.ends = ends
+
+    @classmethod
+    def of(cls, answers: Iterable[Nearest]) -> Self:
+        """Answers that were found one by one."""
+        parts = list(answers)
+        if len(parts) == 1:
+            return cls(parts[0], np.array([len(parts[0].rows)]))
+        together: list[Any] = [
+            np.concatenate(arrays) for arrays in zip(_NOTHING, *parts, strict=True)
+        ]
+        counts = [len(one.rows) for one in parts]
+        return cls(Nearest(*together), np.cumsum(counts, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, number: Any) -> Any:
+        if not -len(self) <= number < len(self):
+            raise IndexError(number)
+        number %= len(self)
+        begin = int(self.ends[number - 1]) if number else 0
+        part = slice(begin, int(self.ends[number]))
+        return Nearest(*(array[part] for array in self.together))
 
 
 def nearest(
@@ -70,7 +118,7 @@ def nearest(
     *,
     effort: float = 1.0,
     exact: bool = False,
-) -> list[Nearest]:
+) -> Answers:
     """The k nearest rows to each query, and all that tie with the k-th.
 
     Parameters
@@ -85,82 +133,134 @@ def nearest(
     effort, exact
         As `VectorIndex.candidates` takes them.
     """
-    sources = [source for source in sources if source.num_allowed > 0]
-    if not sources:
-        nothing = Nearest(np.empty(0, np.int64), np.empty(0))
-        return [nothing] * len(queries)
-    width = sum(min(k + _SPARE, source.num_allowed) for source in sources)
+    numbered = [(i, one) for i, one in enumerate(sources) if one.num_allowed > 0]
+    if not numbered:
+        return Answers(_NOTHING, np.zeros(len(queries), np.int64))
+    width = sum(min(k + _SPARE, source.num_allowed) for _, source in numbered)
     step = max(1, _CHUNK // max(1, width * queries.shape[1]))
-    found: list[Nearest] = []
-    for start in range(0, len(queries), step):
-        part = slice(start, start + step)
-        unwanted = None if exclude is None else exclude[part]
-        search = _Search(queries[part], k, unwanted, effort, exact)
-        found += search.over(sources)
-    return found
+    parts = [
+        _Search(
+            queries[start : start + step],
+            k,
+            None if exclude is None else exclude[start : start + step],
+            effort,
+            exact,
+        ).over(numbered)
+        for start in range(0, len(queries), step)
+    ]
+    return parts[0] if len(parts) == 1 else Answers.of(itertools.chain(*parts))
 
 
-class _Search(NamedTuple):
-    queries: NDArray[np.float32]
-    k: int
-    exclude: Rows | None
-    effort: float
-    exact: bool
+class _Search:
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        exclude: Rows | None,
+        effort: float,
+        exact: bool,
+    ) -> None:
+        self._queries = queries
+        self._doubles = queries.astype(np.float64)
+        self._k = k
+        self._exclude = exclude
+        self._effort = effort
+        self._exact = exact
+        # What a float32 product of unit vectors may be wrong by, summed in any order.
+        self._rounding = queries.shape[1] * 2.0**-24
 
-    def over(self, sources: Sequence[Source]) -> list[Nearest]:
-        parts = [self._candidates(source) for source in sources]
-        rows = (
-            parts[0][0] if len(parts) == 1 else np.hstack([part[0] for part in parts])
-        )
-        scores = parts[0][1] if len(parts) == 1 else np.hstack([p[1] for p in parts])
-        ceilings = np.maximum.reduce([part[2] for part in parts])
-
+    def over(self, numbered: Sequence[tuple[int, Source]]) -> Answers:
+        parts = [self._candidates(source) for _, source in numbered]
+        rows, scores, positions, ceilings = parts[0]
+        sources = np.full(rows.shape[1], numbered[0][0])
+        if len(parts) > 1:
+            widths = [part[0].shape[1] for part in parts]
+            sources = np.repeat([number for number, _ in numbered], widths)
+            rows = np.hstack([part[0] for part in parts])
+            scores = np.hstack([part[1] for part in parts])
+            positions = np.hstack([part[2] for part in parts])
+            ceilings = np.maximum.reduce([part[3] for part in parts])
+        if len(rows) == 1:
+            return Answers.of(
+                [
+                    self._one(
+                        numbered, rows[0], scores[0], positions[0], sources, ceilings[0]
+                    )
+                ]
+            )
         order = np.argsort(-scores, axis=1, kind="stable")
-        lines = np.arange(len(rows))[:, None]
-        rows, scores = rows[lines, order], scores[lines, order]
-        lowest = scores[:, min(self.k, scores.shape[1]) - 1]
+        lines = np.arange(len(order))[:, None]
+        falling = scores[lines, order]
+        lowest = falling[:, min(self._k, falling.shape[1]) - 1]
+        # A row of the answer has a score; what was missed or unwanted has none.
+        kept = falling >= np.maximum(lowest, -2.0)[:, None]
+        order = order[kept]
+        lines = np.broadcast_to(lines, kept.shape)[kept]
+        found = Answers(
+            Nearest(
+                rows[lines, order],
+                falling[kept],
+                sources[order],
+                positions[lines, order],
+            ),
+            np.cumsum(np.count_nonzero(kept, axis=1)),
+        )
         # Whether something left out may belong to the answer.
         doubtful = (ceilings > -np.inf) & (ceilings + self._rounding >= lowest)
-        # A row of the answer has a score; what was missed or unwanted has none.
-        kept = (scores >= lowest[:, None]) & (scores > -np.inf)
-        counts = kept.sum(axis=1).tolist()
-        return [
-            self._scan(sources, i, float(lowest[i]))
-            if is_doubtful
-            else Nearest(rows[i, :count], scores[i, :count])
-            for i, (count, is_doubtful) in enumerate(
-                zip(counts, doubtful.tolist(), strict=True)
-            )
-        ]
-
-    @property
-    def _rounding(self) -> float:
-        """What a float32 product of unit vectors may be wrong by, summed in any order."""
-        return float(self.queries.shape[1] * 2.0**-24)
-
-    def _candidates(self, source: Source) -> tuple[Rows, Scores, NDArray[np.float32]]:
-        positions, ceilings = source.index.candidates(
-            self.queries,
-            self.k + _SPARE,
-            source.allowed,
-            effort=self.effort,
-            exact=self.exact,
+        if not doubtful.any():
+            return found
+        return Answers.of(
+            self._scan(numbered, i, float(lowest[i])) if is_doubtful else found[i]
+            for i, is_doubtful in enumerate(doubtful.tolist())
         )
-        rows = source.rows[positions]
-        scores = _cosines(source.index.at(positions), self.queries[:, None, :])
-        if positions[:, -1].min() < 0:
-            missing = positions < 0
-            rows[missing], scores[missing] = -1, -np.inf
-        if self.exclude is not None:
-            scores[rows == self.exclude[:, None]] = -np.inf
-        return rows, scores, ceilings
 
-    def _scan(self, sources: Sequence[Source], number: int, lowest: float) -> Nearest:
+    def _one(
+        self,
+        numbered: Sequence[tuple[int, Source]],
+        rows: Rows,
+        scores: Scores,
+        positions: Rows,
+        sources: Rows,
+        ceiling: np.float32,
+    ) -> Nearest:
+        """The same for one query: arrays of one line take as long as of a hundred."""
+        order = np.argsort(-scores, kind="stable")
+        falling = scores[order]
+        lowest = float(falling[min(self._k, len(falling)) - 1])
+        if ceiling > -np.inf and float(ceiling) + self._rounding >= lowest:
+            return self._scan(numbered, 0, lowest)
+        count = int(np.count_nonzero(falling >= max(lowest, -2.0)))
+        order = order[:count]
+        return Nearest(rows[order], falling[:count], sources[order], positions[order])
+
+    def _candidates(
+        self, source: Source
+    ) -> tuple[Rows, Scores, Rows, NDArray[np.float32]]:
+        positions, ceilings = source.index.candidates(
+            self._queries,
+            self._k + _SPARE,
+            source.allowed,
+            effort=self._effort,
+            exact=self._exact,
+        )
+        rows = source.rows.take(
+            positions, mode="wrap"
+        )  # of -1 too, which gets no score
+        scores = _cosines(source.index.at(positions), self._doubles[:, None, :])
+        if positions[:, -1].min() < 0:
+            scores[positions < 0] = -np.inf
+        if self._exclude is not None:
+            scores[rows == self._exclude[:, None]] = -np.inf
+        return rows, scores, positions, ceilings
+
+    def _scan(
+        self, numbered: Sequence[tuple[int, Source]], query_number: int, lowest: float
+    ) -> Nearest:
         """Compare one query with everything that may be among its k nearest."""
-        query = self.queries[number]
-        exclude = -1 if self.exclude is None else int(self.exclude[number])
-        rows, scores = [np.empty(0, np.int64)], [np.empty(0)]
-        for source in sources:
+        query, double = self._queries[query_number], self._doubles[query_number]
+        exclude = -1 if self._exclude is None else int(self._exclude[query_number])
+        found = [_NOTHING]
+        for number, source in numbered:
             for start, vectors in source.index.chunks():
                 products = vectors @ query
                 part = slice(start, start + len(vectors))
@@ -168,21 +268,28 @@ class _Search(NamedTuple):
                 if source.allowed is not None:
                     wanted &= source.allowed.mask[part]
                 products[~wanted] = -np.inf
-                if np.count_nonzero(wanted) > self.k:
+                if np.count_nonzero(wanted) > self._k:
                     # The k-th best of these has at least this score.
-                    floor = np.partition(products, -self.k)[-self.k] - self._rounding
+                    floor = np.partition(products, -self._k)[-self._k] - self._rounding
                     lowest = max(lowest, float(floor))
                 near = np.flatnonzero(wanted & (products >= lowest - self._rounding))
                 for places in _pieces(near, query):
-                    rows.append(source.rows[start + places])
-                    scores.append(_cosines(vectors[places], query))
-        all_rows, all_scores = np.concatenate(rows), np.concatenate(scores)
-        order = np.argsort(-all_scores, kind="stable")
-        all_rows, all_scores = all_rows[order], all_scores[order]
-        if not len(all_rows):
-            return Nearest(all_rows, all_scores)
-        keep = all_scores >= all_scores[min(self.k, len(all_scores)) - 1]
-        return Nearest(all_rows[keep], all_scores[keep])
+                    positions = start + places
+                    found.append(
+                        Nearest(
+                            source.rows[positions],
+                            _cosines(vectors[places], double),
+                            np.full(len(places), number),
+                            positions,
+                        )
+                    )
+        rows, scores, sources, positions = map(np.concatenate, zip(*found, strict=True))
+        order = np.argsort(-scores, kind="stable")
+        if not len(order):
+            return _NOTHING
+        lowest = scores[order[min(self._k, len(order)) - 1]]
+        order = order[scores[order] >= lowest]
+        return Nearest(rows[order], scores[order], sources[order], positions[order])
 
 
 def _pieces(positions: Rows, query: NDArray[np.float32]) -> list[Rows]:
@@ -190,8 +297,9 @@ def _pieces(positions: Rows, query: NDArray[np.float32]) -> list[Rows]:
     return [positions[i : i + step] for i in range(0, len(positions), step)]
 
 
-def _cosines(vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> Scores:
-    # Products of float32 are exact in float64, and numpy adds along the last axis
-    # in an order that depends on its length alone: equal vectors, equal scores.
-    cosines: Scores = (vectors.astype(np.float64) * queries).sum(axis=-1)
-    return cosines.clip(-1.0, 1.0)
+def _cosines(vectors: NDArray[np.float32], queries: Scores) -> Scores:
+    # Products of float32 are exact in float64, and sums along the last axis are in an
+    # order that depends on its length alone: equal vectors, equal scores.
+    cosines: Scores = np.vecdot(vectors.astype(np.float64), queries)
+    np.minimum(cosines, 1.0, out=cosines)
+    return np.maximum(cosines, -1.0, out=cosines)
