@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service.catalog.sky_object import SkyObject
+from skylike.service.catalog.sky_object import SkyObject, stored
 from skylike.service.errors import DamagedData
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
-OBJECT_COLUMNS = (
-    "row, id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid_fraction, "
-    "attributes, labels, crc"
-)
+OBJECT_COLUMNS = "row, id, uri, body, crc"
 VECTOR_COLUMNS = "row, searchable, vector, crc"
 THUMBNAIL_COLUMNS = "row, png, crc"
 COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
@@ -35,23 +32,23 @@ NUM_COLUMNS = {
 def object_row(row: int, sky_object: SkyObject) -> tuple[Any, ...]:
     """The values of `OBJECT_COLUMNS`, CRC included."""
     position = sky_object.position
-    values = (
-        row,
-        sky_object.id,
-        None if position is None else _real(position.ra_deg),
-        None if position is None else _real(position.dec_deg),
-        None if sky_object.epoch_mjd is None else _real(sky_object.epoch_mjd),
-        sky_object.uri,
-        sky_object.hdu,
-        None
-        if sky_object.box is None
-        else json.dumps([int(e) for e in sky_object.box]),
-        int(sky_object.flags),
-        _real(sky_object.valid_fraction),
-        json.dumps(dict(sky_object.attributes), allow_nan=False),
-        json.dumps(sorted(sky_object.labels)),
+    # All but what is looked up stands in one text: a hit is read twice as fast.
+    body = json.dumps(
+        [
+            None if position is None else (position.ra_deg, position.dec_deg),
+            sky_object.epoch_mjd,
+            sky_object.hdu,
+            None if sky_object.box is None else [int(edge) for edge in sky_object.box],
+            int(sky_object.flags),
+            sky_object.valid_fraction,
+            dict(sky_object.attributes),
+            sorted(sky_object.labels),
+        ],
+        allow_nan=False,
+        default=float,  # numbers of numpy
     )
-    return (*values, checksum(values))
+    id, uri = sky_object.id, sky_object.uri
+    return row, id, uri, body, _object_crc(row, id, uri, body)
 
 
 def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
@@ -62,20 +59,22 @@ def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
     DamagedData
         If the row is not as it was written.
     """
-    id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid = values[1:10]
-    _check(values, f"object {id!r}")
-    return SkyObject(
-        id=id,
-        position=None if ra_deg is None else SkyPosition(ra_deg, dec_deg),
-        epoch_mjd=epoch_mjd,
-        uri=uri,
-        hdu=hdu,
-        box=None if box is None else tuple(json.loads(box)),
-        attributes=json.loads(values[10]),
-        labels=frozenset(json.loads(values[11])),
-        flags=Flag(flags),
-        valid_fraction=valid,
-        thumbnail=thumbnail,
+    row, id, uri, body, crc = values
+    if _object_crc(row, id, uri, body) != crc:
+        raise damaged(f"object {id!r}")
+    place, epoch_mjd, hdu, box, flags, valid, attributes, labels = json.loads(body)
+    return stored(
+        id,
+        None if place is None else SkyPosition(*place),
+        epoch_mjd,
+        uri,
+        hdu,
+        None if box is None else tuple(box),
+        attributes,
+        frozenset(labels),
+        Flag(flags),
+        valid,
+        thumbnail,
     )
 
 
@@ -176,11 +175,6 @@ def damaged(what: str) -> DamagedData:
     )
 
 
-def _real(value: float) -> float:
-    # SQLite keeps whole numbers as integers, which have no negative zero.
-    return float(value) + 0.0
-
-
 def checksum(values: tuple[Any, ...]) -> int:
     """The CRC32 of what SQLite holds of a row; -1 for what none of ours can hold."""
     # JSON writes floats exactly, so equal values and only they have equal text.
@@ -193,6 +187,15 @@ def checksum(values: tuple[Any, ...]) -> int:
 def _check(values: tuple[Any, ...], what: str) -> None:
     if checksum(values[:-1]) != values[-1]:
         raise damaged(what)
+
+
+def _object_crc(row: int, id: Any, uri: Any, body: Any) -> int:
+    try:
+        head = f"{row} {'' if uri is None else len(uri)} {uri} {id}"
+        before = zlib.crc32(head.encode(errors="surrogateescape"))
+        return zlib.crc32(body.encode(errors="surrogateescape"), before)
+    except (TypeError, AttributeError):  # damage has made something else of text
+        return -1
 
 
 def _vector_crc(row: int, searchable: int, blob: bytes) -> int:

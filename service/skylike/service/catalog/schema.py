@@ -1,10 +1,14 @@
 """The tables of a catalog, and how older ones become the newest."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping
 
 from skylike.service.catalog import rows
+from skylike.service.catalog.sky_object import SkyObject
 from skylike.service.errors import DamagedData
+from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
 
 APPLICATION_ID = 0x736B796C  # "skyl": `file catalog.sqlite3` shows whose it is
 VERSION = 2
@@ -15,16 +19,8 @@ _OBJECTS = """
 CREATE TABLE objects (
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
-    ra_deg REAL,
-    dec_deg REAL,
-    epoch_mjd REAL,
     uri TEXT,
-    hdu TEXT,
-    box TEXT,
-    flags INTEGER NOT NULL,
-    valid_fraction REAL NOT NULL,
-    attributes TEXT NOT NULL,
-    labels TEXT NOT NULL,
+    body TEXT NOT NULL,
     crc INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX objects_by_uri ON objects (uri) WHERE uri IS NOT NULL;
@@ -132,15 +128,25 @@ def _add_labels_and_journal(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     num_objects = last_row = 0
     for values in connection.execute("SELECT * FROM old_objects ORDER BY row"):
-        *old, crc = values
-        if rows.checksum(tuple(old)) != crc:
+        old = values[:-1]
+        if rows.checksum(old) != values[-1]:
             raise rows.damaged(f"object {old[1]!r}")
-        new = (*old, "[]")
-        marks = ", ".join("?" * (len(new) + 1))
-        connection.execute(
-            f"INSERT INTO objects VALUES ({marks})", (*new, rows.checksum(new))
+        row, id, ra_deg, dec_deg, epoch_mjd, uri, hdu, box, flags, valid, known = old
+        made = SkyObject(
+            id,
+            None if ra_deg is None else SkyPosition(ra_deg, dec_deg),
+            epoch_mjd,
+            uri,
+            hdu,
+            None if box is None else tuple(json.loads(box)),
+            json.loads(known),
+            flags=Flag(flags),
+            valid_fraction=valid,
         )
-        num_objects, last_row = num_objects + 1, old[0]
+        connection.execute(
+            "INSERT INTO objects VALUES (?, ?, ?, ?, ?)", rows.object_row(row, made)
+        )
+        num_objects, last_row = num_objects + 1, row
     model_id, dimension, version = connection.execute(
         "SELECT model_id, dimension, version FROM old_collection"
     ).fetchone()

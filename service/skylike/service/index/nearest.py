@@ -107,7 +107,8 @@ class Answers(Sequence[Nearest]):
         number %= len(self)
         begin = int(self.ends[number - 1]) if number else 0
         part = slice(begin, int(self.ends[number]))
-        return Nearest(*(array[part] for array in self.together))
+        rows, scores, sources, positions = self.together
+        return Nearest(rows[part], scores[part], sources[part], positions[part])
 
 
 def nearest(
