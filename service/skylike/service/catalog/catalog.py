@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,20 @@ from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, next_version, state
 from skylike.service.catalog.fits import Fits
 from skylike.service.catalog.sky_object import SkyObject
+from skylike.service.catalog.statements import (
+    AMONG,
+    Rows,
+    as_json,
+    ascending,
+    forget,
+    insert,
+    note,
+    objects_in,
+    rows_of,
+)
 from skylike.service.errors import AlreadyExists
 
 _CHUNK = 4096  # rows read at a time
-_AMONG = "IN (SELECT value FROM json_each(?))"
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +104,7 @@ class Catalog:
             If one of the ids is taken, unless they are replaced.
         """
         with self._database.writing() as connection:
-            taken = _rows(connection, [sky_object.id for sky_object in objects])
+            taken = rows_of(connection, [sky_object.id for sky_object in objects])
             if taken and not replace:
                 raise AlreadyExists(
                     f"{len(taken)} of {len(objects)} ids are taken, "
@@ -105,17 +112,17 @@ class Catalog:
                 )
             last = state(connection).last_row
             numbered = list(enumerate(objects, last + 1))
-            gone = _sorted(taken.values())
+            gone = ascending(taken.values())
             version = next_version(
                 connection, more=len(objects) - len(gone), last_row=last + len(objects)
             )
-            _forget(connection, gone, version)
-            _insert(
+            forget(connection, gone, version)
+            insert(
                 connection,
                 "objects",
                 (encoding.object_row(row, sky_object) for row, sky_object in numbered),
             )
-            _insert(
+            insert(
                 connection,
                 "vectors",
                 (
@@ -123,7 +130,7 @@ class Catalog:
                     for (row, sky_object), vector in zip(numbered, vectors, strict=True)
                 ),
             )
-            _insert(
+            insert(
                 connection,
                 "thumbnails",
                 (
@@ -138,9 +145,9 @@ class Catalog:
     def delete(self, ids: Iterable[str]) -> Written:
         """Take out those of some objects that exist, with all that is theirs."""
         with self._database.writing() as connection:
-            gone = _sorted(_rows(connection, ids).values())
+            gone = ascending(rows_of(connection, ids).values())
             version = next_version(connection, more=-len(gone))
-            _forget(connection, gone, version)
+            forget(connection, gone, version)
         return Written(version, np.empty(0, np.int64), gone)
 
     def revise(
@@ -168,17 +175,17 @@ class Catalog:
             If one of them is not as it was written.
         """
         with self._database.writing() as connection:
-            found = _objects(connection, _rows(connection, ids).values())
-            rows = _sorted(found)
+            found = objects_in(connection, rows_of(connection, ids).values())
+            rows = ascending(found)
             revised = [edit(found[row]) for row in rows.tolist()]
             version = next_version(connection)
-            _insert(
+            insert(
                 connection,
                 "objects",
                 map(encoding.object_row, rows.tolist(), revised),
                 replace=True,
             )
-            _note(connection, rows, version, is_gone=False)
+            note(connection, rows, version, is_gone=False)
         return Written(version, rows, np.empty(0, np.int64)), revised
 
     def journal(self) -> tuple[Rows, Rows]:
@@ -204,20 +211,20 @@ class Catalog:
         """Forget what segments know by now: entries of `rows` up to a version."""
         with self._database.writing() as connection:
             connection.execute(
-                f"DELETE FROM journal WHERE version <= ? AND row {_AMONG}",
-                (version, _json(rows)),
+                f"DELETE FROM journal WHERE version <= ? AND row {AMONG}",
+                (version, as_json(rows)),
             )
 
     def rows(self, ids: Iterable[str]) -> dict[str, int]:
         """The rows of those ids that exist."""
         with self._database.reading() as connection:
-            return _rows(connection, ids)
+            return rows_of(connection, ids)
 
     def uris(self, uris: Iterable[str]) -> set[str]:
         """Those of `uris` that an object was made from."""
         with self._database.reading() as connection:
             found = connection.execute(
-                f"SELECT uri FROM objects WHERE uri {_AMONG}", (json.dumps(list(uris)),)
+                f"SELECT uri FROM objects WHERE uri {AMONG}", (json.dumps(list(uris)),)
             )
             return {uri for (uri,) in found}
 
@@ -232,14 +239,14 @@ class Catalog:
             If one of them is not as it was written.
         """
         with self._database.reading() as connection:
-            return _objects(connection, rows, thumbnails=thumbnails)
+            return objects_in(connection, rows, thumbnails=thumbnails)
 
     def first_by_id(self, rows: Iterable[int], limit: int) -> list[int]:
         """Those rows whose ids come first, at most `limit`, ordered by id."""
         with self._database.reading() as connection:
             found = connection.execute(
-                f"SELECT row FROM objects WHERE row {_AMONG} ORDER BY id LIMIT ?",
-                (_json(rows), limit),
+                f"SELECT row FROM objects WHERE row {AMONG} ORDER BY id LIMIT ?",
+                (as_json(rows), limit),
             )
             return [row for (row,) in found]
 
@@ -248,7 +255,7 @@ class Catalog:
         with self._database.reading() as connection:
             found = dict(
                 connection.execute(
-                    f"SELECT row, id FROM objects WHERE row {_AMONG}", (_json(rows),)
+                    f"SELECT row, id FROM objects WHERE row {AMONG}", (as_json(rows),)
                 )
             )
         return [found[row] for row in rows.tolist()]
@@ -285,8 +292,8 @@ class Catalog:
             with self._database.reading() as connection:
                 values = connection.execute(
                     f"SELECT {encoding.VECTOR_COLUMNS} FROM vectors "
-                    f"WHERE row {_AMONG} ORDER BY row",
-                    (_json(some),),
+                    f"WHERE row {AMONG} ORDER BY row",
+                    (as_json(some),),
                 ).fetchall()
             known, _, vectors = encoding.read_vectors(values, self.dimension)
             place = np.searchsorted(known, some)
@@ -333,70 +340,3 @@ class Catalog:
     def close(self) -> None:
         """Close the file. Whatever was acknowledged is in it already."""
         self._database.close()
-
-
-def _json(rows: Iterable[int]) -> str:
-    return json.dumps([int(row) for row in rows])
-
-
-def _sorted(rows: Iterable[int]) -> Rows:
-    return np.array(sorted(rows), np.int64)
-
-
-def _rows(connection: Any, ids: Iterable[str]) -> dict[str, int]:
-    return dict(
-        connection.execute(
-            f"SELECT id, row FROM objects WHERE id {_AMONG}", (json.dumps(list(ids)),)
-        )
-    )
-
-
-def _objects(
-    connection: Any, rows: Iterable[int], *, thumbnails: bool = False
-) -> dict[int, SkyObject]:
-    wanted = (_json(rows),)
-    pictures: dict[int, bytes] = {}
-    if thumbnails:
-        pictures = {
-            values[0]: encoding.read_thumbnail(values)
-            for values in connection.execute(
-                f"SELECT {encoding.THUMBNAIL_COLUMNS} FROM thumbnails WHERE row {_AMONG}",
-                wanted,
-            )
-        }
-    return {
-        values[0]: encoding.read_object(values, pictures.get(values[0], b""))
-        for values in connection.execute(
-            f"SELECT {encoding.OBJECT_COLUMNS} FROM objects WHERE row {_AMONG}", wanted
-        )
-    }
-
-
-def _insert(
-    connection: Any,
-    table: str,
-    rows: Iterable[tuple[Any, ...]],
-    *,
-    replace: bool = False,
-) -> None:
-    marks = ", ".join("?" * encoding.NUM_COLUMNS[table])
-    how = "REPLACE" if replace else "INSERT"
-    connection.executemany(f"{how} INTO {table} VALUES ({marks})", rows)
-
-
-def _forget(connection: Any, rows: Rows, version: int) -> None:
-    """Take rows out of every table, and note that they are gone."""
-    if not len(rows):
-        return
-    for table in ("thumbnails", "vectors", "objects"):
-        connection.execute(f"DELETE FROM {table} WHERE row {_AMONG}", (_json(rows),))
-    _note(connection, rows, version, is_gone=True)
-
-
-def _note(connection: Any, rows: Rows, version: int, *, is_gone: bool) -> None:
-    _insert(
-        connection,
-        "journal",
-        (encoding.journal_row(row, version, is_gone=is_gone) for row in rows.tolist()),
-        replace=True,
-    )

@@ -134,8 +134,8 @@ class Compactor:
         new = self._swap(change)
         self._shelf.forget_the_rest()
         noted = np.concatenate(self._catalog.journal())
-        covered = np.concatenate([part.block.rows for part in merged])
-        if len(known := noted[np.isin(noted, covered)]):
+        here = [part.block.places(noted)[1] for part in merged]
+        if len(known := noted[np.logical_or.reduce(here)]):
             self._catalog.clear_journal(known.tolist(), view.version)
         return new
 
@@ -211,11 +211,10 @@ def sealed(
     if len(rows):
         built, order = index.build(vectors, stem, kind, threads=threads, told=told)
         rows = rows[order]
-    others = np.setdiff1d(columns.rows, rows)
     after_row, last_row = _range(view, parts)
     segment = Segment(
         built,
-        ordered(columns, np.concatenate([rows, others])).with_cells(),
+        _ordered(columns, rows).with_cells(),
         after_row=after_row,
         last_row=last_row,
         version=view.version,
@@ -225,22 +224,22 @@ def sealed(
 
 def in_memory(tail: Tail, *, after_row: int, last_row: int, version: int) -> Segment:
     """The rows of a tail as a segment that no shelf has."""
-    rows = tail.vector_rows
-    others = np.setdiff1d(tail.rows, rows)
     return Segment(
         tail.index,
-        ordered(tail.columns, np.concatenate([rows, others])).with_cells(),
+        _ordered(tail.columns, tail.vector_rows).with_cells(),
         after_row=after_row,
         last_row=last_row,
         version=version,
     )
 
 
-def ordered(columns: Columns, rows: Rows) -> Columns:
-    """Columns in the order of some rows, all of which they have."""
+def _ordered(columns: Columns, rows: Rows) -> Columns:
+    """Columns with some rows first, in this order, and then the others, ascending."""
     order = np.argsort(columns.rows, kind="stable")
     places = order[np.searchsorted(columns.rows, rows, sorter=order)]
-    return columns.taken(places)
+    is_other = np.ones(len(columns), np.bool_)
+    is_other[places] = False
+    return columns.taken(np.concatenate([places, order[is_other[order]]]))
 
 
 def _first_row(part: Part) -> int:
@@ -257,9 +256,9 @@ def _columns(view: View, parts: Iterable[Part]) -> Columns:
             columns = columns.taken(np.flatnonzero(part.alive))
         found.append(columns)
     joined = Columns.joined(found)
-    retold = np.flatnonzero(np.isin(view.revised.rows, joined.rows))
-    if not len(retold):
+    if not len(view.revised):
         return joined
+    retold = np.flatnonzero(np.isin(view.revised.rows, joined.rows))
     revised = view.revised.taken(retold)
     kept = np.flatnonzero(~np.isin(joined.rows, revised.rows))
     return Columns.joined([joined.taken(kept), revised])

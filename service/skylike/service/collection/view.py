@@ -225,8 +225,8 @@ class View:
             tail = tail.without(np.concatenate([_NOBODY, *gone]))
         # What the segment's columns know need not be told beside them.
         is_new = self.revised_at > old.version
-        covered = np.concatenate([_NOBODY, *(part.block.rows for part in merged)])
-        retold = np.flatnonzero(is_new | ~np.isin(self.revised.rows, covered))
+        here = [part.block.places(self.revised.rows)[1] for part in merged]
+        retold = np.flatnonzero(is_new | ~np.logical_or.reduce(here))
         return replace(
             self,
             segments=tuple(sorted(kept, key=_after_row)),

@@ -25,6 +25,7 @@ _FIXED = {
 }
 # An attribute may be of another type in every object: each type has its column.
 TYPES = {"text": _TEXT, "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+_TYPE_OF: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "text"}
 _FEW = 50
 _CELLS, _BY_CELL = "cells", "by_cell"
 
@@ -58,15 +59,15 @@ class Columns:
             "labels": [sorted(one.labels) for one in objects],
         }
         arrays = {name: pa.array(fixed[name], kind) for name, kind in _FIXED.items()}
-        names = {
-            (name, _type(value))
-            for one in objects
-            for name, value in one.attributes.items()
-        }
-        for name, kind in sorted(names):
-            values = [one.attributes.get(name) for one in objects]
-            alike = [v if v is not None and _type(v) == kind else None for v in values]
-            arrays[f"{kind}:{name}"] = pa.array(alike, TYPES[kind])
+        known: dict[tuple[str, str], list[Any]] = {}
+        for number, one in enumerate(objects):
+            for name, value in one.attributes.items():
+                key = name, _TYPE_OF.get(type(value)) or _type(value)
+                if key not in known:
+                    known[key] = [None] * len(objects)
+                known[key][number] = value
+        for name, kind in sorted(known):
+            arrays[f"{kind}:{name}"] = pa.array(known[name, kind], TYPES[kind])
         return cls(pa.table(arrays))
 
     @classmethod

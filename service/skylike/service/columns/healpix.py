@@ -15,6 +15,8 @@ NOWHERE = np.iinfo(np.int64).max
 _DEPTH = 29
 _MAX_COARSE_DEPTH = 12
 _REACH_DEG = 60.0  # from the middle of a cell at depth 0 to its edge, at most
+_SMALL_DEG = 10.0
+_WHOLE_SKY_DEPTH = 4
 _FINER = 3  # levels below the coarse depth: some hundred cells for a cone
 
 Floats = NDArray[np.float64]
@@ -43,22 +45,51 @@ def ranges(cone: Cone) -> tuple[Cells, NDArray[np.bool_]]:
     inside : (m,) bool
         Whether all of it lies in the cone.
     """
-    from cdshealpix import cone_search, healpix_to_lonlat  # noqa: PLC0415 -- slow
+    cell, depths = _touched(cone) if cone.radius_deg <= _SMALL_DEG else _all()
+    lon_deg, lat_deg = _middles(cell, depths)
+    away = separation_deg(cone, lon_deg, lat_deg)
+    reach = _REACH_DEG / 2.0**depths
+    touched = away - reach <= cone.radius_deg
+    inside = (away + reach <= cone.radius_deg)[touched]
+    shift = 2 * (_DEPTH - depths[touched])
+    first = cell[touched] << shift
+    beyond = first + (np.int64(1) << shift)
+    # Neighbours of one kind make one run.
+    begins = np.ones(len(first), np.bool_)
+    begins[1:] = (first[1:] != beyond[:-1]) | (inside[1:] != inside[:-1])
+    ends = np.append(begins[1:], len(begins) > 0)
+    return np.stack([first[begins], beyond[ends]], axis=1), inside[begins]
+
+
+def _touched(cone: Cone) -> tuple[Cells, Cells]:
+    """Cells around a small cone, and their depths.
+
+    What the library says of cells that lie inside is wrong where one holds the whole
+    cone, and it misses some of a cone that is larger than half the sky.
+    """
+    from cdshealpix import cone_search  # noqa: PLC0415 -- slow, not always needed
 
     size = np.degrees(np.sqrt(4 * np.pi / 12))  # of a cell at depth 0
     wanted = np.log2(size / max(cone.radius_deg, 1e-9))
     depth = int(np.clip(np.floor(wanted), 0, _MAX_COARSE_DEPTH))
     lon, lat = _angles(cone.position.ra_deg, cone.position.dec_deg)
-    # What it says of cells that lie inside is wrong where one holds the whole cone.
     cell, depths, _ = cone_search(
         lon, lat, _radius(cone.radius_deg), depth=depth + _FINER, depth_delta=2
     )
-    middles = healpix_to_lonlat(cell, depths)
-    away = separation_deg(cone, middles[0].deg, middles[1].deg)
-    inside = away + _REACH_DEG / 2.0**depths <= cone.radius_deg
-    shift = 2 * (_DEPTH - depths.astype(np.int64))
-    first = cell.astype(np.int64) << shift
-    return np.stack([first, first + (np.int64(1) << shift)], axis=1), inside
+    return cell.astype(np.int64), depths.astype(np.int64)
+
+
+def _all() -> tuple[Cells, Cells]:
+    """Every cell at a coarse depth."""
+    count = 12 * 4**_WHOLE_SKY_DEPTH
+    return np.arange(count), np.full(count, _WHOLE_SKY_DEPTH)
+
+
+def _middles(cell: Cells, depths: Cells) -> tuple[Floats, Floats]:
+    from cdshealpix import healpix_to_lonlat  # noqa: PLC0415 -- slow
+
+    lon, lat = healpix_to_lonlat(cell.astype(np.uint64), depths.astype(np.uint8))
+    return lon.deg, lat.deg
 
 
 def separation_deg(cone: Cone, ra_deg: Floats, dec_deg: Floats) -> Floats:

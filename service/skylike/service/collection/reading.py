@@ -1,0 +1,206 @@
+"""`Reading`: what can be asked of a collection."""
+
+from collections.abc import Iterable, Sequence
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.anomaly import AnomalyFit
+from skylike.service.catalog import Catalog, SkyObject
+from skylike.service.clusters import ClusterFit
+from skylike.service.collection.search import Found, How, Scored, search
+from skylike.service.collection.vectors import checked
+from skylike.service.collection.view import View
+from skylike.service.columns import Filter, check
+from skylike.service.errors import BadRequest, DamagedData, UnknownId
+
+
+class Reading:
+    """Answers from a catalog and the newest view of it. Waits for nothing.
+
+    Attributes
+    ----------
+    name
+        Of the collection.
+    model_id
+        The model all its vectors are made by.
+    dimension
+        Length of its vectors.
+    """
+
+    name: str
+    model_id: str
+    dimension: int
+    _catalog: Catalog
+    _view: View
+
+    @property
+    def version(self) -> int:
+        """Number of committed writes."""
+        return self._view.version
+
+    @property
+    def clusters(self) -> ClusterFit | None:
+        """The newest clusters, None before the first `fit`."""
+        return self._view.clusters
+
+    @property
+    def anomaly(self) -> AnomalyFit | None:
+        """The newest anomaly scores, None before the first `fit`."""
+        return self._view.anomaly
+
+    def __len__(self) -> int:
+        return self._view.num_objects
+
+    def get(self, id: str) -> SkyObject:
+        """The object of an id, with its thumbnail.
+
+        Raises
+        ------
+        UnknownId
+            If there is none.
+        DamagedData
+            If it is not as it was written.
+        """
+        row = self._row(id)
+        found = self._catalog.objects([row], thumbnails=True).get(row)
+        if found is None or found.id != id:
+            raise DamagedData(f"The catalog is damaged: its index misplaces {id!r}.")
+        return found
+
+    def vector(self, id: str) -> NDArray[np.float32]:
+        """The vector of an id, (dimension,) float32; raises as `get`."""
+        return self._catalog.vector(self._row(id))
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that exist."""
+        return set(self._catalog.rows(ids))
+
+    def known_uris(self, uris: Iterable[str]) -> set[str]:
+        """Those of `uris` that an object of the collection was made from."""
+        return self._catalog.uris(uris)
+
+    def count(self, where: Filter | None = None) -> int:
+        """How many objects fulfil a filter, searchable or not."""
+        if where is None:
+            return len(self)
+        check(where)
+        return len(self._view.rows(where))
+
+    def scroll(
+        self, where: Filter | None = None, *, after_row: int = 0, limit: int = 100
+    ) -> list[tuple[int, SkyObject]]:
+        """Objects that fulfil a filter, searchable or not, in the order of writing.
+
+        Parameters
+        ----------
+        where
+            None for all.
+        after_row
+            Go on behind this one; 0 from the first.
+        limit
+            At most so many.
+
+        Returns
+        -------
+        list
+            Row and object, without thumbnail; fewer than `limit` at the end.
+        """
+        if where is not None:
+            check(where)
+        rows = self._view.rows(where)
+        rows = rows[np.searchsorted(rows, after_row, side="right") :][:limit]
+        objects = self._catalog.objects(rows.tolist())
+        # One that was deleted meanwhile is not there any more.
+        return [(row, objects[row]) for row in rows.tolist() if row in objects]
+
+    def nearest(
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        *,
+        exclude: Sequence[str | None] | None = None,
+        **how: Unpack[How],
+    ) -> list[list[Found]]:
+        """Ids and scores of the k objects that are most like each query.
+
+        Objects flagged CONSTANT are never found. SQLite is not asked.
+
+        Parameters
+        ----------
+        vectors : (n, dimension) float32, unit norm
+        k
+            1 to 1000.
+        exclude
+            Per query an id it shall not find, or None.
+        **how
+            As `How` says.
+
+        Returns
+        -------
+        found
+            Per query as many as there are, at most k; by falling score (rising, if the
+            least similar are wanted), equal scores by id.
+
+        Raises
+        ------
+        BadRequest
+            If k (``bad_k``), the effort or the filter (``bad_filter``) is out of
+            range, or a vector is not finite (``not_finite``) or not of unit norm
+            within 0.001 (``not_unit``).
+        ModelMismatch
+            If the vectors have another length (``dimension``).
+        """
+        queries = checked(vectors, self.dimension)
+        rows = self._excluded_rows(exclude, len(queries))
+        return search(self._view, queries, k, rows, **how)
+
+    def search(
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        exclude: Sequence[str | None] | None = None,
+        thumbnails: bool = False,
+        **how: Unpack[How],
+    ) -> list[list[Scored]]:
+        """As `nearest`, with the objects.
+
+        Raises
+        ------
+        DamagedData
+            If an object is not as it was written.
+        """
+        while True:
+            view = self._view
+            found = self.nearest(vectors, k, exclude=exclude, **how)
+            rows = {hit.row for answer in found for hit in answer}
+            objects = self._catalog.objects(rows, thumbnails)
+            if len(objects) == len(rows):
+                return [
+                    [Scored(objects[hit.row], hit.score, hit.row) for hit in answer]
+                    for answer in found
+                ]
+            if self._view is view:
+                raise DamagedData(
+                    f"The catalog of {self.name!r} lacks {len(rows) - len(objects)} "
+                    "objects that its segments have. Restore it from a backup."
+                )
+            # Something was deleted or replaced in between: ask again.
+
+    def _row(self, id: str) -> int:
+        row = self._catalog.rows([id]).get(id)
+        if row is None:
+            raise UnknownId(f"{self.name!r} has no object {id!r}.")
+        return row
+
+    def _excluded_rows(
+        self, exclude: Sequence[str | None] | None, num_queries: int
+    ) -> NDArray[np.int64] | None:
+        """The row each query does not want, -1 where it wants all; None if all do."""
+        if exclude is None:
+            return None
+        if len(exclude) != num_queries:
+            raise BadRequest(f"{num_queries} queries exclude {len(exclude)} ids.")
+        rows = self._catalog.rows({id for id in exclude if id is not None})
+        return np.array([rows.get(id or "", -1) for id in exclude], np.int64)
