@@ -45,6 +45,34 @@ def test_collections_and_info(run: Run, data: Path) -> None:
     assert "cluster_fit_version" in run("info", "sky", "--data", data)[1]
 
 
+def test_aliases_are_set_listed_rolled_back_and_dropped(
+    run: Run, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.fits").write_bytes(sky.draw())
+    data = tmp_path / "d"
+    for name in ("one", "two"):
+        assert (
+            run("index", tmp_path / "f", "--collection", name, "--data", data)[0] == 0
+        )
+    where = ("--data", data, "--json")
+    for name in ("one", "two"):
+        assert run("alias", "set", "live", name, *where)[0] == 0
+    assert json.loads(run("alias", "list", *where)[1]) == {"live": "two"}
+    assert json.loads(run("info", "live", *where)[1])["collection"] == "two"
+    code, out, _ = run("delete", "two", "--yes", *where)
+    assert (code, json.loads(out)["error"]["reason"]) == (2, "has_alias")
+    assert run("alias", "rollback", "live", "--data", data)[1] == "live points to one\n"
+    assert json.loads(run("delete", "two", "--yes", *where)[1]) == {"deleted": "two"}
+    assert run("alias", "drop", "live", "--data", data)[1].startswith(
+        "live is no alias"
+    )
+    assert run("alias", "list", "--data", data)[1] == ""
+    assert [c["collection"] for c in json.loads(run("collections", *where)[1])] == [
+        "one"
+    ]
+
+
 def test_failure_is_one_line_and_exit_code_1(run: Run, data: Path) -> None:
     """With the reason in brackets, and without terminal escapes."""
     code, _, err = run("info", "no\x1b[2Jwhere", "--data", data)

@@ -174,3 +174,80 @@ def test_a_closed_library_says_so(directory: Path, model: Path) -> None:
         library.create("other", model)
     with pytest.raises(NotReady, match="closed"):
         collection.get("o")
+
+
+def test_an_alias_stands_for_its_collection(directory: Path, model: Path) -> None:
+    """It switches, goes back, survives reopening, and is no collection itself."""
+    with Library(directory) as library:
+        for name in ("one", "two"):
+            library.create(name, model)
+        library.point_alias("live", "one")
+        assert library.collection("live").name == "one"
+        library.point_alias("live", "two")
+        assert library.collection("live").name == "two"
+        assert library.encoder("live") is library.encoder("two")
+        assert library.names() == ["one", "two"]
+    with Library(directory) as library:
+        assert library.aliases() == {"live": "two"}
+        assert library.rollback_alias("live") == "one"
+        assert library.collection("live").name == "one"
+        with pytest.raises(BadRequest) as caught:
+            library.rollback_alias("live")
+        assert caught.value.reason == "no_earlier_target"
+        library.drop_alias("live")
+        for ask in (library.collection, library.drop_alias, library.rollback_alias):
+            with pytest.raises(UnknownCollection, match="live"):
+                ask("live")
+
+
+def test_names_of_aliases_and_collections_do_not_clash(
+    directory: Path, model: Path
+) -> None:
+    with Library(directory) as library:
+        library.create("one", model)
+        library.point_alias("live", "one")
+        with pytest.raises(AlreadyExists, match="alias 'live'"):
+            library.create("live", model)
+        with pytest.raises(AlreadyExists, match="collection 'one'"):
+            library.point_alias("one", "one")
+        with pytest.raises(UnknownCollection, match="'live'"):
+            library.point_alias("other", "live")
+        with pytest.raises(BadRequest, match="cannot name"):
+            library.point_alias("../live", "one")
+
+
+def test_damaged_aliases_are_told(directory: Path, model: Path) -> None:
+    with Library(directory) as library:
+        library.create("one", model)
+        library.point_alias("live", "one")
+    path = directory / "aliases.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"one", b"two"))
+    for _ in range(2):  # the lock is free again after the first
+        with pytest.raises(DamagedData, match="fails its checksum"):
+            Library(directory)
+    path.write_bytes(whole)
+    Library(directory).close()
+
+
+def test_a_deleted_collection_is_gone(directory: Path, model: Path) -> None:
+    """Unless an alias points to it; the name is free again."""
+    with Library(directory) as library:
+        one = library.create("one", model)
+        library.create("two", model)
+        for name in ("one", "two"):
+            library.point_alias("live", name)
+        with pytest.raises(BadRequest) as caught:
+            library.delete("two")
+        assert caught.value.reason == "has_alias"
+        library.delete("one")
+        with pytest.raises(NotReady, match="closed"):
+            one.get("o")
+        assert library.names() == ["two"]
+        with pytest.raises(BadRequest, match="only"):
+            library.rollback_alias("live")
+        for name in ("one", "live"):
+            with pytest.raises(UnknownCollection):
+                library.delete(name)
+        assert len(library.create("one", model)) == 0
+    assert not list((directory / "collections").glob(".*"))

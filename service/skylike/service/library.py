@@ -6,6 +6,7 @@
     models/<model id>.onnx              named by the sha256 of their bytes
     collections/<name>/catalog.sqlite3  the truth
     collections/<name>/manifest.json    derived from it, with segments/
+    aliases.json                        names that point to collections
 
 Copying a stopped library copies everything.
 """
@@ -19,6 +20,8 @@ import threading
 from pathlib import Path
 from typing import Self, TextIO
 
+from skylike.service import durable
+from skylike.service.aliases import Aliases
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
@@ -58,6 +61,11 @@ class Library:
         self._guard = threading.RLock()
         self._open: dict[str, Collection] = {}
         self._encoders: dict[str, Encoder] = {}
+        try:
+            self._aliases = Aliases(directory / "aliases.json")
+        except BaseException:
+            self._lock_file.close()
+            raise
 
     def create(self, name: str, model: Path) -> Collection:
         """Make an empty collection for vectors of a model.
@@ -79,17 +87,14 @@ class Library:
         BadModel
             If the file is not a model of ours.
         """
-        if not _NAME.fullmatch(name):
-            raise BadRequest(
-                f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, _ and -, "
-                "beginning with a letter or digit.",
-                reason="bad_name",
-            )
+        _check_name(name)
         with self._guard:
             self._check_open()
             directory = self._collections / name
             if directory.exists():
                 raise AlreadyExists(f"There is a collection {name!r} already.")
+            if self._aliases.target(name) is not None:
+                raise AlreadyExists(f"There is an alias {name!r} already.")
             encoder = Encoder(model)
             self._keep_model(model, encoder.model_id)
             # Made aside and renamed: there is a whole collection, or none.
@@ -98,12 +103,12 @@ class Library:
             unfinished.mkdir()
             Collection.create(unfinished, encoder.model_id, encoder.dimension)
             unfinished.rename(directory)
-            _sync(self._collections)
+            durable.sync(self._collections)
             self._encoders[encoder.model_id] = encoder
             return self.collection(name)
 
     def collection(self, name: str) -> Collection:
-        """The collection of a name, opened at the first call.
+        """The collection of a name or an alias, opened at the first call.
 
         An empty name means the only collection there is.
 
@@ -118,14 +123,9 @@ class Library:
         """
         with self._guard:
             self._check_open()
-            name = name or self._only_name()
+            name = self._aliases.target(name) or name or self._only_name()
             if name not in self._open:
-                directory = self._collections / name
-                if not _NAME.fullmatch(name) or not directory.is_dir():
-                    known = ", ".join(self.names()) or "none"
-                    raise UnknownCollection(
-                        f"There is no collection {name!r}; there are: {known}."
-                    )
+                directory = self._directory(name)
                 self._open[name] = Collection(directory)
             return self._open[name]
 
@@ -150,6 +150,81 @@ class Library:
         found = (path.name for path in self._collections.iterdir() if path.is_dir())
         return sorted(name for name in found if _NAME.fullmatch(name))
 
+    def delete(self, name: str) -> None:
+        """Remove a collection and all that is in it. Models stay.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is none of that name; an alias is no collection.
+        BadRequest
+            ``has_alias`` if an alias points to it.
+        """
+        with self._guard:
+            self._check_open()
+            directory = self._directory(name)
+            pointing = self._aliases.of(name)
+            if pointing:
+                raise BadRequest(
+                    f"The alias {pointing[0]!r} points to {name!r}: let it point "
+                    "elsewhere, or drop it, first.",
+                    reason="has_alias",
+                )
+            if name in self._open:
+                self._open.pop(name).close()
+            # Renamed and then removed: there is a whole collection, or none.
+            gone = self._collections / f".gone-{name}"
+            shutil.rmtree(gone, ignore_errors=True)
+            directory.rename(gone)
+            durable.sync(self._collections)
+            self._aliases.forget(name)
+            shutil.rmtree(gone, ignore_errors=True)
+
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection it points to, by name."""
+        with self._guard:
+            return self._aliases.all()
+
+    def point_alias(self, name: str, collection: str) -> None:
+        """Make an alias, or let it point elsewhere: all at once for those who ask.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_name`` if the name can be none of a collection.
+        AlreadyExists
+            If a collection has the name.
+        UnknownCollection
+            If there is no such collection; an alias is none.
+        """
+        _check_name(name)
+        with self._guard:
+            self._check_open()
+            self._directory(collection)
+            if (self._collections / name).exists():
+                raise AlreadyExists(f"There is a collection {name!r} already.")
+            self._aliases.point(name, collection)
+
+    def rollback_alias(self, name: str) -> str:
+        """Let an alias point to where it did before; the collection.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is no such alias.
+        BadRequest
+            ``no_earlier_target`` if it has pointed to nothing else that is there.
+        """
+        with self._guard:
+            self._check_open()
+            return self._aliases.rollback(name)
+
+    def drop_alias(self, name: str) -> None:
+        """Forget an alias; its collection stays. `UnknownCollection` if there is none."""
+        with self._guard:
+            self._check_open()
+            self._aliases.drop(name)
+
     def close(self) -> None:
         """Close every collection and let others open the directory."""
         with self._guard:
@@ -164,6 +239,15 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _directory(self, name: str) -> Path:
+        directory = self._collections / name
+        if not _NAME.fullmatch(name) or not directory.is_dir():
+            known = ", ".join(self.names()) or "none"
+            raise UnknownCollection(
+                f"There is no collection {name!r}; there are: {known}."
+            )
+        return directory
 
     def _only_name(self) -> str:
         names = self.names()
@@ -188,7 +272,7 @@ class Library:
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(self._models / f"{model_id}.onnx")
-        _sync(self._models)
+        durable.sync(self._models)
 
     def _load_model(self, model_id: str) -> Encoder:
         path = self._models / f"{model_id}.onnx"
@@ -203,6 +287,15 @@ class Library:
         if encoder.model_id != model_id:
             raise damaged
         return encoder
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, _ and -, "
+            "beginning with a letter or digit.",
+            reason="bad_name",
+        )
 
 
 def _lock(directory: Path) -> TextIO:
@@ -222,12 +315,3 @@ def _lock(directory: Path) -> TextIO:
     file.write(str(os.getpid()))
     file.flush()
     return file
-
-
-def _sync(directory: Path) -> None:
-    # A rename is durable only when its directory is.
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

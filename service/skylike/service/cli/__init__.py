@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 failed; 2 bad input, settings or usage.
 import click
 
 from skylike.service import logs
+from skylike.service.cli.aliases import alias, delete
 from skylike.service.cli.collections import collections, info
 from skylike.service.cli.cutouts import cutouts
 from skylike.service.cli.index import fit, index
@@ -22,5 +23,15 @@ def main() -> None:
     logs.configure(json=False)
 
 
-for _command in (inspect, cutouts, index, fit, serve, collections, info):
+for _command in (
+    inspect,
+    cutouts,
+    index,
+    fit,
+    serve,
+    collections,
+    info,
+    alias,
+    delete,
+):
     main.add_command(_command)

@@ -44,7 +44,7 @@ def info(collection: str, data: Path, as_json: bool) -> None:
         [found] = [
             info
             for info in Engine(library).collections()
-            if info.context.collection == collection
+            if info.context.collection == library.collection(collection).name
         ]
         facts = _summary(found) | {
             "provider": encoder.provider,

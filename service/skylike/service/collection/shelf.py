@@ -1,7 +1,6 @@
 """`Shelf`: the segments of a collection on disk, named in an atomic manifest."""
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from skylike.service import index
+from skylike.service import durable, index
 from skylike.service.collection.segment import Segment
 from skylike.service.columns import Columns
 from skylike.service.errors import DamagedData
@@ -74,10 +73,7 @@ class Shelf:
             are told in the result.
         """
         try:
-            sealed = json.loads(self._manifest.read_bytes())
-            body = sealed["manifest"]
-            if sealed["sha256"] != _sha256(_canonical(body)):
-                raise DamagedData(f"{self._manifest} fails its checksum.")
+            body = durable.read_sealed(self._manifest)
             if body["format"] != _FORMAT:
                 raise DamagedData(f"{self._manifest} has format {body['format']}.")
             entries = {self._read_segment(entry): entry for entry in body["segments"]}
@@ -87,7 +83,7 @@ class Shelf:
                 if isinstance(segment, Segment)
             }
             return Manifest(body["version"], tuple(entries))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise DamagedData(f"{self._manifest} cannot be read: {error}") from error
 
     def stem(self) -> Path:
@@ -108,7 +104,7 @@ class Shelf:
         files["columns"] = stem.with_suffix(".columns")
         segment.columns.write(files["columns"])
         for path in files.values():
-            _sync(path)
+            durable.sync(path)
         entry = {
             "kind": segment.index.kind if segment.index is not None else None,
             "width": segment.index.width if segment.index is not None else 0,
@@ -145,13 +141,8 @@ class Shelf:
             "version": version,
             "segments": list(entries.values()),
         }
-        _sync(self._segments)
-        sealed = {"sha256": _sha256(_canonical(body)), "manifest": body}
-        temporary = self._manifest.with_suffix(".new")
-        temporary.write_bytes(json.dumps(sealed, indent=1).encode())
-        _sync(temporary)
-        temporary.replace(self._manifest)
-        _sync(self._directory)
+        durable.sync(self._segments)
+        durable.write_sealed(self._manifest, body)
         self._entries = entries
 
     def forget_the_rest(self) -> None:
@@ -199,23 +190,6 @@ class Shelf:
         )
 
 
-def _canonical(body: object) -> bytes:
-    return json.dumps(body, sort_keys=True).encode()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    # A rename is durable only when its directory is.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ from skylike.service.index.inverted import Inverted
 from skylike.service.index.kind import Kind
 from skylike.service.index.threads import limited
 
-_SAMPLE = 256
+_SAMPLE = 128
 
 Told = Callable[[int], None]
 

@@ -1,0 +1,95 @@
+"""`Aliases`: names that point to collections, and where they pointed before."""
+
+from pathlib import Path
+
+from skylike.service import durable
+from skylike.service.errors import BadRequest, UnknownCollection
+
+_REMEMBERED = 10  # targets of an alias
+
+
+class Aliases:
+    """The aliases of a data directory, in one file that is replaced as a whole.
+
+    Parameters
+    ----------
+    path
+        The file; there is none before the first alias.
+
+    Raises
+    ------
+    DamagedData
+        If it is not as it was written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._targets: dict[str, list[str]] = (
+            durable.read_sealed(path) if path.exists() else {}
+        )
+
+    def all(self) -> dict[str, str]:
+        """Every alias and the collection it points to, by name."""
+        return {name: self._targets[name][0] for name in sorted(self._targets)}
+
+    def target(self, name: str) -> str | None:
+        """The collection an alias points to; None if there is no such alias."""
+        return self._targets[name][0] if name in self._targets else None
+
+    def of(self, collection: str) -> list[str]:
+        """The aliases that point to a collection."""
+        return [name for name, target in self.all().items() if target == collection]
+
+    def point(self, name: str, collection: str) -> None:
+        """Make an alias point to a collection, at once and durably."""
+        before = [one for one in self._targets.get(name, []) if one != collection]
+        self._save({**self._targets, name: [collection, *before][:_REMEMBERED]})
+
+    def rollback(self, name: str) -> str:
+        """Make an alias point to where it did before; the collection.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is no such alias.
+        BadRequest
+            ``no_earlier_target`` if it has pointed to nothing else.
+        """
+        targets = self._known(name)
+        if len(targets) < 2:
+            raise BadRequest(
+                f"The alias {name!r} has pointed to {targets[0]!r} only.",
+                reason="no_earlier_target",
+            )
+        self._save({**self._targets, name: targets[1:]})
+        return targets[1]
+
+    def drop(self, name: str) -> None:
+        """Forget an alias; its collection stays.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is no such alias.
+        """
+        self._known(name)
+        self._save({key: one for key, one in self._targets.items() if key != name})
+
+    def forget(self, collection: str) -> None:
+        """No alias can go back to a collection any more."""
+        kept = {
+            name: [one for one in targets if one != collection]
+            for name, targets in self._targets.items()
+        }
+        if kept != self._targets:
+            self._save(kept)
+
+    def _known(self, name: str) -> list[str]:
+        if name not in self._targets:
+            known = ", ".join(self.all()) or "none"
+            raise UnknownCollection(f"There is no alias {name!r}; there are: {known}.")
+        return self._targets[name]
+
+    def _save(self, targets: dict[str, list[str]]) -> None:
+        durable.write_sealed(self._path, targets)
+        self._targets = targets

@@ -1,0 +1,55 @@
+"""Files that a crash leaves as they were or as they shall be, never in between."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from skylike.service.errors import DamagedData
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Give a file new content, whole and durably."""
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(content)
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def write_sealed(path: Path, body: object) -> None:
+    """Give a file new content that `read_sealed` can verify: JSON with its checksum."""
+    sealed = {"sha256": _checksum(body), "body": body}
+    replace(path, json.dumps(sealed, indent=1).encode())
+
+
+def read_sealed(path: Path) -> Any:
+    """The body of a file that `write_sealed` wrote.
+
+    Raises
+    ------
+    DamagedData
+        If it is missing or not as it was written.
+    """
+    try:
+        sealed = json.loads(path.read_bytes())
+        body = sealed["body"]
+        if sealed["sha256"] == _checksum(body):
+            return body
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedData(f"{path} cannot be read: {error}") from error
+    raise DamagedData(f"{path} fails its checksum.")
+
+
+def _checksum(body: object) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
