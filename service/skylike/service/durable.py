@@ -27,10 +27,38 @@ def replace(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed(body: object) -> dict[str, object]:
+    """Something for JSON with its checksum, as `unsealed` wants it."""
+    return {"sha256": _checksum(body), "body": body}
+
+
+def unsealed(path: Path, content: bytes) -> Any:
+    """What was sealed, of JSON that came from a file.
+
+    Raises
+    ------
+    DamagedData
+        If it is not as it was written.
+    """
+    try:
+        found = json.loads(content)
+        body = found["body"]
+        if found["sha256"] == _checksum(body):
+            return body
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedData(f"{path} cannot be read: {error}") from error
+    raise DamagedData(f"{path} fails its checksum.")
+
+
 def write_sealed(path: Path, body: object) -> None:
     """Give a file new content that `read_sealed` can verify: JSON with its checksum."""
-    sealed = {"sha256": _checksum(body), "body": body}
-    replace(path, json.dumps(sealed, indent=1).encode())
+    replace(path, json.dumps(sealed(body), indent=1).encode())
 
 
 def read_sealed(path: Path) -> Any:
@@ -42,13 +70,10 @@ def read_sealed(path: Path) -> Any:
         If it is missing or not as it was written.
     """
     try:
-        sealed = json.loads(path.read_bytes())
-        body = sealed["body"]
-        if sealed["sha256"] == _checksum(body):
-            return body
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise DamagedData(f"{path} cannot be read: {error}") from error
-    raise DamagedData(f"{path} fails its checksum.")
+    return unsealed(path, content)
 
 
 def _checksum(body: object) -> str:

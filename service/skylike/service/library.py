@@ -16,11 +16,12 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 import threading
 from pathlib import Path
 from typing import Self, TextIO
 
-from skylike.service import durable
+from skylike.service import durable, snapshot
 from skylike.service.aliases import Aliases
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
@@ -33,6 +34,7 @@ from skylike.service.errors import (
     NotReady,
     UnknownCollection,
 )
+from skylike.service.snapshot import Facts
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -87,14 +89,10 @@ class Library:
         BadModel
             If the file is not a model of ours.
         """
-        _check_name(name)
         with self._guard:
             self._check_open()
+            self._require_free(name)
             directory = self._collections / name
-            if directory.exists():
-                raise AlreadyExists(f"There is a collection {name!r} already.")
-            if self._aliases.target(name) is not None:
-                raise AlreadyExists(f"There is an alias {name!r} already.")
             encoder = Encoder(model)
             self._keep_model(model, encoder.model_id)
             # Made aside and renamed: there is a whole collection, or none.
@@ -180,6 +178,68 @@ class Library:
             self._aliases.forget(name)
             shutil.rmtree(gone, ignore_errors=True)
 
+    def snapshot(self, name: str, path: Path) -> Facts:
+        """Write a collection as it is at one moment, and its model, into a new file.
+
+        Reading and writing go on meanwhile.
+
+        Raises
+        ------
+        AlreadyExists
+            If there is such a file.
+        UnknownCollection, DamagedData
+            As `collection`, and `encoder`.
+        """
+        with self._guard:
+            collection = self.collection(name)
+            model = self._models / f"{self.encoder(name).model_id}.onnx"
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=".snapshot-"
+        ) as folder:
+            copy = Path(folder) / "catalog.sqlite3"
+            state = collection.copy_catalog(copy)
+            facts = Facts(
+                collection.name,
+                state.version,
+                state.num_objects,
+                state.dimension,
+                state.model_id,
+            )
+            snapshot.write(path, facts, copy, model)
+        return facts
+
+    def restore(self, path: Path, name: str = "") -> Collection:
+        """Make a collection of a snapshot, under its own name or another.
+
+        Raises
+        ------
+        AlreadyExists
+            If a collection or an alias has the name.
+        BadInput
+            ``no_snapshot`` if the file is none.
+        DamagedData
+            If it is not as it was written, or its model is not the one it names.
+        """
+        with self._guard:
+            self._check_open()
+            unfinished = self._collections / f".restored-{os.urandom(4).hex()}"
+            unfinished.mkdir()
+            try:
+                facts = snapshot.extract(path, unfinished)
+                name = name or facts.collection
+                self._require_free(name)
+                model = unfinished / snapshot.MODEL
+                if durable.sha256_of(model) != facts.model_id:
+                    raise DamagedData(f"{path} holds another model than it names.")
+                self._keep_model(model, facts.model_id)
+                model.unlink()
+                Collection.adopt(unfinished)
+                unfinished.rename(self._collections / name)
+                durable.sync(self._collections)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            return self.collection(name)
+
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""
         with self._guard:
@@ -239,6 +299,13 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _require_free(self, name: str) -> None:
+        _check_name(name)
+        if (self._collections / name).exists():
+            raise AlreadyExists(f"There is a collection {name!r} already.")
+        if self._aliases.target(name) is not None:
+            raise AlreadyExists(f"There is an alias {name!r} already.")
 
     def _directory(self, name: str) -> Path:
         directory = self._collections / name

@@ -6,6 +6,7 @@ notice a flipped bit.
 """
 
 from skylike.service.catalog.catalog import Catalog
+from skylike.service.catalog.database import State
 from skylike.service.catalog.sky_object import SkyObject, check_id
 
-__all__ = ["Catalog", "SkyObject", "check_id"]
+__all__ = ["Catalog", "SkyObject", "State", "check_id"]

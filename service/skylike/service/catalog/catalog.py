@@ -333,6 +333,16 @@ class Catalog:
             yield rows, [encoding.read_object(values, b"") for values in known], vectors
             after_row = int(rows[-1])
 
+    def copy(self, path: Path) -> State:
+        """Copy the catalog as it is at one moment to a new file; its state then."""
+        self._database.copy(path)
+        copied = Database(path)
+        try:
+            with copied.reading() as connection:
+                return state(connection)
+        finally:
+            copied.close()
+
     def check_open(self) -> None:
         """Raise `NotReady` (``closed``) if it is closed."""
         self._database.check_open()

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from skylike.service.errors import DamagedData, NoSpace, NotReady, StorageFailed
 # 256 MB.
 _FOLDED_BYTES = 32 << 20
 _LOG_BYTES = 128 << 20
+_COPIED = 1024  # pages between two moments when others may write
 _IMPATIENCE_MS, _PATIENCE_MS = 50, 5000
 _FULL = {sqlite3.SQLITE_FULL}
 _FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
@@ -126,6 +128,26 @@ class Database:
                     with suppress(sqlite3.Error):  # the first error is what counts
                         self._writer.execute("ROLLBACK")
                 raise
+
+    def copy(self, path: Path) -> None:
+        """Copy all that is committed at one moment to a new file, beside writing.
+
+        SQLite's online backup through the writer's own connection: what is written
+        meanwhile goes into the copy too, so that it never begins anew.
+        """
+
+        def let_others_write(*_: int) -> None:
+            self._write_lock.release()
+            time.sleep(0)
+            self._write_lock.acquire()
+
+        with self._typed(), self._write_lock:
+            self.check_open()
+            copy = sqlite3.connect(path)
+            try:
+                self._writer.backup(copy, pages=_COPIED, progress=let_others_write)
+            finally:
+                copy.close()
 
     def check_open(self) -> None:
         """Raise `NotReady` (``closed``) if it is closed."""

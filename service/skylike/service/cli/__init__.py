@@ -12,6 +12,7 @@ from skylike.service.cli.cutouts import cutouts
 from skylike.service.cli.index import fit, index
 from skylike.service.cli.inspect import inspect
 from skylike.service.cli.serve import serve
+from skylike.service.cli.snapshots import restore, snapshot
 
 __all__ = ["main"]
 
@@ -33,5 +34,7 @@ for _command in (
     info,
     alias,
     delete,
+    snapshot,
+    restore,
 ):
     main.add_command(_command)

@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from skylike.service.catalog import Catalog, SkyObject
+from skylike.service.catalog import Catalog, SkyObject, State
 from skylike.service.collection import loading
 from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitting import fit
@@ -79,6 +79,11 @@ class Collection(Reading):
     def create(cls, directory: Path, model_id: str, dimension: int) -> None:
         """Make an empty collection in `directory`, which exists and is empty."""
         Catalog.create(directory / _CATALOG, model_id, dimension)
+        Shelf(directory).publish((), version=0)
+
+    @classmethod
+    def adopt(cls, directory: Path) -> None:
+        """Make a collection of a directory that holds a whole catalog alone."""
         Shelf(directory).publish((), version=0)
 
     def add(self, objects: Sequence[SkyObject], vectors: NDArray[np.float32]) -> int:
@@ -228,6 +233,16 @@ class Collection(Reading):
                 anomaly=replace(anomaly_fit, version=fit_version),
             )
         return version
+
+    def copy_catalog(self, path: Path) -> State:
+        """Copy the truth as it is at one moment to a new file, beside writing.
+
+        Returns
+        -------
+        State
+            Of the copy.
+        """
+        return self._catalog.copy(path)
 
     def close(self) -> None:
         """Close the files. Nothing can be asked afterwards."""

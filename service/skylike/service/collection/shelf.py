@@ -1,6 +1,5 @@
 """`Shelf`: the segments of a collection on disk, named in an atomic manifest."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,7 +111,7 @@ class Shelf:
             "last_row": segment.last_row,
             "version": segment.version,
             "files": {
-                what: {"name": path.name, "sha256": _sha256_of(path)}
+                what: {"name": path.name, "sha256": durable.sha256_of(path)}
                 for what, path in files.items()
             },
         }
@@ -162,7 +161,7 @@ class Shelf:
         try:
             for file in entry["files"].values():
                 path = self._segments / file["name"]
-                if _sha256_of(path) != file["sha256"]:
+                if durable.sha256_of(path) != file["sha256"]:
                     raise ValueError(f"{path} fails its checksum")
             return self._opened(entry)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -188,8 +187,3 @@ class Shelf:
             last_row=entry["last_row"],
             version=entry["version"],
         )
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

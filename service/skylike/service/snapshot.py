@@ -1,0 +1,166 @@
+"""Snapshots: a collection at one moment, with its model, in one file.
+
+The file is a plain tar archive: ``catalog.sqlite3``, ``model.onnx``, and at its end
+``snapshot.json``, which tells what they are and carries the checksum of each and of
+itself. Segments are not in it: they are made anew.
+"""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from skylike.service import durable
+from skylike.service.errors import AlreadyExists, BadInput, DamagedData
+
+CATALOG, MODEL, _FACTS = "catalog.sqlite3", "model.onnx", "snapshot.json"
+_FORMAT = 1
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a snapshot holds.
+
+    Attributes
+    ----------
+    collection
+        Its name when the snapshot was made.
+    version
+        Of the collection: all writes up to it, and none beyond.
+    num_objects, dimension
+    model_id
+        sha256 of the model's file.
+    """
+
+    collection: str
+    version: int
+    num_objects: int
+    dimension: int
+    model_id: str
+
+
+def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
+    """Put a copy of a catalog and a model into a new file, durably, or not at all.
+
+    Raises
+    ------
+    AlreadyExists
+        If there is such a file.
+    """
+    if path.exists():
+        raise AlreadyExists(f"{path} exists already: name another file.")
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
+            checksums = {}
+            for name, source in ((CATALOG, catalog), (MODEL, model)):
+                archive.add(source, name, filter=_anonymous)
+                checksums[name] = durable.sha256_of(source)
+            body = {"format": _FORMAT, **asdict(facts), "sha256": checksums}
+            content = json.dumps(durable.sealed(body), indent=1).encode()
+            entry = tarfile.TarInfo(_FACTS)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        durable.sync(unfinished)
+        os.link(unfinished, path)  # unlike a rename it replaces nothing
+        durable.sync(path.parent)
+    except FileExistsError:
+        raise AlreadyExists(f"{path} exists already: name another file.") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def verify(path: Path) -> Facts:
+    """Read all of a snapshot, and tell what it holds.
+
+    Raises
+    ------
+    BadInput
+        ``no_snapshot`` if this is no snapshot.
+    DamagedData
+        If it is not as it was written.
+    """
+    return _read(path, None)
+
+
+def extract(path: Path, folder: Path) -> Facts:
+    """Put a snapshot's ``catalog.sqlite3`` and ``model.onnx`` into a folder, durably.
+
+    Raises as `verify`; what was written by then stays.
+    """
+    return _read(path, folder)
+
+
+def _read(path: Path, folder: Path | None) -> Facts:
+    found: dict[str, str] = {}
+    body = None
+    with _opened(path) as archive:
+        for entry in archive:
+            content = archive.extractfile(entry)
+            if content is None or entry.name not in (CATALOG, MODEL, _FACTS):
+                raise DamagedData(
+                    f"{path} holds {entry.name!r}, which no snapshot has."
+                )
+            if entry.name == _FACTS:
+                body = durable.unsealed(path, content.read())
+            else:
+                found[entry.name] = _copied(content, folder and folder / entry.name)
+    if not isinstance(body, dict):
+        raise DamagedData(f"{path} ends before its end: it was not copied whole.")
+    if body.get("format") != _FORMAT:
+        raise DamagedData(
+            f"{path} has format {body.get('format')}: restore it with a newer skylike.",
+            reason="newer_schema",
+        )
+    for name, checksum in body["sha256"].items():
+        if found.get(name) != checksum:
+            raise DamagedData(f"{path}: {name} fails its checksum.")
+    fields = Facts.__dataclass_fields__
+    return Facts(**{name: body[name] for name in fields})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(path, "r:") as archive:
+            yield archive
+    except tarfile.ReadError as error:
+        if "unexpected end" in str(error):
+            raise DamagedData(f"{path} is cut off: it was not copied whole.") from error
+        raise BadInput(
+            f"{path} is no snapshot: {error}", reason="no_snapshot"
+        ) from error
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such file", reason="no_snapshot") from error
+
+
+def _copied(content: IO[bytes], target: Path | None) -> str:
+    """Copy to a new file, or nowhere; the checksum of what was there."""
+    digest = hashlib.sha256()
+    file = target.open("xb") if target else None
+    try:
+        while block := content.read(_BLOCK):
+            digest.update(block)
+            if file:
+                file.write(block)
+        if file:
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        if file:
+            file.close()
+    return digest.hexdigest()
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without whose file it was, and when."""
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    return entry
