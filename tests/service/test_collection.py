@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from skylike.service.anomaly import mean_distance
 from skylike.service.collection import Collection, Scored, SkyObject
+from skylike.service.columns import WithIds
 from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
@@ -554,3 +555,46 @@ def test_a_refit_keeps_the_calibration_less_what_was_added_since(
     assert len(collection.anomaly.calibration_scores) == 7
     collection.fit(calibration=calibration[:0])
     assert collection.anomaly.p_value(1.0) is None
+
+
+def test_examples_and_counter_examples_make_a_query(collection: Collection) -> None:
+    """None of them is found; the more alike the examples, the higher the score."""
+    vectors = unit(40)
+    collection.add(objects(40), vectors)
+    alone = collection.nearest_to(["o3"], 5)
+    plain = collection.nearest(vectors[3:4], 5, exclude=["o3"])[0]
+    assert [hit.id for hit in alone] == [hit.id for hit in plain]
+    found = collection.nearest_to(["o3", "o4"], 38, negative=["o5"])
+    assert {hit.id for hit in found} == {f"o{i}" for i in range(40)} - {
+        "o3",
+        "o4",
+        "o5",
+    }
+    query = 0.75 * vectors[[3, 4]].mean(axis=0) - 0.15 * vectors[5]
+    scores = vectors @ (query / np.linalg.norm(query))
+    assert found[0].score == pytest.approx(np.delete(scores, [3, 4, 5]).max(), abs=1e-6)
+    some = collection.nearest_to(["o3"], 9, where=WithIds(frozenset({"o3", "o8"})))
+    assert [hit.id for hit in some] == ["o8"]
+    with pytest.raises(UnknownId, match="nobody"):
+        collection.nearest_to(["nobody"], 1)
+    with pytest.raises(BadRequest) as caught:
+        collection.nearest_to([], 1)
+    assert caught.value.reason == "empty_query"
+    collection.add([SkyObject("anti")], -vectors[3:4])
+    with pytest.raises(BadRequest) as caught:
+        collection.nearest_to(["o3", "anti"], 1)
+    assert caught.value.reason == "zero_norm"
+
+
+def test_only_what_scores_enough_is_found(collection: Collection) -> None:
+    vectors = unit(60)
+    collection.add(objects(60), vectors)
+    scores = vectors @ unit(1, seed=9)[0]
+    found = collection.nearest(unit(1, seed=9), 60, min_score=0.2)[0]
+    assert len(found) == (scores >= 0.2).sum()
+    assert min(hit.score for hit in found) >= 0.2
+    least = collection.nearest(unit(1, seed=9), 3, least=True)[0]
+    assert [hit.score for hit in least] == pytest.approx(np.sort(scores)[:3], abs=1e-6)
+    for effort in (0.0, 17.0):
+        with pytest.raises(BadRequest, match="effort"):
+            collection.nearest(unit(1), 3, effort=effort)

@@ -23,7 +23,7 @@ from typing import Self, TextIO
 
 from skylike.service import durable, snapshot
 from skylike.service.aliases import Aliases
-from skylike.service.collection import Collection
+from skylike.service.collection import Collection, Problem
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
     AlreadyExists,
@@ -177,6 +177,40 @@ class Library:
             durable.sync(self._collections)
             self._aliases.forget(name)
             shutil.rmtree(gone, ignore_errors=True)
+
+    def verify(self, name: str, *, repair: bool = False) -> list[Problem]:
+        """Read all of a collection, and its model, and tell what is wrong.
+
+        The collection is closed before, and opened at the next call for it.
+
+        Parameters
+        ----------
+        name
+            Of the collection or an alias.
+        repair
+            Whether to make anew what is derived, if that alone is damaged.
+
+        Returns
+        -------
+        list
+            What was found; nothing if all is whole.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is no such collection.
+        """
+        with self._guard:
+            self._check_open()
+            name = self._aliases.target(name) or name
+            directory = self._directory(name)
+            if name in self._open:
+                self._open.pop(name).close()
+            found = list(Collection.verify(directory, self._models))
+            if found and repair and all(one.is_derived for one in found):
+                Collection.forget_derived(directory)
+                self.collection(name).compact()
+            return found
 
     def snapshot(self, name: str, path: Path) -> Facts:
         """Write a collection as it is at one moment, and its model, into a new file.

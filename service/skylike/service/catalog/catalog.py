@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, next_version, state
 from skylike.service.catalog.fits import Fits
+from skylike.service.catalog.scrub import scrub
 from skylike.service.catalog.sky_object import SkyObject
 from skylike.service.catalog.statements import (
     AMONG,
@@ -332,6 +333,10 @@ class Catalog:
                 raise encoding.damaged(f"a vector near row {known[0][0]}")
             yield rows, [encoding.read_object(values, b"") for values in known], vectors
             after_row = int(rows[-1])
+
+    def scrub(self) -> Iterator[str]:
+        """Read every row, and tell everything that is wrong, one sentence each."""
+        return scrub(self._database)
 
     def copy(self, path: Path) -> State:
         """Copy the catalog as it is at one moment to a new file; its state then."""

@@ -13,6 +13,7 @@ from skylike.service.cli.index import fit, index
 from skylike.service.cli.inspect import inspect
 from skylike.service.cli.serve import serve
 from skylike.service.cli.snapshots import restore, snapshot
+from skylike.service.cli.verify import verify
 
 __all__ = ["main"]
 
@@ -36,5 +37,6 @@ for _command in (
     delete,
     snapshot,
     restore,
+    verify,
 ):
     main.add_command(_command)

@@ -23,6 +23,7 @@ from skylike.service.collection.fitting import fit
 from skylike.service.collection.reading import Reading
 from skylike.service.collection.shelf import Shelf
 from skylike.service.collection.vectors import checked
+from skylike.service.collection.verifying import Problem, problems
 from skylike.service.collection.view import View
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind
@@ -85,6 +86,19 @@ class Collection(Reading):
     def adopt(cls, directory: Path) -> None:
         """Make a collection of a directory that holds a whole catalog alone."""
         Shelf(directory).publish((), version=0)
+
+    @staticmethod
+    def forget_derived(directory: Path) -> None:
+        """Remove all that opening the collection makes anew from its catalog."""
+        Shelf(directory).clear()
+
+    @staticmethod
+    def verify(directory: Path, models: Path) -> Iterator[Problem]:
+        """Read all of a collection that nobody has open, and its model in a folder.
+
+        Yields what is wrong, and changes nothing.
+        """
+        return problems(directory, _CATALOG, models)
 
     def add(self, objects: Sequence[SkyObject], vectors: NDArray[np.float32]) -> int:
         """Store objects with their vectors: all of them durably, or none.

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import Catalog, SkyObject
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection.examples import query_of
 from skylike.service.collection.search import Found, How, Scored, search
 from skylike.service.collection.vectors import checked
 from skylike.service.collection.view import View
-from skylike.service.columns import Filter, check
+from skylike.service.columns import All, Filter, Not, WithIds, check
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
 
 
@@ -187,6 +188,43 @@ class Reading:
                     "objects that its segments have. Restore it from a backup."
                 )
             # Something was deleted or replaced in between: ask again.
+
+    def nearest_to(
+        self,
+        positive: Sequence[str],
+        k: int,
+        *,
+        negative: Sequence[str] = (),
+        **how: Unpack[How],
+    ) -> list[Found]:
+        """Ids and scores of the k objects most like some, and less like others.
+
+        None of these is found itself.
+
+        Parameters
+        ----------
+        positive, negative
+            Ids of examples, at least one, and of counter-examples.
+        k, **how
+            As in `nearest`.
+
+        Raises
+        ------
+        UnknownId
+            If there is no such object.
+        BadRequest
+            If there is no example (``empty_query``), or they cancel each other
+            (``zero_norm``); and as `nearest`.
+        """
+        examples, others = (
+            self._catalog.vectors(np.array([self._row(id) for id in ids], np.int64))
+            for ids in (positive, negative)
+        )
+        query = query_of(examples, others)
+        unwanted = Not(WithIds(frozenset([*positive, *negative])))
+        where = how.get("where")
+        how["where"] = unwanted if where is None else All((where, unwanted))
+        return self.nearest(query, k, **how)[0]
 
     def _row(self, id: str) -> int:
         row = self._catalog.rows([id]).get(id)

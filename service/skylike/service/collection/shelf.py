@@ -1,6 +1,7 @@
 """`Shelf`: the segments of a collection on disk, named in an atomic manifest."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,12 @@ class Shelf:
         durable.sync(self._segments)
         durable.write_sealed(self._manifest, body)
         self._entries = entries
+
+    def clear(self) -> None:
+        """Take away everything: it will be made anew from the catalog."""
+        self._manifest.unlink(missing_ok=True)
+        durable.sync(self._directory)
+        shutil.rmtree(self._segments, ignore_errors=True)
 
     def forget_the_rest(self) -> None:
         """Remove files that the manifest does not name."""
