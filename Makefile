@@ -1,5 +1,5 @@
 # skylike: `make demo` shows the whole way, `make test` proves it.
-.PHONY: init demo test lint proto proto-check bench fuzz check lock clean
+.PHONY: init demo test lint proto proto-check bench chaos fuzz check lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,13 @@ proto-check: proto
 bench: init
 	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(FRAME),--frame '$(FRAME)')
+
+# A library killed, and failed by the disk, wherever something becomes durable, N times
+# each; then a long run of operations in any order: make chaos N=1000 SEED=1.
+chaos: init
+	ITERATIONS=$(or $(N),1000) SEED=$(or $(SEED),0) $(BIN)/python -Im pytest tests/chaos
+	EXAMPLES=$(or $(N),1000) STEPS=100 $(BIN)/python -Im pytest \
+	  tests/service/test_collection_machine.py
 
 # Damaged files by the hundred thousand: make fuzz N=200000 SEED=1.
 fuzz: init

@@ -216,6 +216,19 @@ def test_names_of_aliases_and_collections_do_not_clash(
             library.point_alias("../live", "one")
 
 
+def test_what_a_crash_left_unfinished_is_cleared_away(
+    directory: Path, model: Path
+) -> None:
+    with Library(directory) as library:
+        library.create("one", model)
+    for name in (".new-two", ".gone-three", ".restored-four"):
+        (directory / "collections" / name).mkdir()
+        (directory / "collections" / name / "catalog.sqlite3").write_bytes(b"half")
+    with Library(directory) as library:
+        assert library.names() == ["one"]
+    assert [path.name for path in (directory / "collections").iterdir()] == ["one"]
+
+
 def test_damaged_aliases_are_told(directory: Path, model: Path) -> None:
     with Library(directory) as library:
         library.create("one", model)

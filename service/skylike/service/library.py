@@ -68,6 +68,8 @@ class Library:
         except BaseException:
             self._lock_file.close()
             raise
+        for path in self._collections.glob(".*"):  # what a crash left unfinished
+            shutil.rmtree(path, ignore_errors=True)
 
     def create(self, name: str, model: Path) -> Collection:
         """Make an empty collection for vectors of a model.
