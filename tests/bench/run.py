@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import encoder, imaging, training
+from tests.bench import collection, encoder, imaging, training
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
@@ -12,6 +12,7 @@ THEMES = {
     "imaging": lambda given: imaging.measure(given.frame),
     "encoder": lambda given: encoder.measure(),
     "training": lambda given: training.measure(),
+    "collection": lambda given: collection.measure(),
 }
 
 

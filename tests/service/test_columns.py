@@ -165,6 +165,8 @@ def near_the_edge(wanted: Filter, known: Sequence[SkyObject]) -> bool:
 @example([SkyObject("a", attributes={"z": 2**53 + 1})], Equals("z", float(2**53)))
 @example([SkyObject("a", attributes={"z": 2**53 + 1})], Between("z", None, 2**53))
 @example([SkyObject("a", attributes={"z": True})], Equals("z", 1))
+@example([SkyObject("a", attributes={"z": 2.0**53})], Between("z", 2**53 + 1))
+@example([SkyObject("a", attributes={"z": 2.0**53 + 2})], Between("z", None, 2**53 + 1))
 def test_columns_choose_what_the_objects_say(
     known: list[SkyObject], wanted: Filter
 ) -> None:
@@ -247,6 +249,7 @@ def test_columns_come_back_from_their_file(tmp_path: Path) -> None:
         lambda: Equals("z", math.inf),
         lambda: OneOf("z", (1, 2**64)),
         lambda: Between("z", math.nan),
+        lambda: Between("z", 10**400),
         lambda: Observed(None, math.nan),
     ],
 )

@@ -1,6 +1,7 @@
 """Which rows fulfil a filter."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -123,7 +124,13 @@ def _between(
 
 def _compared(array: Any, end: float, compare: Callable[..., Any]) -> Any:
     if not pa.types.is_integer(array.type):
-        return compare(array, pa.scalar(float(end), pa.float64()))
+        near = float(end)
+        # A whole number beyond 2**53 may lie between two floats.
+        if compare is pc.greater_equal and near < end:
+            near = math.nextafter(near, math.inf)
+        elif compare is pc.less_equal and near > end:
+            near = math.nextafter(near, -math.inf)
+        return compare(array, pa.scalar(near, pa.float64()))
     # Whole numbers beyond 2**53 must not be rounded: the end is.
     inwards = np.ceil(end) if compare is pc.greater_equal else np.floor(end)
     if isinstance(end, int):

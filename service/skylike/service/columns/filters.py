@@ -14,6 +14,7 @@ from skylike.service.flags import Flag
 
 MAX_DEPTH = 16
 MAX_TERMS = 100_000  # conditions, values and ids of one filter
+_LARGEST = 2**1000
 
 Value = str | int | float | bool
 
@@ -174,8 +175,11 @@ def _check_value(name: str, value: Value) -> None:
 
 
 def _check_ends(name: str, low: float | None, high: float | None) -> None:
-    if any(end is not None and math.isnan(end) for end in (low, high)):
-        raise _bad(f"{name!r} compared with NaN")
+    for end in (low, high):
+        if isinstance(end, int) and abs(end) > _LARGEST:
+            raise _bad(f"{name!r} compared with a number of more than 1000 bits")
+        if end is not None and math.isnan(end):
+            raise _bad(f"{name!r} compared with NaN")
 
 
 def _bad(what: str) -> BadRequest:
