@@ -14,7 +14,7 @@ from skylike.service.columns.filters import Cone
 NOWHERE = np.iinfo(np.int64).max
 _DEPTH = 29
 _MAX_COARSE_DEPTH = 12
-_REACH_DEG = 60.0  # from the middle of a cell at depth 0 to its edge, at most
+_REACH_DEG = 62.0  # times 2**-depth: from a middle to the edge; 61.25 at the most
 _SMALL_DEG = 10.0
 _WHOLE_SKY_DEPTH = 4
 _FINER = 3  # levels below the coarse depth: some hundred cells for a cone
@@ -57,7 +57,7 @@ def ranges(cone: Cone) -> tuple[Cells, NDArray[np.bool_]]:
     # Neighbours of one kind make one run.
     begins = np.ones(len(first), np.bool_)
     begins[1:] = (first[1:] != beyond[:-1]) | (inside[1:] != inside[:-1])
-    ends = np.append(begins[1:], len(begins) > 0)
+    ends = np.append(begins[1:], True)[: len(begins)]
     return np.stack([first[begins], beyond[ends]], axis=1), inside[begins]
 
 
