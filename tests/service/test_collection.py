@@ -445,6 +445,36 @@ def test_writers_and_readers_at_once(collection: Collection) -> None:
     check_against_oracle(collection, ids, vectors)
 
 
+def test_several_writers_in_bulk_seal_every_row_once(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever seals the tail, and whenever: no row is in two segments, none in none."""
+    monkeypatch.setattr("skylike.service.collection.compaction._DEFERRED_TAIL", 40)
+    vectors = unit(4 * 60 * 5)
+    with Collection(directory) as collection:
+
+        def write(writer: int) -> None:
+            for step in range(60):
+                number = (writer * 60 + step) * 5
+                batch = [SkyObject(f"w{writer}-{step:02d}-{i}") for i in range(5)]
+                collection.add(batch, vectors[number : number + 5])
+
+        with collection.bulk():
+            writers = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+            for thread in writers:
+                thread.start()
+            for thread in writers:
+                thread.join()
+            (hits,) = collection.nearest(unit(1, seed=3), 1000)
+            assert len({hit.id for hit in hits}) == 1000
+            assert len(collection.scroll(limit=2000)) == 1200
+    with Collection(directory) as collection:
+        ids = [
+            f"w{w}-{s:02d}-{i}" for w in range(4) for s in range(60) for i in range(5)
+        ]
+        check_against_oracle(collection, ids, vectors)
+
+
 def test_fits_are_stored_and_answer(directory: Path) -> None:
     """Same answers after reopening; versions count refits and writes."""
     vectors, calibration = unit(80), unit(19, seed=5)

@@ -11,7 +11,6 @@
 Copying a stopped library copies everything.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -19,7 +18,7 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Self
 
 from skylike.service import durable, snapshot
 from skylike.service.aliases import Aliases
@@ -30,10 +29,10 @@ from skylike.service.errors import (
     BadModel,
     BadRequest,
     DamagedData,
-    InUse,
     NotReady,
     UnknownCollection,
 )
+from skylike.service.lock import lock
 from skylike.service.snapshot import Facts
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -59,7 +58,7 @@ class Library:
         self._collections = directory / "collections"
         self._models.mkdir(parents=True, exist_ok=True)
         self._collections.mkdir(exist_ok=True)
-        self._lock_file = _lock(directory)
+        self._lock_file = lock(directory)
         self._guard = threading.RLock()
         self._open: dict[str, Collection] = {}
         self._encoders: dict[str, Encoder] = {}
@@ -399,22 +398,3 @@ def _check_name(name: str) -> None:
             "beginning with a letter or digit.",
             reason="bad_name",
         )
-
-
-def _lock(directory: Path) -> TextIO:
-    """The open lock file; closing it, or the end of the process, unlocks."""
-    file = (directory / "lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().strip() or "unknown"
-        file.close()
-        raise InUse(
-            f"{directory} is in use by process {owner}. Stop that process, ask it "
-            "instead, or use another directory."
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file

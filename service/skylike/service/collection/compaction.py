@@ -45,6 +45,7 @@ class Compactor:
         self._shelf = shelf
         self._swap = swap
         self._one_job = threading.Lock()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closing = False
         self._num_deferring = 0
@@ -54,15 +55,21 @@ class Compactor:
         if self._num_deferring:
             if len(view.newest.rows) > _DEFERRED_TAIL:
                 with self._one_job:
-                    self._replace(view, [view.tail], Kind.FLAT)
+                    # Another writer may have sealed the same rows meanwhile.
+                    newest = self._swap(lambda now: now)
+                    if len(newest.newest.rows) > _DEFERRED_TAIL:
+                        self._replace(newest, [newest.tail], Kind.FLAT)
             return
-        is_running = self._thread is not None and self._thread.is_alive()
-        if is_running or self._is_closing or not self._needs_work(view):
+        if not self._needs_work(view):
             return
-        self._thread = threading.Thread(
-            target=self._work, args=(view,), name="compaction", daemon=True
-        )
-        self._thread.start()
+        with self._starting:
+            is_running = self._thread is not None and self._thread.is_alive()
+            if is_running or self._is_closing:
+                return
+            self._thread = threading.Thread(
+                target=self._work, args=(view,), name="compaction", daemon=True
+            )
+            self._thread.start()
 
     def compact(self, view: Callable[[], View], kind: Kind | None = None) -> None:
         """Do all there is to do, now."""
@@ -82,7 +89,8 @@ class Compactor:
 
     def close(self) -> None:
         """Wait for what is running; start nothing any more."""
-        self._is_closing = True
+        with self._starting:
+            self._is_closing = True
         if self._thread is not None:
             self._thread.join()
 

@@ -78,9 +78,12 @@ def index(
     refused = [_clash(path, collection.get(id)) for id, path in named if id in taken]
     todo = [(id, path) for id, path in named if id not in taken]
     indexed = 0
-    with tqdm(
-        total=len(todo), desc="indexing", unit="file", disable=not progress
-    ) as bar:
+    with (
+        tqdm(
+            total=len(todo), desc="indexing", unit="file", disable=not progress
+        ) as bar,
+        collection.bulk(),
+    ):
         for chunk in prepare(todo, encoder.spec, workers=workers, options=options):
             ready = [item for item in chunk if isinstance(item, Prepared)]
             refused += [item for item in chunk if isinstance(item, Reject)]
@@ -90,7 +93,6 @@ def index(
             indexed += len(ready)
             bar.update(len(chunk))
             bar.set_postfix(rejects=len(refused))
-    collection.compact()
     if rejects is not None:
         write_rejects(rejects, refused)
     num_known = len(paths) - len(new)
