@@ -242,25 +242,6 @@ class Catalog:
         with self._database.reading() as connection:
             return objects_in(connection, rows, thumbnails=thumbnails)
 
-    def first_by_id(self, rows: Iterable[int], limit: int) -> list[int]:
-        """Those rows whose ids come first, at most `limit`, ordered by id."""
-        with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT row FROM objects WHERE row {AMONG} ORDER BY id LIMIT ?",
-                (as_json(rows), limit),
-            )
-            return [row for (row,) in found]
-
-    def ids(self, rows: Rows) -> list[str]:
-        """The ids in those rows, in their order."""
-        with self._database.reading() as connection:
-            found = dict(
-                connection.execute(
-                    f"SELECT row, id FROM objects WHERE row {AMONG}", (as_json(rows),)
-                )
-            )
-        return [found[row] for row in rows.tolist()]
-
     def vector(self, row: int) -> NDArray[np.float32]:
         """The vector in a row, (dimension,) float32.
 

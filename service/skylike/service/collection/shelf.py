@@ -16,7 +16,6 @@ from skylike.service.errors import DamagedData
 from skylike.service.index import Kind
 
 _FORMAT = 2
-_BLOCK = 1 << 20
 _log = structlog.get_logger()
 
 

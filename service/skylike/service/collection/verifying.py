@@ -14,7 +14,6 @@ from skylike.service.errors import SkylikeError
 from skylike.service.index import Kind
 
 _ROUNDED = 1e-3  # what float16 may change in a number of a unit vector
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
