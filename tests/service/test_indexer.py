@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -131,34 +130,6 @@ def test_links_are_followed_and_what_is_no_file_is_told(
         "gone.fits": "file_missing",
         "pipe.fits": "io_error",
     }
-
-
-def test_readers_use_one_thread_and_end_with_their_parent(tmp_path: Path) -> None:
-    code = """
-import sys, time
-from threadpoolctl import threadpool_info
-from skylike.service import prepare
-def ask():
-    return [one["num_threads"] for one in threadpool_info()]
-if __name__ == "__main__":
-    with prepare._pool(1) as pool:
-        print(pool.submit(ask).result(), [*pool._processes], flush=True)
-        time.sleep(60)
-"""
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        threads, child = parent.stdout.readline().rsplit(" ", 1)
-        parent.kill()
-    assert set(json.loads(threads)) == {1}
-    process = Path("/proc") / str(json.loads(child)[0])
-    deadline = time.monotonic() + 10
-    while process.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not process.exists()
 
 
 def test_processes_that_never_start_are_not_blamed_on_files(tmp_path: Path) -> None:

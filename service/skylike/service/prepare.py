@@ -5,29 +5,28 @@ This module imports little, because every process that reads imports it anew.
 
 import dataclasses
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
-from skylike.service.errors import BadCutout, BadInput, NotReady
+from skylike.service.errors import BadCutout, BadInput
 from skylike.service.fits.header import Header
+from skylike.service.processes import ProcessDied, Processes
 from skylike.service.stamp import Stamp, StampSpec
 
 _CHUNK = 64
 _LARGEST = 2**63  # of the numbers an attribute can be
 
-_Files = Sequence[tuple[str, Path | str]]  # id of each, and what is read
+_Files: TypeAlias = Sequence[tuple[str, Path | str]]  # id of each, and what is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,11 @@ class Prepared:
 
     object: SkyObject
     pixels: NDArray[np.float32]
+
+
+_Results: TypeAlias = list[Prepared | Reject]
+_Running: TypeAlias = tuple[_Files, Future[_Results]]
+_Readers: TypeAlias = Processes[_Files, _Results]
 
 
 def find_files(sources: Sequence[Path]) -> list[Path]:
@@ -138,86 +142,43 @@ def prepare(
         ``no_processes`` if none can be started.
     """
     task = _Task(spec, options or fits.Options(), pictures, tuple(keywords))
-    chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
-    done = 0
-    while done < len(chunks):
-        try:
-            for results in _in_order(chunks[done:], task, workers):
-                yield results
-                done += 1
-        except BrokenProcessPool:
-            # Something in these chunks, or the machine, killed a process. Whatever
-            # was under way is lost and done again, the first chunk with care.
-            _require_processes()
-            yield _with_care(chunks[done], task)
-            done += 1
-
-
-def _in_order(
-    chunks: Sequence[_Files], task: "_Task", workers: int
-) -> Iterator[list[Prepared | Reject]]:
-    """Results in order, with at most twice as many chunks under way as workers."""
-    running: deque[Future[list[Prepared | Reject]]] = deque()
-    with _pool(workers) as pool:
-        for chunk in chunks:
-            running.append(pool.submit(_prepare_chunk, chunk, task))
+    running: deque[_Running] = deque()
+    with Processes(partial(_prepare_chunk, task), workers) as processes:
+        for start in range(0, len(files), _CHUNK):
+            chunk = files[start : start + _CHUNK]
+            running.append((chunk, processes.submit(chunk)))
             if len(running) >= 2 * workers:
-                yield running.popleft().result()
+                yield _results(processes, running)
         while running:
-            yield running.popleft().result()
+            yield _results(processes, running)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Processes start afresh: the threads of onnxruntime do not survive a fork.
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)
-
-
-def _start() -> None:
-    """Prepare a process that reads: one BLAS thread, and no life of its own.
-
-    Several threads would wait for each other. The limit holds because this module
-    has imported numpy by then.
-    """
-    threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A process that is killed cannot stop its children: they watch it themselves."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _require_processes() -> None:
-    """Tell a file that kills its process from processes that never start."""
+def _results(processes: _Readers, running: deque[_Running]) -> _Results:
+    """The results of the chunk that has been under way for longest."""
+    files, future = running.popleft()
     try:
-        with _pool(1) as pool:
-            pool.submit(_start).result()
-    except BrokenProcessPool as error:
-        raise NotReady(
-            "no process to read files can be started: memory may be short; a script "
-            "that calls this needs an `if __name__ == '__main__':`",
-            reason="no_processes",
-        ) from error
+        return future.result()
+    except ProcessDied:
+        # Something in it, or the machine, killed the process: all other work comes to
+        # its end, so that this is done again alone.
+        wait([other for _, other in running])
+        return _with_care(processes, files)
 
 
-def _with_care(files: _Files, task: "_Task") -> list[Prepared | Reject]:
+def _with_care(processes: _Readers, files: _Files) -> _Results:
     """Results of files of which one may kill the process that reads it."""
     try:
-        [results] = _in_order([files], task, 1)
-    except BrokenProcessPool:
+        return processes.submit(files).result()
+    except ProcessDied:
         if len(files) == 1:
             path = Path(files[0][1])
             message = f"{path}: the process that read it died; it may lack memory"
             return [Reject(path, "crashed", message)]
         half = len(files) // 2
         return [
-            *_with_care(files[:half], task),
-            *_with_care(files[half:], task),
+            *_with_care(processes, files[:half]),
+            *_with_care(processes, files[half:]),
         ]
-    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +191,7 @@ class _Task:
     keywords: tuple[str, ...]
 
 
-def _prepare_chunk(files: _Files, task: _Task) -> list[Prepared | Reject]:
+def _prepare_chunk(task: _Task, files: _Files) -> _Results:
     return [_prepare(object_id, path, task) for object_id, path in files]
 
 

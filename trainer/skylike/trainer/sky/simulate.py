@@ -11,10 +11,8 @@ last: without it, the simulation was interrupted, and doing it again completes i
 
 import json
 import math
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,6 +25,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from skylike.service.errors import BadSettings
+from skylike.service.processes import Processes
 from skylike.trainer.sky import truth, write
 from skylike.trainer.sky.drawing import ARTEFACTS, FAMILIES, draw
 
@@ -157,9 +156,9 @@ def _run(
     if workers == 1:
         yield from map(one, chunks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(one, chunks)
+    with Processes(one, workers) as processes:
+        for future in [processes.submit(chunk) for chunk in chunks]:
+            yield future.result()
 
 
 def _chunk(out: Path, settings: _Settings, bounds: tuple[int, int]) -> Any:
