@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service.cutouts.catalogue import Attribute
 from skylike.service.cutouts.plan import Found
-from skylike.service.cutouts.targets import Attribute, Target
+from skylike.service.cutouts.targets import Target
 from skylike.service.errors import BadCutout
 from skylike.service.fits import Frame, Image, SkyPosition
 

@@ -1,21 +1,27 @@
 """What to cut out of a frame: one box for each object."""
 
-import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service.cutouts.catalogue import (
+    NAMES,
+    Attribute,
+    angles_of,
+    attributes_of,
+    column_of,
+    ids_of,
+    sky_position,
+)
 from skylike.service.cutouts.measure import Sources
 from skylike.service.errors import BadInput
 from skylike.service.fits import Box, SkyPosition, World
 from skylike.service.fits.table import Columns
 
-Attribute = str | int | float | bool
 Floats = NDArray[np.float64]
 
 SMALLEST_SIDE = 32
@@ -23,20 +29,7 @@ _PLACES = ("ra", "dec", "x", "y")
 _ROOM = 2.0  # of the stamp's side to the object's: enough sky to measure it
 _SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(px|pixels?|arcsec|arcmin|deg|\"|')?\s*")
 _ARCSEC = {"arcsec": 1.0, '"': 1.0, "arcmin": 60.0, "'": 60.0, "deg": 3600.0}
-# Names that catalogues give, lower case; the first that is there counts. SExtractor
-# counts pixels from 1.
-_NAMES: dict[str, Sequence[str]] = {
-    "id": ("id", "name", "source_id", "objid", "number", "label"),
-    "ra": ("ra", "ra_deg", "raj2000", "_raj2000", "alpha_j2000", "ra_icrs"),
-    "dec": ("dec", "dec_deg", "decl", "dej2000", "_dej2000", "delta_j2000", "de_icrs"),
-    "x": ("x", "x_image"),
-    "y": ("y", "y_image"),
-    "size": ("size",),
-}
 _PIXELS = ("", "pix", "pixel", "pixels", "px")
-_MOST_TURNS = 2
-_INFINITE = (math.inf, -math.inf)
-_LARGEST_INTEGER = 2**63 - 1  # of tables and collections
 _FROM_ONE = "_image"
 
 
@@ -173,12 +166,12 @@ def from_catalogue(
         ``bad_table`` if positions are missing, a unit is none of a position or a size,
         or ids are not unique; ``no_wcs``.
     """
-    column = {role: _column(table, role, names or {}) for role in _NAMES}
+    column = {role: column_of(table, role, names or {}) for role in NAMES}
     x, y, ra, dec = _places(table, column, names or {}, world)
     sides = (size or _DEFAULT_SIZE).pixels(x, y, world)
     if column["size"] and size is None:
         sides = _sides(table, column["size"], x, y, world)
-    ids = _ids(table[column["id"]] if column["id"] else [""] * len(x))
+    ids = ids_of(table[column["id"]] if column["id"] else [""] * len(x))
     if len(set(ids)) != len(ids):
         raise BadInput(
             f"the ids in column {column['id']!r} are not unique: name another by "
@@ -186,14 +179,20 @@ def from_catalogue(
             reason="bad_table",
         )
     places = [column[role] for role in _PLACES if column[role].lower() == role]
-    rows = _rows(table, {column["id"], *places})
+    rows = attributes_of(table, {column["id"], *places})
     if column["x"].lower() == "x":  # the table's may be those of another image
         rows = [
             {**row, "x": x, "y": y}
             for row, x, y in zip(rows, x.tolist(), y.tolist(), strict=True)
         ]
     return [
-        Target(ids[i], square(x[i], y[i], sides[i]), 0, rows[i], _sky(ra[i], dec[i]))
+        Target(
+            ids[i],
+            square(x[i], y[i], sides[i]),
+            0,
+            rows[i],
+            sky_position(ra[i], dec[i]),
+        )
         for i in range(len(ids))
         if math.isfinite(x[i] + y[i] + sides[i]) and sides[i] >= 1
     ]
@@ -215,13 +214,13 @@ def from_sources(
         sources.x.tolist(),
         sources.y.tolist(),
         sides.tolist(),
-        _rows(columns, {"label"}),
+        attributes_of(columns, {"label"}),
         ra.tolist(),
         dec.tolist(),
         strict=True,
     )
     return [
-        Target(str(label), square(x, y, side), label, row, _sky(*place))
+        Target(str(label), square(x, y, side), label, row, sky_position(*place))
         for label, x, y, side, row, *place in each
         if math.isfinite(x + y + side)  # an angle has no size off the sky
     ]
@@ -232,32 +231,6 @@ def square(x: float, y: float, side: float) -> Box:
     count = max(round(side), 1)
     x0, y0 = (math.floor(at - (count - 1) / 2 + 0.5) for at in (x, y))
     return Box(x0, y0, x0 + count, y0 + count)
-
-
-def _column(table: Columns, role: str, names: Mapping[str, str]) -> str:
-    """The name of the column with a role, empty where there is none."""
-    if role in names:
-        if names[role] not in table:
-            raise BadInput(
-                f"the table has no column {names[role]!r}; it has {', '.join(table)}",
-                reason="bad_table",
-            )
-        return names[role]
-    lower = {name.lower(): name for name in table}
-    return next((lower[name] for name in _NAMES[role] if name in lower), "")
-
-
-def _ids(given: Iterable[object]) -> list[str]:
-    """The ids of a table, with a free number for each that is missing."""
-    ids = [str(one) for one in given]
-    taken = set(ids)
-    for i, one in enumerate(ids):
-        if not one:
-            ids[i] = next(
-                name for n in itertools.count(i) if (name := str(n)) not in taken
-            )
-            taken.add(ids[i])
-    return ids
 
 
 def _places(
@@ -281,11 +254,7 @@ def _places(
         has_sky = False
     ra = dec = np.full(len(next(iter(table.values()))), np.nan)
     if has_sky:
-        ra = table.degrees(column["ra"], are_hours=True)
-        dec = table.degrees(column["dec"])
-        # Beyond the pole is nothing, nor where -999 stands for nothing.
-        is_sky = (np.abs(dec) <= 90) & (np.abs(ra) <= _MOST_TURNS * 360)
-        ra, dec = (np.where(is_sky, angle, np.nan) for angle in (ra, dec))
+        ra, dec = angles_of(table, column["ra"], column["dec"])
     if has_sky and world is not None:
         x, y = world.to_pixels(ra, dec)
         return np.asarray(x), np.asarray(y), ra, dec
@@ -324,31 +293,3 @@ def _on_sky(x: Floats, y: Floats, world: World | None) -> tuple[Floats, Floats]:
         return np.full(len(x), np.nan), np.full(len(x), np.nan)
     ra, dec = world.to_sky(x, y)
     return np.asarray(ra), np.asarray(dec)
-
-
-def _sky(ra: float, dec: float) -> SkyPosition | None:
-    """A position, in the range where they lie; None for what is none."""
-    if not (math.isfinite(ra) and -90 <= dec <= 90):
-        return None
-    return SkyPosition(float(ra) % 360.0 % 360.0, float(dec))
-
-
-def _rows(
-    table: Mapping[str, NDArray[Any]], left_out: Set[str]
-) -> list[dict[str, Attribute]]:
-    """The finite numbers and the text of every row."""
-    rows: list[dict[str, Attribute]] = [{} for _ in next(iter(table.values()))]
-    for name, values in table.items():
-        if values.ndim != 1 or name in left_out:
-            continue
-        for row, value in zip(rows, _storable(values).tolist(), strict=True):
-            if value == value and value not in _INFINITE:
-                row[name] = value
-    return rows
-
-
-def _storable(values: NDArray[Any]) -> NDArray[Any]:
-    """Integers beyond the largest that can be stored become text: they are ids."""
-    if values.dtype.kind == "u" and values.max(initial=0) > _LARGEST_INTEGER:
-        return values.astype(str)
-    return values
