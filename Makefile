@@ -67,7 +67,8 @@ bench: init
 # A library killed, and failed by the disk, wherever something becomes durable, N times
 # each; then a long run of operations in any order: make chaos N=1000 SEED=1.
 chaos: init
-	ITERATIONS=$(or $(N),1000) SEED=$(or $(SEED),0) $(BIN)/python -Im pytest tests/chaos
+	ITERATIONS=$(or $(N),1000) KILLS=20 SEED=$(or $(SEED),0) \
+	  $(BIN)/python -Im pytest tests/chaos
 	EXAMPLES=$(or $(N),1000) STEPS=100 $(BIN)/python -Im pytest \
 	  tests/service/test_collection_machine.py
 

@@ -8,6 +8,7 @@ import pytest
 from skylike.service import indexer
 from skylike.service.flags import Flag
 from skylike.service.library import Library
+from skylike.service.sources import find_sources
 
 ZOO = Path(__file__).parents[3] / "shared" / "data" / "fits"
 
@@ -51,7 +52,10 @@ def test_a_folder_of_many_instruments_is_indexed_as_far_as_it_can_be_read(
         library.create("zoo", model)
         collection = library.collection("zoo")
         report = indexer.index(
-            collection, library.encoder("zoo"), [ZOO], rejects=rejects
+            collection,
+            library.encoder("zoo"),
+            find_sources([ZOO]),
+            rejects=rejects,
         )
         rows = pq.read_table(rejects).to_pylist()
         found = {

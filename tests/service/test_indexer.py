@@ -14,14 +14,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from skylike.service import indexer
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
+from skylike.service.fits import SkyPosition
 from skylike.service.library import Library
 from skylike.service.prepare import Prepared, Reject, find_files, prepare
+from skylike.service.sources import find_sources
 
 
 @pytest.fixture
@@ -50,7 +53,9 @@ def test_everything_readable_is_indexed_and_the_rest_has_its_reason(
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
         rejects = tmp_path / "rejects.parquet"
-        report = indexer.index(collection, encoder, [folder], rejects=rejects)
+        report = indexer.index(
+            collection, encoder, find_sources([folder]), rejects=rejects
+        )
         assert (report.indexed, report.known, len(collection)) == (6, 0, 6)
         table = pq.read_table(rejects).to_pylist()
         reasons = {Path(row["path"]).name: row["code"] for row in table}
@@ -78,9 +83,9 @@ def test_a_second_run_adds_only_what_is_new(
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
-        indexer.index(collection, encoder, [folder])
+        indexer.index(collection, encoder, find_sources([folder]))
         (folder / "new.fits").write_bytes(sky.draw("long", 77))
-        report = indexer.index(collection, encoder, [folder])
+        report = indexer.index(collection, encoder, find_sources([folder]))
         assert (report.indexed, report.known, len(collection)) == (1, 6, 7)
 
 
@@ -94,14 +99,101 @@ def test_a_file_is_known_by_where_it_lies(
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
-        first = indexer.index(collection, encoder, [tmp_path / "a"])
+        first = indexer.index(collection, encoder, find_sources([tmp_path / "a"]))
         assert (first.indexed, first.known) == (1, 0)
-        clash = indexer.index(collection, encoder, [tmp_path / "b"])
+        clash = indexer.index(collection, encoder, find_sources([tmp_path / "b"]))
         assert (clash.indexed, clash.known) == (0, 0)
         assert [reject.code for reject in clash.rejects] == ["already_exists"]
-        both = indexer.index(collection, encoder, [tmp_path / "a", tmp_path / "b"])
+        both = indexer.index(
+            collection, encoder, find_sources([tmp_path / "a", tmp_path / "b"])
+        )
         assert (both.indexed, both.known, both.rejects) == (1, 1, ())
         assert collection.get("b/x.fits").uri == str(tmp_path / "b" / "x.fits")
+
+
+def test_lists_and_tables_name_images_parts_of_them_and_what_is_known(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    names = folder / "names.txt"
+    names.write_text("deep/4.fits.gz\n3.fits[0]\n")
+    table = {
+        "object_id": ["first", "second", "", "first", "third"],
+        "uri": ["0.fits", "0.fits", "1.fits", "2.fits", "gone.fits"],
+        "ra": [10.0, 11.0, np.nan, 0.0, 0.0],
+        "dec": [-5.0, -5.0, 0.0, 0.0, 0.0],
+        "x0": [np.nan, 4, np.nan, np.nan, np.nan],
+        "y0": [np.nan, 6, np.nan, np.nan, np.nan],
+        "x1": [np.nan, 40, np.nan, np.nan, np.nan],
+        "y1": [np.nan, 42, np.nan, np.nan, np.nan],
+        "redshift": [0.5, 0.25, np.nan, 1.0, 2.0],
+        "kind": ["spiral", "disc", "", "", ""],
+        "unit": ["count", "", "", "", ""],
+    }
+    pq.write_table(pa.table(table), folder / "catalogue.parquet")
+    sources = find_sources([names, folder / "catalogue.parquet"])
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        report = indexer.index(collection, encoder, sources)
+        assert [one.code for one in report.rejects] == ["duplicate_id", "file_missing"]
+        ids = {"deep/4.fits.gz", "3.fits[0]", "first", "second", "1.fits"}
+        assert {one.id for _, one in collection.scroll()} == ids
+        first, second = collection.get("first"), collection.get("second")
+        assert first.position == SkyPosition(10.0, -5.0)
+        assert first.attributes["redshift"] == 0.5
+        assert first.attributes["kind"] == "spiral"
+        assert first.attributes["unit"] == "count"  # the table's, not the header's
+        assert (first.uri, first.box) == (second.uri, None)
+        assert (second.hdu, second.box) == ("0", (4, 6, 40, 42))
+        assert second.attributes["name"] == "M0"
+        assert not np.array_equal(
+            collection.vector("first"), collection.vector("second")
+        )
+        again = indexer.index(collection, encoder, sources)
+        assert (again.indexed, again.known, len(again.rejects)) == (0, 5, 2)
+        # By name they are the files that the list and the table named already.
+        files = [folder / name for name in ("0.fits", "1.fits", "3.fits")]
+        plain = indexer.index(collection, encoder, find_sources(files))
+        assert (plain.indexed, plain.known) == (0, 3)
+
+
+def test_too_many_rejects_end_a_run_which_can_go_on(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    sources = find_sources([folder])
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        rejects = tmp_path / "rejects.parquet"
+        with pytest.raises(BadInput, match="6 images were rejected") as caught:
+            indexer.index(
+                collection, encoder, sources, rejects=rejects, max_reject_fraction=0.4
+            )
+        assert caught.value.reason == "too_many_rejects"
+        assert pq.read_table(rejects).num_rows == 6
+        report = indexer.index(collection, encoder, sources, max_reject_fraction=0.5)
+        assert (report.indexed + report.known, len(report.rejects)) == (6, 6)
+
+
+def test_what_an_interrupted_run_rejected_is_not_read_again(
+    folder: Path, model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """Until a run has come to its end; the torn end of its manifest is no harm."""
+    sources = find_sources([folder])
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        with pytest.raises(BadInput):
+            indexer.index(collection, encoder, sources, max_reject_fraction=0)
+        manifest = collection.directory / "indexing.jsonl"
+        with manifest.open("ab") as file:
+            file.write(b'{"shard": 2, "rejects": [["page')
+        (folder / "page.fits").write_bytes(sky.draw("round", 30))
+        report = indexer.index(collection, encoder, sources)
+        assert len(report.rejects) == 6
+        assert not manifest.exists()
+        report = indexer.index(collection, encoder, sources)
+        assert (report.indexed, report.known, len(report.rejects)) == (1, 6, 5)
 
 
 def test_links_are_followed_and_what_is_no_file_is_told(
@@ -121,7 +213,7 @@ def test_links_are_followed_and_what_is_no_file_is_told(
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
-        report = indexer.index(collection, encoder, [links])
+        report = indexer.index(collection, encoder, find_sources([links]))
         assert (report.indexed, len(collection)) == (2, 2)
         assert collection.get("night/b.fits.GZ").uri == str(nights / "b.fits.GZ")
         codes = {reject.path.name: reject.code for reject in report.rejects}
@@ -207,7 +299,7 @@ def test_indexed_vectors_are_those_of_a_query(
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
-        indexer.index(collection, encoder, [folder])
+        indexer.index(collection, encoder, find_sources([folder]))
         alone, _ = indexer.embed_files(encoder, [folder / "1.fits"])
         np.testing.assert_allclose(collection.vector("1.fits"), alone[0], atol=1e-6)
 
@@ -227,9 +319,8 @@ def test_ids_are_paths_below_what_holds_all_sources(tmp_path: Path) -> None:
     for source in a, b:
         source.mkdir()
         (source / "x.fits").touch()
-    paths = find_files([a, b])
-    assert indexer.object_ids(paths, [a, b]) == ["a/x.fits", "b/x.fits"]
-    assert indexer.object_ids([a / "x.fits"], [a / "x.fits"]) == ["x.fits"]
+    assert [one.id for one in find_sources([a, b])] == ["a/x.fits", "b/x.fits"]
+    assert [one.id for one in find_sources([a / "x.fits"])] == ["x.fits"]
 
 
 def test_files_are_found_by_name_in_folders_and_always_when_named(

@@ -6,7 +6,7 @@ This module imports little, because every process that reads imports it anew.
 import dataclasses
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
 from skylike.service.errors import BadCutout, BadInput
+from skylike.service.fits import selector
 from skylike.service.fits.header import Header
 from skylike.service.processes import ProcessDied, Processes
 from skylike.service.stamp import Stamp, StampSpec
@@ -112,7 +113,7 @@ def prepare(
     options: fits.Options | None = None,
     pictures: bool = True,
     keywords: Sequence[str] = (),
-) -> Iterator[list[Prepared | Reject]]:
+) -> Generator[list[Prepared | Reject]]:
     """Read files and make their stamps, in other processes, in order.
 
     Parameters
@@ -200,7 +201,10 @@ def _prepare(object_id: str, source: Path | str, task: _Task) -> Prepared | Reje
     try:
         image = fits.read(source, task.options)
         made = stamp.make(image, task.spec)
-        described = describe(object_id, image, made, file_uri(path), task.pictures)
+        described = describe(object_id, image, made, uri_of(source), task.pictures)
+        box = part_of(source, task.options).box
+        if box is not None:
+            described = dataclasses.replace(described, box=dataclasses.astuple(box))
         if task.keywords and image.header:
             cards = _cards(image.header, task.keywords)
             attributes = {**described.attributes, **cards}
@@ -250,9 +254,23 @@ def text(path: Path) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def file_uri(path: Path) -> str:
-    """Where a file lies, links followed: what a collection knows it by."""
-    return text(_place(path))
+def uri_of(source: Path | str) -> str:
+    """Where what is read lies, links followed: what a collection knows it by."""
+    place, _ = selector.locate(str(source))
+    return place if isinstance(place, str) else text(_place(place))
+
+
+def part_of(source: Path | str, options: fits.Options) -> selector.Selector:
+    """Which part of a file is read, as far as source and options say.
+
+    Raises
+    ------
+    BadCutout
+        ``bad_selector``.
+    """
+    _, part = selector.locate(str(source))
+    part = part or options.hdu
+    return selector.parse(part) if part else selector.Selector()
 
 
 def _place(path: Path) -> Path:

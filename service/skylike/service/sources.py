@@ -1,22 +1,65 @@
 """What bulk jobs read: folders, files, lists of files, tables of cutouts."""
 
+import itertools
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
+from skylike.service.cutouts.catalogue import (
+    Attribute,
+    angles_of,
+    attributes_of,
+    column_of,
+    sky_position,
+)
 from skylike.service.errors import BadInput
-from skylike.service.fits import selector
+from skylike.service.fits import SkyPosition, selector
 from skylike.service.fits.table import Columns, read_table
-from skylike.service.prepare import find_files
+from skylike.service.prepare import find_files, text
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
 _PLACES = ("uri", "path", "file", "filename", "source")
+_IDS = ("id", "object_id", "source_id", "objid")
 _EDGES = ("x0", "y0", "x1", "y1")
+_PARTS = ("hdu", *_EDGES)
 _FILE_SCHEME = "file://"
 _NAME = re.compile(r"\s*\([^)]*\)")  # what answers write behind an HDU's number
+
+_NOTHING: Mapping[str, Attribute] = MappingProxyType({})
+
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image that a bulk job reads, and what a table says of it.
+
+    Attributes
+    ----------
+    image
+        As `fits.read` takes it: a file, perhaps with a selector.
+    id
+        What it is called.
+    is_named
+        Whether a table calls it so; else that is where it lies.
+    position
+        Where a table says it is on the sky.
+    attributes
+        All else that a table says.
+    """
+
+    image: str
+    id: str
+    is_named: bool = False
+    position: SkyPosition | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: _NOTHING)
 
 
 def find_images(sources: Sequence[Path]) -> list[str]:
@@ -41,22 +84,57 @@ def find_images(sources: Sequence[Path]) -> list[str]:
         ``no_files`` if a source does not exist or nothing is found, ``bad_table`` if
         a table has no such column.
     """
-    found: dict[str, None] = {}
+    return list(dict.fromkeys(_each(sources, _images_of)))
+
+
+def find_sources(sources: Sequence[Path]) -> list[Source]:
+    """As `find_images`, with ids and what tables say of their images.
+
+    A column ``id``, ``object_id``, ``source_id`` or ``objid`` names each, ``ra`` and
+    ``dec`` say where it is, and every other number or text becomes an attribute. What
+    has no such id is called by its path below the deepest folder that holds all sources;
+    by its whole path, if it lies elsewhere. An image comes once for each name.
+    """
+    folders = [one if one.is_dir() else one.parent for one in sources]
+    root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
+    found: dict[tuple[str, str], Source] = {}
+    for one in _each(sources, _rows_of):
+        made = Source(one, "") if isinstance(one, str) else one
+        if not made.is_named:
+            made = replace(made, id=_id_below(root, made.image))
+        found.setdefault((made.image, made.id), made)
+    return list(found.values())
+
+
+def _id_below(root: Path, image: str) -> str:
+    if "://" in image:
+        return image
+    path = Path(image).absolute()
+    return text(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def _each(
+    sources: Sequence[Path], tabled: Callable[[Path], Iterable[_Row]]
+) -> Iterator[str | _Row]:
+    """What sources name, where `tabled` says what tables do."""
+    is_empty = True
     for source in sources:
         suffix = source.suffix.lower()
+        found: Iterable[str | _Row]
         if source.is_file() and suffix in _LISTS and not _is_fits(source):
-            images = _listed(source)
+            found = _listed(source)
         elif source.is_file() and suffix in _TABLES:
-            images = _tabled(source)
+            found = tabled(source)
         elif not selector.exists(str(source)) and _names_part(source):
-            images = iter([str(source)])
+            found = [str(source)]
         else:
-            images = map(str, find_files([source]))
-        found |= dict.fromkeys(images)
-    if not found:
+            found = map(str, find_files([source]))
+        for one in found:
+            is_empty = False
+            yield one
+    if is_empty:
         names = ", ".join(map(str, sources))
         raise BadInput(f"{names} name no images", reason="no_files")
-    return list(found)
 
 
 def _is_fits(path: Path) -> bool:
@@ -74,19 +152,50 @@ def _listed(path: Path) -> Iterator[str]:
     for line in path.read_text(errors="surrogateescape").splitlines():
         name = line.partition("#")[0].strip()
         if name:
-            yield str(path.parent / name)
+            yield _beside(path, name)
 
 
-def _tabled(path: Path) -> Iterator[str]:
+def _beside(path: Path, name: str) -> str:
+    """What a list or table names: an address as it is, a file relative to its folder."""
+    name = name.removeprefix(_FILE_SCHEME)
+    return name if "://" in name else str(path.parent / name)
+
+
+def _images_of(path: Path) -> Iterator[str]:
     table = read_table(path)
+    return named_by(path, table, _place_in(path, table))
+
+
+def _rows_of(path: Path) -> Iterator[Source]:
+    table = read_table(path)
+    place = _place_in(path, table)
+    by_name = {name.lower(): name for name in table}
+    id_column = next((by_name[name] for name in _IDS if name in by_name), "")
+    ra, dec = (column_of(table, role, {}) for role in ("ra", "dec"))
+    positions: Iterable[SkyPosition | None] = itertools.repeat(None)
+    if ra and dec:
+        positions = map(sky_position, *angles_of(table, ra, dec))
+    left_out = {
+        by_name[name] for name in (*_PARTS, ra.lower(), dec.lower()) if name in by_name
+    }
+    attributes = attributes_of(table, {place, id_column, *left_out})
+    ids = map(str, table[id_column]) if id_column else itertools.repeat("")
+    each = zip(named_by(path, table, place), ids, positions, attributes, strict=False)
+    for image, id, position, told in each:
+        yield Source(image, id, bool(id), position, told)
+
+
+def _place_in(path: Path, table: Columns) -> str:
+    """The column that tells where images are."""
     by_name = {name.lower(): name for name in table}
     place = next((by_name[name] for name in _PLACES if name in by_name), None)
     if place is None:
         raise BadInput(
-            f"{path}: no column tells where images are: call one uri, path or file",
+            f"{path}: no column tells where images are: call one uri, path or file; it "
+            f"has {', '.join(table)}",
             reason="bad_table",
         )
-    return named_by(path, table, place)
+    return place
 
 
 def named_by(path: Path, table: Columns, place: str) -> Iterator[str]:
@@ -105,7 +214,7 @@ def named_by(path: Path, table: Columns, place: str) -> Iterator[str]:
     # A table of cutouts that were written tells of what they were cut out as well.
     parts = [""] * len(table[place]) if place == "file" else _parts(table, by_name)
     for name, part in zip(table[place], parts, strict=True):
-        yield str(path.parent / str(name).removeprefix(_FILE_SCHEME)) + part
+        yield _beside(path, str(name)) + part
 
 
 def _parts(table: Columns, by_name: dict[str, str]) -> list[str]:

@@ -221,13 +221,13 @@ class Catalog:
         with self._database.reading() as connection:
             return rows_of(connection, ids)
 
-    def uris(self, uris: Iterable[str]) -> set[str]:
-        """Those of `uris` that an object was made from."""
+    def rows_from(self, uris: Iterable[str]) -> list[int]:
+        """The rows of objects that were made from one of `uris`."""
         with self._database.reading() as connection:
             found = connection.execute(
-                f"SELECT uri FROM objects WHERE uri {AMONG}", (json.dumps(list(uris)),)
+                f"SELECT row FROM objects WHERE uri {AMONG}", (json.dumps(list(uris)),)
             )
-            return {uri for (uri,) in found}
+            return [row for (row,) in found]
 
     def objects(
         self, rows: Iterable[int], thumbnails: bool = False

@@ -1,6 +1,5 @@
 """``skylike-service index`` and ``fit``: from files to a collection that answers."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -16,7 +15,8 @@ from skylike.service.errors import (
     UnknownCollection,
 )
 from skylike.service.library import Library
-from skylike.service.prepare import find_files
+from skylike.service.progress import Shown
+from skylike.service.sources import find_sources
 
 _sources = click.argument(
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -68,6 +68,13 @@ _calibration = click.option(
     help="Table of files that were not indexed. [default: DATA/collections/NAME/"
     "rejects.parquet]",
 )
+@click.option(
+    "--max-reject-fraction",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="End when more than this share of all images is rejected.",
+)
 @options.reading
 @options.as_json
 def index(
@@ -78,17 +85,22 @@ def index(
     data: Path,
     workers: int,
     rejects: Path | None,
+    max_reject_fraction: float,
     reading: fits.Options,
     as_json: bool,
 ) -> None:
-    """Add every FITS file under SOURCES to a collection, then fit it.
+    """Add every image that SOURCES name to a collection, then fit it.
 
-    A file that cannot be read becomes a row of the rejects table and stops
-    nothing. Files that are in the collection already are left alone, so that a
-    run that was interrupted can be repeated.
+    Sources are FITS files, folders, lists of files (.txt), and tables (Parquet,
+    VOTable, ECSV, CSV) with a column uri, path or file, and if they like hdu, a box
+    x0, y0, x1, y1, an id, ra and dec, and more that becomes attributes.
+
+    What cannot be read becomes a row of the rejects table and stops nothing. Images
+    that are in the collection already are left alone: a run that was interrupted
+    goes on when it is repeated.
     """
     with Library(data) as library:
-        find_files(sources)  # a mistyped folder must not leave a collection behind
+        found = find_sources(sources)  # a typing error leaves no collection behind
         options.require_collection(library, collection, model)
         target, encoder = library.collection(collection), library.encoder(collection)
         table = rejects or data / "collections" / collection / "rejects.parquet"
@@ -96,11 +108,12 @@ def index(
         report = indexer.index(
             target,
             encoder,
-            sources,
+            found,
             workers=workers,
             options=reading,
             rejects=table,
-            progress=sys.stderr.isatty(),
+            max_reject_fraction=max_reject_fraction,
+            shown=Shown.for_people(),
         )
         try:
             num_calibration = _fit(target, encoder, calibration, workers, reading)

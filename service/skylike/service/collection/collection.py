@@ -49,6 +49,8 @@ class Collection(Reading):
     ----------
     name
         Its name.
+    directory
+        Where it is.
     model_id
         The model all its vectors are made by.
     dimension
@@ -63,6 +65,7 @@ class Collection(Reading):
 
     def __init__(self, directory: Path) -> None:
         self.name = directory.name
+        self.directory = directory
         self._shelf = Shelf(directory)
         self._writing = threading.Lock()
         self._catalog = Catalog(directory / _CATALOG)

@@ -78,9 +78,19 @@ class Reading:
         """Those of `ids` that exist."""
         return set(self._catalog.rows(ids))
 
-    def known_uris(self, uris: Iterable[str]) -> set[str]:
-        """Those of `uris` that an object of the collection was made from."""
-        return self._catalog.uris(uris)
+    def made_from(self, uris: Iterable[str]) -> dict[str, list[SkyObject]]:
+        """The objects that were made from each of `uris`, without thumbnails.
+
+        Raises
+        ------
+        DamagedData
+            If one of them is not as it was written.
+        """
+        found: dict[str, list[SkyObject]] = {}
+        objects = self._catalog.objects(self._catalog.rows_from(uris))
+        for one in objects.values():
+            found.setdefault(one.uri or "", []).append(one)
+        return found
 
     def count(self, where: Filter | None = None) -> int:
         """How many objects fulfil a filter, searchable or not."""

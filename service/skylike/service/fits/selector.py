@@ -26,6 +26,13 @@ class Key:
         by_number = self.name.isdecimal() and self.version is None
         return int(self.name) if by_number and len(self.name) < 10 else None
 
+    def fits(self, label: str) -> bool:
+        """Whether an HDU may be meant, told by its number and name: ``1 (SCI)``."""
+        number, _, name = label.partition(" ")
+        if self.number is not None:
+            return number == str(self.number)
+        return name.strip("()").upper() == self.name
+
     def __str__(self) -> str:
         return self.name if self.version is None else f"{self.name},{self.version}"
 

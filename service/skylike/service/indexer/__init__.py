@@ -1,7 +1,7 @@
 """From files and large images to a collection, in bulk; nothing stops for one of them."""
 
 from skylike.service.indexer.cutouts import index_cutouts
-from skylike.service.indexer.files import embed_files, index, object_ids
+from skylike.service.indexer.files import embed_files, index
 from skylike.service.indexer.report import Report, write_rejects
 
 __all__ = [
@@ -9,6 +9,5 @@ __all__ = [
     "embed_files",
     "index",
     "index_cutouts",
-    "object_ids",
     "write_rejects",
 ]

@@ -1,50 +1,57 @@
 """From files to a collection: bulk indexing that never stops for one file.
 
-Processes read files and make stamps, this one embeds and writes. Whatever gives
-no stamp becomes a row of ``rejects.parquet``. Files that the collection holds
-already are left alone, so that an interrupted run goes on where it stopped.
+Processes read files and make stamps, this one embeds, and a thread writes, all at the
+same time. Whatever gives no stamp becomes a row of ``rejects.parquet``.
 """
 
-import os
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
-from skylike.service.errors import AlreadyExists
+from skylike.service.errors import BadInput, BadRequest
 from skylike.service.fits import Options
 from skylike.service.flags import Flag
+from skylike.service.indexer.manifest import Manifest, identity
 from skylike.service.indexer.report import Report, write_rejects
+from skylike.service.indexer.work import work_of
 from skylike.service.prepare import (
     Prepared,
     Reject,
     constant,
-    file_uri,
-    find_files,
     prepare,
     text,
 )
+from skylike.service.progress import Progress, Shown
+from skylike.service.sources import Source, find_images
+
+_MANIFEST = "indexing.jsonl"
+_SHARD = 1024  # images that become durable together
 
 
 def index(
     collection: Collection,
     encoder: Encoder,
-    sources: Sequence[Path],
+    sources: Sequence[Source],
     *,
     workers: int = 2,
     options: Options | None = None,
     rejects: Path | None = None,
-    progress: bool = False,
+    max_reject_fraction: float = 1.0,
+    shown: Shown = Shown.NOT,
 ) -> Report:
-    """Embed every file under `sources` and add it to a collection.
+    """Embed images and add them to a collection.
 
-    An object's id is its path below the folder that holds all sources. A file is
-    known by where it lies, whatever id it was given.
+    What the collection has already is left alone: an image is known by where it lies.
+    What an interrupted run rejected is not read again, since its manifest remembers.
 
     Parameters
     ----------
@@ -53,50 +60,68 @@ def index(
     encoder
         The collection's model.
     sources
-        Files and folders.
+        The images, as `find_sources` finds them.
     workers
         Processes that read.
     options
         How to read the files.
     rejects
         Table to write of what was not indexed: path, code, message, time.
-    progress
-        Whether to show a bar.
+    max_reject_fraction
+        Of all images; more rejects than that end the run.
+    shown
+        Where to show progress.
 
     Returns
     -------
     Report
         What was done. Rows are durable when this returns.
+
+    Raises
+    ------
+    BadInput
+        ``too_many_rejects``; what was indexed until then stays.
     """
     began = time.monotonic()
-    paths = find_files(sources)
-    uris = [file_uri(path) for path in paths]
-    known = collection.known_uris(uris)
-    new = [path for path, uri in zip(paths, uris, strict=True) if uri not in known]
-    named = list(zip(object_ids(new, sources), new, strict=True))
-    taken = collection.known(object_id for object_id, _ in named)
-    refused = [_clash(path, collection.get(id)) for id, path in named if id in taken]
-    todo = [(id, path) for id, path in named if id not in taken]
-    indexed = 0
-    with (
-        tqdm(
-            total=len(todo), desc="indexing", unit="file", disable=not progress
-        ) as bar,
-        collection.bulk(),
-    ):
-        for chunk in prepare(todo, encoder.spec, workers=workers, options=options):
-            ready = [item for item in chunk if isinstance(item, Prepared)]
-            refused += [item for item in chunk if isinstance(item, Reject)]
-            if ready:
-                vectors = encoder.embed(np.stack([item.pixels for item in ready]))
-                collection.add([item.object for item in ready], vectors)
-            indexed += len(ready)
-            bar.update(len(chunk))
-            bar.set_postfix(rejects=len(refused))
-    if rejects is not None:
-        write_rejects(rejects, refused)
-    num_known = len(paths) - len(new)
-    return Report(indexed, num_known, tuple(refused), time.monotonic() - began)
+    options = options or Options()
+    names = (part for one in sources for part in (one.image, one.id))
+    run = identity([collection.model_id, repr(options), *names])
+    with Manifest(collection.directory / _MANIFEST, run) as manifest:
+        work = work_of(collection, sources, options, manifest.rejected)
+        refused = [*manifest.rejected.values(), *work.rejects]
+        most = max_reject_fraction * len(sources)
+        indexed = 0
+        try:
+            _require_few(len(refused), most)
+            ready = prepare(
+                [(one.id, one.image) for one in work.new],
+                encoder.spec,
+                workers=workers,
+                options=options,
+            )
+            with (
+                Progress("indexing", len(work.new), "image", shown) as progress,
+                closing(ready) as chunks,
+                ThreadPoolExecutor(1, "writes") as thread,
+                collection.bulk(),
+            ):
+                writing: Future[None] | None = None
+                for shard in _shards(chunks, work.new, encoder):
+                    if writing is not None:
+                        writing.result()
+                    writing = thread.submit(_write, collection, shard, manifest)
+                    indexed += len(shard.objects)
+                    refused += [reject for _, reject in shard.rejects]
+                    progress.advance(shard.num_images, rejects=len(refused))
+                    _require_few(len(refused), most)
+                if writing is not None:
+                    writing.result()
+        finally:
+            if rejects is not None:
+                write_rejects(rejects, refused)
+        manifest.is_done = True
+    seconds = time.monotonic() - began
+    return Report(indexed, work.num_known, tuple(refused), seconds)
 
 
 def embed_files(
@@ -106,11 +131,10 @@ def embed_files(
     workers: int = 2,
     options: Options | None = None,
 ) -> tuple[NDArray[np.float32], tuple[Reject, ...]]:
-    """Vectors of the files under `sources`: (n, D); and what gave none, and why."""
-    paths = find_files(sources)
+    """Vectors of the images of `sources`: (n, D); and what gave none, and why."""
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     refused: list[Reject] = []
-    named = [(text(path), path) for path in paths]
+    named = [(text(Path(image)), image) for image in find_images(sources)]
     for chunk in prepare(
         named, encoder.spec, workers=workers, options=options, pictures=False
     ):
@@ -127,16 +151,68 @@ def embed_files(
     return np.concatenate(vectors), tuple(refused)
 
 
-def object_ids(paths: Sequence[Path], sources: Sequence[Path]) -> list[str]:
-    """Path of each file below the deepest folder that holds all sources."""
-    folders = [s if s.is_dir() else s.parent for s in sources]
-    root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
-    return [text(path.absolute().relative_to(root)) for path in paths]
+@dataclass(slots=True)
+class _Shard:
+    """Images that become durable together, and what they gave."""
+
+    num_images: int = 0
+    objects: list[SkyObject] = field(default_factory=list)
+    vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    rejects: list[tuple[str, Reject]] = field(default_factory=list)
 
 
-def _clash(path: Path, other: SkyObject) -> Reject:
-    message = (
-        f"{path}: the collection has an object {other.id!r} already, from {other.uri}; "
-        "index the folders of both in one run, or into two collections"
-    )
-    return Reject(path, AlreadyExists.reason, message)
+def _shards(
+    chunks: Iterator[list[Prepared | Reject]],
+    sources: Sequence[Source],
+    encoder: Encoder,
+) -> Iterator[_Shard]:
+    """Embed what was read, in the order of `sources`."""
+    each = iter(sources)
+    shard = _Shard()
+    for chunk in chunks:
+        pixels = []
+        for item, source in zip(chunk, each, strict=False):
+            told = _told(item, source)
+            if isinstance(told, Reject):
+                shard.rejects.append((source.id, told))
+            else:
+                shard.objects.append(told.object)
+                pixels.append(told.pixels)
+        if pixels:
+            shard.vectors.append(encoder.embed(np.stack(pixels)))
+        shard.num_images += len(chunk)
+        if shard.num_images >= _SHARD:
+            yield shard
+            shard = _Shard()
+    if shard.num_images:
+        yield shard
+
+
+def _told(item: Prepared | Reject, source: Source) -> Prepared | Reject:
+    """What was read, with what a table says of it."""
+    if isinstance(item, Reject) or not (source.attributes or source.position):
+        return item
+    try:
+        described = dataclasses.replace(
+            item.object,
+            position=source.position or item.object.position,
+            attributes={**item.object.attributes, **source.attributes},
+        )
+    except BadRequest as error:
+        return Reject(Path(source.image), error.reason, f"{source.image}: {error}")
+    return Prepared(described, item.pixels)
+
+
+def _write(collection: Collection, shard: _Shard, manifest: Manifest) -> None:
+    if shard.objects:
+        collection.add(shard.objects, np.concatenate(shard.vectors))
+    manifest.finish(len(shard.objects), shard.rejects)
+
+
+def _require_few(num_rejects: int, most: float) -> None:
+    if num_rejects > most:
+        raise BadInput(
+            f"{num_rejects} images were rejected, more than {most:.10g}; the table of "
+            "rejects tells why. Mend them, or allow more, and run this again: it goes on",
+            reason="too_many_rejects",
+        )
