@@ -55,7 +55,7 @@ def small_files(folder: Path, count: int = NUM_FILES) -> list[str]:
             }
         )
         pixels = random.normal(size=(64, 64)).astype("f4")
-        astropy_fits.PrimaryHDU(pixels, header).writeto(folder / f"{i:04d}.fits")
+        astropy_fits.PrimaryHDU(pixels, header).writeto(folder / f"{i:05d}.fits")
     return [str(path) for path in sorted(folder.glob("*.fits"))]
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import collection, encoder, imaging, training
+from tests.bench import collection, encoder, imaging, indexing, training
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
@@ -13,6 +13,7 @@ THEMES = {
     "encoder": lambda given: encoder.measure(),
     "training": lambda given: training.measure(),
     "collection": lambda given: collection.measure(),
+    "indexing": lambda given: indexing.measure(),
 }
 
 

@@ -23,7 +23,7 @@ from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
 from skylike.service.fits import SkyPosition
 from skylike.service.library import Library
-from skylike.service.prepare import Prepared, Reject, find_files, prepare
+from skylike.service.prepare import Prepared, Reject, Source, find_files, prepare
 from skylike.service.sources import find_sources
 
 
@@ -228,10 +228,9 @@ def test_processes_that_never_start_are_not_blamed_on_files(tmp_path: Path) -> N
     """As in a script without the guard that every process of its kind needs."""
     script = tmp_path / "script.py"
     script.write_text(
-        "from pathlib import Path\n"
-        "from skylike.service.prepare import prepare\n"
+        "from skylike.service.prepare import Source, prepare\n"
         "from skylike.service.stamp import StampSpec\n"
-        "list(prepare([('a', Path('a.fits'))], StampSpec(), workers=1))\n"
+        "list(prepare([Source('a.fits', 'a')], StampSpec(), workers=1))\n"
     )
     ended = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, check=False
@@ -247,13 +246,13 @@ def test_a_killed_worker_costs_nothing(
     for i in range(200):
         path = tmp_path / f"{i}.fits"
         path.write_bytes(sky.draw("round", i))
-        files.append((path.name, path))
+        files.append(Source(str(path), path.name))
     found: list[str] = []
     for chunk in prepare(files, Encoder(model).spec, workers=2):
         if not found:
             os.kill(active_children()[0].pid or 0, signal.SIGKILL)
         found += [item.object.id for item in chunk if isinstance(item, Prepared)]
-    assert found == [name for name, _ in files]
+    assert found == [one.id for one in files]
 
 
 def test_a_file_that_kills_its_reader_is_a_reject(
@@ -264,7 +263,7 @@ def test_a_file_that_kills_its_reader_is_a_reject(
     for i in range(5):
         path = tmp_path / f"{i}.fits"
         path.write_bytes(sky.draw("round", i))
-        files.append((path.name, path))
+        files.append(Source(str(path), path.name))
     deadly = tmp_path / "3.fits"
     deadly.write_bytes(gzip.compress(bytes(10_000_000)) * 45)
 

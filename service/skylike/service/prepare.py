@@ -6,10 +6,12 @@ This module imports little, because every process that reads imports it anew.
 import dataclasses
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
-from skylike.service.errors import BadCutout, BadInput
+from skylike.service.errors import BadInput
 from skylike.service.fits import selector
 from skylike.service.fits.header import Header
 from skylike.service.processes import ProcessDied, Processes
@@ -27,7 +29,40 @@ from skylike.service.stamp import Stamp, StampSpec
 _CHUNK = 64
 _LARGEST = 2**63  # of the numbers an attribute can be
 
-_Files: TypeAlias = Sequence[tuple[str, Path | str]]  # id of each, and what is read
+Attribute: TypeAlias = str | int | float | bool
+_NOTHING: Mapping[str, Attribute] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image that a bulk job reads, and what is known of it beforehand.
+
+    Attributes
+    ----------
+    image
+        As `fits.read` takes it: a file, perhaps with a selector.
+    id
+        What it is called.
+    is_named
+        Whether somebody calls it so; else that is where it lies.
+    box
+        Which of its pixels; it may reach beyond them. None for all, or what the
+        selector says.
+    position
+        Where it is on the sky; None for what the file says.
+    attributes
+        To be kept beside those that the file gives, or instead.
+    labels
+        To be kept.
+    """
+
+    image: str
+    id: str
+    is_named: bool = False
+    box: fits.Box | None = None
+    position: fits.SkyPosition | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: _NOTHING)
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +88,8 @@ class Prepared:
 
 
 _Results: TypeAlias = list[Prepared | Reject]
-_Running: TypeAlias = tuple[_Files, Future[_Results]]
-_Readers: TypeAlias = Processes[_Files, _Results]
+_Running: TypeAlias = tuple[Sequence[Source], Future[_Results]]
+_Readers: TypeAlias = Processes[Sequence[Source], _Results]
 
 
 def find_files(sources: Sequence[Path]) -> list[Path]:
@@ -70,7 +105,8 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
     BadInput
         ``no_files`` if a source does not exist or nothing is found.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
+    folders: dict[str, str] = {}
     for source in sources:
         if source.is_dir():
             paths = list(_walk(source))
@@ -80,7 +116,7 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
             hint = ": say which part to read by --hdu" if "[" in source.name else ""
             raise BadInput(f"{source}: no such file or folder{hint}", reason="no_files")
         for path in paths:
-            found.setdefault(_place(path), path)
+            found.setdefault(_place(path, folders), path)
     if not found:
         names = ", ".join(map(str, sources))
         raise BadInput(f"no FITS files under {names}", reason="no_files")
@@ -90,23 +126,24 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
 def _walk(folder: Path) -> Iterator[Path]:
     """FITS files below a folder, and folders that cannot be opened."""
     closed: list[Path] = []
-    visited: set[Path] = set()
+    visited: set[str] = set()
     for root, folders, names in os.walk(
         folder,
         followlinks=True,
         onerror=lambda error: closed.append(Path(error.filename)),
     ):
         here = Path(root)
-        if _place(here) in visited:  # a link to a folder above it
+        place = os.path.realpath(here)
+        if place in visited:  # a link to a folder above it
             folders.clear()
             continue
-        visited.add(_place(here))
+        visited.add(place)
         yield from (here / name for name in names if _looks_like_fits(here / name))
     yield from closed
 
 
 def prepare(
-    files: _Files,
+    sources: Sequence[Source],
     spec: StampSpec,
     *,
     workers: int,
@@ -118,8 +155,8 @@ def prepare(
 
     Parameters
     ----------
-    files
-        Id of each, and its path, as text with a selector if it likes.
+    sources
+        What to read. Neighbours of one file are read while it is open.
     spec
         What stamps to make.
     workers
@@ -134,7 +171,7 @@ def prepare(
     Yields
     ------
     list
-        The results of one chunk of files. A file that kills its process, as the
+        The results of one chunk of sources. A file that kills its process, as the
         kernel does when memory runs out, is a `Reject` with the code ``crashed``.
 
     Raises
@@ -145,8 +182,8 @@ def prepare(
     task = _Task(spec, options or fits.Options(), pictures, tuple(keywords))
     running: deque[_Running] = deque()
     with Processes(partial(_prepare_chunk, task), workers) as processes:
-        for start in range(0, len(files), _CHUNK):
-            chunk = files[start : start + _CHUNK]
+        for start in range(0, len(sources), _CHUNK):
+            chunk = sources[start : start + _CHUNK]
             running.append((chunk, processes.submit(chunk)))
             if len(running) >= 2 * workers:
                 yield _results(processes, running)
@@ -156,29 +193,29 @@ def prepare(
 
 def _results(processes: _Readers, running: deque[_Running]) -> _Results:
     """The results of the chunk that has been under way for longest."""
-    files, future = running.popleft()
+    sources, future = running.popleft()
     try:
         return future.result()
     except ProcessDied:
         # Something in it, or the machine, killed the process: all other work comes to
         # its end, so that this is done again alone.
         wait([other for _, other in running])
-        return _with_care(processes, files)
+        return _with_care(processes, sources)
 
 
-def _with_care(processes: _Readers, files: _Files) -> _Results:
+def _with_care(processes: _Readers, sources: Sequence[Source]) -> _Results:
     """Results of files of which one may kill the process that reads it."""
     try:
-        return processes.submit(files).result()
+        return processes.submit(sources).result()
     except ProcessDied:
-        if len(files) == 1:
-            path = Path(files[0][1])
+        if len(sources) == 1:
+            path = Path(sources[0].image)
             message = f"{path}: the process that read it died; it may lack memory"
             return [Reject(path, "crashed", message)]
-        half = len(files) // 2
+        half = len(sources) // 2
         return [
-            *_with_care(processes, files[:half]),
-            *_with_care(processes, files[half:]),
+            *_with_care(processes, sources[:half]),
+            *_with_care(processes, sources[half:]),
         ]
 
 
@@ -192,37 +229,63 @@ class _Task:
     keywords: tuple[str, ...]
 
 
-def _prepare_chunk(task: _Task, files: _Files) -> _Results:
-    return [_prepare(object_id, path, task) for object_id, path in files]
+def _prepare_chunk(task: _Task, sources: Sequence[Source]) -> _Results:
+    found: _Results = []
+    uris = uris_of(one.image for one in sources)
+    for (image, uri), each in groupby(
+        zip(sources, uris, strict=True), lambda pair: (pair[0].image, pair[1])
+    ):
+        found += _prepare_file(image, uri, [source for source, _ in each], task)
+    return found
 
 
-def _prepare(object_id: str, source: Path | str, task: _Task) -> Prepared | Reject:
-    path = Path(source)
+def _prepare_file(
+    image: str, uri: str, sources: Sequence[Source], task: _Task
+) -> _Results:
+    found: _Results = []
+    with _rejecting(Path(image)) as told, fits.opened(image, task.options) as frame:
+        for source in sources:
+            with _rejecting(Path(image)) as refused:
+                found.append(_prepare(frame, uri, source, task))
+            found += refused
+    return found + (len(sources) - len(found)) * told
+
+
+@contextmanager
+def _rejecting(path: Path) -> Iterator[list[Reject]]:
+    """A list that holds, afterwards, why a file gave no stamp."""
+    told: list[Reject] = []
     try:
-        image = fits.read(source, task.options)
-        made = stamp.make(image, task.spec)
-        described = describe(object_id, image, made, uri_of(source), task.pictures)
-        box = part_of(source, task.options).box
-        if box is not None:
-            described = dataclasses.replace(described, box=dataclasses.astuple(box))
-        if task.keywords and image.header:
-            cards = _cards(image.header, task.keywords)
-            attributes = {**described.attributes, **cards}
-            described = dataclasses.replace(described, attributes=attributes)
-    except BadCutout as error:
-        return Reject(path, error.reason, str(error))
+        yield told
     except BadInput as error:
-        return Reject(path, error.reason, f"{path}: {error}")
+        is_named = str(error).startswith(f"{path}: ")
+        message = str(error) if is_named else f"{path}: {error}"
+        told.append(Reject(path, error.reason, message))
     except MemoryError:
-        return Reject(path, "size_limit", f"{path}: it does not fit into memory")
+        message = f"{path}: it does not fit into memory"
+        told.append(Reject(path, "size_limit", message))
+
+
+def _prepare(frame: fits.Frame, uri: str, source: Source, task: _Task) -> Prepared:
+    image = frame.read(source.box)
+    made = stamp.make(image, task.spec)
+    described = describe(source.id, image, made, uri, task.pictures)
+    cards = _cards(image.header, task.keywords) if image.header else {}
+    box = source.box or part_of(source.image, task.options).box
+    if cards or source.attributes or source.position or source.labels or box:
+        described = dataclasses.replace(
+            described,
+            box=dataclasses.astuple(box) if box else None,
+            position=source.position or described.position,
+            attributes={**described.attributes, **cards, **source.attributes},
+            labels=source.labels,
+        )
     return Prepared(described, made.pixels)
 
 
-def _cards(
-    header: Header, keywords: Sequence[str]
-) -> dict[str, str | int | float | bool]:
+def _cards(header: Header, keywords: Sequence[str]) -> dict[str, Attribute]:
     """The values of cards that are there; text on one printable line."""
-    found: dict[str, str | int | float | bool] = {}
+    found: dict[str, Attribute] = {}
     for keyword in keywords:
         value = header.get(keyword)
         if isinstance(value, str):
@@ -251,36 +314,49 @@ def describe(
 
 def text(path: Path) -> str:
     r"""A path as text that can be stored: bytes that are no UTF-8 become ``\udcXX``."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
+    return _printable(str(path))
 
 
-def uri_of(source: Path | str) -> str:
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def uris_of(images: Iterable[str]) -> list[str]:
     """Where what is read lies, links followed: what a collection knows it by."""
-    place, _ = selector.locate(str(source))
-    return place if isinstance(place, str) else text(_place(place))
+    folders: dict[str, str] = {}
+    places = (selector.locate(image)[0] for image in images)
+    return [
+        one if isinstance(one, str) else _printable(_place(one, folders))
+        for one in places
+    ]
 
 
-def part_of(source: Path | str, options: fits.Options) -> selector.Selector:
-    """Which part of a file is read, as far as source and options say.
+def part_of(image: str, options: fits.Options) -> selector.Selector:
+    """Which part of a file is read, as far as its name and options say.
 
     Raises
     ------
     BadCutout
         ``bad_selector``.
     """
-    _, part = selector.locate(str(source))
-    part = part or options.hdu
+    _, part = selector.locate(image)
+    part = options.hdu or part
     return selector.parse(part) if part else selector.Selector()
 
 
-def _place(path: Path) -> Path:
+def _place(path: Path, folders: dict[str, str]) -> str:
+    """Where a path leads; `folders` remembers it of those that were met before."""
     # Unlike Path.resolve, this does not stumble over links that go round in a circle.
-    return Path(os.path.realpath(path))
+    folder, name = os.path.split(path)
+    if name in ("", os.curdir, os.pardir):
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    place = os.path.join(folders[folder], name)
+    return os.path.realpath(place) if os.path.islink(place) else place
 
 
-def seen_attributes(
-    image: fits.Image, made: Stamp
-) -> dict[str, str | int | float | bool]:
+def seen_attributes(image: fits.Image, made: Stamp) -> dict[str, Attribute]:
     """What header and stamp tell of an object; what is unknown is left out."""
     beam = image.beam
     known: dict[str, str | float | None] = {

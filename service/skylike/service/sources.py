@@ -1,27 +1,26 @@
 """What bulk jobs read: folders, files, lists of files, tables of cutouts."""
 
 import itertools
+import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
 from skylike.service.cutouts.catalogue import (
-    Attribute,
     angles_of,
     attributes_of,
     column_of,
     sky_position,
 )
 from skylike.service.errors import BadInput
-from skylike.service.fits import SkyPosition, selector
+from skylike.service.fits import Box, SkyPosition, selector
 from skylike.service.fits.table import Columns, read_table
-from skylike.service.prepare import find_files, text
+from skylike.service.prepare import Source, find_files, text
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
@@ -32,34 +31,7 @@ _PARTS = ("hdu", *_EDGES)
 _FILE_SCHEME = "file://"
 _NAME = re.compile(r"\s*\([^)]*\)")  # what answers write behind an HDU's number
 
-_NOTHING: Mapping[str, Attribute] = MappingProxyType({})
-
 _Row = TypeVar("_Row")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One image that a bulk job reads, and what a table says of it.
-
-    Attributes
-    ----------
-    image
-        As `fits.read` takes it: a file, perhaps with a selector.
-    id
-        What it is called.
-    is_named
-        Whether a table calls it so; else that is where it lies.
-    position
-        Where a table says it is on the sky.
-    attributes
-        All else that a table says.
-    """
-
-    image: str
-    id: str
-    is_named: bool = False
-    position: SkyPosition | None = None
-    attributes: Mapping[str, Attribute] = field(default_factory=lambda: _NOTHING)
 
 
 def find_images(sources: Sequence[Path]) -> list[str]:
@@ -97,20 +69,22 @@ def find_sources(sources: Sequence[Path]) -> list[Source]:
     """
     folders = [one if one.is_dir() else one.parent for one in sources]
     root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
-    found: dict[tuple[str, str], Source] = {}
+    found: dict[object, Source] = {}
     for one in _each(sources, _rows_of):
         made = Source(one, "") if isinstance(one, str) else one
         if not made.is_named:
-            made = replace(made, id=_id_below(root, made.image))
-        found.setdefault((made.image, made.id), made)
+            made = replace(made, id=_id_below(root, made.image, made.box))
+        found.setdefault((made.image, made.box, made.id), made)
     return list(found.values())
 
 
-def _id_below(root: Path, image: str) -> str:
+def _id_below(root: Path, image: str, box: Box | None) -> str:
+    section = f"[{box.x0 + 1}:{box.x1},{box.y0 + 1}:{box.y1}]" if box else ""
     if "://" in image:
-        return image
+        return image + section
     path = Path(image).absolute()
-    return text(path.relative_to(root) if path.is_relative_to(root) else path)
+    below = path.relative_to(root) if path.is_relative_to(root) else path
+    return text(below) + section
 
 
 def _each(
@@ -180,9 +154,12 @@ def _rows_of(path: Path) -> Iterator[Source]:
     }
     attributes = attributes_of(table, {place, id_column, *left_out})
     ids = map(str, table[id_column]) if id_column else itertools.repeat("")
-    each = zip(named_by(path, table, place), ids, positions, attributes, strict=False)
-    for image, id, position, told in each:
-        yield Source(image, id, bool(id), position, told)
+    is_cut = place == "file"
+    keys = itertools.repeat("") if is_cut else _keys(table, by_name)
+    boxes = itertools.repeat(None) if is_cut else _boxes(table, by_name)
+    each = zip(table[place], keys, ids, boxes, positions, attributes, strict=False)
+    for name, key, id, *told in each:
+        yield Source(_beside(path, str(name)) + key, id, bool(id), *told)
 
 
 def _place_in(path: Path, table: Columns) -> str:
@@ -211,25 +188,31 @@ def named_by(path: Path, table: Columns, place: str) -> Iterator[str]:
         The column that tells where images are.
     """
     by_name = {name.lower(): name for name in table}
-    # A table of cutouts that were written tells of what they were cut out as well.
-    parts = [""] * len(table[place]) if place == "file" else _parts(table, by_name)
-    for name, part in zip(table[place], parts, strict=True):
-        yield _beside(path, str(name)) + part
+    keys, boxes = _keys(table, by_name), _boxes(table, by_name)
+    for name, key, box in zip(table[place], keys, boxes, strict=True):
+        image = _beside(path, str(name))
+        if place == "file":  # of cutouts that were written: the rest tells of what
+            yield image
+        elif box is None:
+            yield image + key
+        else:
+            yield f"{image}{key}[{box.x0 + 1}:{box.x1},{box.y0 + 1}:{box.y1}]"
 
 
-def _parts(table: Columns, by_name: dict[str, str]) -> list[str]:
-    """A selector for each row: HDU and section, as far as they are there."""
-    count = len(next(iter(table.values())))
-    keys = [""] * count
-    if "hdu" in by_name:
-        plain = [_NAME.sub("", str(key)).strip() for key in table[by_name["hdu"]]]
-        keys = [f"[{key}]" if key else "" for key in plain]
+def _keys(table: Columns, by_name: dict[str, str]) -> list[str]:
+    """The selector of an HDU for each row, empty where none is named."""
+    if "hdu" not in by_name:
+        return [""] * len(next(iter(table.values())))
+    plain = [_NAME.sub("", str(key)).strip() for key in table[by_name["hdu"]]]
+    return [f"[{key}]" if key else "" for key in plain]
+
+
+def _boxes(table: Columns, by_name: dict[str, str]) -> list[Box | None]:
+    """The section of each row, None where there is none."""
     if not set(_EDGES) <= set(by_name):
-        return keys
+        return [None] * len(next(iter(table.values())))
     edges = np.stack([table.numbers(by_name[name]) for name in _EDGES], axis=1)
     return [
-        f"{key}[{x0 + 1:.0f}:{x1:.0f},{y0 + 1:.0f}:{y1:.0f}]"
-        if np.isfinite((x0, y0, x1, y1)).all()
-        else key
-        for key, (x0, y0, x1, y1) in zip(keys, edges, strict=True)
+        Box(*map(round, row)) if math.isfinite(sum(row)) else None
+        for row in edges.tolist()
     ]

@@ -1,6 +1,7 @@
 """Small pictures for people; the encoder never sees them."""
 
 import io
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,15 @@ from skylike.service.stamp.resample import Grid, resample
 
 SIDE = 96
 _SOFTENING = 0.1
+_SHARES = 0.01, 0.997
 
 
 def render(image: Image) -> bytes:
-    """A PNG of the central square, for lists: 96 x 96, see `preview`."""
+    """A PNG of the central square, for lists: at most 96 x 96, see `preview`."""
     ny, nx = image.pixels.shape[1:]
     side = min(ny, nx)
-    step = side / SIDE
-    rows, columns = (Grid((n - side) // 2, step, SIDE) for n in (ny, nx))
+    count = min(side, SIDE)
+    rows, columns = (Grid((n - side) // 2, side / count, count) for n in (ny, nx))
     return _png(image, rows, columns)
 
 
@@ -55,15 +57,20 @@ def _png(image: Image, rows: Grid, columns: Grid) -> bytes:
     levels = [_stretch(one) for one in resample(pixels[:3], rows, columns)[:, ::-1]]
     picture = np.stack(levels, axis=-1) if len(levels) == 3 else levels[0]
     with io.BytesIO() as stream:
-        Picture.fromarray(picture).save(stream, format="PNG", compress_level=1)
+        # A fifth quicker for noise than the default strategy, and no larger.
+        Picture.fromarray(picture).save(
+            stream, format="PNG", compress_level=1, compress_type=zlib.Z_RLE
+        )
         return stream.getvalue()
 
 
 def _stretch(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
     valid = np.isfinite(channel)
-    if not valid.any():
+    known = channel[valid]
+    if not known.size:
         return np.zeros(channel.shape, np.uint8)
-    low, high = np.percentile(channel[valid], (1, 99.7))
+    ranks = [round(share * (known.size - 1)) for share in _SHARES]
+    low, high = np.partition(known, ranks)[ranks]
     if not high > low:
         return np.zeros(channel.shape, np.uint8)
     unit = np.clip((np.where(valid, channel, low) - low) / (high - low), 0, 1)

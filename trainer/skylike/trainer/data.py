@@ -19,7 +19,7 @@ from tqdm import tqdm
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.prepare import Reject, constant, prepare, text
+from skylike.service.prepare import Reject, Source, constant, prepare, text
 from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
 
@@ -83,7 +83,7 @@ def load(
     bar = tqdm(total=len(images), desc="reading", unit="file", disable=not progress)
     with bar:
         chunks = prepare(
-            [(text(Path(image)), image) for image in images],
+            [Source(image, text(Path(image))) for image in images],
             spec,
             workers=workers,
             pictures=False,

@@ -18,7 +18,7 @@ from skylike.service.catalog import SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadSettings
 from skylike.service.fits.table import write_table
-from skylike.service.prepare import Prepared, Reject, prepare, text
+from skylike.service.prepare import Prepared, Reject, Source, prepare, text
 from skylike.service.thumbnail import SIDE
 
 TABLES = (".parquet", ".csv", ".vot", ".ecsv")
@@ -97,7 +97,7 @@ def embed(
     objects: list[SkyObject] = []
     rejects: list[Reject] = []
     vectors = [np.empty((0, encoder.dimension), np.float32)]
-    named = [(text(Path(image)), image) for image in images]
+    named = [Source(image, text(Path(image))) for image in images]
     with tqdm(
         total=len(named), desc="embedding", unit="image", disable=not progress
     ) as bar:

@@ -17,6 +17,8 @@ def mean_plane(cube: NDArray[np.floating]) -> NDArray[np.float32]:
     mean : (ny, nx) float32
         NaN where no plane has data.
     """
+    if len(cube) == 1:
+        return np.where(np.isfinite(cube[0]), cube[0], np.nan).astype(np.float32)
     valid = np.isfinite(cube)
     count = np.count_nonzero(valid, axis=0)
     total = np.where(valid, cube, 0).sum(axis=0, dtype=np.float64)

@@ -4,7 +4,6 @@ Processes read files and make stamps, this one embeds, and a thread writes, all 
 same time. Whatever gives no stamp becomes a row of ``rejects.parquet``.
 """
 
-import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput, BadRequest
+from skylike.service.errors import BadInput
 from skylike.service.fits import Options
 from skylike.service.flags import Flag
 from skylike.service.indexer.manifest import Manifest, identity
@@ -26,12 +25,13 @@ from skylike.service.indexer.work import work_of
 from skylike.service.prepare import (
     Prepared,
     Reject,
+    Source,
     constant,
     prepare,
     text,
 )
 from skylike.service.progress import Progress, Shown
-from skylike.service.sources import Source, find_images
+from skylike.service.sources import find_images
 
 _MANIFEST = "indexing.jsonl"
 _SHARD = 1024  # images that become durable together
@@ -84,7 +84,7 @@ def index(
     """
     began = time.monotonic()
     options = options or Options()
-    names = (part for one in sources for part in (one.image, one.id))
+    names = (part for one in sources for part in (one.image, one.id, repr(one.box)))
     run = identity([collection.model_id, repr(options), *names])
     with Manifest(collection.directory / _MANIFEST, run) as manifest:
         work = work_of(collection, sources, options, manifest.rejected)
@@ -94,7 +94,7 @@ def index(
         try:
             _require_few(len(refused), most)
             ready = prepare(
-                [(one.id, one.image) for one in work.new],
+                work.new,
                 encoder.spec,
                 workers=workers,
                 options=options,
@@ -134,9 +134,9 @@ def embed_files(
     """Vectors of the images of `sources`: (n, D); and what gave none, and why."""
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     refused: list[Reject] = []
-    named = [(text(Path(image)), image) for image in find_images(sources)]
+    found = [Source(image, text(Path(image))) for image in find_images(sources)]
     for chunk in prepare(
-        named, encoder.spec, workers=workers, options=options, pictures=False
+        found, encoder.spec, workers=workers, options=options, pictures=False
     ):
         pixels = []
         for item in chunk:
@@ -172,12 +172,11 @@ def _shards(
     for chunk in chunks:
         pixels = []
         for item, source in zip(chunk, each, strict=False):
-            told = _told(item, source)
-            if isinstance(told, Reject):
-                shard.rejects.append((source.id, told))
+            if isinstance(item, Reject):
+                shard.rejects.append((source.id, item))
             else:
-                shard.objects.append(told.object)
-                pixels.append(told.pixels)
+                shard.objects.append(item.object)
+                pixels.append(item.pixels)
         if pixels:
             shard.vectors.append(encoder.embed(np.stack(pixels)))
         shard.num_images += len(chunk)
@@ -186,21 +185,6 @@ def _shards(
             shard = _Shard()
     if shard.num_images:
         yield shard
-
-
-def _told(item: Prepared | Reject, source: Source) -> Prepared | Reject:
-    """What was read, with what a table says of it."""
-    if isinstance(item, Reject) or not (source.attributes or source.position):
-        return item
-    try:
-        described = dataclasses.replace(
-            item.object,
-            position=source.position or item.object.position,
-            attributes={**item.object.attributes, **source.attributes},
-        )
-    except BadRequest as error:
-        return Reject(Path(source.image), error.reason, f"{source.image}: {error}")
-    return Prepared(described, item.pixels)
 
 
 def _write(collection: Collection, shard: _Shard, manifest: Manifest) -> None:

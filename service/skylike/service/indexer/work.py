@@ -1,15 +1,14 @@
 """What a bulk run has to do: the images that the collection lacks."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.errors import AlreadyExists, BadCutout
 from skylike.service.fits import Options
 from skylike.service.fits.selector import Selector
-from skylike.service.prepare import Reject, part_of, uri_of
-from skylike.service.sources import Source
+from skylike.service.prepare import Reject, Source, part_of, uris_of
 
 _BATCH = 10_000
 
@@ -61,11 +60,11 @@ def work_of(
     ids: dict[str, str] = {}
     seen: set[object] = set()
     for batch in _batches(sources):
-        uris = [uri_of(one.image) for one in batch]
+        uris = uris_of(one.image for one in batch)
         there = collection.made_from(uris)
         taken = collection.known(one.id for one in batch)
         for uri, source in zip(uris, batch, strict=True):
-            part, name = _part(source.image, options), source.id
+            part, name = _part(source, options), source.id
             is_plain = part == Selector() and not source.is_named
             what = uri if is_plain else (uri, part, source.is_named and name)
             if what in seen:
@@ -90,19 +89,19 @@ def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
         yield sources[start : start + _BATCH]
 
 
-def _part(image: str, options: Options) -> Selector | None:
+def _part(source: Source, options: Options) -> Selector | None:
     try:
-        return part_of(image, options)
+        part = part_of(source.image, options)
     except BadCutout:  # reading it will tell
         return None
+    return replace(part, box=source.box) if source.box else part
 
 
 def _is(known: SkyObject, part: Selector | None, id: str | None) -> bool:
     """Whether an object of the same file is of this part of it."""
     if part is None or (id is not None and id != known.id):
         return False
-    box = part.box and (part.box.x0, part.box.y0, part.box.x1, part.box.y1)
-    if known.box != box:
+    if known.box != (astuple(part.box) if part.box else None):
         return False
     return part.key is None or known.hdu is None or part.key.fits(known.hdu)
 
