@@ -22,6 +22,7 @@ from skylike.service import indexer
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
 from skylike.service.fits import SkyPosition
+from skylike.service.indexer.manifest import Manifest
 from skylike.service.library import Library
 from skylike.service.prepare import Prepared, Reject, Source, find_files, prepare
 from skylike.service.sources import find_sources
@@ -175,25 +176,43 @@ def test_too_many_rejects_end_a_run_which_can_go_on(
         assert (report.indexed + report.known, len(report.rejects)) == (6, 6)
 
 
-def test_what_an_interrupted_run_rejected_is_not_read_again(
+def test_a_manifest_remembers_rejects_unless_the_run_is_another_or_done(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "indexing.jsonl"
+    odd = Reject(Path(os.fsdecode(b"\xe9.fits")), "truncated", 'it "ends"\n')
+    with Manifest(path, "a") as manifest:
+        manifest.finish(1023, [("x", odd)])
+        manifest.finish(1024, [])
+    whole = path.read_bytes()
+    for torn in whole + b'{"shard": 3, "rejects": [["y', whole + b'{"shard": 3}':
+        path.write_bytes(torn)
+        with Manifest(path, "a") as manifest:
+            known = {"x": Reject(Path(r"\udce9.fits"), odd.code, odd.message)}
+            assert manifest.rejected == known
+        assert path.read_bytes() == whole
+    with Manifest(path, "b") as manifest:
+        assert manifest.rejected == {}
+        manifest.is_done = True
+    assert not path.exists()
+
+
+def test_what_was_mended_after_too_many_rejects_is_read_again(
     folder: Path, model: Path, tmp_path: Path, sky: SimpleNamespace
 ) -> None:
-    """Until a run has come to its end; the torn end of its manifest is no harm."""
-    sources = find_sources([folder])
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
         with pytest.raises(BadInput):
-            indexer.index(collection, encoder, sources, max_reject_fraction=0)
-        manifest = collection.directory / "indexing.jsonl"
-        with manifest.open("ab") as file:
-            file.write(b'{"shard": 2, "rejects": [["page')
+            indexer.index(
+                collection, encoder, find_sources([folder]), max_reject_fraction=0.45
+            )
         (folder / "page.fits").write_bytes(sky.draw("round", 30))
-        report = indexer.index(collection, encoder, sources)
-        assert len(report.rejects) == 6
-        assert not manifest.exists()
-        report = indexer.index(collection, encoder, sources)
-        assert (report.indexed, report.known, len(report.rejects)) == (1, 6, 5)
+        report = indexer.index(
+            collection, encoder, find_sources([folder]), max_reject_fraction=0.45
+        )
+        assert len(report.rejects) == 5
+        assert "page.fits" in collection.known(["page.fits"])
 
 
 def test_links_are_followed_and_what_is_no_file_is_told(

@@ -29,6 +29,9 @@ from skylike.service.stamp import Stamp, StampSpec
 _CHUNK = 64
 _LARGEST = 2**63  # of the numbers an attribute can be
 
+STAMP_ATTRIBUTES = ("stamp_pixel_scale_arcsec", "stamp_resolution_pixels")
+"""What an object's attributes tell of its stamp, which depends on the model."""
+
 Attribute: TypeAlias = str | int | float | bool
 _NOTHING: Mapping[str, Attribute] = {}
 
@@ -359,6 +362,7 @@ def _place(path: Path, folders: dict[str, str]) -> str:
 def seen_attributes(image: fits.Image, made: Stamp) -> dict[str, Attribute]:
     """What header and stamp tell of an object; what is unknown is left out."""
     beam = image.beam
+    of_stamp = made.pixel_scale_arcsec, made.resolution_pixels
     known: dict[str, str | float | None] = {
         "name": image.name or None,
         "unit": image.unit or None,
@@ -367,8 +371,7 @@ def seen_attributes(image: fits.Image, made: Stamp) -> dict[str, Attribute]:
         "beam_minor_arcsec": beam.minor_arcsec if beam else None,
         "beam_angle_deg": beam.angle_deg if beam else None,
         "seeing_arcsec": image.seeing_arcsec,
-        "stamp_pixel_scale_arcsec": made.pixel_scale_arcsec,
-        "stamp_resolution_pixels": made.resolution_pixels,
+        **dict(zip(STAMP_ATTRIBUTES, of_stamp, strict=True)),
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -9,7 +9,7 @@ from skylike.service import logs
 from skylike.service.cli.aliases import alias, delete
 from skylike.service.cli.collections import collections, info
 from skylike.service.cli.cutouts import cutouts
-from skylike.service.cli.index import fit, index
+from skylike.service.cli.index import fit, index, reindex
 from skylike.service.cli.inspect import inspect
 from skylike.service.cli.serve import serve
 from skylike.service.cli.snapshots import restore, snapshot
@@ -29,6 +29,7 @@ for _command in (
     inspect,
     cutouts,
     index,
+    reindex,
     fit,
     serve,
     collections,

@@ -1,6 +1,8 @@
 """``skylike-service index`` and ``fit``: from files to a collection that answers."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -17,6 +19,8 @@ from skylike.service.errors import (
 from skylike.service.library import Library
 from skylike.service.progress import Shown
 from skylike.service.sources import find_sources
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _sources = click.argument(
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -50,6 +54,16 @@ _calibration = click.option(
 )
 
 
+def _max_reject_fraction(default: float) -> Callable[[_Command], _Command]:
+    return click.option(
+        "--max-reject-fraction",
+        type=click.FloatRange(0, 1),
+        default=default,
+        show_default=True,
+        help="End when more than this share of all images is rejected.",
+    )
+
+
 @click.command()
 @_sources
 @_collection
@@ -68,13 +82,7 @@ _calibration = click.option(
     help="Table of files that were not indexed. [default: DATA/collections/NAME/"
     "rejects.parquet]",
 )
-@click.option(
-    "--max-reject-fraction",
-    type=click.FloatRange(0, 1),
-    default=1.0,
-    show_default=True,
-    help="End when more than this share of all images is rejected.",
-)
+@_max_reject_fraction(1.0)
 @options.reading
 @options.as_json
 def index(
@@ -173,6 +181,75 @@ def fit(
             "calibration": num_calibration,
         }
     options.report(facts, as_json)
+
+
+@click.command()
+@click.option("--alias", required=True, help="Points to the collection to replace.")
+@click.option(
+    "--model",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The new model's file.",
+)
+@click.option(
+    "--calibration",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Files or folders of ordinary objects, as of fit. May be repeated.",
+)
+@options.data
+@_workers
+@click.option(
+    "--rejects",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Table of objects that could not be read again. [default: DATA/rejects.parquet]",
+)
+@_max_reject_fraction(0.0)
+@options.reading
+@options.as_json
+def reindex(
+    alias: str,
+    model: Path,
+    calibration: tuple[Path, ...],
+    data: Path,
+    workers: int,
+    rejects: Path | None,
+    max_reject_fraction: float,
+    reading: fits.Options,
+    as_json: bool,
+) -> None:
+    """Build an alias' collection anew with another model, then switch the alias.
+
+    Every object is read again from where it came. The new collection lies beside the
+    old one, which keeps answering; counts and recall are verified before the alias
+    points to it, and `skylike-service alias rollback` undoes that. A run that was
+    interrupted goes on when it is repeated.
+    """
+    table = rejects or data / "rejects.parquet"
+    indexer.write_rejects(table, [])  # where it cannot be written, say so first
+    with Library(data) as library:
+        done = indexer.reindex(
+            library,
+            alias,
+            model,
+            calibration=calibration,
+            workers=workers,
+            options=reading,
+            rejects=table,
+            max_reject_fraction=max_reject_fraction,
+            shown=Shown.for_people(),
+        )
+        facts = {
+            "alias": alias,
+            "collection": done.collection,
+            "before": done.before,
+            "objects": len(library.collection(alias)),
+            "rejected": len(done.report.rejects),
+            "rejects": str(table),
+            "recall": round(done.recall, 4),
+        }
+    options.report(facts, as_json)
+    options.report_rejects(done.report.rejects, as_json)
 
 
 def _fit(

@@ -70,6 +70,11 @@ class Reading:
             raise DamagedData(f"The catalog is damaged: its index misplaces {id!r}.")
         return found
 
+    def objects(self, ids: Iterable[str]) -> dict[str, SkyObject]:
+        """Those of `ids` that exist, without thumbnails; raises as `get`."""
+        found = self._catalog.objects(self._catalog.rows(ids).values())
+        return {one.id: one for one in found.values()}
+
     def vector(self, id: str) -> NDArray[np.float32]:
         """The vector of an id, (dimension,) float32; raises as `get`."""
         return self._catalog.vector(self._row(id))

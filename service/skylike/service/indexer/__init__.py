@@ -2,12 +2,15 @@
 
 from skylike.service.indexer.cutouts import index_cutouts
 from skylike.service.indexer.files import embed_files, index
+from skylike.service.indexer.reindex import Reindexed, reindex
 from skylike.service.indexer.report import Report, write_rejects
 
 __all__ = [
+    "Reindexed",
     "Report",
     "embed_files",
     "index",
     "index_cutouts",
+    "reindex",
     "write_rejects",
 ]

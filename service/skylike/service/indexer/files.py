@@ -51,7 +51,7 @@ def index(
     """Embed images and add them to a collection.
 
     What the collection has already is left alone: an image is known by where it lies.
-    What an interrupted run rejected is not read again, since its manifest remembers.
+    What a run had rejected when it was killed is not read again: its manifest remembers.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def index(
         most = max_reject_fraction * len(sources)
         indexed = 0
         try:
-            _require_few(len(refused), most)
+            _require_few(len(refused), most, manifest)
             ready = prepare(
                 work.new,
                 encoder.spec,
@@ -113,7 +113,7 @@ def index(
                     indexed += len(shard.objects)
                     refused += [reject for _, reject in shard.rejects]
                     progress.advance(shard.num_images, rejects=len(refused))
-                    _require_few(len(refused), most)
+                    _require_few(len(refused), most, manifest)
                 if writing is not None:
                     writing.result()
         finally:
@@ -193,8 +193,9 @@ def _write(collection: Collection, shard: _Shard, manifest: Manifest) -> None:
     manifest.finish(len(shard.objects), shard.rejects)
 
 
-def _require_few(num_rejects: int, most: float) -> None:
+def _require_few(num_rejects: int, most: float, manifest: Manifest) -> None:
     if num_rejects > most:
+        manifest.is_done = True  # what is mended shall be read again
         raise BadInput(
             f"{num_rejects} images were rejected, more than {most:.10g}; the table of "
             "rejects tells why. Mend them, or allow more, and run this again: it goes on",

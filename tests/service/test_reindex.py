@@ -1,0 +1,160 @@
+"""A new model goes live: nothing is lost, and nobody waits."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from skylike.service import indexer
+from skylike.service.collection import SkyObject
+from skylike.service.encoder import Encoder
+from skylike.service.errors import BadInput, BadRequest, UnknownCollection
+from skylike.service.fits import Box
+from skylike.service.library import Library
+from skylike.service.prepare import Source
+from skylike.service.sources import find_sources
+
+NUM_FILES = 40
+
+
+@pytest.fixture
+def archive(tmp_path: Path, sky: SimpleNamespace) -> Path:
+    folder = tmp_path / "fits"
+    folder.mkdir()
+    for number in range(NUM_FILES):
+        kind = ("round", "ring", "long")[number % 3]
+        (folder / f"{number:02d}.fits").write_bytes(sky.draw(kind, number))
+    return folder
+
+
+@pytest.fixture
+def library(archive: Path, model: Path, tmp_path: Path) -> Iterator[Library]:
+    """Files, two sections of one of them, labels; ``live`` points to it."""
+    library = Library(tmp_path / "data")
+    collection = library.create("sky", model)
+    first = str(archive / "00.fits")
+    boxes = Box(-6, -6, 26, 26), Box(4, 4, 36, 36)
+    parts = [Source(first, f"part {n}", True, box) for n, box in enumerate(boxes)]
+    sources = [*find_sources([archive]), *parts]
+    indexer.index(collection, library.encoder("sky"), sources)
+    collection.label(["03.fits", "part 1"], ["merger"])
+    collection.set_attributes(["04.fits"], {"redshift": 0.5, "name": "mine"})
+    library.point_alias("live", "sky")
+    with library:
+        yield library
+
+
+@pytest.fixture
+def other(tmp_path: Path, sky: SimpleNamespace) -> Path:
+    path: Path = sky.write_model(tmp_path / "other.onnx", seed=7)
+    return path
+
+
+def content(library: Library, name: str) -> dict[str, SkyObject]:
+    """All objects of a collection, without what depends on the model."""
+    pages = library.collection(name).scroll(limit=1000)
+    return {one.id: one for _, one in pages}
+
+
+def test_the_alias_switches_to_the_same_objects_with_other_vectors(
+    library: Library, other: Path
+) -> None:
+    before = content(library, "sky")
+    done = indexer.reindex(library, "live", other)
+    assert (done.before, done.recall, done.report.rejects) == ("sky", 1.0, ())
+    assert library.aliases() == {"live": done.collection}
+    assert library.names() == sorted(["sky", done.collection])
+    assert content(library, "live") == before
+    new, old = library.collection("live"), library.collection("sky")
+    assert new.model_id == Encoder(other).model_id != old.model_id
+    assert new.clusters is not None
+    assert not np.allclose(new.vector("part 0"), old.vector("part 0"), atol=1e-3)
+    library.rollback_alias("live")
+    assert library.collection("live") is old
+
+
+def test_the_old_collection_answers_and_is_written_to_meanwhile(
+    library: Library, other: Path, archive: Path, sky: SimpleNamespace
+) -> None:
+    old = library.collection("live")
+    (archive / "late.fits").write_bytes(sky.draw("ring", 999))
+    answers = []
+    done = threading.Event()
+
+    def use() -> None:
+        indexer.index(old, library.encoder("sky"), find_sources([archive]))
+        old.delete(["05.fits"])
+        old.label(["06.fits"], ["late"])
+        old.set_attributes(["07.fits"], {"seen": True})
+        while not done.is_set():
+            live = library.collection("live")
+            query = live.vector("01.fits")[None]
+            answers.append(live.nearest(query, 1)[0][0].id)
+
+    user = threading.Thread(target=use)
+    user.start()
+    try:
+        indexer.reindex(library, "live", other)
+    finally:
+        done.set()
+        user.join()
+    assert set(answers) == {"01.fits"}
+    assert "late.fits" in content(library, "live")
+    assert content(library, "live") == content(library, "sky")
+
+
+def test_nothing_switches_while_an_object_cannot_be_read_again(
+    library: Library, other: Path, archive: Path, sky: SimpleNamespace
+) -> None:
+    """Once it can, a repeated run reads nothing else."""
+    (archive / "08.fits").unlink()
+    with pytest.raises(BadInput) as caught:
+        indexer.reindex(library, "live", other)
+    assert caught.value.reason == "too_many_rejects"
+    assert library.aliases() == {"live": "sky"}
+    (archive / "08.fits").write_bytes(sky.draw("ring", 8))
+    done = indexer.reindex(library, "live", other)
+    assert (done.report.indexed, done.report.known) == (1, NUM_FILES + 1)
+    assert content(library, "live").keys() == content(library, "sky").keys()
+
+
+def test_objects_of_which_nobody_knows_the_file_are_told(
+    library: Library, other: Path
+) -> None:
+    old = library.collection("sky")
+    old.add([SkyObject("sent")], old.vector("01.fits")[None])
+    with pytest.raises(BadInput, match="such as sent") as caught:
+        indexer.reindex(library, "live", other)
+    assert caught.value.reason == "too_many_rejects"
+    done = indexer.reindex(library, "live", other, max_reject_fraction=0.1)
+    assert [one.code for one in done.report.rejects] == ["no_source"]
+    assert len(library.collection("live")) == len(old) - 1
+
+
+def test_an_alias_that_is_none_and_the_model_it_has_are_refused(
+    library: Library, model: Path
+) -> None:
+    with pytest.raises(UnknownCollection, match="alias set gone COLLECTION"):
+        indexer.reindex(library, "gone", model)
+    with pytest.raises(BadRequest) as caught:
+        indexer.reindex(library, "live", model)
+    assert caught.value.reason == "same_model"
+
+
+def test_the_command_tells_what_it_did(library: Library, other: Path) -> None:
+    library.close()
+    command = [sys.executable, "-Im", "skylike.service", "reindex", "--json"]
+    given = ["--alias", "live", "--model", other, "--data", library.directory]
+    ended = subprocess.run(
+        [*command, *map(str, given)], capture_output=True, text=True, check=True
+    )
+    facts = json.loads(ended.stdout)
+    assert (facts["before"], facts["objects"]) == ("sky", NUM_FILES + 2)
+    assert facts["collection"].startswith("sky-")
+    assert "per_second=" in ended.stderr
