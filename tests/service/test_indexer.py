@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skylike.service import indexer
+from skylike.service import fits, indexer, stamp
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
 from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
 from skylike.service.indexer.manifest import Manifest
 from skylike.service.library import Library
 from skylike.service.prepare import Prepared, Reject, Source, find_files, prepare
@@ -156,6 +157,34 @@ def test_lists_and_tables_name_images_parts_of_them_and_what_is_known(
         files = [folder / name for name in ("0.fits", "1.fits", "3.fits")]
         plain = indexer.index(collection, encoder, find_sources(files))
         assert (plain.indexed, plain.known) == (0, 3)
+
+
+def test_boxes_of_one_file_are_read_together_and_may_reach_beyond_it(
+    model: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """As from the opened file; one that misses it is a reject, and no other."""
+    path = tmp_path / "frame.fits.gz"
+    path.write_bytes(gzip.compress(sky.draw("ring", 3)))
+    boxes = [
+        fits.Box(-8, -4, 24, 28),
+        fits.Box(900, 0, 932, 32),
+        fits.Box(4, 6, 36, 38),
+    ]
+    sources = [Source(str(path), f"{n}", True, box) for n, box in enumerate(boxes)]
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+        collection, encoder = library.collection("sky"), library.encoder("sky")
+        report = indexer.index(collection, encoder, sources)
+        assert [one.code for one in report.rejects] == ["no_overlap"]
+        assert report.rejects[0].message.startswith(f"{path}: the box")
+        with fits.opened(str(path)) as frame:
+            for name, box in ("0", boxes[0]), ("2", boxes[2]):
+                made = stamp.make(frame.read(box), encoder.spec)
+                vector = encoder.embed(made.pixels[None])[0]
+                np.testing.assert_allclose(collection.vector(name), vector, atol=1e-6)
+        assert Flag.EDGE in collection.get("0").flags
+        again = indexer.index(collection, encoder, sources)
+        assert (again.indexed, again.known) == (0, 2)
 
 
 def test_too_many_rejects_end_a_run_which_can_go_on(
