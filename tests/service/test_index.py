@@ -156,6 +156,19 @@ def test_every_kind_recalls_what_exact_search_finds(
     )
 
 
+def test_a_graph_recalls_the_nearest_of_those_allowed(tmp_path: Path) -> None:
+    """Where many are, so that it is walked."""
+    vectors, queries = clustered(40_000, 16), clustered(300, 16, seed=5)
+    made = source(vectors, tmp_path, Kind.HNSW)
+    for share in (0.7, 0.4):
+        allowed = Allowed(np.random.default_rng(1).random(40_000) < share)
+        chosen = Source(made.index, made.rows, allowed)
+        _, ceilings = made.index.candidates(queries, 10, allowed)
+        assert (ceilings < np.inf).all()
+        found, exact = (nearest([chosen], queries, 10, exact=e) for e in (False, True))
+        assert 0.99 <= recall(found, exact) < 1
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_gives_as_many_as_asked_for(kind: Kind, tmp_path: Path) -> None:
     """Also where a graph falls apart: many equal vectors, k up to everything."""
@@ -170,6 +183,40 @@ def test_every_kind_gives_as_many_as_asked_for(kind: Kind, tmp_path: Path) -> No
         (near,) = nearest([Source(made.index, made.rows, some)], unit(1, 8, seed=2), k)
         assert len(near.rows) >= min(k, 160)
         assert set(near.rows.tolist()) <= set(made.rows[some.mask].tolist())
+
+
+@pytest.mark.parametrize("kind", [Kind.FLAT, Kind.HNSW])
+@pytest.mark.parametrize("num_queries", [1, 30])
+def test_what_lies_far_from_the_query_is_found_as_well(
+    kind: Kind, num_queries: int, tmp_path: Path
+) -> None:
+    """Half may be found, and all of it lies where no search for what is near leads."""
+    vectors = clustered(8000)
+    made = source(vectors, tmp_path, kind)
+    along = vectors[made.rows, 0]
+    queries = vectors[np.argsort(-vectors[:, 0])[:num_queries]]
+    allowed = Allowed(along < np.median(along))
+    found = nearest([Source(made.index, made.rows, allowed)], queries, 10)
+    kept = Flat(made.index.at(np.arange(8000)))
+    exact = nearest([Source(kept, made.rows, allowed)], queries, 10)
+    assert recall(found, exact) >= 0.99
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    size=st.integers(1, 3000),
+    share=st.sampled_from([0.0, 0.001, 0.1, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_choice_is_told_in_three_ways(size: int, share: float, seed: int) -> None:
+    """Few or many, of any number of vectors: a mask, positions, bits."""
+    mask = np.random.default_rng(seed).random(size) < share
+    chosen = Allowed(mask)
+    assert chosen.count == mask.sum()
+    np.testing.assert_array_equal(chosen.positions, np.flatnonzero(mask))
+    bits = np.unpackbits(chosen.bits, bitorder="little")
+    np.testing.assert_array_equal(bits[:size], mask)
+    assert not bits[size:].any()
 
 
 def test_a_wider_search_finds_more(tmp_path: Path) -> None:

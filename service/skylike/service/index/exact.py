@@ -13,13 +13,22 @@ from skylike.service.index.threads import at_most
 faiss: Any = _faiss  # its stubs lack what is used here
 
 _GATHERED = 8192  # vectors copied at a time: what stays in the processor's cache
+_FEW = 4  # queries; beyond, copying what is allowed together pays
 
 Positions = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
 class Stored(Protocol):
-    """Vectors that can be read at any position."""
+    """Vectors that can be read at any position.
+
+    Attributes
+    ----------
+    vectors : (n, dimension) float32 or float16
+        As they are kept.
+    """
+
+    vectors: NDArray[Any]
 
     def __len__(self) -> int:
         """How many."""
@@ -56,6 +65,10 @@ def compare(
     """
     total = len(stored) if allowed is None else allowed.count
     count = min(count, total)
+    is_float = stored.vectors.dtype == np.float32
+    if allowed is not None and is_float and len(queries) <= _FEW:
+        found = _where_they_lie(stored.vectors, queries, count, allowed)
+        return _bounded(*found, total)
     scores, positions = [], []
     for where, vectors in _parts(stored, allowed):
         with at_most(len(queries)):
@@ -70,6 +83,29 @@ def compare(
             where[places] if isinstance(where, np.ndarray) else where + places
         )
     return _merged(scores, positions, count, total)
+
+
+def _where_they_lie(
+    vectors: Floats, queries: Floats, count: int, allowed: Allowed
+) -> tuple[Positions, Floats]:
+    """The nearest among those allowed, and their products, without copying vectors."""
+    scores = np.empty((len(queries), count), np.float32)
+    positions = np.empty((len(queries), count), np.int64)
+    with at_most(len(queries)):
+        faiss.knn_inner_products_by_idx(
+            faiss.swig_ptr(queries),
+            faiss.swig_ptr(vectors),
+            faiss.swig_ptr(allowed.positions),
+            vectors.shape[1],
+            len(queries),
+            len(vectors),
+            allowed.count,
+            count,
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(positions),
+            0,  # the same are allowed to every query
+        )
+    return positions, scores
 
 
 def _parts(
@@ -92,6 +128,12 @@ def _merged(
         order = np.argsort(-all_scores, axis=1, kind="stable")[:, :count]
         all_scores = np.take_along_axis(all_scores, order, axis=1)
         all_positions = np.take_along_axis(all_positions, order, axis=1)
-    if count == total:
-        return all_positions, np.full(len(all_scores), -np.inf, np.float32)
-    return all_positions, all_scores[:, -1]
+    return _bounded(all_positions, all_scores, total)
+
+
+def _bounded(
+    positions: Positions, scores: Floats, total: int
+) -> tuple[Positions, Floats]:
+    if positions.shape[1] == total:
+        return positions, np.full(len(scores), -np.inf, np.float32)
+    return positions, scores[:, -1]

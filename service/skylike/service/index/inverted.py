@@ -44,11 +44,11 @@ class Inverted:
 
     def __init__(self, index: Any, half: NDArray[np.float16], width: int) -> None:
         self._index = index
-        self._half = half
+        self.vectors = half
         self.width = width
 
     def __len__(self) -> int:
-        return len(self._half)
+        return len(self.vectors)
 
     @classmethod
     def build(
@@ -138,12 +138,12 @@ class Inverted:
 
     def at(self, positions: Positions) -> Floats:
         """Vectors at some positions, (…, dimension) float32, rounded to float16."""
-        return self._half[positions].astype(np.float32)
+        return self.vectors[positions].astype(np.float32)
 
     def chunks(self) -> Iterator[tuple[int, Floats]]:
         """All vectors in order, rounded to float16."""
-        for start in range(0, len(self._half), _CHUNK):
-            yield start, self._half[start : start + _CHUNK].astype(np.float32)
+        for start in range(0, len(self.vectors), _CHUNK):
+            yield start, self.vectors[start : start + _CHUNK].astype(np.float32)
 
     def write(self, stem: Path) -> dict[str, Path]:
         """Write a new file; which, and the one that `build` wrote."""

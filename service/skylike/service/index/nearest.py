@@ -244,6 +244,15 @@ class _Search:
             effort=self._effort,
             exact=self._exact,
         )
+        missed = ceilings == np.inf
+        if missed.any():
+            # What may be found lies elsewhere than what is near: no walk leads there.
+            positions[missed], ceilings[missed] = source.index.candidates(
+                self._queries[missed],
+                self._k + _SPARE,
+                source.allowed,
+                exact=True,
+            )
         rows = source.rows.take(
             positions, mode="wrap"
         )  # of -1 too, which gets no score
