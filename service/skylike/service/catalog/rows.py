@@ -1,5 +1,6 @@
 """How objects, vectors and fits are written into rows, and checked when read."""
 
+import functools
 import io
 import json
 import struct
@@ -28,6 +29,8 @@ NUM_COLUMNS = {
     "journal": JOURNAL_COLUMNS.count(",") + 1,
 }
 
+_flags = functools.cache(Flag)
+_decode = json.JSONDecoder().raw_decode
 # `default` is for numbers of numpy.
 _encode = json.JSONEncoder(allow_nan=False, default=float, separators=(",", ":")).encode
 
@@ -63,7 +66,7 @@ def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
     row, id, uri, body, crc = values
     if _object_crc(row, id, uri, body) != crc:
         raise damaged(f"object {id!r}")
-    place, epoch_mjd, hdu, box, flags, valid, attributes, labels = json.loads(body)
+    place, epoch_mjd, hdu, box, flags, valid, attributes, labels = _decode(body)[0]
     return stored(
         id,
         None if place is None else SkyPosition(*place),
@@ -73,7 +76,7 @@ def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
         None if box is None else tuple(box),
         attributes,
         frozenset(labels),
-        Flag(flags),
+        _flags(flags),
         valid,
         thumbnail,
     )

@@ -89,7 +89,7 @@ class SkyObject:
         return Flag.CONSTANT not in self.flags
 
 
-_FIELDS = tuple(SkyObject.__dataclass_fields__)
+_SETTERS = [vars(SkyObject)[name].__set__ for name in SkyObject.__dataclass_fields__]
 
 
 def stored(*values: object) -> SkyObject:
@@ -98,8 +98,8 @@ def stored(*values: object) -> SkyObject:
     Half of the time to read a hit would go into checking it once more.
     """
     made = object.__new__(SkyObject)
-    for name, value in zip(_FIELDS, values, strict=True):
-        object.__setattr__(made, name, value)
+    for put, value in zip(_SETTERS, values, strict=True):
+        put(made, value)
     return made
 
 

@@ -1,7 +1,6 @@
 """Searching a view: what is nearest, or least alike, among what may be found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -34,8 +33,7 @@ class Found(NamedTuple):
     row: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """An object, its cosine to the query, -1 to 1, and its catalog row."""
 
     object: SkyObject

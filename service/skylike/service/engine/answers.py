@@ -66,7 +66,7 @@ def anomaly_answer(
     fitted = [one for one in scored if fit.covers(one.row)]
     is_comparable = len(fitted) >= fit.k
     nearest = [
-        dataclasses.replace(one, object=dataclasses.replace(one.object, thumbnail=b""))
+        one._replace(object=dataclasses.replace(one.object, thumbnail=b""))
         for one in (fitted if is_comparable else scored)[: fit.k]
     ]
     score = fit.score([one.score for one in nearest], [one.row for one in nearest])
