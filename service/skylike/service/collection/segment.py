@@ -15,7 +15,7 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Vectors = NDArray[np.float32]
 
-_REMEMBERED = 8  # filters whose rows a segment keeps
+_REMEMBERED = 8  # filters that a segment knows again
 
 
 class Segment:
@@ -55,7 +55,7 @@ class Segment:
         # Rows ascend in runs: those of the index, its sample, those without a vector.
         ends = np.flatnonzero(np.diff(self.rows) < 0) + 1
         self._runs = list(np.split(self.rows, ends))
-        self._known: OrderedDict[str, Mask] = OrderedDict()
+        self._known: OrderedDict[str, Mask | None] = OrderedDict()
 
     @property
     def vector_rows(self) -> Rows:
@@ -94,7 +94,8 @@ class Segment:
         if known is None:
             known = evaluate(wanted, self.columns)
             known.flags.writeable = False
-            self._known[key] = known
+            # One that is asked for once is not worth its memory, and the time to fill it.
+            self._known[key] = known if key in self._known else None
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return known

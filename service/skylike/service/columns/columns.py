@@ -121,12 +121,16 @@ class Columns:
 
     def array(self, name: str) -> Any:
         """A column as one Arrow array; None if no row has it."""
-        if name not in self._table.column_names:
+        if name not in self._names:
             return None
         column = self._table[name]
         if column.num_chunks == 1:
             return column.chunk(0)
         return pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._table.column_names)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column of floats, (n,) float64, NaN where unknown."""
@@ -135,7 +139,7 @@ class Columns:
 
     def by_cell(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """HEALPix cells, ascending, and the position of each; None without them."""
-        if _CELLS not in self._table.column_names:
+        if _CELLS not in self._names:
             return None
         return self.array(_CELLS).to_numpy(), self.array(_BY_CELL).to_numpy()
 

@@ -2,13 +2,12 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from skylike.service.columns import healpix
 from skylike.service.columns.columns import Columns, has_label
@@ -27,124 +26,135 @@ from skylike.service.columns.filters import (
     Value,
     WithIds,
 )
+from skylike.service.columns.values import Mask, known, values
 
-Mask = NDArray[np.bool_]
+# Values of one condition; beyond, Arrow's way to look them up is quicker.
+_FEW = 8
 
 
 def evaluate(wanted: Filter, columns: Columns) -> Mask:
     """Which rows fulfil a filter: (n,) bool."""
     match wanted:
         case All(parts=parts):
-            every = (evaluate(part, columns) for part in parts)
-            return functools.reduce(np.logical_and, every, np.ones(len(columns), bool))
+            return _every([evaluate(part, columns) for part in parts], len(columns))
         case AnyOf(parts=parts):
-            some = (evaluate(part, columns) for part in parts)
-            return functools.reduce(np.logical_or, some, np.zeros(len(columns), bool))
+            return _any([evaluate(part, columns) for part in parts], len(columns))
         case Not(part=part):
             return ~evaluate(part, columns)
         case Cone():
             return _in_cone(wanted, columns)
         case Equals(name=name, value=value):
             return _one_of(name, (value,), columns)
-        case OneOf(name=name, values=values):
-            return _one_of(name, values, columns)
+        case OneOf(name=name, values=some):
+            return _one_of(name, some, columns)
         case Between(name=name, low=low, high=high):
-            return _between(
-                [columns.array(f"{kind}:{name}") for kind in ("int", "float")],
-                low,
-                high,
-                len(columns),
-            )
+            kept = (columns.array(f"{kind}:{name}") for kind in ("int", "float"))
+            found = [_between(one, low, high) for one in kept if one is not None]
+            return _any(found, len(columns))
         case Observed(low_mjd=low, high_mjd=high):
-            return _between([columns.array("epoch_mjd")], low, high, len(columns))
+            return _between(columns.array("epoch_mjd"), low, high)
         case Flagged(flags=flags):
-            bits = columns.array("flags").to_numpy()
+            bits = values(columns.array("flags"))
             return np.asarray((bits & int(flags)) == int(flags))
         case Labelled(label=label):
             return has_label(columns, label)
         case WithIds(ids=ids):
-            return _is_in(columns.array("id"), list(ids), pa.large_string())
+            return _among(columns.array("id"), list(ids))
 
 
 def _in_cone(cone: Cone, columns: Columns) -> Mask:
-    ra_deg, dec_deg = columns.numbers("ra_deg"), columns.numbers("dec_deg")
     sorted_cells = columns.by_cell()
     if sorted_cells is None:
+        ra_deg, dec_deg = columns.numbers("ra_deg"), columns.numbers("dec_deg")
         return healpix.separation_deg(cone, ra_deg, dec_deg) <= cone.radius_deg
     cells, position = sorted_cells
-    found = np.zeros(len(columns), np.bool_)
+    # What has no position is in no cell.
+    ra_deg, dec_deg = (values(columns.array(name)) for name in ("ra_deg", "dec_deg"))
     edges, inside = healpix.ranges(cone)
-    runs = np.searchsorted(cells, edges)
-    for (first, beyond), is_inside in zip(runs.tolist(), inside.tolist(), strict=True):
-        some = position[first:beyond]
-        if is_inside:
-            found[some] = True
-        else:
-            angles = healpix.separation_deg(cone, ra_deg[some], dec_deg[some])
-            found[some[angles <= cone.radius_deg]] = True
+    runs = np.searchsorted(cells, edges).tolist()
+    within: list[list[Any]] = [[], []]
+    for (first, beyond), is_inside in zip(runs, inside.tolist(), strict=True):
+        within[is_inside].append(position[first:beyond])
+    found = np.zeros(len(columns), np.bool_)
+    for some in within[True]:
+        found[some] = True
+    # A cone has some hundred cells at its edge, most of them of few positions.
+    some = np.concatenate([position[:0], *within[False]])
+    angles = healpix.separation_deg(cone, ra_deg[some], dec_deg[some])
+    found[some[angles <= cone.radius_deg]] = True
     return found
 
 
-def _one_of(name: str, values: Sequence[Value], columns: Columns) -> Mask:
+def _one_of(name: str, wanted: Sequence[Value], columns: Columns) -> Mask:
     """Numbers are equal as numbers; text and truth values only to their like."""
-    found = np.zeros(len(columns), np.bool_)
-    truths = [value for value in values if isinstance(value, bool)]
-    texts = [value for value in values if isinstance(value, str)]
+    found = []
+    truths = [value for value in wanted if isinstance(value, bool)]
+    texts = [value for value in wanted if isinstance(value, str)]
     numbers = [
-        v for v in values if isinstance(v, int | float) and not isinstance(v, bool)
+        v for v in wanted if isinstance(v, int | float) and not isinstance(v, bool)
     ]
     if truths and (array := columns.array(f"bool:{name}")) is not None:
-        found |= _is_in(array, truths, pa.bool_())
+        found.append(_equal(array, truths))
     if texts and (array := columns.array(f"text:{name}")) is not None:
-        codes = np.flatnonzero(_is_in(array.dictionary, texts, pa.string()))
-        found |= _is_in(array.indices, codes.tolist(), pa.int32())
+        codes = np.flatnonzero(_among(array.dictionary, texts))
+        found.append(_equal(array.indices, codes.tolist()))
     if numbers and (array := columns.array(f"int:{name}")) is not None:
         whole = [int(v) for v in numbers if v == int(v) and -(2**63) <= v < 2**63]
-        found |= _is_in(array, whole, pa.int64())
+        found.append(_equal(array, whole))
     if numbers and (array := columns.array(f"float:{name}")) is not None:
         exact = [float(v) for v in numbers if float(v) == v]
-        found |= _is_in(array, exact, pa.float64())
-    return found
+        found.append(_equal(array, exact))
+    return _any(found, len(columns))
 
 
-def _between(
-    arrays: Sequence[Any], low: float | None, high: float | None, count: int
-) -> Mask:
-    found = np.zeros(count, np.bool_)
-    for array in arrays:
-        if array is None:
-            continue
-        fulfilled = pc.is_valid(array)
-        for end, compare in ((low, pc.greater_equal), (high, pc.less_equal)):
-            if end is not None:
-                fulfilled = pc.and_(fulfilled, _compared(array, end, compare))
-        found |= _mask(fulfilled)
-    return found
+def _equal(array: Any, wanted: Sequence[bool | int | float]) -> Mask:
+    """Where an array of numbers or truth values has one of some."""
+    if len(wanted) > _FEW:
+        return _among(array, wanted)
+    numbers = values(array)
+    return _where_known(_any([numbers == one for one in wanted], len(array)), array)
 
 
-def _compared(array: Any, end: float, compare: Callable[..., Any]) -> Any:
-    if not pa.types.is_integer(array.type):
-        near = float(end)
-        # A whole number beyond 2**53 may lie between two floats.
-        if compare is pc.greater_equal and near < end:
-            near = math.nextafter(near, math.inf)
-        elif compare is pc.less_equal and near > end:
-            near = math.nextafter(near, -math.inf)
-        return compare(array, pa.scalar(near, pa.float64()))
-    # Whole numbers beyond 2**53 must not be rounded: the end is.
-    inwards = np.ceil(end) if compare is pc.greater_equal else np.floor(end)
-    if isinstance(end, int):
-        inwards = end
-    if -(2**63) <= inwards < 2**63:
-        return compare(array, pa.scalar(int(inwards), pa.int64()))
-    holds = (inwards < 0) == (compare is pc.greater_equal)
-    return pa.array(np.full(len(array), holds))
+def _among(array: Any, wanted: Sequence[Value]) -> Mask:
+    """The same for any array, and for many values."""
+    return values(pc.is_in(array, pa.array(wanted, array.type)))
 
 
-def _is_in(array: Any, values: Sequence[Any], kind: pa.DataType) -> Mask:
-    return _mask(pc.is_in(array, pa.array(values, kind)))
+def _between(array: Any, low: float | None, high: float | None) -> Mask:
+    numbers = values(array)
+    inwards = _whole_inwards if pa.types.is_integer(array.type) else _float_inwards
+    found = []
+    if low is not None:
+        found.append(numbers >= inwards(low, math.inf))
+    if high is not None:
+        found.append(numbers <= inwards(high, -math.inf))
+    return _where_known(_every(found, len(array)), array)
 
 
-def _mask(array: Any) -> Mask:
-    found: Mask = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
-    return found
+def _whole_inwards(end: float, towards: float) -> float:
+    """The first whole number from an end on: those beyond 2**53 must not be rounded."""
+    if isinstance(end, float) and math.isfinite(end):
+        end = math.ceil(end) if towards > 0 else math.floor(end)
+    # Numpy compares a column exactly with any of Python's whole numbers.
+    return end
+
+
+def _float_inwards(end: float, towards: float) -> float:
+    """The first float from an end on: whole numbers beyond 2**53 may lie between two."""
+    near = float(end)
+    if near == end or (near > end) == (towards > 0):
+        return near
+    return math.nextafter(near, towards)
+
+
+def _where_known(found: Mask, array: Any) -> Mask:
+    there = known(array)
+    return found if there is None else found & there
+
+
+def _every(masks: Sequence[Mask], count: int) -> Mask:
+    return functools.reduce(np.logical_and, masks) if masks else np.ones(count, bool)
+
+
+def _any(masks: Sequence[Mask], count: int) -> Mask:
+    return functools.reduce(np.logical_or, masks) if masks else np.zeros(count, bool)
