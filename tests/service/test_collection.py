@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from skylike.service.anomaly import mean_distance
 from skylike.service.collection import Collection, Scored, SkyObject
-from skylike.service.columns import WithIds
+from skylike.service.columns import Equals, Not, WithIds
 from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
@@ -473,6 +473,45 @@ def test_several_writers_in_bulk_seal_every_row_once(
             f"w{w}-{s:02d}-{i}" for w in range(4) for s in range(60) for i in range(5)
         ]
         check_against_oracle(collection, ids, vectors)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100, 5000])
+def test_pages_bring_every_object_once(directory: Path, limit: int) -> None:
+    """In the order of writing, from a graph, a flat segment and the newest rows."""
+    known = [
+        SkyObject(
+            f"o{number}",
+            attributes={"n": number % 3},
+            flags=Flag.CONSTANT if number % 11 == 0 else Flag(0),
+        )
+        for number in range(900)
+    ]
+    gone = {f"o{number}" for number in [*range(100, 300), 899, 450]}
+    with Collection(directory) as collection:
+        for start, kind in ((0, Kind.HNSW), (600, Kind.FLAT), (800, None)):
+            collection.add(known[start : start + 200], unit(900)[start : start + 200])
+            if start == 0:
+                collection.add(known[200:600], unit(900)[200:600])
+            if kind is not None:
+                collection.compact(kind)
+        collection.delete(gone)
+        collection.set_attributes(["o300", "o899", "o0"], {"n": 7})
+        wanted = Not(Equals("n", 1))
+        for where in (None, wanted):
+            found: list[str] = []
+            row = 0
+            while page := collection.scroll(where, after_row=row, limit=limit):
+                assert len(page) <= limit
+                found += [one.id for _, one in page]
+                row = page[-1][0]
+            expected = [
+                one.id
+                for number, one in enumerate(known)
+                if one.id not in gone
+                and (where is None or number % 3 != 1 or number == 300)
+            ]
+            assert found == expected
+            assert collection.count(where) == len(expected)
 
 
 def test_fits_are_stored_and_answer(directory: Path) -> None:

@@ -102,7 +102,7 @@ class Reading:
         if where is None:
             return len(self)
         check(where)
-        return len(self._view.rows(where))
+        return self._view.count(where)
 
     def scroll(
         self, where: Filter | None = None, *, after_row: int = 0, limit: int = 100
@@ -125,11 +125,17 @@ class Reading:
         """
         if where is not None:
             check(where)
-        rows = self._view.rows(where)
-        rows = rows[np.searchsorted(rows, after_row, side="right") :][:limit]
-        objects = self._catalog.objects(rows.tolist())
-        # One that was deleted meanwhile is not there any more.
-        return [(row, objects[row]) for row in rows.tolist() if row in objects]
+        found: list[tuple[int, SkyObject]] = []
+        while len(found) < limit:
+            missing = limit - len(found)
+            rows = self._view.beyond(after_row, missing, where).tolist()
+            objects = self._catalog.objects(rows)
+            # One that was deleted meanwhile is not there any more.
+            found += [(row, objects[row]) for row in rows if row in objects]
+            if len(rows) < missing:
+                break
+            after_row = rows[-1]
+        return found
 
     def nearest(
         self,

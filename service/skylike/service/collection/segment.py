@@ -29,6 +29,8 @@ class Segment:
         Of all rows: first those of the index, in its order, then the others.
     rows : (n,) int64
         The catalog row of each.
+    runs
+        The same in parts, each of them ascending.
     after_row, last_row
         It holds every row beyond the first, up to the last, that was there when it
         was made.
@@ -54,7 +56,7 @@ class Segment:
         self._num_vectors = 0 if index is None else len(index)
         # Rows ascend in runs: those of the index, its sample, those without a vector.
         ends = np.flatnonzero(np.diff(self.rows) < 0) + 1
-        self._runs = list(np.split(self.rows, ends))
+        self.runs = tuple(np.split(self.rows, ends))
         self._known: OrderedDict[str, Mask | None] = OrderedDict()
 
     @property
@@ -70,7 +72,7 @@ class Segment:
         """Where some rows are: positions of those that are here, and which are."""
         found = np.full(len(rows), -1, np.int64)
         start = 0
-        for run in self._runs:
+        for run in self.runs:
             place = np.searchsorted(run, rows)
             here = place < len(run)
             here[here] = run[place[here]] == rows[here]
@@ -108,6 +110,8 @@ class Tail:
     ----------
     rows : (n,) int64
         All of them, ascending.
+    runs
+        The same, as those of a segment.
     index
         The vectors of those that are searchable; None if there are none.
     """
@@ -116,6 +120,7 @@ class Tail:
         self, rows: Rows, vectors: Vectors, places: Rows, parts: Sequence[Columns]
     ) -> None:
         self.rows = rows
+        self.runs = (rows,)
         self.index = Flat(vectors) if len(vectors) else None
         self._vectors = vectors
         self._places = places  # of the vectors, among the rows

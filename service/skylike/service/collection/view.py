@@ -61,6 +61,21 @@ class Part:
             mask[places] = evaluate(wanted, revised)[here]
         return mask if self.alive is None else mask & self.alive
 
+    def beyond(
+        self, row: int, limit: int, wanted: Filter | None, revised: Columns
+    ) -> Rows:
+        """The first of the rows behind one that are there and fulfil a filter."""
+        later = [np.searchsorted(run, row, side="right") for run in self.block.runs]
+        if all(i == len(run) for i, run in zip(later, self.block.runs, strict=True)):
+            return _NOBODY
+        mask = self.alive if wanted is None else self.fulfilling(wanted, revised)
+        found, start = [], 0
+        for first, run in zip(later, self.block.runs, strict=True):
+            mine = None if mask is None else mask[start + first : start + len(run)]
+            found.append(_first(run[first:], mine, limit))
+            start += len(run)
+        return np.sort(np.concatenate(found))[:limit]
+
     @functools.cached_property
     def whole(self) -> Source | None:
         """Where to search for all that is there; None if there is no vector."""
@@ -144,16 +159,20 @@ class View:
                 found.append((part, source))
         return found
 
-    def rows(self, wanted: Filter | None = None) -> Rows:
-        """The rows of all objects, searchable or not, that fulfil a filter, ascending."""
-        if wanted is None:
-            found = [part.rows() for part in self.parts]
-        else:
-            found = [
-                part.block.rows[part.fulfilling(wanted, self.revised)]
-                for part in self.parts
-            ]
-        return np.sort(np.concatenate(found))
+    def count(self, wanted: Filter) -> int:
+        """How many objects, searchable or not, fulfil a filter."""
+        masks = (part.fulfilling(wanted, self.revised) for part in self.parts)
+        return sum(int(np.count_nonzero(mask)) for mask in masks)
+
+    def beyond(self, row: int, limit: int, wanted: Filter | None = None) -> Rows:
+        """The first rows behind one whose objects fulfil a filter, ascending."""
+        found = [_NOBODY]
+        for part in self.parts:
+            if limit <= 0:
+                break
+            found.append(part.beyond(row, limit, wanted, self.revised))
+            limit -= len(found[-1])
+        return np.concatenate(found)
 
     def written(
         self,
@@ -249,6 +268,18 @@ class View:
 def _after_row(part: Part) -> int:
     assert isinstance(part.block, Segment)
     return part.block.after_row
+
+
+def _first(rows: Rows, mask: Mask | None, limit: int) -> Rows:
+    """The first rows of a mask."""
+    if mask is None:
+        return rows[:limit]
+    found, count, start, step = [_NOBODY], 0, 0, 4 * limit
+    while start < len(rows) and count < limit:
+        found.append(rows[start : start + step][mask[start : start + step]])
+        count += len(found[-1])
+        start, step = start + step, 2 * step
+    return np.concatenate(found)[:limit]
 
 
 def gather(sources: Iterable[Source]) -> tuple[Rows, NDArray[np.float32]]:
