@@ -176,15 +176,64 @@ def test_columns_choose_what_the_objects_say(
     expected = [fulfils(wanted, one) for one in known]
     whole = columns(known)
     assert evaluate(wanted, whole).tolist() == expected
-    assert evaluate(wanted, whole.with_cells()).tolist() == expected
+    assert evaluate(wanted, whole.with_orders()).tolist() == expected
     half = len(known) // 2
     parts = [Columns.of(range(half), known[:half]), columns(known[half:])]
     joined = Columns.joined(parts)
     assert evaluate(wanted, joined).tolist() == expected
     order = np.arange(len(known))[::-1]
-    backwards = joined.with_cells().taken(order)
+    backwards = joined.with_orders().taken(order)
     assert evaluate(wanted, backwards).tolist() == expected[::-1]
     assert backwards.ids(np.array([0])) == [known[-1].id]
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), low=ends, high=ends)
+def test_few_numbers_among_many_are_found_in_order(
+    seed: int, low: float | None, high: float | None
+) -> None:
+    """Whole or not, equal or different, in every row or in some."""
+    random = np.random.default_rng(seed)
+    some = np.array([0, 1.0, 0.5, 2**53, 1e300, -1e300]) + random.integers(-1, 2, 6)
+    drawn = random.choice([*some, *[7.5] * 300], 500).tolist()
+    known = [
+        SkyObject(
+            f"{number}",
+            epoch_mjd=value if number % 7 else None,
+            attributes={"z": 2**53 + int(value) % 3 if value > 1e6 else value}
+            if number % 5
+            else {},
+        )
+        for number, value in enumerate(drawn)
+    ]
+    plain = columns(known)
+    quick = plain.with_orders()
+    for wanted in (
+        Between("z", low, high),
+        Observed(low, high),
+        Between("z", 7.4, 7),
+        OneOf("z", (1.0, 2**53 + 1, 1e300)),
+        Equals("z", 7.5),
+    ):
+        expected = [fulfils(wanted, one) for one in known]
+        assert evaluate(wanted, plain).tolist() == expected
+        assert evaluate(wanted, quick).tolist() == expected
+
+
+def test_an_order_of_numbers_is_used_and_kept(tmp_path: Path) -> None:
+    """Those that are unknown stand in none."""
+    known = [SkyObject("a", attributes={"z": 2.5}), SkyObject("b")]
+    known += [SkyObject("c", attributes={"z": -1.0}), SkyObject("d", epoch_mjd=5.0)]
+    plain = columns(known)
+    assert plain.by_value("float:z") is None
+    plain.with_orders().write(tmp_path / "file")
+    read = Columns.read(tmp_path / "file")
+    for name, expected in (("float:z", [2, 0]), ("epoch_mjd", [3])):
+        order = read.by_value(name)
+        assert order is not None
+        assert order.tolist() == expected
+    turned = read.taken(np.array([2, 0]))
+    assert turned.by_value("float:z") is None
 
 
 @pytest.mark.parametrize("radius", [0.0003, 0.02, 1.0, 25.0, 95.0])
@@ -211,7 +260,7 @@ def test_cells_find_every_position_of_a_cone(
     ]
     cone = Cone(SkyPosition(*middle), radius)
     plain = columns(known)
-    found = evaluate(cone, plain.with_cells())
+    found = evaluate(cone, plain.with_orders())
     np.testing.assert_array_equal(found, evaluate(cone, plain))
     assert 100 < found.sum() < 4000 or radius > 90
 
@@ -226,7 +275,7 @@ def test_columns_come_back_from_their_file(tmp_path: Path) -> None:
             "b", attributes={"z": "text", "barred": True}, labels=frozenset({"x"})
         ),
     ]
-    columns(known).with_cells().write(tmp_path / "file")
+    columns(known).with_orders().write(tmp_path / "file")
     read = Columns.read(tmp_path / "file")
     assert read.rows.tolist() == [1, 2]
     assert read.ids(np.array([1, 0])) == ["b", "a"]

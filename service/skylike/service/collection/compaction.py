@@ -222,7 +222,7 @@ def sealed(
     after_row, last_row = _range(view, parts)
     segment = Segment(
         built,
-        _ordered(columns, rows).with_cells(),
+        _ordered(columns, rows).with_orders(),
         after_row=after_row,
         last_row=last_row,
         version=view.version,
@@ -234,7 +234,7 @@ def in_memory(tail: Tail, *, after_row: int, last_row: int, version: int) -> Seg
     """The rows of a tail as a segment that no shelf has."""
     return Segment(
         tail.index,
-        _ordered(tail.columns, tail.vector_rows).with_cells(),
+        _ordered(tail.columns, tail.vector_rows).with_orders(),
         after_row=after_row,
         last_row=last_row,
         version=version,

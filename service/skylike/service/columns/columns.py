@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skylike.service.catalog import SkyObject
 from skylike.service.columns import healpix
+from skylike.service.columns.values import known, values
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _FIXED = {
@@ -28,6 +29,7 @@ TYPES = {"text": _TEXT, "int": pa.int64(), "float": pa.float64(), "bool": pa.boo
 _TYPE_OF: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "text"}
 _FEW = 50
 _CELLS, _BY_CELL = "cells", "by_cell"
+_BY = "by:"  # what the order of a column's numbers is called, before its name
 
 
 class Columns:
@@ -73,20 +75,25 @@ class Columns:
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
         """The rows of all parts, in their order; there is at least one part."""
-        tables = [part._without_cells() for part in parts]
+        tables = [part._without_orders() for part in parts]
         table = pa.concat_tables(tables, promote_options="default")
         return cls(table.unify_dictionaries().combine_chunks())
 
     def taken(self, positions: NDArray[np.int64]) -> Self:
         """Some of the rows, in the order of `positions`."""
-        table = self._without_cells().take(pa.array(positions))
+        table = self._without_orders().take(pa.array(positions))
         return type(self)(table.combine_chunks())
 
-    def with_cells(self) -> Self:
-        """The same, with what makes cones on the sky quick to find."""
-        found = healpix.cells(self.numbers("ra_deg"), self.numbers("dec_deg"))
-        order = np.argsort(found, kind="stable")
-        table = self._without_cells().append_column(_CELLS, pa.array(found[order]))
+    def with_orders(self) -> Self:
+        """The same, with what makes cones on the sky and few numbers quick to find."""
+        table = self._without_orders()
+        cells = healpix.cells(self.numbers("ra_deg"), self.numbers("dec_deg"))
+        order = np.argsort(cells, kind="stable")
+        for name in table.column_names:
+            if name == "epoch_mjd" or name.startswith(("int:", "float:")):
+                by_value = pa.array(_ascending(self.array(name)))
+                table = table.append_column(_BY + name, by_value)
+        table = table.append_column(_CELLS, pa.array(cells[order]))
         return type(self)(table.append_column(_BY_CELL, pa.array(order)))
 
     @property
@@ -143,6 +150,14 @@ class Columns:
             return None
         return self.array(_CELLS).to_numpy(), self.array(_BY_CELL).to_numpy()
 
+    def by_value(self, name: str) -> NDArray[np.int32] | None:
+        """Positions of the numbers that a column has, ascending; None without order."""
+        order = self.array(_BY + name)
+        if order is None:
+            return None
+        positions: NDArray[np.int32] = order.to_numpy()
+        return positions[: len(self) - self.array(name).null_count]
+
     def write(self, path: Path) -> None:
         """Write a new Arrow IPC file."""
         table = self._table.combine_chunks()
@@ -167,9 +182,23 @@ class Columns:
             raise ValueError(f"{path} lacks columns")
         return cls(table)
 
-    def _without_cells(self) -> pa.Table:
-        known = [n for n in self._table.column_names if n not in (_CELLS, _BY_CELL)]
-        return self._table.select(known)
+    def _without_orders(self) -> pa.Table:
+        names = [
+            name
+            for name in self._table.column_names
+            if name not in (_CELLS, _BY_CELL) and not name.startswith(_BY)
+        ]
+        return self._table.select(names)
+
+
+def _ascending(array: Any) -> NDArray[np.int32]:
+    """Positions by the numbers there; those without one are the last."""
+    there = known(array)
+    if there is None:
+        return np.argsort(values(array), kind="stable").astype(np.int32)
+    some = np.flatnonzero(there)
+    order = some[np.argsort(values(array)[some], kind="stable")]
+    return np.concatenate([order, np.flatnonzero(~there)]).astype(np.int32)
 
 
 def has_label(columns: Columns, label: str) -> NDArray[np.bool_]:

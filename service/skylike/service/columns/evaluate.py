@@ -1,5 +1,6 @@
 """Which rows fulfil a filter."""
 
+import bisect
 import functools
 import math
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ from skylike.service.columns.values import Mask, known, values
 
 # Values of one condition; beyond, Arrow's way to look them up is quicker.
 _FEW = 8
+# Share of the rows below which to find them in order is quicker than to look at all.
+_SPARSE = 1 / 64
 
 
 def evaluate(wanted: Filter, columns: Columns) -> Mask:
@@ -48,11 +51,12 @@ def evaluate(wanted: Filter, columns: Columns) -> Mask:
         case OneOf(name=name, values=some):
             return _one_of(name, some, columns)
         case Between(name=name, low=low, high=high):
-            kept = (columns.array(f"{kind}:{name}") for kind in ("int", "float"))
-            found = [_between(one, low, high) for one in kept if one is not None]
+            names = f"int:{name}", f"float:{name}"
+            kept = [one for one in names if columns.array(one) is not None]
+            found = [_between(columns, one, low, high) for one in kept]
             return _any(found, len(columns))
         case Observed(low_mjd=low, high_mjd=high):
-            return _between(columns.array("epoch_mjd"), low, high)
+            return _between(columns, "epoch_mjd", low, high)
         case Flagged(flags=flags):
             bits = values(columns.array("flags"))
             return np.asarray((bits & int(flags)) == int(flags))
@@ -98,13 +102,22 @@ def _one_of(name: str, wanted: Sequence[Value], columns: Columns) -> Mask:
     if texts and (array := columns.array(f"text:{name}")) is not None:
         codes = np.flatnonzero(_among(array.dictionary, texts))
         found.append(_equal(array.indices, codes.tolist()))
-    if numbers and (array := columns.array(f"int:{name}")) is not None:
+    if numbers and columns.array(f"int:{name}") is not None:
         whole = [int(v) for v in numbers if v == int(v) and -(2**63) <= v < 2**63]
-        found.append(_equal(array, whole))
-    if numbers and (array := columns.array(f"float:{name}")) is not None:
+        found.append(_same(columns, f"int:{name}", whole))
+    if numbers and columns.array(f"float:{name}") is not None:
         exact = [float(v) for v in numbers if float(v) == v]
-        found.append(_equal(array, exact))
+        found.append(_same(columns, f"float:{name}", exact))
     return _any(found, len(columns))
+
+
+def _same(columns: Columns, name: str, wanted: Sequence[float]) -> Mask:
+    """Where a column has one of some numbers."""
+    if len(wanted) <= _FEW:
+        few = _in_order(columns, name, [(one, one) for one in wanted])
+        if few is not None:
+            return few
+    return _equal(columns.array(name), wanted)
 
 
 def _equal(array: Any, wanted: Sequence[bool | int | float]) -> Mask:
@@ -120,15 +133,52 @@ def _among(array: Any, wanted: Sequence[Value]) -> Mask:
     return values(pc.is_in(array, pa.array(wanted, array.type)))
 
 
-def _between(array: Any, low: float | None, high: float | None) -> Mask:
-    numbers = values(array)
+def _between(
+    columns: Columns, name: str, low: float | None, high: float | None
+) -> Mask:
+    array = columns.array(name)
     inwards = _whole_inwards if pa.types.is_integer(array.type) else _float_inwards
-    found = []
+    low = None if low is None else inwards(low, math.inf)
+    high = None if high is None else inwards(high, -math.inf)
+    few = _in_order(columns, name, [(low, high)])
+    if few is not None:
+        return few
+    numbers = values(array)
+    conditions = []
     if low is not None:
-        found.append(numbers >= inwards(low, math.inf))
+        conditions.append(numbers >= low)
     if high is not None:
-        found.append(numbers <= inwards(high, -math.inf))
-    return _where_known(_every(found, len(array)), array)
+        conditions.append(numbers <= high)
+    return _where_known(_every(conditions, len(array)), array)
+
+
+def _in_order(
+    columns: Columns, name: str, ranges: Sequence[tuple[float | None, float | None]]
+) -> Mask | None:
+    """Which numbers lie in a range, if these are few and the column has an order."""
+    order = columns.by_value(name)
+    if order is None:
+        return None
+    numbers = values(columns.array(name))
+
+    def number(position: int) -> float:
+        found: float = numbers[position].item()
+        return found
+
+    some = []
+    for low, high in ranges:
+        first, beyond = 0, len(order)
+        if low is not None:
+            first = bisect.bisect_left(order, low, key=number)
+        if high is not None:
+            beyond = bisect.bisect_right(order, high, key=number)
+        if beyond - first > _SPARSE * len(columns):
+            return None
+        some.append(order[first:beyond])
+    found = np.zeros(len(columns), np.bool_)
+    for positions in some:
+        found[positions] = True
+    return found
 
 
 def _whole_inwards(end: float, towards: float) -> float:
