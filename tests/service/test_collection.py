@@ -103,10 +103,10 @@ def test_search_equals_exact_search_at_every_stage(directory: Path) -> None:
 
 def test_a_graph_keeps_the_promise(directory: Path) -> None:
     """min(k, searchable) hits with exact scores, and 0.99 of the ten nearest."""
-    vectors = unit(3000)
-    ids = [f"o{number}" for number in range(3000)]
+    vectors = unit(6000)
+    ids = [f"o{number}" for number in range(6000)]
     with Collection(directory) as collection:
-        collection.add(objects(3000), vectors)
+        collection.add(objects(6000), vectors)
         collection.compact(Kind.HNSW)
     with Collection(directory) as collection:
         queries = unit(100, seed=2)
