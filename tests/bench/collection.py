@@ -35,8 +35,8 @@ def measure() -> list[Measure]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     vectors.CACHE.mkdir(parents=True, exist_ok=True)
     known = vectors.base(DRAWN)
-    archive = vectors.extended(known, SIZE, seed=1)
-    queries = np.array(vectors.extended(known, QUERIES, seed=2))
+    archive = np.load(vectors.extended(known, SIZE, seed=1), mmap_mode="r")
+    queries = np.load(vectors.extended(known, QUERIES, seed=2))
     exact, _ = faiss.knn(
         queries, np.array(archive), K, metric=faiss.METRIC_INNER_PRODUCT
     )
@@ -70,7 +70,7 @@ def _add(directory: Path, archive: Any, bare_rate: float) -> Measure:
             for start in range(0, len(archive), BATCH):
                 rows = range(start, min(start + BATCH, len(archive)))
                 paused = time.perf_counter()
-                objects = [_object(row) for row in rows]
+                objects = [sky_object(row) for row in rows]
                 part = np.array(archive[rows.start : rows.stop])
                 seconds -= time.perf_counter() - paused
                 collection.add(objects, part)
@@ -84,7 +84,8 @@ def _add(directory: Path, archive: Any, bare_rate: float) -> Measure:
     )
 
 
-def _object(row: int) -> SkyObject:
+def sky_object(row: int) -> SkyObject:
+    """An object of a survey, without a thumbnail."""
     return SkyObject(
         f"survey/{row:08d}.fits",
         SkyPosition(row * 0.61803398875 * 360 % 360, row % 17_000 / 100 - 85),

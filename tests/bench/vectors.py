@@ -42,8 +42,8 @@ def base(count: int = NUM_DRAWN) -> Vectors:
     return found
 
 
-def extended(known: Vectors, count: int, seed: int) -> Vectors:
-    """As many vectors as are wanted, spread like those that are known."""
+def extended(known: Vectors, count: int, seed: int) -> Path:
+    """A file of as many vectors as are wanted, spread like those that are known."""
     path = CACHE / f"{len(known)}-{count}-{seed}.npy"
     if not path.exists():
         _, near = faiss.knn(
@@ -66,5 +66,14 @@ def extended(known: Vectors, count: int, seed: int) -> Vectors:
             made = known[old] + _STEP * moved
             part[:] = made / np.linalg.norm(made, axis=1, keepdims=True)
         found.flush()
-    kept: Vectors = np.load(path, mmap_mode="r")
-    return kept
+    return path
+
+
+def uniform(count: int, dimension: int, seed: int) -> Path:
+    """A file of vectors spread evenly over the sphere: what whitening pushes towards."""
+    path = CACHE / f"uniform-{count}-{seed}.npy"
+    if not path.exists():
+        random = np.random.default_rng(seed)
+        found = random.standard_normal((count, dimension), np.float32)
+        np.save(path, found / np.linalg.norm(found, axis=1, keepdims=True))
+    return path

@@ -101,6 +101,35 @@ def test_search_equals_exact_search_at_every_stage(directory: Path) -> None:
         check_against_oracle(collection, ids, vectors)
 
 
+def test_all_of_a_collection_can_be_searched_by_a_kind_of_choice(
+    tmp_path: Path,
+) -> None:
+    """Whatever it was before; nothing is done where nothing changes."""
+    random = np.random.default_rng(5)
+    vectors = random.normal(size=(3000, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [f"{number}" for number in range(len(vectors))]
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    with Collection(tmp_path / "sky") as collection:
+        with collection.bulk(Kind.HNSW):
+            collection.add([SkyObject(id) for id in ids[:2000]], vectors[:2000])
+        collection.add([SkyObject(id) for id in ids[2000:]], vectors[2000:])
+        assert collection.kinds == [(Kind.HNSW, 2000)]
+        for kind in Kind:
+            told: list[int] = []
+            collection.compact(kind, told.append)
+            assert collection.kinds == [(kind, 3000)]
+            found = collection.nearest(vectors[:50], 1)
+            assert [hits[0].id for hits in found] == ids[:50]
+            assert told == sorted(told)
+            before = len(told)
+            collection.compact(kind, told.append)
+            assert len(told) == before
+    with Collection(tmp_path / "sky") as collection:
+        assert collection.kinds == [(Kind.IVF, 3000)]
+
+
 def test_a_graph_keeps_the_promise(directory: Path) -> None:
     """min(k, searchable) hits with exact scores, and 0.99 of the ten nearest."""
     vectors = unit(6000)

@@ -8,6 +8,7 @@ import click
 from skylike.service import logs
 from skylike.service.cli.aliases import alias, delete
 from skylike.service.cli.collections import collections, info
+from skylike.service.cli.compact import compact
 from skylike.service.cli.cutouts import cutouts
 from skylike.service.cli.index import fit, index, reindex
 from skylike.service.cli.inspect import inspect
@@ -31,6 +32,7 @@ for _command in (
     index,
     reindex,
     fit,
+    compact,
     serve,
     collections,
     info,

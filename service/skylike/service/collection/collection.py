@@ -26,7 +26,7 @@ from skylike.service.collection.vectors import checked
 from skylike.service.collection.verifying import Problem, problems
 from skylike.service.collection.view import View
 from skylike.service.errors import BadRequest
-from skylike.service.index import Kind
+from skylike.service.index import Kind, Told
 
 _CATALOG = "catalog.sqlite3"
 
@@ -183,7 +183,7 @@ class Collection(Reading):
             ids, lambda old: replace(old, labels=(old.labels | new) - old_ones)
         )
 
-    def compact(self, kind: Kind | None = None) -> None:
+    def compact(self, kind: Kind | None = None, told: Told = lambda _: None) -> None:
         """Seal the newest rows into a segment, together with smaller segments.
 
         Happens by itself as the collection grows. Reading and writing go on meanwhile.
@@ -191,17 +191,21 @@ class Collection(Reading):
         Parameters
         ----------
         kind
-            How the new segment searches; by default what suits its size.
+            Makes one segment of all, which searches so; by default each searches as
+            suits its size.
+        told
+            Called with the number of vectors that have been indexed, as far as the kind
+            tells while it is made; may raise to stop.
         """
         self._catalog.check_open()
-        self._compactor.compact(lambda: self._view, kind)
+        self._compactor.compact(lambda: self._view, kind, told)
 
     @contextmanager
-    def bulk(self) -> Iterator[None]:
-        """While much is written: graphs are made once, at the end."""
+    def bulk(self, kind: Kind | None = None) -> Iterator[None]:
+        """While much is written: graphs are made once, at the end, as by `compact`."""
         with self._compactor.deferred():
             yield
-        self.compact()
+        self.compact(kind)
 
     def fit(
         self, *, calibration: NDArray[np.float32] | None = None, seed: int = 0

@@ -71,12 +71,21 @@ class Compactor:
             )
             self._thread.start()
 
-    def compact(self, view: Callable[[], View], kind: Kind | None = None) -> None:
-        """Do all there is to do, now."""
+    def compact(
+        self,
+        view: Callable[[], View],
+        kind: Kind | None = None,
+        told: Told = lambda _: None,
+    ) -> None:
+        """Do all there is to do, now; if a kind is wanted, make one segment of it."""
         with self._one_job:
             while self._unsaved(view()):
-                self._merge(view(), None)
-            self._merge(view(), kind)
+                self._merge(view())
+            now = view()
+            if kind is None:
+                self._merge(now, told=told)
+            elif _kinds(now) != [kind] or len(now.newest.rows):
+                self._replace(now, [now.tail, *now.segments], kind, told=told)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -113,21 +122,32 @@ class Compactor:
         try:
             while self._needs_work(view) and not self._is_closing:
                 with self._one_job:
-                    view = self._merge(self._swap(lambda now: now), None, threads)
+                    view = self._merge(self._swap(lambda now: now), threads)
         except Exception:
             # Everything is durable and searchable; only speed is lost.
             _log.exception("compaction_failed")
 
-    def _merge(self, view: View, kind: Kind | None, threads: int = 0) -> View:
+    def _merge(self, view: View, threads: int = 0, told: Told = lambda _: None) -> View:
         merged = self._unsaved(view)[:1] or to_merge(view)
-        return self._replace(view, merged, kind, threads) if merged else view
+        return self._replace(view, merged, None, threads, told) if merged else view
 
     def _replace(
-        self, view: View, merged: Sequence[Part], kind: Kind | None, threads: int = 0
+        self,
+        view: View,
+        merged: Sequence[Part],
+        kind: Kind | None,
+        threads: int = 0,
+        told: Told = lambda _: None,
     ) -> View:
         """Put one segment in place of parts of a view, which is the newest or was."""
         segment = sealed(
-            view, merged, self._shelf, self._catalog.vectors, kind, threads=threads
+            view,
+            merged,
+            self._shelf,
+            self._catalog.vectors,
+            kind,
+            threads=threads,
+            told=told,
         )
         blocks = {part.block for part in merged if isinstance(part.block, Segment)}
 
@@ -171,6 +191,11 @@ def to_merge(view: View) -> list[Part]:
 def _is_cheap(part: Part) -> bool:
     vectors = part.block.index
     return vectors is None or isinstance(vectors, Flat)
+
+
+def _kinds(view: View) -> list[Kind | None]:
+    indexes = (part.block.index for part in view.segments)
+    return [None if one is None else one.kind for one in indexes]
 
 
 def _is_worn(part: Part) -> bool:

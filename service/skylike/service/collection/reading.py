@@ -15,6 +15,7 @@ from skylike.service.collection.vectors import checked
 from skylike.service.collection.view import View
 from skylike.service.columns import All, Filter, Not, WithIds, check
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
+from skylike.service.index import Kind
 
 
 class Reading:
@@ -53,6 +54,12 @@ class Reading:
 
     def __len__(self) -> int:
         return self._view.num_objects
+
+    @property
+    def kinds(self) -> list[tuple[Kind, int]]:
+        """How each segment searches, and how many vectors it has; the newest are none."""
+        indexes = [part.block.index for part in self._view.segments]
+        return [(one.kind, len(one)) for one in indexes if one is not None]
 
     def get(self, id: str) -> SkyObject:
         """The object of an id, with its thumbnail.
