@@ -18,6 +18,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it lies in, durably; it may be there."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync(one.parent)
+
+
 def replace(path: Path, content: bytes) -> None:
     """Give a file new content, whole and durably."""
     temporary = path.with_suffix(".new")

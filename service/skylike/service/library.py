@@ -11,7 +11,6 @@
 Copying a stopped library copies everything.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -26,13 +25,13 @@ from skylike.service.collection import Collection, Problem
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
     AlreadyExists,
-    BadModel,
     BadRequest,
     DamagedData,
     NotReady,
     UnknownCollection,
 )
 from skylike.service.lock import lock
+from skylike.service.models import Models
 from skylike.service.snapshot import Facts
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -54,15 +53,13 @@ class Library:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._models = directory / "models"
         self._collections = directory / "collections"
-        self._models.mkdir(parents=True, exist_ok=True)
-        self._collections.mkdir(exist_ok=True)
+        durable.make_folder(self._collections)
         self._lock_file = lock(directory)
         self._guard = threading.RLock()
         self._open: dict[str, Collection] = {}
-        self._encoders: dict[str, Encoder] = {}
         try:
+            self._models = Models(directory / "models")
             self._aliases = Aliases(directory / "aliases.json")
         except BaseException:
             self._lock_file.close()
@@ -95,7 +92,7 @@ class Library:
             self._require_free(name)
             directory = self._collections / name
             encoder = Encoder(model)
-            self._keep_model(model, encoder.model_id)
+            self._models.keep(model, encoder.model_id)
             # Made aside and renamed: there is a whole collection, or none.
             unfinished = self._collections / f".new-{name}"
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -103,7 +100,6 @@ class Library:
             Collection.create(unfinished, encoder.model_id, encoder.dimension)
             unfinished.rename(directory)
             durable.sync(self._collections)
-            self._encoders[encoder.model_id] = encoder
             return self.collection(name)
 
     def collection(self, name: str) -> Collection:
@@ -139,10 +135,7 @@ class Library:
             If the model's file is missing or not as it was.
         """
         with self._guard:
-            model_id = self.collection(name).model_id
-            if model_id not in self._encoders:
-                self._encoders[model_id] = self._load_model(model_id)
-            return self._encoders[model_id]
+            return self._models.encoder(self.collection(name).model_id)
 
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
@@ -207,7 +200,7 @@ class Library:
             directory = self._directory(name)
             if name in self._open:
                 self._open.pop(name).close()
-            found = list(Collection.verify(directory, self._models))
+            found = list(Collection.verify(directory, self._models.directory))
             if found and repair and all(one.is_derived for one in found):
                 Collection.forget_derived(directory)
                 self.collection(name).compact()
@@ -227,7 +220,7 @@ class Library:
         """
         with self._guard:
             collection = self.collection(name)
-            model = self._models / f"{self.encoder(name).model_id}.onnx"
+            model = self._models.path(self.encoder(name).model_id)
         with tempfile.TemporaryDirectory(
             dir=path.parent, prefix=".snapshot-"
         ) as folder:
@@ -266,7 +259,7 @@ class Library:
                 model = unfinished / snapshot.MODEL
                 if durable.sha256_of(model) != facts.model_id:
                     raise DamagedData(f"{path} holds another model than it names.")
-                self._keep_model(model, facts.model_id)
+                self._models.keep(model, facts.model_id)
                 model.unlink()
                 Collection.adopt(unfinished)
                 unfinished.rename(self._collections / name)
@@ -326,7 +319,7 @@ class Library:
             for collection in self._open.values():
                 collection.close()
             self._open.clear()
-            self._encoders.clear()
+            self._models.close()
             self._lock_file.close()
 
     def __enter__(self) -> Self:
@@ -363,32 +356,6 @@ class Library:
     def _check_open(self) -> None:
         if self._lock_file.closed:
             raise NotReady(f"The library {self.directory} is closed.", reason="closed")
-
-    def _keep_model(self, model: Path, model_id: str) -> None:
-        data = model.read_bytes()
-        if hashlib.sha256(data).hexdigest() != model_id:
-            raise BadModel(f"{model} changed while it was read.")
-        unfinished = self._models / f"{model_id}.new"
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(self._models / f"{model_id}.onnx")
-        durable.sync(self._models)
-
-    def _load_model(self, model_id: str) -> Encoder:
-        path = self._models / f"{model_id}.onnx"
-        damaged = DamagedData(
-            f"{path} is missing or not as it was written. Put back the file whose "
-            "sha256 is its name."
-        )
-        try:
-            encoder = Encoder(path)
-        except BadModel as error:
-            raise damaged from error
-        if encoder.model_id != model_id:
-            raise damaged
-        return encoder
 
 
 def _check_name(name: str) -> None:
