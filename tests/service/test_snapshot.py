@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -175,6 +177,37 @@ def test_nothing_is_written_over(made: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(UnknownCollection):
         made.library.snapshot("nobody", tmp_path / "n.snapshot")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "sky.snapshot"]
+
+
+def test_what_a_killed_snapshot_left_is_cleared_away_by_the_next(
+    made: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Not what another process is working in, nor what is not ours."""
+    code = (
+        "import sys; from pathlib import Path; from skylike.service import snapshot\n"
+        "with snapshot.workplace(Path(sys.argv[1])) as folder:\n"
+        "    (folder / snapshot.CATALOG).write_bytes(b'half')\n"
+        "    print(folder, flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-I", "-c", code, str(tmp_path / "other.snapshot")]
+    pipe = subprocess.PIPE
+    (tmp_path / ".snapshot").mkdir()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
+        made.library.snapshot("sky", tmp_path / "one.snapshot")
+        assert (folder / snapshot.CATALOG).exists()
+        process.kill()
+    assert folder.exists()
+    made.library.snapshot("sky", tmp_path / "two.snapshot")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        ".snapshot",
+        "data",
+        "one.snapshot",
+        "sky.snapshot",
+        "two.snapshot",
+    ]
 
 
 def test_the_commands_write_check_and_restore(

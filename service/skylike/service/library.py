@@ -14,7 +14,6 @@ Copying a stopped library copies everything.
 import os
 import re
 import shutil
-import tempfile
 import threading
 from pathlib import Path
 from typing import Self
@@ -221,10 +220,8 @@ class Library:
         with self._guard:
             collection = self.collection(name)
             model = self._models.path(self.encoder(name).model_id)
-        with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=".snapshot-"
-        ) as folder:
-            copy = Path(folder) / "catalog.sqlite3"
+        with snapshot.workplace(path) as folder:
+            copy = folder / snapshot.CATALOG
             state = collection.copy_catalog(copy)
             facts = Facts(
                 collection.name,

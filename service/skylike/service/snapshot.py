@@ -9,17 +9,21 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 from skylike.service import durable
-from skylike.service.errors import AlreadyExists, BadInput, DamagedData
+from skylike.service.errors import AlreadyExists, BadInput, DamagedData, InUse
+from skylike.service.lock import lock
 
 CATALOG, MODEL, _FACTS = "catalog.sqlite3", "model.onnx", "snapshot.json"
+_WORKPLACE = ".skylike-snapshot-"
 _FORMAT = 1
 _BLOCK = 1 << 20
 
@@ -46,8 +50,12 @@ class Facts:
     model_id: str
 
 
-def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
-    """Put a copy of a catalog and a model into a new file, durably, or not at all.
+@contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """A hidden folder beside a snapshot that shall be, in which it is made.
+
+    It is removed in the end, and so are those beside it whose process was killed: one
+    that works has its folder locked.
 
     Raises
     ------
@@ -56,7 +64,35 @@ def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
     """
     if path.exists():
         raise AlreadyExists(f"{path} exists already: name another file.")
-    unfinished = path.with_name(f"{path.name}.part")
+    for left in path.parent.glob(f"{_WORKPLACE}*"):
+        with suppress(InUse, OSError), lock(left):
+            shutil.rmtree(left)
+    folder, lock_file = _locked_folder(path.parent)
+    with lock_file:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
+    """Put a copy of a catalog and a model into a new file, durably, or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; its `workplace` holds `catalog`.
+    facts
+        What the snapshot holds.
+    catalog, model
+        The files that go into it.
+
+    Raises
+    ------
+    AlreadyExists
+        If there is such a file.
+    """
+    unfinished = catalog.with_name("unfinished")
     try:
         with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
             checksums = {}
@@ -73,8 +109,6 @@ def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
         durable.sync(path.parent)
     except FileExistsError:
         raise AlreadyExists(f"{path} exists already: name another file.") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def verify(path: Path) -> Facts:
@@ -96,6 +130,14 @@ def extract(path: Path, folder: Path) -> Facts:
     Raises as `verify`; what was written by then stays.
     """
     return _read(path, folder)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, TextIO]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_WORKPLACE, dir=parent))
+        # Before it is locked, another process may take it for one that was left.
+        with suppress(InUse, FileNotFoundError):
+            return folder, lock(folder)
 
 
 def _read(path: Path, folder: Path | None) -> Facts:
