@@ -1,8 +1,7 @@
 """A process that works on a library until it is killed, or the disk fails it.
 
-Its operations follow from a seed, so that whoever reads what it acknowledged knows what
-must be there. It dies, or a call fails, at the n-th point where something becomes durable:
-the beginning and the end of every fsync, rename, link and COMMIT.
+It dies, or a call fails, at the n-th point where something becomes durable: the beginning
+and the end of every fsync, rename, link and COMMIT.
 """
 
 import errno
@@ -10,94 +9,39 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import sys
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.chaos.oracle import (
+    State,
+    after,
+    made,
+    operations,
+    state_after,
+    target,
+    vector,
+)
 
-from skylike.service.collection import SkyObject
 from skylike.service.library import Library
 
-NUM_OPERATIONS = 30
-NUM_IDS = 12
 
-
-@dataclass(frozen=True)
-class State:
-    """What a library must hold after some operations."""
-
-    objects: dict[str, tuple[SkyObject, int]] = field(default_factory=dict)
-    alias: str | None = None
-    snapshots: dict[str, int] = field(default_factory=dict)
-
-
-def vector(seed: int, dimension: int) -> Any:
-    found = np.random.default_rng(seed).normal(size=dimension)
-    return (found / np.linalg.norm(found)).astype(np.float32)
-
-
-def operations(seed: int) -> list[dict[str, Any]]:
-    """What is done, in order."""
-    random = np.random.default_rng(seed)
-    found = []
-    for number in range(NUM_OPERATIONS):
-        names = [f"o{i}" for i in random.choice(NUM_IDS, 3, replace=False)]
-        kind = random.choice(
-            [
-                "upsert",
-                "upsert",
-                "upsert",
-                "delete",
-                "label",
-                "compact",
-                "alias",
-                "snapshot",
-            ]
-        )
-        found.append({"kind": str(kind), "names": names, "number": number})
-    return found
-
-
-def after(state: State, one: dict[str, Any]) -> State:
-    """What must be there after one more operation."""
-    names, number = one["names"], one["number"]
-    there = [name for name in names if name in state.objects]
-    match one["kind"]:
-        case "upsert":
-            new = {
-                name: (_object(name, number), 3 * number + i)
-                for i, name in enumerate(names)
-            }
-            return replace(state, objects={**state.objects, **new})
-        case "delete":
-            kept = {k: v for k, v in state.objects.items() if k not in there}
-            return replace(state, objects=kept)
-        case "label":
-            known = dict(state.objects)
-            for name in there:
-                old, seed = known[name]
-                labels = old.labels | {f"l{number}"}
-                known[name] = replace(old, labels=labels), seed
-            return replace(state, objects=known)
-        case "alias":
-            return replace(state, alias=_target(number))
-        case "snapshot":
-            snapshots = {**state.snapshots, f"{number}.snapshot": len(state.objects)}
-            return replace(state, snapshots=snapshots)
-    return state
-
-
-def do(library: Library, folder: Path, one: dict[str, Any]) -> None:
-    """One operation."""
+def do(library: Library, folder: Path, state: State, one: dict[str, Any]) -> None:
+    """One operation on what a state describes; the model lies beside the folder."""
+    names, number = one["names"], one.get("number", 0)
+    if one["kind"] == "create":
+        if names[0] not in state.collections:
+            library.create(names[0], folder.parent / "model.onnx")
+        return
     sky = library.collection("sky")
-    names, number = one["names"], one["number"]
     match one["kind"]:
         case "upsert":
             vectors = [vector(3 * number + i, sky.dimension) for i in range(len(names))]
-            sky.upsert([_object(name, number) for name in names], np.stack(vectors))
+            sky.upsert([made(name, number) for name in names], np.stack(vectors))
         case "delete":
             sky.delete(names)
         case "label":
@@ -105,17 +49,13 @@ def do(library: Library, folder: Path, one: dict[str, Any]) -> None:
         case "compact":
             sky.compact()
         case "alias":
-            library.point_alias("live", _target(number))
+            library.point_alias("live", target(number))
         case "snapshot":
             library.snapshot("sky", folder / f"{number}.snapshot")
-
-
-def _object(name: str, number: int) -> SkyObject:
-    return SkyObject(name, attributes={"n": number}, thumbnail=b"png")
-
-
-def _target(number: int) -> str:
-    return ("sky", "other")[number % 2]
+        case "restore" if state.snapshots:
+            library.restore(folder / list(state.snapshots)[-1], f"r{number}")
+        case "drop" if state.restored:
+            library.delete(state.restored[0])
 
 
 class Points:
@@ -164,20 +104,67 @@ class Points:
         sqlite3.connect = lambda *a, **k: connect(*a, **{**k, "factory": Connection})
 
 
-def main() -> None:
-    """``work.py FOLDER SEED POINT kill|fail``: a line for each operation that is done."""
-    folder, seed, at, how = sys.argv[1:]
+def careless(what: str) -> None:
+    """Make nothing durable of files, of the names in folders, or of the catalog."""
+    fsync: Callable[[Any], None] = os.fsync
+    connect = sqlite3.connect
+
+    def forgetful(descriptor: Any) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        if is_folder != (what == "folders"):
+            fsync(descriptor)
+
+    class Connection(sqlite3.Connection):
+        def execute(self, statement: str, *rest: Any) -> Any:
+            return super().execute(statement.replace("= FULL", "= OFF"), *rest)
+
+    if what == "catalog":
+        sqlite3.connect = lambda *a, **k: connect(*a, **{**k, "factory": Connection})
+    else:
+        setattr(os, "fsync", forgetful)  # noqa: B010 -- its type is another
+
+
+def main(folder: str, history: str, seed: str, how: str, at: str = "0") -> None:
+    """``work FOLDER HISTORY SEED HOW [POINT]``: a line for each operation that is done.
+
+    The model lies beside the folder; HISTORY is what has been done in it before.
+    """
     points = Points(int(at), how == "fail")
-    with Library(Path(folder) / "data") as library:
-        library.collection("sky")
+    if how in ("kill", "fail"):
         points.install()
-        for number, one in enumerate(operations(int(seed))):
-            do(library, Path(folder), one)
-            sys.stdout.write(
-                json.dumps({"done": number, "points": points.count}) + "\n"
-            )
+    elif how != "well":
+        careless(how)
+    state = state_after(json.loads(history))
+    with Library(Path(folder) / "data") as library:
+        for one in operations(int(seed)):
+            do(library, Path(folder), state, one)
+            state = after(state, one)
+            sys.stdout.write(json.dumps({"points": points.count}) + "\n")
             sys.stdout.flush()
 
 
+def main_for_each() -> None:
+    """A process for each line of words, made when all is imported; how each ended.
+
+    What it says is in its folder, ``said`` and ``complaints``.
+    """
+    for line in sys.stdin:
+        words = json.loads(line)
+        child = os.fork()
+        if not child:
+            for descriptor, name in ((1, "said"), (2, "complaints")):
+                with open(Path(words[0]) / name, "wb") as file:
+                    os.dup2(file.fileno(), descriptor)
+            try:
+                main(*words)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)  # threads that libraries would wait for are the parent's
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:]) if sys.argv[1:] else main_for_each()

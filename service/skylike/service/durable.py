@@ -1,12 +1,41 @@
 """Files that a crash leaves as they were or as they shall be, never in between."""
 
+import errno
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from skylike.service.errors import DamagedData
+from skylike.service.errors import DamagedData, NoSpace, StorageFailed
+
+# No blocks are left, the owner has used up theirs, or a file may not grow.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def storing(where: Path) -> Iterator[None]:
+    """While something is stored in a place: errors of the disk as ours.
+
+    Raises
+    ------
+    NoSpace, StorageFailed
+        If the disk is full, or does not read or write.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpace(
+                f"The disk of {where} is full ({error}): nothing of this was stored. "
+                "Make room and try again."
+            ) from error
+        raise StorageFailed(
+            f"{where} cannot be read or written: {error}. Look at the disk, its "
+            "permissions and limits; nothing of this was stored."
+        ) from error
 
 
 def sync(path: Path) -> None:

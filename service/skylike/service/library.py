@@ -15,6 +15,8 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +67,9 @@ class Library:
             raise
         for path in self._collections.glob(".*"):  # what a crash left unfinished
             shutil.rmtree(path, ignore_errors=True)
+        # A process that was killed may have renamed something and not come to the sync.
+        durable.sync(self._collections)
+        durable.sync(directory)
 
     def create(self, name: str, model: Path) -> Collection:
         """Make an empty collection for vectors of a model.
@@ -86,8 +91,7 @@ class Library:
         BadModel
             If the file is not a model of ours.
         """
-        with self._guard:
-            self._check_open()
+        with self._changing():
             self._require_free(name)
             directory = self._collections / name
             encoder = Encoder(model)
@@ -151,8 +155,7 @@ class Library:
         BadRequest
             ``has_alias`` if an alias points to it.
         """
-        with self._guard:
-            self._check_open()
+        with self._changing():
             directory = self._directory(name)
             pointing = self._aliases.of(name)
             if pointing:
@@ -163,12 +166,12 @@ class Library:
                 )
             if name in self._open:
                 self._open.pop(name).close()
+            self._aliases.forget(name)
             # Renamed and then removed: there is a whole collection, or none.
             gone = self._collections / f".gone-{name}"
             shutil.rmtree(gone, ignore_errors=True)
             directory.rename(gone)
             durable.sync(self._collections)
-            self._aliases.forget(name)
             shutil.rmtree(gone, ignore_errors=True)
 
     def verify(self, name: str, *, repair: bool = False) -> list[Problem]:
@@ -193,8 +196,7 @@ class Library:
         UnknownCollection
             If there is no such collection.
         """
-        with self._guard:
-            self._check_open()
+        with self._changing():
             name = self._aliases.target(name) or name
             directory = self._directory(name)
             if name in self._open:
@@ -220,7 +222,7 @@ class Library:
         with self._guard:
             collection = self.collection(name)
             model = self._models.path(self.encoder(name).model_id)
-        with snapshot.workplace(path) as folder:
+        with durable.storing(path), snapshot.workplace(path) as folder:
             copy = folder / snapshot.CATALOG
             state = collection.copy_catalog(copy)
             facts = Facts(
@@ -245,8 +247,7 @@ class Library:
         DamagedData
             If it is not as it was written, or its model is not the one it names.
         """
-        with self._guard:
-            self._check_open()
+        with self._changing():
             unfinished = self._collections / f".restored-{os.urandom(4).hex()}"
             unfinished.mkdir()
             try:
@@ -283,8 +284,7 @@ class Library:
             If there is no such collection; an alias is none.
         """
         _check_name(name)
-        with self._guard:
-            self._check_open()
+        with self._changing():
             self._directory(collection)
             if (self._collections / name).exists():
                 raise AlreadyExists(f"There is a collection {name!r} already.")
@@ -300,14 +300,12 @@ class Library:
         BadRequest
             ``no_earlier_target`` if it has pointed to nothing else that is there.
         """
-        with self._guard:
-            self._check_open()
+        with self._changing():
             return self._aliases.rollback(name)
 
     def drop_alias(self, name: str) -> None:
         """Forget an alias; its collection stays. `UnknownCollection` if there is none."""
-        with self._guard:
-            self._check_open()
+        with self._changing():
             self._aliases.drop(name)
 
     def close(self) -> None:
@@ -324,6 +322,13 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """While what is in the directory changes: alone, with errors of the disk as ours."""
+        with self._guard, durable.storing(self.directory):
+            self._check_open()
+            yield
 
     def _require_free(self, name: str) -> None:
         _check_name(name)

@@ -69,7 +69,7 @@ class Database:
         self._write_lock = threading.Lock()
         if not path.is_file():
             raise DamagedData(f"{path} is missing; restore it from a backup.")
-        with self._typed():
+        with _typed(self._path):
             self._writer = self._connect()
             try:
                 schema.bring_up_to_date(self._writer, str(path))
@@ -80,13 +80,14 @@ class Database:
     @staticmethod
     def create(path: Path, model_id: str, dimension: int) -> None:
         """Write a new, empty catalog to `path`, which must not exist."""
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            schema.create(connection, model_id, dimension)
-        finally:
-            connection.close()
+        with _typed(path):
+            connection = sqlite3.connect(path, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                schema.create(connection, model_id, dimension)
+            finally:
+                connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -94,7 +95,7 @@ class Database:
         with self._lock:
             self.check_open()
             connection = self._idle.pop() if self._idle else None
-        with self._typed():
+        with _typed(self._path):
             connection = connection or self._connect()
             try:
                 yield connection
@@ -116,7 +117,7 @@ class Database:
             ``log_full`` if a reader has held the file for so long that the log of
             writes cannot be folded into it.
         """
-        with self._write_lock, self._typed():
+        with self._write_lock, _typed(self._path):
             self.check_open()
             self._require_short_log()
             self._writer.execute("BEGIN IMMEDIATE")
@@ -141,7 +142,7 @@ class Database:
             time.sleep(0)
             self._write_lock.acquire()
 
-        with self._typed(), self._write_lock:
+        with _typed(path), self._write_lock:
             self.check_open()
             copy = sqlite3.connect(path)
             try:
@@ -199,32 +200,6 @@ class Database:
         except FileNotFoundError:
             return 0
 
-    @contextmanager
-    def _typed(self) -> Iterator[None]:
-        """Errors of SQLite as ours."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _FULL:
-                raise NoSpace(
-                    f"The disk of {self._path} is full: nothing of this was stored. "
-                    "Make room and try again."
-                ) from error
-            if code in _FAILED:
-                raise StorageFailed(
-                    f"SQLite cannot read or write {self._path}: {error}. Look at the "
-                    "disk, its permissions and limits; nothing of this was stored."
-                ) from error
-            # The bare class is "malformed" and "not a database"; its other
-            # subclasses are clashes and our own mistakes.
-            if type(error) is not sqlite3.DatabaseError:
-                raise
-            raise DamagedData(
-                f"SQLite cannot read {self._path}: {error}. "
-                "Restore the collection from a backup or index it again."
-            ) from error
-
 
 def state(connection: sqlite3.Connection) -> State:
     """What the row of the collection says.
@@ -253,3 +228,30 @@ def next_version(
         rows.collection_row(*new),
     )
     return new.version
+
+
+@contextmanager
+def _typed(path: Path) -> Iterator[None]:
+    """Errors of SQLite as ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _FULL:
+            raise NoSpace(
+                f"The disk of {path} is full: nothing of this was stored. "
+                "Make room and try again."
+            ) from error
+        if code in _FAILED:
+            raise StorageFailed(
+                f"SQLite cannot read or write {path}: {error}. Look at the "
+                "disk, its permissions and limits; nothing of this was stored."
+            ) from error
+        # The bare class is "malformed" and "not a database"; its other
+        # subclasses are clashes and our own mistakes.
+        if type(error) is not sqlite3.DatabaseError:
+            raise
+        raise DamagedData(
+            f"SQLite cannot read {path}: {error}. "
+            "Restore the collection from a backup or index it again."
+        ) from error

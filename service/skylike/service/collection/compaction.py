@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import structlog
 
-from skylike.service import index
+from skylike.service import durable, index
 from skylike.service.catalog import Catalog
 from skylike.service.collection.segment import Rows, Segment, Tail, Vectors
 from skylike.service.collection.shelf import Shelf
@@ -140,15 +140,7 @@ class Compactor:
         told: Told = lambda _: None,
     ) -> View:
         """Put one segment in place of parts of a view, which is the newest or was."""
-        segment = sealed(
-            view,
-            merged,
-            self._shelf,
-            self._catalog.vectors,
-            kind,
-            threads=threads,
-            told=told,
-        )
+        segment = self._sealed(view, merged, kind, threads, told)
         blocks = {part.block for part in merged if isinstance(part.block, Segment)}
 
         def change(now: View) -> View:
@@ -166,6 +158,29 @@ class Compactor:
         if len(known := noted[np.logical_or.reduce(here)]):
             self._catalog.clear_journal(known.tolist(), view.version)
         return new
+
+    def _sealed(
+        self,
+        view: View,
+        merged: Sequence[Part],
+        kind: Kind | None,
+        threads: int,
+        told: Told,
+    ) -> Segment | None:
+        try:
+            with durable.storing(self._shelf.directory):
+                return sealed(
+                    view,
+                    merged,
+                    self._shelf,
+                    self._catalog.vectors,
+                    kind,
+                    threads=threads,
+                    told=told,
+                )
+        except BaseException:
+            self._shelf.forget_the_rest()  # what was begun would fill a full disk
+            raise
 
 
 def to_merge(view: View) -> list[Part]:

@@ -12,7 +12,7 @@ import structlog
 from skylike.service import durable, index
 from skylike.service.collection.segment import Segment
 from skylike.service.columns import Columns
-from skylike.service.errors import DamagedData
+from skylike.service.errors import DamagedData, StorageFailed
 from skylike.service.index import Kind
 
 _FORMAT = 2
@@ -57,7 +57,7 @@ class Shelf:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._manifest = directory / "manifest.json"
         self._segments = directory / "segments"
         self._entries: dict[Segment, dict[str, Any]] = {}
@@ -98,7 +98,20 @@ class Shelf:
         """Put a segment into files, synced; it is the same, as its files hold it.
 
         Nothing names the files before `publish`.
+
+        Raises
+        ------
+        StorageFailed
+            If they do not hold what was written.
         """
+        try:
+            return self._write(segment, stem)
+        except (RuntimeError, ValueError) as error:  # so FAISS and Arrow tell it
+            raise StorageFailed(
+                f"{stem} was not written whole: {error}. Look at the disk and its limits."
+            ) from error
+
+    def _write(self, segment: Segment, stem: Path) -> Segment:
         files = {} if segment.index is None else segment.index.write(stem)
         files["columns"] = stem.with_suffix(".columns")
         segment.columns.write(files["columns"])
@@ -132,22 +145,28 @@ class Shelf:
             All segments of the collection; those without files are left out.
         version
             Of the collection; durable in the catalog already.
+
+        Raises
+        ------
+        NoSpace, StorageFailed
+            If the disk does not take it.
         """
         entries = {s: self._entries[s] for s in segments if s in self._entries}
-        self._segments.mkdir(exist_ok=True)
         body = {
             "format": _FORMAT,
             "version": version,
             "segments": list(entries.values()),
         }
-        durable.sync(self._segments)
-        durable.write_sealed(self._manifest, body)
+        with durable.storing(self._manifest):
+            self._segments.mkdir(exist_ok=True)
+            durable.sync(self._segments)
+            durable.write_sealed(self._manifest, body)
         self._entries = entries
 
     def clear(self) -> None:
         """Take away everything: it will be made anew from the catalog."""
         self._manifest.unlink(missing_ok=True)
-        durable.sync(self._directory)
+        durable.sync(self.directory)
         shutil.rmtree(self._segments, ignore_errors=True)
 
     def forget_the_rest(self) -> None:
