@@ -18,6 +18,7 @@ from skylike.service.library import Library
 
 NUM_OPERATIONS = 30
 NUM_IDS = 12
+_K = 100
 _KINDS = [
     *["upsert"] * 4,
     *["delete", "label", "compact", "compact", "alias"],
@@ -152,17 +153,17 @@ def holds(library: Library, folder: Path, state: State) -> bool:
 def _has(collection: Collection, objects: Objects) -> bool:
     if len(collection) != len(objects) or collection.known(objects) != set(objects):
         return False
-    known = {}
+    query = vector(10**9, collection.dimension)
+    scores = {}
     for name, (expected, seed) in objects.items():
-        known[name] = vector(seed, collection.dimension)
+        known = vector(seed, collection.dimension)
         if collection.get(name) != expected:
             return False
-        if not np.array_equal(collection.vector(name), known[name]):
+        if not np.array_equal(collection.vector(name), known):
             return False
-    query = vector(10**9, collection.dimension)
-    scores = {name: float(one.astype(float) @ query) for name, one in known.items()}
-    expected_ids = sorted(scores, key=lambda name: (-scores[name], name))
-    return [hit.id for hit in collection.nearest(query[None], 100)[0]] == expected_ids
+        scores[name] = float(known.astype(float) @ query)
+    nearest = sorted(scores, key=lambda name: (-scores[name], name))[:_K]
+    return [hit.id for hit in collection.nearest(query[None], _K)[0]] == nearest
 
 
 def _is_whole(path: Path, objects: Objects) -> bool:

@@ -61,6 +61,22 @@ def after(disk: Disk, events: Sequence[Event], keep: Keep | None) -> tuple[Disk,
     return found, sum(event.kind == "said" for event in events)
 
 
+def shown(
+    folder: Path,
+    history: Sequence[tuple[int, int]],
+    seed: int,
+    acknowledged: int,
+    where: str,
+) -> int:
+    """How many operations of a process are there, which are those that must be."""
+    try:
+        count = oracle.survived(folder, history, seed, acknowledged)
+    except SkylikeError as error:
+        raise AssertionError(where) from error
+    assert count is not None, where
+    return count
+
+
 @pytest.fixture
 def folder(model: Path, tmp_path: Path) -> Path:
     shutil.copy(model, tmp_path / "model.onnx")
@@ -88,12 +104,7 @@ def test_what_was_acknowledged_survives_the_power(folder: Path) -> None:
                 f"{moment} of {len(events)} events, kept {how}"
             )
             left.put(folder)
-            try:
-                count = oracle.survived(folder, history, seed, acknowledged)
-            except SkylikeError as error:
-                raise AssertionError(where) from error
-            assert count is not None, where
-        assert count is not None
+            count = shown(folder, history, seed, acknowledged, where)
         disk = left
         history.append((seed, count))
 

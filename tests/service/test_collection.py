@@ -25,6 +25,7 @@ from skylike.service.errors import (
     ModelMismatch,
     NotReady,
     SkylikeError,
+    StorageFailed,
     UnknownId,
 )
 from skylike.service.fits import SkyPosition
@@ -308,7 +309,7 @@ def test_a_failed_compaction_loses_nothing(directory: Path) -> None:
             wait_for(lambda: bool(logs))
         assert [log["event"] for log in logs] == ["compaction_failed"]
         assert ids_of(collection.search(unit(1), 1)[0]) == ["o0"]
-        with pytest.raises(OSError, match="segments"):
+        with pytest.raises(StorageFailed, match="segments"):
             collection.compact()
         (directory / "segments").unlink()
         collection.compact()

@@ -93,17 +93,14 @@ class Library:
         """
         with self._changing():
             self._require_free(name)
-            directory = self._collections / name
             encoder = Encoder(model)
             self._models.keep(model, encoder.model_id)
-            # Made aside and renamed: there is a whole collection, or none.
+            # Made aside: there is a whole collection, or none.
             unfinished = self._collections / f".new-{name}"
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             Collection.create(unfinished, encoder.model_id, encoder.dimension)
-            unfinished.rename(directory)
-            durable.sync(self._collections)
-            return self.collection(name)
+            return self._published(unfinished, name)
 
     def collection(self, name: str) -> Collection:
         """The collection of a name or an alias, opened at the first call.
@@ -167,12 +164,7 @@ class Library:
             if name in self._open:
                 self._open.pop(name).close()
             self._aliases.forget(name)
-            # Renamed and then removed: there is a whole collection, or none.
-            gone = self._collections / f".gone-{name}"
-            shutil.rmtree(gone, ignore_errors=True)
-            directory.rename(gone)
-            durable.sync(self._collections)
-            shutil.rmtree(gone, ignore_errors=True)
+            self._remove(directory)
 
     def verify(self, name: str, *, repair: bool = False) -> list[Problem]:
         """Read all of a collection, and its model, and tell what is wrong.
@@ -260,11 +252,9 @@ class Library:
                 self._models.keep(model, facts.model_id)
                 model.unlink()
                 Collection.adopt(unfinished)
-                unfinished.rename(self._collections / name)
-                durable.sync(self._collections)
+                return self._published(unfinished, name)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
-            return self.collection(name)
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""
@@ -329,6 +319,25 @@ class Library:
         with self._guard, durable.storing(self.directory):
             self._check_open()
             yield
+
+    def _published(self, unfinished: Path, name: str) -> Collection:
+        """A collection that was made aside, under its name; or none, if that fails."""
+        directory = self._collections / name
+        try:
+            unfinished.rename(directory)
+            durable.sync(self._collections)
+            return self.collection(name)
+        except BaseException:
+            self._remove(directory)
+            raise
+
+    def _remove(self, directory: Path) -> None:
+        # Renamed and then removed: there is a whole collection, or none.
+        gone = directory.with_name(f".gone-{directory.name}")
+        shutil.rmtree(gone, ignore_errors=True)
+        directory.rename(gone)
+        durable.sync(self._collections)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _require_free(self, name: str) -> None:
         _check_name(name)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +20,10 @@ def lock(directory: Path) -> TextIO:
     file = (directory / "lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return file
     except BlockingIOError:
         file.seek(0)
         owner = file.read().strip() or "unknown"
@@ -27,7 +32,7 @@ def lock(directory: Path) -> TextIO:
             f"{directory} is in use by process {owner}. Stop that process, ask it "
             "instead, or use another directory."
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    except OSError:
+        with suppress(OSError):  # what could not be written is tried again
+            file.close()
+        raise

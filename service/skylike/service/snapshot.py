@@ -137,7 +137,11 @@ def _locked_folder(parent: Path) -> tuple[Path, TextIO]:
         folder = Path(tempfile.mkdtemp(prefix=_WORKPLACE, dir=parent))
         # Before it is locked, another process may take it for one that was left.
         with suppress(InUse, FileNotFoundError):
-            return folder, lock(folder)
+            try:
+                return folder, lock(folder)
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
 
 
 def _read(path: Path, folder: Path | None) -> Facts:
