@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, next_version, state
 from skylike.service.catalog.fits import Fits
-from skylike.service.catalog.scrub import scrub
+from skylike.service.catalog.scrub import Flaw, check, scrub
 from skylike.service.catalog.sky_object import SkyObject
 from skylike.service.catalog.statements import (
     AMONG,
@@ -312,12 +312,20 @@ class Catalog:
             rows, _, vectors = encoding.read_vectors(stored, self.dimension)
             if rows.tolist() != [values[0] for values in known]:
                 raise encoding.damaged(f"a vector near row {known[0][0]}")
+            if rows[0] <= after_row or (np.diff(rows) <= 0).any():
+                raise encoding.damaged(f"the order of rows near {known[0][0]}")
             yield rows, [encoding.read_object(values, b"") for values in known], vectors
             after_row = int(rows[-1])
 
-    def scrub(self) -> Iterator[str]:
-        """Read every row, and tell everything that is wrong, one sentence each."""
+    def scrub(self) -> Iterator[Flaw]:
+        """Read every row, and tell everything that is wrong."""
         return scrub(self._database)
+
+    def mend_indexes(self) -> None:
+        """Make SQLite's indexes anew from their tables, if one of them is wrong."""
+        if any(flaw.is_derived for flaw in check(self._database)):
+            with self._database.writing() as connection:
+                connection.execute("REINDEX")
 
     def copy(self, path: Path) -> State:
         """Copy the catalog as it is at one moment to a new file; its state then."""

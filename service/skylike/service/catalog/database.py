@@ -235,6 +235,11 @@ def _typed(path: Path) -> Iterator[None]:
     """Errors of SQLite as ours."""
     try:
         yield
+    except UnicodeDecodeError as error:  # in what SQLite tells of damage
+        raise DamagedData(
+            f"SQLite cannot read {path}. Restore the collection from a backup or index "
+            "it again."
+        ) from error
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _FULL:

@@ -1,6 +1,5 @@
 """Where fitted clusters and anomaly scores are kept, with all their versions."""
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,17 +25,16 @@ class Fits:
         fit_version
             Their common fit version: one above the last, from 1.
         """
-        blobs = {kind: encoding.pack_arrays(arrays) for kind, arrays in fits.items()}
         with self._database.writing() as connection:
             (fit_version,) = connection.execute(
                 "SELECT coalesce(max(version), 0) + 1 FROM fits"
             ).fetchone()
             connection.executemany(
                 "INSERT INTO fits VALUES (?, ?, ?, ?)",
-                (
-                    (fit_version, kind, blob, zlib.crc32(blob))
-                    for kind, blob in blobs.items()
-                ),
+                [
+                    encoding.fit_row(fit_version, kind, arrays)
+                    for kind, arrays in fits.items()
+                ],
             )
             version = next_version(connection)
         return version, fit_version
@@ -51,13 +49,8 @@ class Fits:
         """
         with self._database.reading() as connection:
             found = connection.execute(
-                "SELECT version, arrays, crc FROM fits WHERE kind = ? "
+                f"SELECT {encoding.FIT_COLUMNS} FROM fits WHERE kind = ? "
                 "ORDER BY version DESC LIMIT 1",
                 (kind,),
             ).fetchone()
-        if found is None:
-            return None
-        fit_version, blob, crc = found
-        if zlib.crc32(blob) != crc:
-            raise encoding.damaged(f"fit {fit_version} of the {kind}")
-        return fit_version, encoding.unpack_arrays(blob)
+        return None if found is None else encoding.read_fit(found)

@@ -22,6 +22,7 @@ VECTOR_COLUMNS = "row, searchable, vector, crc"
 THUMBNAIL_COLUMNS = "row, png, crc"
 COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
 JOURNAL_COLUMNS = "row, version, is_gone, crc"
+FIT_COLUMNS = "version, kind, arrays, crc"
 NUM_COLUMNS = {
     "objects": OBJECT_COLUMNS.count(",") + 1,
     "vectors": VECTOR_COLUMNS.count(",") + 1,
@@ -155,20 +156,26 @@ def read_journal(values: tuple[Any, ...]) -> tuple[int, int, bool]:
     return values[0], values[1], bool(values[2])
 
 
-def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Named arrays as the bytes of an npz file, without pickle."""
+def fit_row(
+    version: int, kind: str, arrays: Mapping[str, NDArray[Any]]
+) -> tuple[Any, ...]:
+    """The values of `FIT_COLUMNS`, CRC included: an npz file, without pickle."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    blob = buffer.getvalue()
+    return version, kind, blob, zlib.crc32(blob)
 
 
-def unpack_arrays(blob: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of `pack_arrays`; `DamagedData` if they cannot be read."""
+def read_fit(values: tuple[Any, ...]) -> tuple[int, dict[str, NDArray[Any]]]:
+    """Version and arrays of a `fit_row`; `DamagedData` if it has changed."""
+    version, kind, blob, crc = values
+    if not isinstance(blob, bytes) or zlib.crc32(blob) != crc:
+        raise damaged(f"fit {version} of the {kind}")
     try:
         with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-            return dict(arrays)
+            return version, dict(arrays)
     except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise damaged("a stored fit") from error
+        raise damaged(f"fit {version} of the {kind}") from error
 
 
 def damaged(what: str) -> DamagedData:

@@ -1,8 +1,9 @@
 """Reading every row of a catalog, to find those that are not as they were written."""
 
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,18 +13,45 @@ from skylike.service.errors import DamagedData
 
 _CHUNK = 4096
 _NORM_TOLERANCE = 1e-3
+_OF_INDEX = re.compile(
+    r"(row \d+ missing from|wrong # of entries in|non-unique entry in) index \w+"
+)
 
 
-def scrub(database: Database) -> Iterator[str]:
-    """Tell everything that is wrong with a catalog, one sentence each.
+class Flaw(NamedTuple):
+    """Something wrong with a catalog.
+
+    Attributes
+    ----------
+    message
+        One sentence.
+    is_derived
+        Whether an index of SQLite is wrong, which can be made anew from its table.
+    """
+
+    message: str
+    is_derived: bool = False
+
+
+def scrub(database: Database) -> Iterator[Flaw]:
+    """Tell everything that is wrong with a catalog.
 
     SQLite's own check, the checksum of every row, that every object has a finite vector
     of unit norm, and the counts.
     """
+    yield from check(database)
+    yield from map(Flaw, _rows(database))
+
+
+def check(database: Database) -> Iterator[Flaw]:
+    """What SQLite's own check finds."""
     with database.reading() as connection:
         for (told,) in connection.execute("PRAGMA integrity_check"):
             if told != "ok":
-                yield f"SQLite finds: {told}"
+                yield Flaw(f"SQLite finds: {told}", bool(_OF_INDEX.fullmatch(told)))
+
+
+def _rows(database: Database) -> Iterator[str]:
     known = None
     try:
         with database.reading() as connection:
@@ -58,6 +86,9 @@ def scrub(database: Database) -> Iterator[str]:
         encoding.read_journal,
     )
     with database.reading() as connection:
+        fits = connection.execute(f"SELECT {encoding.FIT_COLUMNS} FROM fits")
+        yield from _unreadable(fits, encoding.read_fit)
+    with database.reading() as connection:
         for told, statement in _CONSISTENT.items():
             (count,) = connection.execute(statement).fetchone()
             if count:
@@ -89,12 +120,20 @@ def _damaged(
             found = _chunk(connection, statement, after)
         if not found:
             return
-        for values in found:
-            try:
-                read(values)
-            except DamagedData as error:
-                yield str(error)
+        yield from _unreadable(found, read)
+        if found[-1][0] <= after:
+            raise encoding.damaged(f"the order of rows near {after}")
         after = found[-1][0]
+
+
+def _unreadable(
+    found: Iterable[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], object]
+) -> Iterator[str]:
+    for values in found:
+        try:
+            read(values)
+        except DamagedData as error:
+            yield str(error)
 
 
 def _chunk(

@@ -26,12 +26,19 @@ def ascending(rows: Iterable[int]) -> Rows:
 
 
 def rows_of(connection: Any, ids: Iterable[str]) -> dict[str, int]:
-    """The rows of those ids that exist."""
-    return dict(
-        connection.execute(
-            f"SELECT id, row FROM objects WHERE id {AMONG}", (json.dumps(list(ids)),)
-        )
-    )
+    """The rows of those ids that exist; `DamagedData` if an id is not that of its row."""
+    found = {}
+    # What SQLite's index says is compared with the row itself.
+    for id, row, there in connection.execute(
+        "SELECT named.id, named.row, stored.id FROM objects AS named "
+        "LEFT JOIN objects AS stored ON stored.row = named.row "
+        f"WHERE named.id {AMONG}",
+        (json.dumps(list(ids)),),
+    ):
+        if id != there:
+            raise encoding.damaged(f"the index of ids at {id!r}")
+        found[id] = row
+    return found
 
 
 def objects_in(

@@ -92,8 +92,16 @@ class Collection(Reading):
 
     @staticmethod
     def forget_derived(directory: Path) -> None:
-        """Remove all that opening the collection makes anew from its catalog."""
+        """Remove all that opening the collection makes anew from its catalog.
+
+        SQLite's indexes, which are in the catalog itself, are made anew at once.
+        """
         Shelf(directory).clear()
+        catalog = Catalog(directory / _CATALOG)
+        try:
+            catalog.mend_indexes()
+        finally:
+            catalog.close()
 
     @staticmethod
     def verify(directory: Path, models: Path) -> Iterator[Problem]:

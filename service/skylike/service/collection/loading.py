@@ -71,6 +71,12 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
         clusters=cluster_fit and ClusterFit.from_arrays(*cluster_fit),
         anomaly=anomaly_fit and AnomalyFit.from_arrays(*anomaly_fit),
     )
+    num_found = sum(len(part.block.rows) - part.num_gone() for part in view.parts)
+    if num_found != state.num_objects:
+        raise DamagedData(
+            f"The catalog of {name!r} has {state.num_objects} objects, but {num_found} "
+            "are found. Restore it from a backup."
+        )
     if not is_whole:  # all rows are in the tail: so says the new one
         shelf.publish((), version=state.version)
     return view

@@ -55,9 +55,11 @@ def problems(directory: Path, catalog_name: str, models: Path) -> Iterator[Probl
         return
     try:
         is_whole = True
-        for message in catalog.scrub():
-            is_whole = False
-            yield Problem(message, is_derived=False)
+        for problem in _until_an_error(
+            (Problem(*flaw) for flaw in catalog.scrub()), is_derived=False
+        ):
+            is_whole &= problem.is_derived
+            yield problem
         model = models / f"{catalog.model_id}.onnx"
         if not model.is_file() or durable.sha256_of(model) != catalog.model_id:
             yield Problem(
@@ -66,18 +68,25 @@ def problems(directory: Path, catalog_name: str, models: Path) -> Iterator[Probl
                 is_derived=False,
             )
         if is_whole:
-            for message in _derived(Shelf(directory), catalog):
-                yield Problem(message, is_derived=True)
+            found = _derived(Shelf(directory), catalog)
+            yield from _until_an_error(
+                (Problem(message, is_derived=True) for message in found),
+                is_derived=True,
+            )
     finally:
         catalog.close()
 
 
-def _derived(shelf: Shelf, catalog: Catalog) -> Iterator[str]:
+def _until_an_error(found: Iterator[Problem], *, is_derived: bool) -> Iterator[Problem]:
+    """All problems, the last of which may be that nothing more can be read."""
     try:
-        manifest = shelf.read()
+        yield from found
     except SkylikeError as error:
-        yield str(error)
-        return
+        yield Problem(str(error), is_derived)
+
+
+def _derived(shelf: Shelf, catalog: Catalog) -> Iterator[str]:
+    manifest = shelf.read()
     if manifest.version > catalog.state().version:
         yield "The manifest knows of writes that the catalog does not have."
     gone, _ = catalog.journal()
