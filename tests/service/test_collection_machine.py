@@ -1,11 +1,12 @@
-"""A collection beside a dictionary: whatever is done in whatever order, they agree."""
+"""Collections beside dictionaries: whatever is done in whatever order, they agree."""
 
 import dataclasses
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -33,16 +34,24 @@ from skylike.service.columns import (
     Not,
     WithIds,
 )
-from skylike.service.errors import AlreadyExists, UnknownId
+from skylike.service.errors import (
+    AlreadyExists,
+    BadRequest,
+    UnknownCollection,
+    UnknownId,
+)
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 from skylike.service.index import Kind
+from skylike.service.library import Library
 
-DIMENSION = 8
+DIMENSION = 24  # of the model
 # A longer run of the same: STEPS=200 EXAMPLES=500.
 EXAMPLES = int(os.environ.get("EXAMPLES", "15"))
 STEPS = int(os.environ.get("STEPS", "25"))
 
+names = st.sampled_from(["one", "two", "three"])
+aliases = st.sampled_from(["live", "best"])
 ids = st.sampled_from([f"o{i}" for i in range(25)])
 objects = st.builds(
     SkyObject,
@@ -113,23 +122,59 @@ def chosen(wanted: Filter, one: SkyObject) -> bool:
     raise AssertionError(wanted)
 
 
+@dataclass
+class Store:
+    """What a collection holds.
+
+    Attributes
+    ----------
+    known
+        Objects and vectors by id.
+    order
+        The ids in the order of writing.
+    version
+        Of the collection, when it was copied.
+    """
+
+    known: dict[str, tuple[SkyObject, Any]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    version: int = 0
+
+    def copied(self, version: int) -> "Store":
+        return Store(dict(self.known), list(self.order), version)
+
+
 class Machine(RuleBasedStateMachine):
-    """What is stored, beside the collection that stores it."""
+    """What is stored, beside the library that stores it."""
+
+    model: ClassVar[Path]
 
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.directory = self.folder / "sky"
-        self.directory.mkdir()
-        Collection.create(self.directory, "model", DIMENSION)
-        self.collection = Collection(self.directory)
-        self.known: dict[str, tuple[SkyObject, Any]] = {}
-        self.order: list[str] = []
+        self.library = Library(self.folder / "data")
+        self.library.create("one", self.model)
+        self.name = "one"  # that is worked on
+        self.stores = {"one": Store()}
+        self.snapshots: list[tuple[Path, Store]] = []
+        self.targets: dict[str, list[str]] = {}  # of each alias, the newest first
 
     def teardown(self) -> None:
-        if hasattr(self, "collection"):
-            self.collection.close()
+        if hasattr(self, "library"):
+            self.library.close()
             shutil.rmtree(self.folder)
+
+    @property
+    def collection(self) -> Collection:
+        return self.library.collection(self.name)
+
+    @property
+    def known(self) -> dict[str, tuple[SkyObject, Any]]:
+        return self.stores[self.name].known
+
+    @property
+    def order(self) -> list[str]:
+        return self.stores[self.name].order
 
     def store(self, batch: list[SkyObject], vectors: Any) -> None:
         for one, made in zip(batch, vectors, strict=True):
@@ -189,15 +234,82 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.collection.close()
-        self.collection = Collection(self.directory)
+        self.library.close()
+        self.library = Library(self.folder / "data")
 
-    @rule(name=st.sampled_from(["manifest.json", "*.faiss", "*.columns"]))
-    def lose_what_is_derived(self, name: str) -> None:
-        self.collection.close()
-        for path in list(self.directory.rglob(name))[:1]:
+    @rule(pattern=st.sampled_from(["manifest.json", "*.faiss", "*.columns"]))
+    def lose_what_is_derived(self, pattern: str) -> None:
+        self.library.close()
+        directory = self.folder / "data" / "collections" / self.name
+        for path in list(directory.rglob(pattern))[:1]:
             path.write_bytes(path.read_bytes()[:-3])
-        self.collection = Collection(self.directory)
+        self.library = Library(self.folder / "data")
+
+    @rule()
+    def snapshot(self) -> None:
+        path = self.folder / f"{len(self.snapshots)}.snapshot"
+        facts = self.library.snapshot(self.name, path)
+        assert (facts.collection, facts.num_objects) == (self.name, len(self.known))
+        store = self.stores[self.name].copied(facts.version)
+        self.snapshots.append((path, store))
+
+    @precondition(lambda self: self.snapshots)
+    @rule(name=names, data=st.data())
+    def restore(self, name: str, data: st.DataObject) -> None:
+        path, store = data.draw(st.sampled_from(self.snapshots))
+        if name in self.stores:
+            with pytest.raises(AlreadyExists):
+                self.library.restore(path, name)
+            return
+        assert self.library.restore(path, name).version == store.version
+        self.stores[name] = store.copied(store.version)
+
+    @rule(name=names)
+    def work_on(self, name: str) -> None:
+        if name in self.stores:
+            self.name = name
+
+    @rule(name=names)
+    def delete_a_collection(self, name: str) -> None:
+        if name not in self.stores:
+            with pytest.raises(UnknownCollection):
+                self.library.delete(name)
+        elif name in [targets[0] for targets in self.targets.values()]:
+            with pytest.raises(BadRequest, match="points to"):
+                self.library.delete(name)
+        elif name != self.name:
+            self.library.delete(name)
+            del self.stores[name]
+            for targets in self.targets.values():
+                targets[:] = [one for one in targets if one != name]
+
+    @rule(alias=aliases, name=names)
+    def point(self, alias: str, name: str) -> None:
+        if name not in self.stores:
+            with pytest.raises(UnknownCollection):
+                self.library.point_alias(alias, name)
+            return
+        self.library.point_alias(alias, name)
+        before = [one for one in self.targets.get(alias, []) if one != name]
+        self.targets[alias] = [name, *before]
+
+    @rule(alias=aliases)
+    def roll_back(self, alias: str) -> None:
+        targets = self.targets.get(alias, [])
+        if len(targets) < 2:
+            with pytest.raises(BadRequest if targets else UnknownCollection):
+                self.library.rollback_alias(alias)
+            return
+        assert self.library.rollback_alias(alias) == targets[1]
+        del targets[0]
+
+    @rule(alias=aliases)
+    def drop(self, alias: str) -> None:
+        if self.targets.pop(alias, None):
+            self.library.drop_alias(alias)
+        else:
+            with pytest.raises(UnknownCollection):
+                self.library.drop_alias(alias)
 
     @rule(
         seed=seeds,
@@ -251,8 +363,20 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def is_as_large(self) -> None:
-        if hasattr(self, "collection"):
-            assert len(self.collection) == len(self.known)
+        if not hasattr(self, "library"):
+            return
+        assert self.library.names() == sorted(self.stores)
+        for name, store in self.stores.items():
+            assert len(self.library.collection(name)) == len(store.known)
+        pointing = {alias: targets[0] for alias, targets in self.targets.items()}
+        assert self.library.aliases() == pointing
+        for alias, name in pointing.items():
+            assert self.library.collection(alias) is self.library.collection(name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _model(model: Path) -> None:
+    Machine.model = model
 
 
 TestMachine = Machine.TestCase
