@@ -1,5 +1,6 @@
 """A data directory: one owner, whole collections, the right model."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -160,6 +161,43 @@ def test_only_one_may_have_it_open(directory: Path) -> None:
     with Library(directory), pytest.raises(InUse, match="in use"):
         Library(directory)
     Library(directory).close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["collections"],
+        ["info", "sky"],
+        ["verify", "--repair"],
+        ["snapshot", "sky", "{folder}/new.snapshot"],
+        ["alias", "list"],
+        ["delete", "sky", "--yes"],
+        ["serve", "--address", "127.0.0.1:0"],
+    ],
+)
+def test_commands_are_refused_what_another_process_has_open(
+    words: list[str], directory: Path, model: Path
+) -> None:
+    """Those that only read too: at once, naming the directory, the process, the remedy."""
+    said = [word.format(folder=directory.parent) for word in words]
+    command = [
+        sys.executable,
+        "-Im",
+        "skylike.service",
+        *said,
+        "--data",
+        str(directory),
+    ]
+    with Library(directory) as library:
+        library.create("sky", model)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"{directory} is in use by process {os.getpid()}" in done.stderr
+        assert "Stop that process" in done.stderr
+        assert "[in_use]" in done.stderr
+        assert library.names() == ["sky"]
+    assert [path.name for path in directory.parent.iterdir()] == ["data"]
 
 
 def test_a_closed_library_says_so(directory: Path, model: Path) -> None:
