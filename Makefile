@@ -64,8 +64,8 @@ bench: init
 	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only '$(ONLY)') \
 	  $(if $(FRAME),--frame '$(FRAME)')
 
-# A library killed, and failed by the disk, wherever something becomes durable, N times
-# each; then a long run of operations in any order: make chaos N=1000 SEED=1.
+# A library killed, failed by the disk, without power or with a flipped bit, N times each or
+# more; then a long run of operations in any order: make chaos N=1000 SEED=1.
 chaos: init
 	ITERATIONS=$(or $(N),1000) KILLS=20 SEED=$(or $(SEED),0) \
 	  $(BIN)/python -Im pytest tests/chaos

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.chaos import oracle
-from tests.chaos.disk import Disk, Event, Keep, record
+from tests.chaos.disk import Disk, Keep
+from tests.chaos.recording import Event, can_record, record
 
 from skylike.service.errors import SkylikeError
 
@@ -25,7 +26,7 @@ CUTS = 8  # of each process
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing"),
+    pytest.mark.skipif(not can_record(), reason="there is no strace that may trace"),
 ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from skylike.service.collection import SkyObject
+from skylike.service.errors import DamagedData
 from skylike.service.flags import Flag
 from skylike.service.index import Kind
 from skylike.service.library import Library
@@ -73,6 +74,10 @@ def change(data: Path, statement: str) -> None:
         ("UPDATE journal SET is_gone = 0 WHERE row = 6", "journal of row 6"),
         ("UPDATE collection SET num_objects = 1", "row of the collection"),
         ("DELETE FROM vectors WHERE row = 12", "1 objects have no vector"),
+        (
+            "UPDATE fits SET crc = crc + 1 WHERE kind = 'anomaly'",
+            "fit 1 of the anomaly",
+        ),
         ("DELETE FROM thumbnails WHERE row = 12", ""),
     ],
 )
@@ -88,6 +93,55 @@ def test_damage_of_the_truth_is_told_and_not_papered_over(
         assert any(told in one.message for one in found)
         assert not found[0].is_derived
     assert list((data / "collections" / "sky" / "segments").glob("*.faiss"))
+
+
+def test_a_damaged_index_of_the_catalog_is_told_and_mended(data: Path) -> None:
+    """One bit makes o123 of o122; until it is mended, neither is taken for the other."""
+    path = data / "collections" / "sky" / "catalog.sqlite3"
+    content = bytearray(path.read_bytes())
+    [place] = [
+        content.index(b"o122", start)
+        for start in range(0, len(content), 4096)
+        if content[start] == 10 and b"o122" in content[start : start + 4096]
+    ]
+    content[place + 3] ^= 1
+    path.write_bytes(content)
+    with Library(data) as library:
+        sky = library.collection("sky")
+        with pytest.raises(DamagedData, match="index of ids at 'o123'"):
+            sky.vector("o123")
+        with pytest.raises(DamagedData, match="index of ids at 'o123'"):
+            sky.delete(["o123"])
+        found = library.verify("sky")
+        assert all(one.is_derived for one in found)
+        assert "index" in found[0].message
+        assert library.verify("sky", repair=True) == found
+        assert library.verify("sky") == []
+        for name in ("o122", "o123"):
+            assert library.collection("sky").get(name).id == name
+
+
+def test_objects_that_vanish_are_missed_at_opening(data: Path) -> None:
+    """Where SQLite finds nothing wrong with their page."""
+    for table in ("thumbnails", "vectors", "objects"):
+        change(data, f"DELETE FROM {table} WHERE row = 451")
+    with Library(data) as library:
+        with pytest.raises(DamagedData, match="449 objects, but 448 are found"):
+            library.collection("sky")
+        assert "are counted than there are" in library.verify("sky")[0].message
+
+
+def test_damage_that_keeps_from_reading_on_is_a_problem_too(data: Path) -> None:
+    """What has been found by then is told, and other collections are verified."""
+    path = data / "collections" / "sky" / "catalog.sqlite3"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(content)
+    with Library(data) as library:
+        found = library.verify("sky", repair=True)
+        assert "SQLite" in found[0].message
+        assert not all(one.is_derived for one in found)
 
 
 @pytest.mark.parametrize("pattern", ["manifest.json", "*.faiss", "*.columns"])

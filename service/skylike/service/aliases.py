@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from skylike.service import durable
-from skylike.service.errors import BadRequest, UnknownCollection
+from skylike.service.errors import BadRequest, DamagedData, UnknownCollection
 
 _REMEMBERED = 10  # targets of an alias
 
@@ -24,9 +24,15 @@ class Aliases:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._targets: dict[str, list[str]] = (
-            durable.read_sealed(path) if path.exists() else {}
-        )
+        self._targets: dict[str, list[str]] = {}
+        if path.exists():
+            try:
+                self._targets = durable.read_sealed(path)
+            except DamagedData as error:
+                raise DamagedData(
+                    f"{error} Restore it from a backup; or delete it, and let the "
+                    "aliases point anew."
+                ) from error
 
     def all(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""

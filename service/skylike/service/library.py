@@ -328,7 +328,8 @@ class Library:
             durable.sync(self._collections)
             return self.collection(name)
         except BaseException:
-            self._remove(directory)
+            if directory.exists():
+                self._remove(directory)
             raise
 
     def _remove(self, directory: Path) -> None:
