@@ -139,6 +139,7 @@ def holds(library: Library, folder: Path, state: State) -> bool:
     return (
         library.names() == sorted(state.collections)
         and library.aliases().get("live") == state.alias
+        and {path.name for path in folder.glob("*.snapshot")} == set(state.snapshots)
         and all(
             _has(library.collection(name), objects)
             for name, objects in state.collections.items()

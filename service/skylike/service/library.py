@@ -62,14 +62,14 @@ class Library:
         try:
             self._models = Models(directory / "models")
             self._aliases = Aliases(directory / "aliases.json")
+            for path in self._collections.glob(".*"):  # what a crash left unfinished
+                shutil.rmtree(path, ignore_errors=True)
+            # Who was killed may have renamed something and not come to the sync.
+            durable.sync(self._collections)
+            durable.sync(directory)
         except BaseException:
             self._lock_file.close()
             raise
-        for path in self._collections.glob(".*"):  # what a crash left unfinished
-            shutil.rmtree(path, ignore_errors=True)
-        # A process that was killed may have renamed something and not come to the sync.
-        durable.sync(self._collections)
-        durable.sync(directory)
 
     def create(self, name: str, model: Path) -> Collection:
         """Make an empty collection for vectors of a model.

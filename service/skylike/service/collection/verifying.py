@@ -69,10 +69,7 @@ def problems(directory: Path, catalog_name: str, models: Path) -> Iterator[Probl
             )
         if is_whole:
             found = _derived(Shelf(directory), catalog)
-            yield from _until_an_error(
-                (Problem(message, is_derived=True) for message in found),
-                is_derived=True,
-            )
+            yield from _until_an_error(found, is_derived=True)
     finally:
         catalog.close()
 
@@ -85,20 +82,26 @@ def _until_an_error(found: Iterator[Problem], *, is_derived: bool) -> Iterator[P
         yield Problem(str(error), is_derived)
 
 
-def _derived(shelf: Shelf, catalog: Catalog) -> Iterator[str]:
+def _derived(shelf: Shelf, catalog: Catalog) -> Iterator[Problem]:
     manifest = shelf.read()
     if manifest.version > catalog.state().version:
-        yield "The manifest knows of writes that the catalog does not have."
+        yield Problem(
+            "The manifest knows of writes that the catalog has lost. Restore the "
+            "collection from a backup; or delete manifest.json to accept the loss.",
+            is_derived=False,
+        )
+        return
     gone, _ = catalog.journal()
     before = 0
     for segment in manifest.segments:
         if not isinstance(segment, Segment):
-            yield segment.why
+            yield Problem(segment.why, is_derived=True)
             continue
         if segment.after_row < before:
-            yield f"Segments overlap at row {segment.after_row}."
+            yield Problem(f"Segments overlap at row {segment.after_row}.", True)
         before = segment.last_row
-        yield from _segment(segment, catalog, gone)
+        for message in _segment(segment, catalog, gone):
+            yield Problem(message, is_derived=True)
 
 
 def _segment(segment: Segment, catalog: Catalog, gone: Rows) -> Iterator[str]:
