@@ -11,7 +11,7 @@ from skylike.service.catalog import SkyObject
 from skylike.service.collection.segment import Segment, Tail
 from skylike.service.collection.shelf import Damaged, Shelf
 from skylike.service.columns import Columns, Equals
-from skylike.service.errors import DamagedData
+from skylike.service.errors import DamagedData, StorageFailed
 from skylike.service.flags import Flag
 from skylike.service.index import Flat, Kind, build
 
@@ -151,7 +151,7 @@ def test_a_manifest_that_cannot_be_written_leaves_the_old_one(
     segments = whole(shelf)
     (tmp_path / "manifest.new").mkdir()
     newest = segment(shelf, 601, 4, Kind.FLAT, seed=2)
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(StorageFailed, match="directory"):
         shelf.publish([*segments, newest], version=10)
     assert Shelf(tmp_path).read().version == 9
 
