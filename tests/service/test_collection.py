@@ -16,8 +16,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from skylike.service.anomaly import mean_distance
-from skylike.service.collection import Collection, Scored, SkyObject
-from skylike.service.columns import Equals, Not, WithIds
+from skylike.service.collection import Collection, Scored, SkyObject, loading
+from skylike.service.columns import Equals, Labelled, Not, WithIds
 from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
@@ -100,6 +100,39 @@ def test_search_equals_exact_search_at_every_stage(directory: Path) -> None:
         collection.compact()  # nothing to do
     with Collection(directory) as collection:
         check_against_oracle(collection, ids, vectors)
+
+
+def test_what_is_made_anew_at_opening_goes_into_files_and_then_into_one_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows there are, few are in memory; a damaged part likewise."""
+    monkeypatch.setattr(loading, "_MOST_IN_MEMORY", 5000)
+    random = np.random.default_rng(6)
+    vectors = random.normal(size=(45_000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    directory = tmp_path / "sky"
+    directory.mkdir()
+    Collection.create(directory, "model", 8)
+    with Collection(directory) as collection:
+        with collection.bulk():
+            collection.add([SkyObject(f"{n}") for n in range(len(vectors))], vectors)
+        collection.delete(["7", "44000"])
+        collection.label(["9"], ["odd"])
+        before = collection.nearest(vectors[:50], 3, exact=True)
+    Collection.forget_derived(directory)
+    with Collection(directory) as collection:
+        assert collection.nearest(vectors[:50], 3, exact=True) == before
+        assert collection.count(Labelled("odd")) == 1
+        deadline = time.monotonic() + 30
+        while collection.kinds != [(Kind.FLAT, 44_998)] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert collection.kinds == [(Kind.FLAT, 44_998)]
+        assert collection.nearest(vectors[:50], 3, exact=True) == before
+    segments = directory / "segments"
+    largest = max(segments.glob("*.faiss"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1])
+    with Collection(directory) as collection:
+        assert collection.nearest(vectors[:50], 3, exact=True) == before
 
 
 def test_all_of_a_collection_can_be_searched_by_a_kind_of_choice(

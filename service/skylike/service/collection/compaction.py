@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 
 import numpy as np
 import structlog
@@ -20,6 +21,7 @@ _log = structlog.get_logger()
 
 _TAIL = 10_000  # rows; beyond, they are sealed
 _DEFERRED_TAIL = 100_000  # the same, while graphs are not made
+_MOST_CHEAP = 2  # segments that compare with all, before they are merged
 _MOST_GONE = 0.25  # of a segment's rows; beyond, it is made anew
 
 
@@ -106,6 +108,7 @@ class Compactor:
     def _needs_work(self, view: View) -> bool:
         return (
             len(view.newest.rows) > _TAIL
+            or len(list(takewhile(_is_cheap, reversed(view.segments)))) > _MOST_CHEAP
             or any(map(_is_worn, view.segments))
             or bool(self._unsaved(view))
         )

@@ -1,8 +1,11 @@
 """The view of a collection at opening, from its catalog and its shelf."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import structlog
 
+from skylike.service import durable
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import Catalog
 from skylike.service.clusters import ClusterFit
@@ -14,6 +17,8 @@ from skylike.service.columns import Columns
 from skylike.service.errors import DamagedData
 
 _log = structlog.get_logger()
+
+_MOST_IN_MEMORY = 100_000  # rows
 
 
 def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
@@ -44,18 +49,20 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
     gone, revised = catalog.journal()
     whole = [one for one in manifest.segments if isinstance(one, Segment)]
     whole.sort(key=lambda segment: segment.after_row)
-    parts: list[Part] = []
-    covered = 0
-    for segment in whole:
-        _add_missing(parts, catalog, covered, segment.after_row, state.version)
-        parts.append(Part(segment).without(gone))
-        covered = segment.last_row
     damaged = [
         one.last_row for one in manifest.segments if not isinstance(one, Segment)
     ]
-    if damaged and max(damaged) > covered:
-        _add_missing(parts, catalog, covered, max(damaged), state.version)
+    parts: list[Part] = []
+    covered = 0
+    for segment in whole:
+        parts += _missing(catalog, shelf, covered, segment.after_row, state.version)
+        parts.append(Part(segment).without(gone))
+        covered = segment.last_row
+    if max(damaged, default=0) > covered:
+        parts += _missing(catalog, shelf, covered, max(damaged), state.version)
         covered = max(damaged)
+    *made, tail = _blocks(catalog, shelf, covered, state.last_row, state.version)
+    parts += [Part(segment) for segment in made]
     objects = catalog.objects(revised.tolist())
     known = [row for row in revised.tolist() if row in objects]
     cluster_fit = catalog.fits.latest("clusters")
@@ -65,7 +72,7 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
         num_objects=state.num_objects,
         last_row=state.last_row,
         segments=tuple(parts),
-        tail=Part(_tail(catalog, covered, state.last_row)),
+        tail=Part(tail),
         revised=Columns.of(known, [objects[row] for row in known]),
         revised_at=np.full(len(known), state.version, np.int64),
         clusters=cluster_fit and ClusterFit.from_arrays(*cluster_fit),
@@ -77,27 +84,40 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
             f"The catalog of {name!r} has {state.num_objects} objects, but {num_found} "
             "are found. Restore it from a backup."
         )
-    if not is_whole:  # all rows are in the tail: so says the new one
-        shelf.publish((), version=state.version)
+    blocks = [part.block for part in parts if isinstance(part.block, Segment)]
+    if not is_whole or any(map(shelf.has, set(blocks) - set(whole))):
+        shelf.publish(blocks, version=state.version)
     return view
 
 
-def _add_missing(
-    parts: list[Part], catalog: Catalog, after_row: int, last_row: int, version: int
-) -> None:
-    """Add the rows between two segments, if there are any."""
-    if last_row <= after_row:
-        return
-    tail = _tail(catalog, after_row, last_row)
-    if len(tail.rows):
-        segment = in_memory(
-            tail, after_row=after_row, last_row=last_row, version=version
-        )
-        parts.append(Part(segment))
+def _missing(
+    catalog: Catalog, shelf: Shelf, after_row: int, last_row: int, version: int
+) -> list[Part]:
+    """Segments of the rows between two others."""
+    found = []
+    for block in _blocks(catalog, shelf, after_row, last_row, version):
+        made = block
+        if isinstance(made, Tail):
+            made = in_memory(
+                made, after_row=after_row, last_row=last_row, version=version
+            )
+        if len(made.rows):
+            found.append(Part(made))
+        after_row = made.last_row
+    return found
 
 
-def _tail(catalog: Catalog, after_row: int, last_row: int) -> Tail:
+def _blocks(
+    catalog: Catalog, shelf: Shelf, after_row: int, last_row: int, version: int
+) -> Iterator[Segment | Tail]:
+    """Rows as the catalog has them: segments in files, and what remains in memory."""
     tail = Tail.empty(catalog.dimension)
     for rows, objects, vectors in catalog.contents(after_row, last_row):
         tail = tail.extended(rows, objects, vectors)
-    return tail
+        if len(tail.rows) >= _MOST_IN_MEMORY:
+            last = int(rows[-1])
+            made = in_memory(tail, after_row=after_row, last_row=last, version=version)
+            with durable.storing(shelf.directory):
+                yield shelf.write(made, shelf.stem())
+            after_row, tail = last, Tail.empty(catalog.dimension)
+    yield tail
