@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,12 @@ class Shelf:
             body = durable.read_sealed(self._manifest)
             if body["format"] != _FORMAT:
                 raise DamagedData(f"{self._manifest} has format {body['format']}.")
-            entries = {self._read_segment(entry): entry for entry in body["segments"]}
+            intact = self._intact(
+                file for entry in body["segments"] for file in entry["files"].values()
+            )
+            entries = {
+                self._read_segment(entry, intact): entry for entry in body["segments"]
+            }
             self._entries |= {
                 segment: entry
                 for segment, entry in entries.items()
@@ -182,12 +188,35 @@ class Shelf:
             if path.name not in named:
                 path.unlink()
 
-    def _read_segment(self, entry: dict[str, Any]) -> Segment | Damaged:
+    def _intact(self, files: Iterable[dict[str, str]]) -> set[str]:
+        """The names of the files that are as they were written."""
+
+        def is_intact(file: dict[str, str]) -> bool:
+            try:
+                path = self._segments / file["name"]
+                return durable.sha256_of(path) == file["sha256"]
+            except OSError as error:
+                _log.warning("file_unreadable", why=str(error))
+                return False
+
+        listed = list(files)
+        # Their bytes are what opening a large collection waits for.
+        with ThreadPoolExecutor() as pool:
+            results = pool.map(is_intact, listed)
+            return {
+                file["name"]
+                for file, intact in zip(listed, results, strict=True)
+                if intact
+            }
+
+    def _read_segment(
+        self, entry: dict[str, Any], intact: set[str]
+    ) -> Segment | Damaged:
         try:
             for file in entry["files"].values():
-                path = self._segments / file["name"]
-                if durable.sha256_of(path) != file["sha256"]:
-                    raise ValueError(f"{path} fails its checksum")
+                if file["name"] not in intact:
+                    path = self._segments / file["name"]
+                    raise ValueError(f"{path} is missing or fails its checksum")
             return self._opened(entry)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             _log.warning("segment_damaged", why=str(error))
