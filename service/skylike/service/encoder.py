@@ -137,6 +137,8 @@ def _start(
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions too
+    # Threads that wait for more to do would take cores from those that read files.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
