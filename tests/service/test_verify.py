@@ -131,6 +131,20 @@ def test_objects_that_vanish_are_missed_at_opening(data: Path) -> None:
         assert "are counted than there are" in library.verify("sky")[0].message
 
 
+def test_a_damaged_description_of_a_table_is_told(data: Path) -> None:
+    """A letter of a column's name: SQLite itself finds nothing wrong with that."""
+    path = data / "collections" / "sky" / "catalog.sqlite3"
+    content = path.read_bytes()
+    assert content.count(b"vector BLOB") == 1
+    path.write_bytes(content.replace(b"vector BLOB", b"vectop BLOB"))
+    with Library(data) as library:
+        found = library.verify("sky", repair=True)
+        assert "no such column: vector" in found[0].message
+        assert not found[0].is_derived
+        with pytest.raises(DamagedData, match="no such column"):
+            library.collection("sky")
+
+
 def test_damage_that_keeps_from_reading_on_is_a_problem_too(data: Path) -> None:
     """What has been found by then is told, and other collections are verified."""
     path = data / "collections" / "sky" / "catalog.sqlite3"

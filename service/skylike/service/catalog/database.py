@@ -252,9 +252,10 @@ def _typed(path: Path) -> Iterator[None]:
                 f"SQLite cannot read or write {path}: {error}. Look at the "
                 "disk, its permissions and limits; nothing of this was stored."
             ) from error
-        # The bare class is "malformed" and "not a database"; its other
-        # subclasses are clashes and our own mistakes.
-        if type(error) is not sqlite3.DatabaseError:
+        # The bare class is "malformed" and "not a database". A statement of ours that
+        # has no meaning ("no such column") has met damage in how tables are described.
+        # What is left are clashes and our own mistakes.
+        if type(error) is not sqlite3.DatabaseError and code != sqlite3.SQLITE_ERROR:
             raise
         raise DamagedData(
             f"SQLite cannot read {path}: {error}. "
