@@ -20,15 +20,11 @@ Floats = NDArray[np.float32]
 
 
 class Stored(Protocol):
-    """Vectors that can be read at any position.
+    """Vectors that can be read at any position."""
 
-    Attributes
-    ----------
-    vectors : (n, dimension) float32 or float16
-        As they are kept.
-    """
-
-    vectors: NDArray[Any]
+    @property
+    def vectors(self) -> Floats | None:
+        """All of them, (n, dimension); None where they are kept in another way."""
 
     def __len__(self) -> int:
         """How many."""
@@ -65,9 +61,9 @@ def compare(
     """
     total = len(stored) if allowed is None else allowed.count
     count = min(count, total)
-    is_float = stored.vectors.dtype == np.float32
-    if allowed is not None and is_float and len(queries) <= _FEW:
-        found = _where_they_lie(stored.vectors, queries, count, allowed)
+    vectors = stored.vectors
+    if allowed is not None and vectors is not None and len(queries) <= _FEW:
+        found = _where_they_lie(vectors, queries, count, allowed)
         return _bounded(*found, total)
     scores, positions = [], []
     for where, vectors in _parts(stored, allowed):

@@ -10,10 +10,10 @@ from typing import Any, Self
 import faiss as _faiss
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from skylike.service.index.allowed import Allowed
 from skylike.service.index.exact import Floats, Positions, compare
+from skylike.service.index.halves import Halves
 from skylike.service.index.kind import Kind
 from skylike.service.index.threads import at_most
 
@@ -41,14 +41,15 @@ class Inverted:
     """
 
     kind = Kind.IVF
+    vectors: Floats | None = None  # only rounded ones, in a file
 
-    def __init__(self, index: Any, half: NDArray[np.float16], width: int) -> None:
+    def __init__(self, index: Any, halves: Halves, width: int) -> None:
         self._index = index
-        self.vectors = half
+        self._halves = halves
         self.width = width
 
     def __len__(self) -> int:
-        return len(self.vectors)
+        return len(self._halves)
 
     @classmethod
     def build(
@@ -91,7 +92,7 @@ class Inverted:
                     some.astype("<f2").tofile(file)
                     index.add(some)
                     told(index.ntotal)
-        made = cls(index, _halves(path, dimension), _WIDTHS[-1])
+        made = cls(index, Halves(path, dimension), _WIDTHS[-1])
         recall = made._choose_width(_drawn(parts, min(total, _SAMPLE), seed + 1))
         _log.info(
             "groups_built",
@@ -138,12 +139,11 @@ class Inverted:
 
     def at(self, positions: Positions) -> Floats:
         """Vectors at some positions, (…, dimension) float32, rounded to float16."""
-        return self.vectors[positions].astype(np.float32)
+        return self._halves.at(np.maximum(positions, 0))
 
     def chunks(self) -> Iterator[tuple[int, Floats]]:
         """All vectors in order, rounded to float16."""
-        for start in range(0, len(self.vectors), _CHUNK):
-            yield start, self.vectors[start : start + _CHUNK].astype(np.float32)
+        return self._halves.chunks()
 
     def write(self, stem: Path) -> dict[str, Path]:
         """Write a new file; which, and the one that `build` wrote."""
@@ -153,15 +153,19 @@ class Inverted:
 
     @classmethod
     def read(cls, files: Mapping[str, Path], width: int) -> Self:
-        """What `write` wrote; the float16 vectors are mapped into memory.
+        """What `write` wrote.
 
         FAISS's way of mapping groups made a search seven times slower.
         """
         index = faiss.read_index(str(files["index"]))
-        return cls(index, _halves(files["half"], index.d), width)
+        return cls(index, Halves(files["half"], index.d), width)
 
     def _choose_width(self, sample: Floats) -> float:
-        k = min(_SAMPLE_K, len(self))
+        """Look into as many groups as it takes to find what is nearest to a sample.
+
+        Each of the sample finds itself, which says nothing of an object that is new.
+        """
+        k = min(_SAMPLE_K + 1, len(self))
         exact, _ = self.candidates(sample, k, exact=True)
         lowest = np.einsum("qd,qd->q", self.at(exact[:, -1]), sample)
         recall = 0.0
@@ -169,16 +173,11 @@ class Inverted:
             self.width = width
             found, _ = self.candidates(sample, k)
             scores = np.einsum("qcd,qd->qc", self.at(found), sample)
-            recall = float((scores >= lowest[:, None] - 1e-6).mean())
+            is_near = scores >= lowest[:, None] - 1e-6
+            recall = float((is_near.sum(axis=1) - 1).mean() / max(k - 1, 1))
             if recall >= _RECALL:
                 break
         return recall
-
-
-def _halves(path: Path, dimension: int) -> NDArray[np.float16]:
-    """Vectors in a file, mapped into memory."""
-    found: NDArray[np.float16] = np.memmap(path, "<f2", "r").reshape(-1, dimension)
-    return found
 
 
 def _drawn(parts: Sequence[Floats], count: int, seed: int) -> Floats:
