@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,12 +193,10 @@ class Shelf:
         """The names of the files that are as they were written."""
 
         def is_intact(file: dict[str, str]) -> bool:
-            try:
-                path = self._segments / file["name"]
+            path = self._segments / file["name"]
+            with suppress(OSError):
                 return durable.sha256_of(path) == file["sha256"]
-            except OSError as error:
-                _log.warning("file_unreadable", why=str(error))
-                return False
+            return False
 
         listed = list(files)
         # Their bytes are what opening a large collection waits for.

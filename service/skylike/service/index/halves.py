@@ -60,7 +60,7 @@ class Halves:
 
     def _between(self, first: int, beyond: int) -> NDArray[np.float16]:
         found = np.empty((beyond - first, self._dimension), _TYPE)
-        view, at = memoryview(found).cast("B"), first * self._width
+        view, at = found.data.cast("B"), first * self._width
         while len(view):
             count = os.preadv(self._file, [view], at)
             if not count:
