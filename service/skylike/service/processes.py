@@ -6,6 +6,7 @@ the middle of an answer leaves it unreadable, and whoever reads it waits for eve
 """
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -112,20 +113,24 @@ class _Process(Generic[_Task, _Answer]):
         for _ in range(_STARTS):
             if self._ended:
                 raise ProcessDied
-            pipe, its = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=_serve, args=(self._do, its), daemon=True)
-            process.start()
-            its.close()  # so that the end of the process is the end of the pipe
-            try:
-                pipe.recv()
-            except (EOFError, OSError):
-                process.join()
-                continue
-            self._process, self._pipe = process, pipe
-            return pipe
+            with suppress(EOFError, OSError):
+                pipe, its = _SPAWN.Pipe()
+                # Its end of the pipe is closed here, so that its end is the pipe's.
+                with its:
+                    given = (self._do, its)
+                    process = _SPAWN.Process(target=_serve, args=given, daemon=True)
+                    process.start()
+                try:
+                    pipe.recv()
+                except (EOFError, OSError):
+                    pipe.close()
+                    process.join()
+                    raise
+                self._process, self._pipe = process, pipe
+                return pipe
         raise NotReady(
-            "no process to read files can be started: memory may be short; a script "
-            "that calls this needs an `if __name__ == '__main__':`",
+            "no process to read files can be started: memory or open files may be at "
+            "their limit; a script that calls this needs an `if __name__ == '__main__':`",
             reason="no_processes",
         )
 
@@ -136,6 +141,7 @@ def _serve(do: Callable[[_Task], _Answer], pipe: Connection) -> None:
     Several threads of linear algebra would wait for each other; what does it has been
     imported with `do`.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks it ends it
     threadpool_limits(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pipe.send(None)

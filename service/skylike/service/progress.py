@@ -3,7 +3,6 @@
 import sys
 import time
 from enum import Enum, auto
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -61,12 +60,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
         if self._total:
             self._tell()

@@ -268,22 +268,34 @@ class Catalog:
         DamagedData
             If one of them is missing or not as it was written.
         """
-        found = np.empty((len(rows), self.dimension), np.float32)
-        for start in range(0, len(rows), _CHUNK):
-            some = rows[start : start + _CHUNK]
+        known, found = self.vectors_there(rows)
+        place = np.searchsorted(known, rows)
+        if len(known) < len(np.unique(rows)):
+            raise encoding.damaged(f"the vector in row {np.setdiff1d(rows, known)[0]}")
+        return found[place]
+
+    def vectors_there(self, rows: Rows) -> tuple[Rows, NDArray[np.float32]]:
+        """Those of some rows that there are, ascending, and their vectors.
+
+        Raises
+        ------
+        DamagedData
+            If one of them is not as it was written.
+        """
+        wanted = np.unique(rows)
+        known = [np.empty(0, np.int64)]
+        found = [np.empty((0, self.dimension), np.float32)]
+        for start in range(0, len(wanted), _CHUNK):
             with self._database.reading() as connection:
                 values = connection.execute(
                     f"SELECT {encoding.VECTOR_COLUMNS} FROM vectors "
                     f"WHERE row {AMONG} ORDER BY row",
-                    (as_json(some),),
+                    (as_json(wanted[start : start + _CHUNK]),),
                 ).fetchall()
-            known, _, vectors = encoding.read_vectors(values, self.dimension)
-            place = np.searchsorted(known, some)
-            if len(known) < len(np.unique(some)):
-                missing = np.setdiff1d(some, known)
-                raise encoding.damaged(f"the vector in row {missing[0]}")
-            found[start : start + len(some)] = vectors[place]
-        return found
+            some, _, vectors = encoding.read_vectors(values, self.dimension)
+            known.append(some)
+            found.append(vectors)
+        return np.concatenate(known), np.concatenate(found)
 
     def contents(
         self, after_row: int, last_row: int

@@ -60,7 +60,7 @@ class Compactor:
                     # Another writer may have sealed the same rows meanwhile.
                     newest = self._swap(lambda now: now)
                     if len(newest.newest.rows) > _DEFERRED_TAIL:
-                        self._replace(newest, [newest.tail], Kind.FLAT)
+                        self._seal_or_tell(newest)
             return
         if not self._needs_work(view):
             return
@@ -92,11 +92,13 @@ class Compactor:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Until the block ends, graphs are not made."""
-        self._num_deferring += 1
+        with self._starting:
+            self._num_deferring += 1
         try:
             yield
         finally:
-            self._num_deferring -= 1
+            with self._starting:
+                self._num_deferring -= 1
 
     def close(self) -> None:
         """Wait for what is running; start nothing any more."""
@@ -128,6 +130,13 @@ class Compactor:
                     view = self._merge(self._swap(lambda now: now), threads)
         except Exception:
             # Everything is durable and searchable; only speed is lost.
+            _log.exception("compaction_failed")
+
+    def _seal_or_tell(self, view: View) -> None:
+        """Seal the newest rows; what was written is durable if that fails."""
+        try:
+            self._replace(view, [view.tail], Kind.FLAT)
+        except Exception:
             _log.exception("compaction_failed")
 
     def _merge(self, view: View, threads: int = 0, told: Told = lambda _: None) -> View:
@@ -176,7 +185,7 @@ class Compactor:
                     view,
                     merged,
                     self._shelf,
-                    self._catalog.vectors,
+                    self._catalog.vectors_there,
                     kind,
                     threads=threads,
                     told=told,
@@ -224,7 +233,7 @@ def sealed(
     view: View,
     merged: Sequence[Part],
     shelf: Shelf,
-    exact_vectors: Callable[[Rows], Vectors],
+    exact_vectors: Callable[[Rows], tuple[Rows, Vectors]],
     kind: Kind | None = None,
     *,
     threads: int = 0,
@@ -241,7 +250,8 @@ def sealed(
     shelf
         Where to write.
     exact_vectors
-        Tells the vectors in rows, for parts that keep them rounded.
+        Tells which rows are there still, ascending, and their vectors, for parts that
+        keep them rounded.
     kind
         How the segment searches; by default what suits its size.
     threads, told
@@ -316,7 +326,7 @@ def _columns(view: View, parts: Iterable[Part]) -> Columns:
 
 
 def _vectors(
-    parts: Iterable[Part], exact_vectors: Callable[[Rows], Vectors]
+    parts: Iterable[Part], exact_vectors: Callable[[Rows], tuple[Rows, Vectors]]
 ) -> tuple[Rows, list[Vectors]]:
     """Rows of the vectors that are alive in some parts, and the vectors."""
     rows, vectors = [np.empty(0, np.int64)], []
@@ -329,10 +339,12 @@ def _vectors(
         mine = mine if mask is None else mine[mask]
         if not len(mine):
             continue
-        rows.append(mine)
         if vector_index.kind is Kind.IVF:
-            vectors.append(exact_vectors(mine))
+            mine, exact = exact_vectors(mine)
+            rows.append(mine)
+            vectors.append(exact)
         else:
+            rows.append(mine)
             for _, some in vector_index.chunks():
                 vectors.append(some if mask is None else some[mask])
     return np.concatenate(rows), vectors

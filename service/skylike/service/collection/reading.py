@@ -1,7 +1,8 @@
 """`Reading`: what can be asked of a collection."""
 
-from collections.abc import Iterable, Sequence
-from typing import Unpack
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from skylike.service.collection.view import View
 from skylike.service.columns import All, Filter, Not, WithIds, check
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
 from skylike.service.index import Kind
+
+_Read = TypeVar("_Read")
 
 
 class Reading:
@@ -71,11 +74,17 @@ class Reading:
         DamagedData
             If it is not as it was written.
         """
-        row = self._row(id)
-        found = self._catalog.objects([row], thumbnails=True).get(row)
-        if found is None or found.id != id:
-            raise DamagedData(f"The catalog is damaged: its index misplaces {id!r}.")
-        return found
+
+        def read() -> SkyObject:
+            row = self._row(id)
+            found = self._catalog.objects([row], thumbnails=True).get(row)
+            if found is None or found.id != id:
+                raise DamagedData(
+                    f"The catalog is damaged: its index misplaces {id!r}."
+                )
+            return found
+
+        return self._settled(read)
 
     def objects(self, ids: Iterable[str]) -> dict[str, SkyObject]:
         """Those of `ids` that exist, without thumbnails; raises as `get`."""
@@ -84,7 +93,7 @@ class Reading:
 
     def vector(self, id: str) -> NDArray[np.float32]:
         """The vector of an id, (dimension,) float32; raises as `get`."""
-        return self._catalog.vector(self._row(id))
+        return self._settled(lambda: self._catalog.vector(self._row(id)))
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that exist."""
@@ -210,7 +219,8 @@ class Reading:
                     [Scored(objects[hit.row], hit.score, hit.row) for hit in answer]
                     for answer in found
                 ]
-            if self._view is view:
+            is_current = self._catalog.state().version == view.version
+            if is_current and self._view is view:
                 raise DamagedData(
                     f"The catalog of {self.name!r} lacks {len(rows) - len(objects)} "
                     "objects that its segments have. Restore it from a backup."
@@ -245,7 +255,7 @@ class Reading:
             (``zero_norm``); and as `nearest`.
         """
         examples, others = (
-            self._catalog.vectors(np.array([self._row(id) for id in ids], np.int64))
+            self._settled(functools.partial(self._vectors, ids))
             for ids in (positive, negative)
         )
         query = query_of(examples, others)
@@ -253,6 +263,22 @@ class Reading:
         where = how.get("where")
         how["where"] = unwanted if where is None else All((where, unwanted))
         return self.nearest(query, k, **how)[0]
+
+    def _vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        rows = np.array([self._row(id) for id in ids], np.int64)
+        return self._catalog.vectors(rows)
+
+    def _settled(self, read: Callable[[], _Read]) -> _Read:
+        """What is read in several steps; once more if something was written between."""
+        last = None
+        while True:
+            try:
+                return read()
+            except DamagedData:
+                version = self._catalog.state().version
+                if version == last:
+                    raise
+                last = version
 
     def _row(self, id: str) -> int:
         row = self._catalog.rows([id]).get(id)

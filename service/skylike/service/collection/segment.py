@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -93,6 +94,8 @@ class Segment:
         """Which rows fulfil a filter, as the columns tell: (n,)."""
         key = repr(wanted)  # Python calls 1 and True equal; filters do not
         known = self._known.get(key)
+        with suppress(KeyError):  # another thread may have taken it out
+            self._known.move_to_end(key)
         if known is None:
             known = evaluate(wanted, self.columns)
             known.flags.writeable = False
