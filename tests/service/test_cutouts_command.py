@@ -109,7 +109,7 @@ def test_a_file_with_an_equals_sign_is_no_band(field: Path, tmp_path: Path) -> N
         found = facts(run("cutouts", name, "--box", "1,1,9,9", "--out", out, "--json"))
         assert found["cutouts"] == 1
         [row] = pq.read_table(out / "cutouts.parquet").to_pylist()
-        assert row["source"] == str(name)
+        assert (row["source"], row["hdu"]) == (str(path), "0")
 
 
 def test_a_run_that_breaks_off_leaves_a_table_of_what_it_wrote(

@@ -6,7 +6,7 @@ This module imports little, because every process that reads imports it anew.
 import dataclasses
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
 from skylike.service.errors import BadInput
 from skylike.service.fits import selector
+from skylike.service.fits.address import place_of, uris_of
 from skylike.service.fits.header import Header
 from skylike.service.processes import ProcessDied, Processes
 from skylike.service.stamp import Stamp, StampSpec
@@ -119,7 +120,7 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
             hint = ": say which part to read by --hdu" if "[" in source.name else ""
             raise BadInput(f"{source}: no such file or folder{hint}", reason="no_files")
         for path in paths:
-            found.setdefault(_place(path, folders), path)
+            found.setdefault(place_of(path, folders), path)
     if not found:
         names = ", ".join(map(str, sources))
         raise BadInput(f"no FITS files under {names}", reason="no_files")
@@ -315,25 +316,6 @@ def describe(
     )
 
 
-def text(path: Path) -> str:
-    r"""A path as text that can be stored: bytes that are no UTF-8 become ``\udcXX``."""
-    return _printable(str(path))
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def uris_of(images: Iterable[str]) -> list[str]:
-    """Where what is read lies, links followed: what a collection knows it by."""
-    folders: dict[str, str] = {}
-    places = (selector.locate(image)[0] for image in images)
-    return [
-        one if isinstance(one, str) else _printable(_place(one, folders))
-        for one in places
-    ]
-
-
 def part_of(image: str, options: fits.Options) -> selector.Selector:
     """Which part of a file is read, as far as its name and options say.
 
@@ -345,18 +327,6 @@ def part_of(image: str, options: fits.Options) -> selector.Selector:
     _, part = selector.locate(image)
     part = options.hdu or part
     return selector.parse(part) if part else selector.Selector()
-
-
-def _place(path: Path, folders: dict[str, str]) -> str:
-    """Where a path leads; `folders` remembers it of those that were met before."""
-    # Unlike Path.resolve, this does not stumble over links that go round in a circle.
-    folder, name = os.path.split(path)
-    if name in ("", os.curdir, os.pardir):
-        return os.path.realpath(path)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    place = os.path.join(folders[folder], name)
-    return os.path.realpath(place) if os.path.islink(place) else place
 
 
 def seen_attributes(image: fits.Image, made: Stamp) -> dict[str, Attribute]:

@@ -4,7 +4,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -19,8 +19,9 @@ from skylike.service.cutouts.catalogue import (
 )
 from skylike.service.errors import BadInput
 from skylike.service.fits import Box, SkyPosition, selector
+from skylike.service.fits.address import text
 from skylike.service.fits.table import Columns, read_table
-from skylike.service.prepare import Source, find_files, text
+from skylike.service.prepare import Source, find_files
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
@@ -154,7 +155,7 @@ def _rows_of(path: Path) -> Iterator[Source]:
     }
     attributes = attributes_of(table, {place, id_column, *left_out})
     ids = map(str, table[id_column]) if id_column else itertools.repeat("")
-    is_cut = place == "file"
+    is_cut = _is_cut(place, by_name)
     keys = itertools.repeat("") if is_cut else _keys(table, by_name)
     boxes = itertools.repeat(None) if is_cut else _boxes(table, by_name)
     each = zip(table[place], keys, ids, boxes, positions, attributes, strict=False)
@@ -188,15 +189,21 @@ def named_by(path: Path, table: Columns, place: str) -> Iterator[str]:
         The column that tells where images are.
     """
     by_name = {name.lower(): name for name in table}
+    is_cut = _is_cut(place, by_name)
     keys, boxes = _keys(table, by_name), _boxes(table, by_name)
     for name, key, box in zip(table[place], keys, boxes, strict=True):
         image = _beside(path, str(name))
-        if place == "file":  # of cutouts that were written: the rest tells of what
+        if is_cut:
             yield image
         elif box is None:
             yield image + key
         else:
             yield f"{image}{key}[{box.x0 + 1}:{box.x1},{box.y0 + 1}:{box.y1}]"
+
+
+def _is_cut(place: str, by_name: Container[str]) -> bool:
+    """Whether files are cutouts that were written, and the rest tells of what."""
+    return place.lower() == "file" and "source" in by_name
 
 
 def _keys(table: Columns, by_name: dict[str, str]) -> list[str]:

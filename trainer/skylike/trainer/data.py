@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from skylike.service import fits
 from skylike.service.errors import BadInput
+from skylike.service.fits.address import text
 from skylike.service.flags import Flag
-from skylike.service.prepare import Reject, Source, constant, prepare, text
+from skylike.service.prepare import Reject, Source, constant, prepare
 from skylike.service.sources import find_images
 from skylike.service.stamp import StampSpec
 

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from skylike.service.catalog import SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadSettings
+from skylike.service.fits.address import text
 from skylike.service.fits.table import write_table
-from skylike.service.prepare import Prepared, Reject, Source, prepare, text
+from skylike.service.prepare import Prepared, Reject, Source, prepare
 from skylike.service.thumbnail import SIDE
 
 TABLES = (".parquet", ".csv", ".vot", ".ecsv")

@@ -4,11 +4,11 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from skylike.service import fits
 from skylike.service.errors import BadInput
 from skylike.service.fits import Frame, Options
+from skylike.service.fits.address import uris_of
 from skylike.service.fits.selector import exists, locate
 
 _BAND = re.compile(r"(?P<band>\w+)=(?P<file>.+)", re.DOTALL | re.ASCII)
@@ -31,10 +31,12 @@ class Mosaic:
 
     @property
     def uri(self) -> str:
-        """Where it lies: the absolute path, or the URL; of bands all, by name."""
+        """Where it lies, links followed, or the URL; of bands all, by name."""
         if len(self.files) == 1:
-            return _absolute(self.files[0][1])
-        return " ".join(f"{band}={_absolute(file)}" for band, file in self.files)
+            return uris_of([self.files[0][1]])[0]
+        bands, files = zip(*self.files, strict=True)
+        pairs = zip(bands, uris_of(files), strict=True)
+        return " ".join(f"{band}={uri}" for band, uri in pairs)
 
     def told(self, error: BadInput) -> str:
         """What is wrong, with the name of the image."""
@@ -94,8 +96,3 @@ def _name(source: str) -> str:
     path, bracket, _ = source.partition("[")
     whole = source if exists(source) else path if bracket else source
     return fits.stem(whole.rsplit("/", 1)[-1])
-
-
-def _absolute(source: str) -> str:
-    text = source if "://" in source else str(Path(source).absolute())
-    return text.encode("utf-8", "backslashreplace").decode()

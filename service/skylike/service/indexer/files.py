@@ -18,18 +18,12 @@ from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
 from skylike.service.fits import Options
+from skylike.service.fits.address import text
 from skylike.service.flags import Flag
 from skylike.service.indexer.manifest import Manifest, identity
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.indexer.work import work_of
-from skylike.service.prepare import (
-    Prepared,
-    Reject,
-    Source,
-    constant,
-    prepare,
-    text,
-)
+from skylike.service.prepare import Prepared, Reject, Source, constant, prepare
 from skylike.service.progress import Progress, Shown
 from skylike.service.sources import find_images
 

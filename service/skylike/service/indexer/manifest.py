@@ -10,7 +10,8 @@ from typing import BinaryIO, Self
 import structlog
 
 from skylike.service import durable
-from skylike.service.prepare import Reject, text
+from skylike.service.fits.address import text
+from skylike.service.prepare import Reject
 
 
 def identity(settings: Iterable[str]) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skylike.service.fits.address import text
 from skylike.service.logs import printable
-from skylike.service.prepare import Reject, text
+from skylike.service.prepare import Reject
 
 _REJECTS = pa.schema(
     [

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from skylike.service.errors import BadInput
-from skylike.service.prepare import text
+from skylike.service.fits.address import text
 from skylike.service.sources import find_images
 from skylike.trainer import data
 from skylike.trainer.data import StampSet
