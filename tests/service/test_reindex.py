@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +16,13 @@ import pytest
 from skylike.service import indexer
 from skylike.service.collection import SkyObject
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput, BadRequest, UnknownCollection
-from skylike.service.fits import Box
+from skylike.service.errors import (
+    AlreadyExists,
+    BadInput,
+    BadRequest,
+    UnknownCollection,
+)
+from skylike.service.fits import Box, SkyPosition
 from skylike.service.library import Library
 from skylike.service.prepare import Source
 from skylike.service.sources import find_sources
@@ -82,17 +89,23 @@ def test_the_alias_switches_to_the_same_objects_with_other_vectors(
 def test_the_old_collection_answers_and_is_written_to_meanwhile(
     library: Library, other: Path, archive: Path, sky: SimpleNamespace
 ) -> None:
+    """What was acknowledged before the switch is in the new one, whenever it came."""
     old = library.collection("live")
     (archive / "late.fits").write_bytes(sky.draw("ring", 999))
     answers = []
-    done = threading.Event()
+    before_the_switch = []
+    has_switched = threading.Event()
 
     def use() -> None:
         indexer.index(old, library.encoder("sky"), find_sources([archive]))
         old.delete(["05.fits"])
-        old.label(["06.fits"], ["late"])
-        old.set_attributes(["07.fits"], {"seen": True})
-        while not done.is_set():
+        old.set_attributes(["07.fits"], {"seen": True, "name": None})
+        for number in range(40):
+            old.label(["06.fits"], [f"late {number}"])
+            if library.aliases()["live"] == "sky":
+                before_the_switch.append(f"late {number}")
+            time.sleep(0.02)
+        while not has_switched.is_set():
             live = library.collection("live")
             query = live.vector("01.fits")[None]
             answers.append(live.nearest(query, 1)[0][0].id)
@@ -102,11 +115,48 @@ def test_the_old_collection_answers_and_is_written_to_meanwhile(
     try:
         indexer.reindex(library, "live", other)
     finally:
-        done.set()
+        has_switched.set()
         user.join()
-    assert set(answers) == {"01.fits"}
-    assert "late.fits" in content(library, "live")
-    assert content(library, "live") == content(library, "sky")
+    assert set(answers) <= {"01.fits"}
+    found = content(library, "live")
+    assert found["06.fits"].labels >= set(before_the_switch)
+    if len(before_the_switch) == 40:  # all else came before
+        assert found == content(library, "sky")
+        assert "late.fits" in found
+
+
+def test_what_people_changed_stays_changed(library: Library, other: Path) -> None:
+    """Also what they took away, moved, or gave another type."""
+    old = library.collection("sky")
+    old.set_attributes(["10.fits"], {"name": None, "flag": 1})
+    old.set_attributes(["11.fits"], {"flag": True})
+    moved = replace(old.get("12.fits"), position=SkyPosition(1.0, 2.0))
+    old.upsert([moved], old.vector("12.fits")[None])
+    indexer.reindex(library, "live", other)
+    library.rollback_alias("live")
+    old.set_attributes(["10.fits"], {"flag": True})
+    indexer.reindex(library, "live", other)
+    found = content(library, "live")
+    assert "name" not in found["10.fits"].attributes
+    assert found["10.fits"].attributes["flag"] is True
+    assert found["12.fits"].position == SkyPosition(1.0, 2.0)
+    assert found == content(library, "sky")
+
+
+def test_nights_are_no_models_and_what_another_alias_serves_is_left_alone(
+    library: Library, other: Path, model: Path
+) -> None:
+    """A date has as many digits as the end of a name that tells the model."""
+    for night in "20240101", "20240102":
+        library.create(f"night-{night}", model)
+        library.point_alias(f"on-{night}", f"night-{night}")
+        done = indexer.reindex(library, f"on-{night}", other)
+        assert done.collection.startswith(f"night-{night}-")
+    made = indexer.reindex(library, "live", other).collection
+    library.point_alias("elsewhere", made)
+    library.rollback_alias("live")
+    with pytest.raises(AlreadyExists, match="'elsewhere' points to it"):
+        indexer.reindex(library, "live", other)
 
 
 def test_nothing_switches_while_an_object_cannot_be_read_again(
@@ -129,11 +179,13 @@ def test_objects_of_which_nobody_knows_the_file_are_told(
 ) -> None:
     old = library.collection("sky")
     old.add([SkyObject("sent")], old.vector("01.fits")[None])
-    with pytest.raises(BadInput, match="such as sent") as caught:
+    with pytest.raises(
+        BadInput, match="the first: sent: the collection does not know"
+    ) as caught:
         indexer.reindex(library, "live", other)
     assert caught.value.reason == "too_many_rejects"
     done = indexer.reindex(library, "live", other, max_reject_fraction=0.1)
-    assert [one.code for one in done.report.rejects] == ["no_source"]
+    assert [one.code for one in done.report.rejects] == ["no_uri"]
     assert len(library.collection("live")) == len(old) - 1
 
 

@@ -280,6 +280,23 @@ class Library:
                 raise AlreadyExists(f"There is a collection {name!r} already.")
             self._aliases.point(name, collection)
 
+    def switch_alias(self, name: str, collection: str, *, version: int) -> bool:
+        """Let an alias point elsewhere, if its collection is at a version still.
+
+        Nothing is written to that collection in between. Whether it was so.
+
+        Raises
+        ------
+        UnknownCollection
+            If there is no such alias or collection.
+        """
+        with self._changing():
+            self._directory(collection)
+            with self.collection(name).held_at(version) as is_so:
+                if is_so:
+                    self._aliases.point(name, collection)
+                return is_so
+
     def rollback_alias(self, name: str) -> str:
         """Let an alias point to where it did before; the collection.
 

@@ -23,7 +23,8 @@ from skylike.service.progress import Progress, Shown
 def compact(collection: str, kind: str | None, data: Path, as_json: bool) -> None:
     """Index the newest objects of COLLECTION now; with --kind, make one index of all.
 
-    Collections do the first by themselves as they grow. They answer meanwhile.
+    Collections do the first by themselves as they grow. No service may have the data
+    directory open.
     """
     with Library(data) as library:
         target = library.collection(collection)

@@ -12,7 +12,6 @@ from skylike.service.collection import Collection
 from skylike.service.config import DATA
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
-    BadInput,
     NotReady,
     UnknownCollection,
 )
@@ -220,14 +219,14 @@ def reindex(
 ) -> None:
     """Build an alias' collection anew with another model, then switch the alias.
 
-    Every object is read again from where it came. The new collection lies beside the
-    old one, which keeps answering; counts and recall are verified before the alias
-    points to it, and `skylike-service alias rollback` undoes that. A run that was
-    interrupted goes on when it is repeated.
+    Every object is read again from where it came, into a new collection beside the old
+    one; counts and recall are verified before the alias points to it, and
+    `skylike-service alias rollback` undoes that. No service may have the data directory
+    open. A run that was interrupted goes on when it is repeated.
     """
     table = rejects or data / "rejects.parquet"
-    indexer.write_rejects(table, [])  # where it cannot be written, say so first
     with Library(data) as library:
+        indexer.write_rejects(table, [])  # where it cannot be written, say so first
         done = indexer.reindex(
             library,
             alias,
@@ -263,15 +262,10 @@ def _fit(
     """Fit; returns how many calibration objects there are."""
     vectors = None
     if calibration:
-        vectors, rejects = indexer.embed_files(
+        vectors, rejects = indexer.calibration_of(
             encoder, calibration, workers=workers, options=reading
         )
         if rejects:
             click.echo(f"not used to calibrate: {options.counted(rejects)}", err=True)
-        if not len(vectors):
-            raise BadInput(
-                "none of the calibration files can be used; the fit stays as it was",
-                reason="no_files",
-            )
     collection.fit(calibration=vectors, seed=seed)
     return len(collection.anomaly.calibration) if collection.anomaly else 0

@@ -263,6 +263,12 @@ class Collection(Reading):
             )
         return version
 
+    @contextmanager
+    def held_at(self, version: int) -> Iterator[bool]:
+        """Let writers wait until the block ends; whether this is its version."""
+        with self._writing:
+            yield self._view.version == version
+
     def copy_catalog(self, path: Path) -> State:
         """Copy the truth as it is at one moment to a new file, beside writing.
 

@@ -59,6 +59,11 @@ class Reading:
         return self._view.num_objects
 
     @property
+    def last_row(self) -> int:
+        """The highest row there is, or was."""
+        return self._view.last_row
+
+    @property
     def kinds(self) -> list[tuple[Kind, int]]:
         """How each segment searches, and how many vectors it has; the newest are none."""
         indexes = [part.block.index for part in self._view.segments]

@@ -77,45 +77,99 @@ def index(
         ``too_many_rejects``; what was indexed until then stays.
     """
     began = time.monotonic()
-    options = options or Options()
+    refused: list[Reject] = []
+    try:
+        with collection.bulk():
+            indexed, num_known = add_sources(
+                collection,
+                encoder,
+                sources,
+                refused,
+                workers=workers,
+                options=options or Options(),
+                most_rejects=max_reject_fraction * len(sources),
+                shown=shown,
+            )
+    finally:
+        if rejects is not None:
+            write_rejects(rejects, refused)
+    return Report(indexed, num_known, tuple(refused), time.monotonic() - began)
+
+
+def add_sources(
+    collection: Collection,
+    encoder: Encoder,
+    sources: Sequence[Source],
+    refused: list[Reject],
+    *,
+    workers: int,
+    options: Options,
+    most_rejects: float,
+    shown: Shown,
+) -> tuple[int, int]:
+    """As `index`, as a part of a larger work.
+
+    Parameters
+    ----------
+    refused
+        What is rejected is put here, also where an error ends this.
+    most_rejects
+        More of them end this.
+
+    Returns
+    -------
+    indexed, known
+        How many were added, and how many the collection had.
+    """
     names = (part for one in sources for part in (one.image, one.id, repr(one.box)))
     run = identity([collection.model_id, repr(options), *names])
     with Manifest(collection.directory / _MANIFEST, run) as manifest:
         work = work_of(collection, sources, options, manifest.rejected)
-        refused = [*manifest.rejected.values(), *work.rejects]
-        most = max_reject_fraction * len(sources)
+        refused += [*manifest.rejected.values(), *work.rejects]
+        require_few(refused, most_rejects, manifest)
+        ready = prepare(work.new, encoder.spec, workers=workers, options=options)
         indexed = 0
-        try:
-            _require_few(len(refused), most, manifest)
-            ready = prepare(
-                work.new,
-                encoder.spec,
-                workers=workers,
-                options=options,
-            )
-            with (
-                Progress("indexing", len(work.new), "image", shown) as progress,
-                closing(ready) as chunks,
-                ThreadPoolExecutor(1, "writes") as thread,
-                collection.bulk(),
-            ):
-                writing: Future[None] | None = None
-                for shard in _shards(chunks, work.new, encoder):
-                    if writing is not None:
-                        writing.result()
-                    writing = thread.submit(_write, collection, shard, manifest)
-                    indexed += len(shard.objects)
-                    refused += [reject for _, reject in shard.rejects]
-                    progress.advance(shard.num_images, rejects=len(refused))
-                    _require_few(len(refused), most, manifest)
+        with (
+            Progress("indexing", len(work.new), "image", shown) as progress,
+            closing(ready) as chunks,
+            ThreadPoolExecutor(1, "writes") as thread,
+        ):
+            writing: Future[None] | None = None
+            for shard in _shards(chunks, work.new, encoder):
                 if writing is not None:
                     writing.result()
-        finally:
-            if rejects is not None:
-                write_rejects(rejects, refused)
+                writing = thread.submit(_write, collection, shard, manifest)
+                indexed += len(shard.objects)
+                refused += [reject for _, reject in shard.rejects]
+                progress.advance(shard.num_images, rejects=len(refused))
+                require_few(refused, most_rejects, manifest)
+            if writing is not None:
+                writing.result()
         manifest.is_done = True
-    seconds = time.monotonic() - began
-    return Report(indexed, work.num_known, tuple(refused), seconds)
+    return indexed, work.num_known
+
+
+def calibration_of(
+    encoder: Encoder,
+    sources: Sequence[Path],
+    *,
+    workers: int = 2,
+    options: Options | None = None,
+) -> tuple[NDArray[np.float32], tuple[Reject, ...]]:
+    """Vectors of ordinary objects, (m, D), m >= 1; and what gave none, and why.
+
+    Raises
+    ------
+    BadInput
+        ``no_files`` if none of them can be used.
+    """
+    vectors, rejects = embed_files(encoder, sources, workers=workers, options=options)
+    if not len(vectors):
+        raise BadInput(
+            "none of the calibration files can be used; the fit stays as it was",
+            reason="no_files",
+        )
+    return vectors, rejects
 
 
 def embed_files(
@@ -129,19 +183,21 @@ def embed_files(
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     refused: list[Reject] = []
     found = [Source(image, text(Path(image))) for image in find_images(sources)]
-    for chunk in prepare(
+    ready = prepare(
         found, encoder.spec, workers=workers, options=options, pictures=False
-    ):
-        pixels = []
-        for item in chunk:
-            if isinstance(item, Reject):
-                refused.append(item)
-            elif Flag.CONSTANT in item.object.flags:
-                refused.append(constant(Path(item.object.id)))
-            else:
-                pixels.append(item.pixels)
-        if pixels:
-            vectors.append(encoder.embed(np.stack(pixels)))
+    )
+    with closing(ready) as chunks:
+        for chunk in chunks:
+            pixels = []
+            for item in chunk:
+                if isinstance(item, Reject):
+                    refused.append(item)
+                elif Flag.CONSTANT in item.object.flags:
+                    refused.append(constant(Path(item.object.id)))
+                else:
+                    pixels.append(item.pixels)
+            if pixels:
+                vectors.append(encoder.embed(np.stack(pixels)))
     return np.concatenate(vectors), tuple(refused)
 
 
@@ -187,11 +243,16 @@ def _write(collection: Collection, shard: _Shard, manifest: Manifest) -> None:
     manifest.finish(len(shard.objects), shard.rejects)
 
 
-def _require_few(num_rejects: int, most: float, manifest: Manifest) -> None:
-    if num_rejects > most:
-        manifest.is_done = True  # what is mended shall be read again
+def require_few(
+    refused: Sequence[Reject], most: float, manifest: Manifest | None = None
+) -> None:
+    """Raise `BadInput` (``too_many_rejects``) if there are more rejects than that."""
+    if len(refused) > most:
+        if manifest is not None:
+            manifest.is_done = True  # what is mended shall be read again
         raise BadInput(
-            f"{num_rejects} images were rejected, more than {most:.10g}; the table of "
-            "rejects tells why. Mend them, or allow more, and run this again: it goes on",
+            f"{len(refused)} images were rejected, more than {most:.10g}; the first: "
+            f"{refused[0].message}. The table of rejects names all. Mend them, or allow "
+            "more, and run this again: it goes on",
             reason="too_many_rejects",
         )

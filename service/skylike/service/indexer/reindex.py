@@ -1,29 +1,38 @@
 """A new model goes live: a second collection beside the first, then the alias switches."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput, BadRequest, NotReady, UnknownCollection
+from skylike.service.errors import (
+    AlreadyExists,
+    BadRequest,
+    NotReady,
+    UnknownCollection,
+)
 from skylike.service.fits import Box, Options
-from skylike.service.indexer.files import embed_files, index
+from skylike.service.indexer.files import add_sources, calibration_of, require_few
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.library import Library
 from skylike.service.prepare import STAMP_ATTRIBUTES, Reject, Source
 from skylike.service.progress import Shown
 
-_PAGE = 10_000
+_PAGE = 100_000
 _SAMPLE = 200  # vectors whose neighbours are compared with the exact ones
 _NUM_NEIGHBOURS = 10
 _LEAST_RECALL = 0.95
 _TIE = 1e-6
 _MOST_ROUNDS = 10
-_MODEL_SUFFIX = re.compile(r"-[0-9a-f]{8}$")
+_NUM_DIGITS = 8  # of the model id, at the end of a name
+_LONGEST_NAME = 63
 _HDU_NAME = re.compile(r"\s*\([^)]*\)")
 
 
@@ -61,9 +70,10 @@ def reindex(
 ) -> Reindexed:
     """Read all that an alias' collection was made from with another model, and switch.
 
-    The collection answers meanwhile and may be written to; what is written, labelled or
-    deleted there is done here as well before the alias switches. It stays afterwards,
-    so that the alias can be rolled back. A run that was interrupted goes on.
+    The collection answers meanwhile and may be written to by this process; what is
+    written, labelled or deleted there is done here as well before the alias switches. It
+    stays afterwards, so that the alias can be rolled back. A run that was interrupted
+    goes on.
 
     Parameters
     ----------
@@ -86,11 +96,15 @@ def reindex(
         If there is no such alias.
     BadRequest
         ``same_model`` if its collection has this model.
+    AlreadyExists
+        If another alias points to the collection that would be made.
     BadInput
-        ``too_many_rejects``; the alias points to where it did, then and below.
+        ``too_many_rejects``, or ``no_files`` of the calibration; the alias points to where it did, then and below.
     NotReady
         ``poor_recall``; ``never_still`` if the collection is written to without pause.
     """
+    began = time.monotonic()
+    options = options or Options()
     before = library.aliases().get(alias)
     if before is None:
         raise UnknownCollection(
@@ -100,48 +114,51 @@ def reindex(
     old = library.collection(before)
     new = _beside(library, old, model)
     encoder = library.encoder(new.name)
-    for _ in range(_MOST_ROUNDS):
-        version = old.version
-        _forget_the_gone(old, new)
-        sources, lost = _sources_of(old)
-        most = max_reject_fraction * len(old) - len(lost)
-        if most < 0:
-            raise BadInput(
-                f"of {len(lost)} objects nobody knows what they were made from, such as "
-                f"{lost[0].path}: add them to {new.name!r} yourself, or allow more rejects",
-                reason="too_many_rejects",
-            )
-        report = index(
-            new,
-            encoder,
-            sources,
-            workers=workers,
-            options=options,
-            rejects=rejects,
-            max_reject_fraction=min(1.0, most / max(len(sources), 1)),
-            shown=shown,
-        )
-        _tell_the_changed(old, new)
-        if old.version == version:
-            break
-    else:
-        raise NotReady(
-            f"{before!r} was written to in each of {_MOST_ROUNDS} rounds: try again when "
-            "it is quieter; what was indexed stays.",
-            reason="never_still",
-        )
-    refused = (*lost, *report.rejects)
-    if rejects is not None:
-        write_rejects(rejects, refused)
-    recall = _recall(new)
-    vectors = None
+    ordinary = None
     if calibration:
-        vectors, _ = embed_files(encoder, calibration, workers=workers, options=options)
-    if len(new) > 1:
-        new.fit(calibration=vectors)
-    library.point_alias(alias, new.name)
-    whole = Report(report.indexed, report.known, refused, report.seconds)
-    return Reindexed(new.name, before, whole, recall)
+        ordinary, _ = calibration_of(
+            encoder, calibration, workers=workers, options=options
+        )
+    indexed, refused = 0, list[Reject]()
+    try:
+        for _ in range(_MOST_ROUNDS):
+            version = old.version
+            refused.clear()
+            _forget_the_gone(old, new)
+            with new.bulk():
+                for sources, lost in _sources_of(old):
+                    refused += lost
+                    most = max_reject_fraction * len(old)
+                    require_few(refused, most)
+                    added, _ = add_sources(
+                        new,
+                        encoder,
+                        sources,
+                        refused,
+                        workers=workers,
+                        options=options,
+                        most_rejects=most,
+                        shown=shown,
+                    )
+                    indexed += added
+            _tell_the_changed(old, new)
+            recall = _recall(new)
+            with suppress(NotReady):  # too few can be searched: there is nothing to fit
+                new.fit(calibration=ordinary)
+            if library.switch_alias(alias, new.name, version=version):
+                break
+        else:
+            raise NotReady(
+                f"{before!r} was written to in each of {_MOST_ROUNDS} rounds: try again "
+                "when it is quieter; what was indexed stays.",
+                reason="never_still",
+            )
+    finally:
+        if rejects is not None:
+            write_rejects(rejects, refused)
+    known = len(new) - indexed
+    report = Report(indexed, known, tuple(refused), time.monotonic() - began)
+    return Reindexed(new.name, before, report, recall)
 
 
 def _beside(library: Library, old: Collection, model: Path) -> Collection:
@@ -151,10 +168,21 @@ def _beside(library: Library, old: Collection, model: Path) -> Collection:
         raise BadRequest(
             f"{old.name!r} was made with {model} already.", reason="same_model"
         )
-    name = f"{_MODEL_SUFFIX.sub('', old.name)[:54]}-{model_id[:8]}"
-    if name in library.names():
-        return library.collection(name)
-    return library.create(name, model)
+    name = old.name.removesuffix(f"-{old.model_id[:_NUM_DIGITS]}")
+    name = f"{name[: _LONGEST_NAME - _NUM_DIGITS - 1]}-{model_id[:_NUM_DIGITS]}"
+    if name not in library.names():
+        return library.create(name, model)
+    found = library.collection(name)
+    aliases = [one for one, target in library.aliases().items() if target == name]
+    if found.model_id != model_id or aliases:
+        whose = (
+            f"the alias {aliases[0]!r} points to it" if aliases else "of another model"
+        )
+        raise AlreadyExists(
+            f"There is a collection {name!r} already, {whose}: delete it first, or index "
+            "into a collection of another name and set the alias yourself."
+        )
+    return found
 
 
 def _forget_the_gone(old: Collection, new: Collection) -> None:
@@ -164,37 +192,62 @@ def _forget_the_gone(old: Collection, new: Collection) -> None:
         gone = [
             one.id
             for one in page
-            if one.id not in there or _place(one) != _place(there[one.id])
+            if one.id not in there or not _are_of_one_place(one, there[one.id])
         ]
         if gone:
             new.delete(gone)
 
 
 def _tell_the_changed(old: Collection, new: Collection) -> None:
-    """Bring labels and attributes of what both have to what the old one says."""
+    """Let what both have be as the old one says."""
     for page in _pages(old):
         there = new.objects(one.id for one in page)
-        for one in page:
-            if one.id not in there:
-                continue
-            made = there[one.id]
-            if made.labels != one.labels:
-                more, fewer = one.labels - made.labels, made.labels - one.labels
-                new.label([one.id], more, fewer)
-            known = _kept_attributes(one)
-            if not known.items() <= made.attributes.items():
-                new.set_attributes([one.id], known)
+        changed = [
+            replace(new.get(one.id), **wanted)
+            for one in page
+            if one.id in there and (wanted := _wanted(one, there[one.id]))
+        ]
+        if changed:
+            vectors = np.stack([new.vector(one.id) for one in changed])
+            new.upsert(changed, vectors)
 
 
-def _sources_of(old: Collection) -> tuple[list[Source], list[Reject]]:
+def _wanted(old: SkyObject, made: SkyObject) -> dict[str, Any]:
+    """What people may have changed, where it differs."""
+    of_stamp = {
+        name: value
+        for name, value in made.attributes.items()
+        if name in STAMP_ATTRIBUTES
+    }
+    wanted: dict[str, Any] = {
+        "labels": old.labels,
+        "position": old.position,
+        "epoch_mjd": old.epoch_mjd,
+        "attributes": {**_kept_attributes(old), **of_stamp},
+    }
+    # Python calls 1, 1.0 and True equal; filters do not.
+    is_same = all(
+        _typed(value) == _typed(getattr(made, n)) for n, value in wanted.items()
+    )
+    return {} if is_same else wanted
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: (type(one), one) for name, one in value.items()}
+    return value
+
+
+def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[Reject]]]:
     """What the objects were made from, and those of which nobody knows it."""
-    found: list[Source] = []
-    lost: list[Reject] = []
     for page in _pages(old):
+        found: list[Source] = []
+        lost: list[Reject] = []
         for one in page:
             if not one.uri:
-                message = f"{one.id}: the collection does not know where it came from"
-                lost.append(Reject(Path(one.id), "no_source", message))
+                path = Path(one.id)
+                message = f"{path}: the collection does not know where it came from"
+                lost.append(Reject(path, "no_uri", message))
                 continue
             key = _HDU_NAME.sub("", one.hdu or "")
             found.append(
@@ -208,8 +261,8 @@ def _sources_of(old: Collection) -> tuple[list[Source], list[Reject]]:
                     labels=one.labels,
                 )
             )
-    # Neighbours of one file are read while it is open.
-    return sorted(found, key=lambda source: source.image), lost
+        # Neighbours of one file are read while it is open.
+        yield sorted(found, key=lambda source: source.image), lost
 
 
 def _pages(collection: Collection) -> Iterator[list[SkyObject]]:
@@ -219,8 +272,11 @@ def _pages(collection: Collection) -> Iterator[list[SkyObject]]:
         yield [one for _, one in page]
 
 
-def _place(one: SkyObject) -> tuple[object, ...]:
-    return one.uri, _HDU_NAME.sub("", one.hdu or ""), one.box
+def _are_of_one_place(one: SkyObject, other: SkyObject) -> bool:
+    if (one.uri, one.box) != (other.uri, other.box):
+        return False
+    hdus = {_HDU_NAME.sub("", found.hdu) for found in (one, other) if found.hdu}
+    return len(hdus) < 2
 
 
 def _kept_attributes(one: SkyObject) -> dict[str, str | int | float | bool]:
@@ -240,11 +296,12 @@ def _recall(collection: Collection) -> float:
     NotReady
         ``poor_recall``.
     """
-    ids = [one.id for page in _pages(collection) for one in page if one.is_searchable]
+    rows = np.unique(np.linspace(0, collection.last_row - 1, _SAMPLE).astype(int))
+    spread = [collection.scroll(after_row=row, limit=1) for row in rows.tolist()]
+    ids = {one.id for page in spread for _, one in page if one.is_searchable}
     if not ids:
         return 1.0
-    spread = np.unique(np.linspace(0, len(ids) - 1, _SAMPLE).astype(int))
-    vectors = np.stack([collection.vector(ids[number]) for number in spread])
+    vectors = np.stack([collection.vector(id) for id in sorted(ids)])
     exact = collection.nearest(vectors, _NUM_NEIGHBOURS, exact=True)
     found = collection.nearest(vectors, _NUM_NEIGHBOURS)
     shares = [
