@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from skylike.service.library import Library
 
 KILLS = int(os.environ.get("KILLS", "6"))
 SEED = int(os.environ.get("SEED", "0"))
+EDGES = "x0", "y0", "x1", "y1"
 SHARD = 64
 NUM_IMAGES = 2 * SHARD * KILLS
 RUN = """
@@ -37,7 +39,9 @@ if __name__ == "__main__":
     with Library(data) as library:
         sky, encoder = library.collection("sky"), library.encoder("sky")
         print("begun", flush=True)
-        files.index(sky, encoder, find_sources([archive]), rejects=rejects)
+        lists = archive / "names.txt", archive / "parts.parquet"
+        sources = find_sources([archive, *lists])
+        files.index(sky, encoder, sources, rejects=rejects)
 """
 
 
@@ -57,6 +61,16 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
                 (archive / f"{number}.fits.gz").write_bytes(gzip.compress(drawn))
             case _:
                 (archive / f"{number}.fits").write_bytes(drawn)
+    (archive / "names.txt").write_text("20.fits[0]\n20.fits\n./20.fits\n")
+    table = {
+        "id": [f"part {number % 30}" for number in range(40)],
+        "uri": [f"{number % 4 * 10}.fits" for number in range(40)],
+        **{
+            edge: [number] * 40
+            for edge, number in zip(EDGES, (2, 3, 34, 35), strict=True)
+        },
+    }
+    pq.write_table(pa.table(table), archive / "parts.parquet")
     script = tmp_path / "run.py"
     script.write_text(RUN)
 
@@ -109,10 +123,12 @@ class _Content(NamedTuple):
 def _content(folder: Path, name: str) -> _Content:
     with Library(folder / name) as library:
         sky = library.collection("sky")
-        objects = {one.id: sky.get(one.id) for _, one in sky.scroll(limit=NUM_IMAGES)}
+        objects = {
+            one.id: sky.get(one.id) for _, one in sky.scroll(limit=NUM_IMAGES + 41)
+        }
         vectors = np.stack([sky.vector(id) for id in sorted(objects)])
     table = pq.read_table(folder / f"{name}.parquet").drop_columns(["time"])
     rejects = sorted(tuple(row.values()) for row in table.to_pylist())
-    assert len(objects) + len(rejects) == NUM_IMAGES
-    assert len(rejects) == len(range(3, NUM_IMAGES, 10))
+    assert len(objects) + len(rejects) == NUM_IMAGES + 1 + 40
+    assert len(rejects) == len(range(3, NUM_IMAGES, 10)) + 10
     return _Content(objects, rejects, vectors)

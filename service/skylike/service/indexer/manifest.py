@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import structlog
 
@@ -50,12 +51,14 @@ class Manifest:
         self.is_done = False
         self._num_shards = 0
         length = self._resume(run)
-        self._file: BinaryIO = path.open("r+b" if length else "wb")
-        self._file.truncate(length)
-        self._file.seek(length)
-        if not length:
-            self._append({"run": run})
-            durable.sync(path.parent)
+        with durable.storing(path), ExitStack() as stack:
+            self._file = stack.enter_context(path.open("r+b" if length else "wb"))
+            self._file.truncate(length)
+            self._file.seek(length)
+            if not length:
+                self._append({"run": run})
+                durable.sync(path.parent)
+            stack.pop_all()
 
     def finish(self, num_objects: int, rejects: Sequence[tuple[str, Reject]]) -> None:
         """Record a shard: how many objects it gave, and each id it rejected."""
@@ -73,9 +76,10 @@ class Manifest:
             self._path.unlink()
 
     def _append(self, line: object) -> None:
-        self._file.write(json.dumps(line).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with durable.storing(self._path):
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def _resume(self, run: str) -> int:
         """Read the file; the length of what is whole in it and of this run."""
@@ -86,13 +90,13 @@ class Manifest:
         length = 0
         for number, line in enumerate(lines):
             try:
-                told = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
-                told = None
-            if told is None or (number == 0 and told != {"run": run}):
+                told = json.loads(line) if line.endswith(b"\n") else {}
+                if told != {"run": run} if number == 0 else "rejects" not in told:
+                    break
+                for id, path, code, message in told.get("rejects", ()):
+                    self.rejected[id] = Reject(Path(path), code, message)
+            except (ValueError, TypeError, AttributeError):
                 break
-            for id, path, code, message in told.get("rejects", ()):
-                self.rejected[id] = Reject(Path(path), code, message)
             self._num_shards = number
             length += len(line)
         if length:
