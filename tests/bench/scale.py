@@ -89,6 +89,6 @@ def _nearest(
 
 def _run(*words: str) -> dict[str, float]:
     command = [sys.executable, "-m", "tests.bench.growth", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found

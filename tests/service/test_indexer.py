@@ -20,7 +20,7 @@ import pytest
 
 from skylike.service import fits, indexer, stamp
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput
+from skylike.service.errors import BadInput, BadRequest
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 from skylike.service.indexer.manifest import Manifest
@@ -185,6 +185,22 @@ def test_boxes_of_one_file_are_read_together_and_may_reach_beyond_it(
         assert Flag.EDGE in collection.get("0").flags
         again = indexer.index(collection, encoder, sources)
         assert (again.indexed, again.known) == (0, 2)
+
+
+def test_a_table_of_rejects_replaces_nothing_else(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    catalogue = tmp_path / "mine.parquet"
+    pq.write_table(pa.table({"uri": [str(folder / "0.fits")]}), catalogue)
+    for path in catalogue, folder / "0.fits":
+        before = path.read_bytes()
+        with pytest.raises(BadRequest, match="no table of rejects") as caught:
+            indexer.require_rejects(path)
+        assert caught.value.reason == "not_rejects"
+        assert path.read_bytes() == before
+    indexer.require_rejects(tmp_path / "new" / "rejects.parquet")
+    indexer.write_rejects(tmp_path / "new" / "rejects.parquet", [])
+    indexer.require_rejects(tmp_path / "new" / "rejects.parquet")
 
 
 def test_too_many_rejects_end_a_run_which_can_go_on(

@@ -10,7 +10,7 @@ import pytest
 
 from skylike.service import fits
 from skylike.service.errors import BadInput
-from skylike.service.sources import find_images
+from skylike.service.sources import find_images, find_sources
 
 
 @pytest.fixture
@@ -80,3 +80,53 @@ def test_a_table_without_places_and_a_list_without_lines_are_refused(
     assert caught.value.reason == "bad_table"
     with pytest.raises(BadInput, match=r"gone\.txt: no such file"):
         find_images([folder / "gone.txt"])
+
+
+def test_ids_keep_their_digits_and_what_is_missing_is_none(folder: Path) -> None:
+    """As text in files of text; a gap makes floats of whole numbers."""
+    (folder / "t.csv").write_text("uri,id\na.fits,007\na.fits,7\na.fits,NaN\na.fits,\n")
+    assert [one.id for one in find_sources([folder / "t.csv"])] == [
+        "007",
+        "7",
+        "a.fits",
+    ]
+    floats = {"uri": ["a.fits"] * 3, "id": [1.0, None, 3.0]}
+    pq.write_table(pa.table(floats), folder / "f.parquet")
+    found = find_sources([folder / "f.parquet"])
+    assert [(one.id, one.is_named) for one in found] == [
+        ("1", True),
+        ("a.fits", False),
+        ("3", True),
+    ]
+    pq.write_table(pa.table({"uri": ["a.fits"], "id": [2.0**60]}), folder / "g.parquet")
+    with pytest.raises(BadInput, match="write it as integers or text"):
+        find_sources([folder / "g.parquet"])
+
+
+def test_attributes_keep_their_types_and_what_is_missing_is_left_out(
+    folder: Path,
+) -> None:
+    columns = {
+        "uri": ["a.fits", "b.fits"],
+        "number": pa.array([2**60 + 1, None]),
+        "truth": pa.array([None, False]),
+        "text": ["", "x"],
+        "float": [None, 0.5],
+    }
+    pq.write_table(pa.table(columns), folder / "t.parquet")
+    first, second = find_sources([folder / "t.parquet"])
+    assert first.attributes == {"number": 2**60 + 1}
+    assert second.attributes == {"truth": False, "text": "x", "float": 0.5}
+    assert second.attributes["truth"] is False
+
+
+def test_half_a_box_is_none(folder: Path) -> None:
+    (folder / "t.csv").write_text("file,x0,y0,x1,y1\na.fits,0,0,,8\nb.fits,,,,\n")
+    with pytest.raises(BadInput, match="row 1 a part is missing"):
+        find_sources([folder / "t.csv"])
+    (folder / "u.csv").write_text("file,x0,y0,x1\na.fits,0,0,8\n")
+    with pytest.raises(BadInput, match="there are only x0, y0, x1"):
+        find_sources([folder / "u.csv"])
+    (folder / "v.csv").write_text("file,x0,y0,x1,y1\na.fits,0,0,8,9\n")
+    [one] = find_sources([folder / "v.csv"])
+    assert one.box == fits.Box(0, 0, 8, 9)

@@ -48,7 +48,9 @@ class Processes(Generic[_Task, _Answer]):
 
     def __init__(self, do: Callable[[_Task], _Answer], num: int) -> None:
         self._do = do
-        self._threads = ThreadPoolExecutor(num, "asks-a-process")
+        self._threads = ThreadPoolExecutor(
+            num, "asks-a-process", initializer=_block_interrupts
+        )
         self._idle: SimpleQueue[_Process[_Task, _Answer]] = SimpleQueue()
         self._all = [_Process(do) for _ in range(num)]
         for process in self._all:
@@ -135,13 +137,17 @@ class _Process(Generic[_Task, _Answer]):
         )
 
 
+def _block_interrupts() -> None:
+    """In the thread that starts a process, and so in that: who asks it also ends it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
 def _serve(do: Callable[[_Task], _Answer], pipe: Connection) -> None:
     """Do tasks until nobody asks any more.
 
     Several threads of linear algebra would wait for each other; what does it has been
     imported with `do`.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks it ends it
     threadpool_limits(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pipe.send(None)

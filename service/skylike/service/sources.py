@@ -27,6 +27,9 @@ _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
 _PLACES = ("uri", "path", "file", "filename", "source")
 _IDS = ("id", "object_id", "source_id", "objid")
+_TEXTS = (".csv", ".tsv", ".ecsv")
+_MISSING = ("", "nan", "null", "none", "--")
+_EXACT = 2.0**53
 _EDGES = ("x0", "y0", "x1", "y1")
 _PARTS = ("hdu", *_EDGES)
 _FILE_SCHEME = "file://"
@@ -75,7 +78,9 @@ def find_sources(sources: Sequence[Path]) -> list[Source]:
         made = Source(one, "") if isinstance(one, str) else one
         if not made.is_named:
             made = replace(made, id=_id_below(root, made.image, made.box))
-        found.setdefault((made.image, made.box, made.id), made)
+        # What a table names twice is told; what it does not name is the same image.
+        key = len(found) if made.is_named else (made.image, made.box)
+        found.setdefault(key, made)
     return list(found.values())
 
 
@@ -124,7 +129,7 @@ def _names_part(source: Path) -> bool:
 
 
 def _listed(path: Path) -> Iterator[str]:
-    for line in path.read_text(errors="surrogateescape").splitlines():
+    for line in path.read_text("utf-8-sig", "surrogateescape").splitlines():
         name = line.partition("#")[0].strip()
         if name:
             yield _beside(path, name)
@@ -154,13 +159,32 @@ def _rows_of(path: Path) -> Iterator[Source]:
         by_name[name] for name in (*_PARTS, ra.lower(), dec.lower()) if name in by_name
     }
     attributes = attributes_of(table, {place, id_column, *left_out})
-    ids = map(str, table[id_column]) if id_column else itertools.repeat("")
     is_cut = _is_cut(place, by_name)
+    ids: Iterable[str] = itertools.repeat("")
+    if id_column and not is_cut:  # which says what it was in its own image
+        ids = _ids(path, table, id_column)
     keys = itertools.repeat("") if is_cut else _keys(table, by_name)
-    boxes = itertools.repeat(None) if is_cut else _boxes(table, by_name)
+    boxes = itertools.repeat(None) if is_cut else _boxes(path, table, by_name)
     each = zip(table[place], keys, ids, boxes, positions, attributes, strict=False)
     for name, key, id, *told in each:
         yield Source(_beside(path, str(name)) + key, id, bool(id), *told)
+
+
+def _ids(path: Path, table: Columns, name: str) -> list[str]:
+    """The ids of a table, empty where one is missing; all their digits count."""
+    values = table[name]
+    if path.suffix.lower() in _TEXTS:
+        values = read_table(path, as_text=True)[name]
+    if values.dtype.kind == "f":
+        if np.nanmax(np.abs(values), initial=0) > _EXACT:
+            raise BadInput(
+                f"{path}: the column {name!r} holds numbers beyond 2**53 as floats, "
+                "which have lost digits: write it as integers or text",
+                reason="bad_table",
+            )
+        return [f"{value:.16g}" if math.isfinite(value) else "" for value in values]
+    texts = [str(value).strip() for value in values]
+    return ["" if text.lower() in _MISSING else text for text in texts]
 
 
 def _place_in(path: Path, table: Columns) -> str:
@@ -190,7 +214,7 @@ def named_by(path: Path, table: Columns, place: str) -> Iterator[str]:
     """
     by_name = {name.lower(): name for name in table}
     is_cut = _is_cut(place, by_name)
-    keys, boxes = _keys(table, by_name), _boxes(table, by_name)
+    keys, boxes = _keys(table, by_name), _boxes(path, table, by_name)
     for name, key, box in zip(table[place], keys, boxes, strict=True):
         image = _beside(path, str(name))
         if is_cut:
@@ -214,12 +238,27 @@ def _keys(table: Columns, by_name: dict[str, str]) -> list[str]:
     return [f"[{key}]" if key else "" for key in plain]
 
 
-def _boxes(table: Columns, by_name: dict[str, str]) -> list[Box | None]:
+def _boxes(path: Path, table: Columns, by_name: dict[str, str]) -> list[Box | None]:
     """The section of each row, None where there is none."""
-    if not set(_EDGES) <= set(by_name):
+    there = [name for name in _EDGES if name in by_name]
+    if not there:
         return [None] * len(next(iter(table.values())))
+    if len(there) < len(_EDGES):
+        raise BadInput(
+            f"{path}: a box has the columns {', '.join(_EDGES)}; there are only "
+            f"{', '.join(there)}",
+            reason="bad_table",
+        )
     edges = np.stack([table.numbers(by_name[name]) for name in _EDGES], axis=1)
+    num_known = np.isfinite(edges).sum(axis=1)
+    torn = np.flatnonzero((num_known > 0) & (num_known < len(_EDGES)))
+    if len(torn):
+        raise BadInput(
+            f"{path}: of the box in row {torn[0] + 1} a part is missing, and of "
+            f"{len(torn) - 1} more: give all of a box, or nothing",
+            reason="bad_table",
+        )
     return [
-        Box(*map(round, row)) if math.isfinite(sum(row)) else None
-        for row in edges.tolist()
+        Box(*map(round, row)) if count else None
+        for row, count in zip(edges.tolist(), num_known.tolist(), strict=True)
     ]

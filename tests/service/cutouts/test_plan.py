@@ -568,7 +568,7 @@ def test_masks_of_parquet_files_count(field: Path, tmp_path: Path) -> None:
         found = cutouts.Catalogue(path).find(frame)
     assert found.num_left_out == 1
     assert found.targets[0].id == "a"
-    assert found.targets[0].attributes == {"x": 40, "y": 50, "n": ""}
+    assert found.targets[0].attributes == {"x": 40, "y": 50}
 
 
 def test_positions_that_no_sky_has_are_left_out(tmp_path: Path) -> None:

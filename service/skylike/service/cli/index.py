@@ -108,10 +108,11 @@ def index(
     """
     with Library(data) as library:
         found = find_sources(sources)  # a typing error leaves no collection behind
+        collection = library.aliases().get(collection, collection)
         options.require_collection(library, collection, model)
         target, encoder = library.collection(collection), library.encoder(collection)
-        table = rejects or data / "collections" / collection / "rejects.parquet"
-        indexer.write_rejects(table, [])  # where it cannot be written, say so first
+        table = rejects or target.directory / "rejects.parquet"
+        indexer.require_rejects(table)
         report = indexer.index(
             target,
             encoder,
@@ -226,7 +227,7 @@ def reindex(
     """
     table = rejects or data / "rejects.parquet"
     with Library(data) as library:
-        indexer.write_rejects(table, [])  # where it cannot be written, say so first
+        indexer.require_rejects(table)
         done = indexer.reindex(
             library,
             alias,

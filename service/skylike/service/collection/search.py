@@ -56,7 +56,7 @@ class How(TypedDict, total=False):
     least
         Whether to find what is least similar instead, which is always exact.
     min_score
-        Only what scores at least this.
+        Only what scores at least this; not together with `least`.
     """
 
     where: Filter | None
@@ -83,6 +83,8 @@ def search(
         raise BadRequest(f"k is {k}; 1 to {MAX_K} are allowed.", reason="bad_k")
     if not _EFFORTS[0] <= effort <= _EFFORTS[1]:
         raise BadRequest(f"effort is {effort}; 0.1 to 16 are allowed.")
+    if least and min_score > -1.0:
+        raise BadRequest("least asks for low scores, and min_score excludes them.")
     if where is not None:
         check(where)
     sources = view.sources(where)
@@ -96,17 +98,11 @@ def search(
         exact=exact or least,
     )
     found = _named([part for part, _ in sources], answers, k)
-    if not least and min_score <= -1.0:
+    if least:
+        return [[hit._replace(score=-hit.score) for hit in hits] for hits in found]
+    if min_score <= -1.0:
         return found
-    sign = -1.0 if least else 1.0
-    return [
-        [
-            hit._replace(score=sign * hit.score)
-            for hit in hits
-            if sign * hit.score >= min_score
-        ]
-        for hits in found
-    ]
+    return [[hit for hit in hits if hit.score >= min_score] for hits in found]
 
 
 def _named(parts: Sequence[Part], answers: Answers, k: int) -> list[list[Found]]:

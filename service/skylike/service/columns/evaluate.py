@@ -130,6 +130,8 @@ def _equal(array: Any, wanted: Sequence[bool | int | float]) -> Mask:
 
 def _among(array: Any, wanted: Sequence[Value]) -> Mask:
     """The same for any array, and for many values."""
+    if pa.types.is_floating(array.type) and 0.0 in wanted:
+        wanted = [*wanted, 0.0, -0.0]  # of which Arrow sees the sign
     return values(pc.is_in(array, pa.array(wanted, array.type)))
 
 

@@ -25,7 +25,7 @@ NAMES: dict[str, Sequence[str]] = {
     "size": ("size",),
 }
 _MOST_TURNS = 2
-_INFINITE = (math.inf, -math.inf)
+_NOTHING = (math.inf, -math.inf, "", None)
 _LARGEST_INTEGER = 2**63 - 1  # of tables and collections
 
 
@@ -68,15 +68,25 @@ def ids_of(given: Iterable[object]) -> list[str]:
 def attributes_of(
     table: Mapping[str, NDArray[Any]], left_out: Set[str]
 ) -> list[dict[str, Attribute]]:
-    """The finite numbers and the text of every row."""
+    """The finite numbers and the text of every row; what is missing is left out."""
     rows: list[dict[str, Attribute]] = [{} for _ in next(iter(table.values()))]
+    text_of = table.text_of if isinstance(table, Columns) else {}
     for name, values in table.items():
         if values.ndim != 1 or name in left_out:
             continue
+        typed = text_of.get(name)
         for row, value in zip(rows, _storable(values).tolist(), strict=True):
-            if value == value and value not in _INFINITE:
-                row[name] = value
+            if value == value and value not in _NOTHING:
+                row[name] = _typed(value, typed) if typed else value
     return rows
+
+
+def _typed(text: str, kind: type) -> Attribute:
+    """What a text stands for; whole numbers beyond the largest stay text."""
+    if kind is bool:
+        return text.lower() == "true"
+    number = int(text)
+    return number if abs(number) <= _LARGEST_INTEGER else text
 
 
 def sky_position(ra: float, dec: float) -> SkyPosition | None:

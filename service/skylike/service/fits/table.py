@@ -45,11 +45,21 @@ class Columns(dict[str, NDArray[Any]]):
     ----------
     units
         What the file says a column is in, for those of which it says so.
+    text_of
+        What columns hold that are text here since some of their values are missing:
+        ``int`` or ``bool``.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.units: dict[str, str] = {}
+        self.text_of: dict[str, type[int] | type[bool]] = {}
+
+    def fill(self, name: str, values: Any) -> None:
+        """Take in a column of which some values may be masked."""
+        if np.ma.is_masked(values) and values.dtype.kind in "biu":
+            self.text_of[name] = bool if values.dtype.kind == "b" else int
+        self[name] = _filled(values)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column as numbers, (n,) float64, NaN where one is missing.
@@ -181,7 +191,10 @@ def _arrow(path: Path, magic: bytes) -> Columns | None:
         if not _is_plain(column.type):
             continue
         if column.null_count and pa.types.is_integer(column.type):
+            columns.text_of[name] = int
             column = column.cast(pa.string())  # as float64 they would lose digits
+        elif column.null_count and pa.types.is_boolean(column.type):
+            columns.text_of[name] = bool
         if column.null_count and not pa.types.is_floating(column.type):
             column = column.cast(pa.string()).fill_null("")
         columns[name] = column.to_numpy()
@@ -190,7 +203,7 @@ def _arrow(path: Path, magic: bytes) -> Columns | None:
             hidden = columns.pop(f"{name}.mask").astype(bool)
             values = columns[name]
             values = values.astype(str) if values.dtype.kind == "O" else values
-            columns[name] = _filled(np.ma.array(values, mask=hidden))
+            columns.fill(name, np.ma.array(values, mask=hidden))
     return columns
 
 
@@ -269,7 +282,7 @@ def _astropy(path: Path, number: int | None, *, as_text: bool) -> Columns:
         values = np.ma.asarray(getattr(column, "value", column))
         if values.ndim != 1 or values.dtype.kind not in "biufSU":
             continue
-        columns[name] = _filled(values)
+        columns.fill(name, values)
         if getattr(column, "unit", None) is not None:
             columns.units[name] = str(column.unit)
     return columns

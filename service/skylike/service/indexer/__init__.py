@@ -3,7 +3,7 @@
 from skylike.service.indexer.cutouts import index_cutouts
 from skylike.service.indexer.files import calibration_of, embed_files, index
 from skylike.service.indexer.reindex import Reindexed, reindex
-from skylike.service.indexer.report import Report, write_rejects
+from skylike.service.indexer.report import Report, require_rejects, write_rejects
 
 __all__ = [
     "Reindexed",
@@ -13,5 +13,6 @@ __all__ = [
     "index",
     "index_cutouts",
     "reindex",
+    "require_rejects",
     "write_rejects",
 ]

@@ -135,13 +135,12 @@ def add_sources(
             ThreadPoolExecutor(1, "writes") as thread,
         ):
             writing: Future[None] | None = None
-            for shard in _shards(chunks, work.new, encoder):
+            for shard in _shards(chunks, work.new, encoder, progress):
                 if writing is not None:
                     writing.result()
                 writing = thread.submit(_write, collection, shard, manifest)
                 indexed += len(shard.objects)
                 refused += [reject for _, reject in shard.rejects]
-                progress.advance(shard.num_images, rejects=len(refused))
                 require_few(refused, most_rejects, manifest)
             if writing is not None:
                 writing.result()
@@ -215,10 +214,12 @@ def _shards(
     chunks: Iterator[list[Prepared | Reject]],
     sources: Sequence[Source],
     encoder: Encoder,
+    progress: Progress,
 ) -> Iterator[_Shard]:
     """Embed what was read, in the order of `sources`."""
     each = iter(sources)
     shard = _Shard()
+    num_rejects = 0
     for chunk in chunks:
         pixels = []
         for item, source in zip(chunk, each, strict=False):
@@ -230,6 +231,8 @@ def _shards(
         if pixels:
             shard.vectors.append(encoder.embed(np.stack(pixels)))
         shard.num_images += len(chunk)
+        num_rejects += len(chunk) - len(pixels)
+        progress.advance(len(chunk), rejects=num_rejects)
         if shard.num_images >= _SHARD:
             yield shard
             shard = _Shard()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skylike.service import durable
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
@@ -33,6 +34,7 @@ _TIE = 1e-6
 _MOST_ROUNDS = 10
 _NUM_DIGITS = 8  # of the model id, at the end of a name
 _LONGEST_NAME = 63
+_UNFINISHED = "reindexing.json"  # in a collection that is being filled
 _HDU_NAME = re.compile(r"\s*\([^)]*\)")
 
 
@@ -97,7 +99,7 @@ def reindex(
     BadRequest
         ``same_model`` if its collection has this model.
     AlreadyExists
-        If another alias points to the collection that would be made.
+        If the collection that would be made is there, and not from such a run.
     BadInput
         ``too_many_rejects``, or ``no_files`` of the calibration; the alias points to where it did, then and below.
     NotReady
@@ -127,7 +129,8 @@ def reindex(
             _forget_the_gone(old, new)
             with new.bulk():
                 for sources, lost in _sources_of(old):
-                    refused += lost
+                    there = new.known(lost)
+                    refused += [_lost(id) for id in lost if id not in there]
                     most = max_reject_fraction * len(old)
                     require_few(refused, most)
                     added, _ = add_sources(
@@ -146,6 +149,7 @@ def reindex(
             with suppress(NotReady):  # too few can be searched: there is nothing to fit
                 new.fit(calibration=ordinary)
             if library.switch_alias(alias, new.name, version=version):
+                (new.directory / _UNFINISHED).unlink()
                 break
         else:
             raise NotReady(
@@ -171,16 +175,15 @@ def _beside(library: Library, old: Collection, model: Path) -> Collection:
     name = old.name.removesuffix(f"-{old.model_id[:_NUM_DIGITS]}")
     name = f"{name[: _LONGEST_NAME - _NUM_DIGITS - 1]}-{model_id[:_NUM_DIGITS]}"
     if name not in library.names():
-        return library.create(name, model)
+        made = library.create(name, model)
+        durable.write_sealed(made.directory / _UNFINISHED, {"of": old.name})
+        return made
     found = library.collection(name)
-    aliases = [one for one, target in library.aliases().items() if target == name]
-    if found.model_id != model_id or aliases:
-        whose = (
-            f"the alias {aliases[0]!r} points to it" if aliases else "of another model"
-        )
+    marker = found.directory / _UNFINISHED
+    if not marker.exists() or durable.read_sealed(marker) != {"of": old.name}:
         raise AlreadyExists(
-            f"There is a collection {name!r} already, {whose}: delete it first, or index "
-            "into a collection of another name and set the alias yourself."
+            f"There is a collection {name!r} already, and it was not left unfinished by a "
+            f"re-indexing of {old.name!r}: set the alias to it, or delete it first."
         )
     return found
 
@@ -238,16 +241,14 @@ def _typed(value: Any) -> Any:
     return value
 
 
-def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[Reject]]]:
-    """What the objects were made from, and those of which nobody knows it."""
+def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[str]]]:
+    """What the objects were made from, and ids of those of which nobody knows it."""
     for page in _pages(old):
         found: list[Source] = []
-        lost: list[Reject] = []
+        lost: list[str] = []
         for one in page:
             if not one.uri:
-                path = Path(one.id)
-                message = f"{path}: the collection does not know where it came from"
-                lost.append(Reject(path, "no_uri", message))
+                lost.append(one.id)
                 continue
             key = _HDU_NAME.sub("", one.hdu or "")
             found.append(
@@ -263,6 +264,15 @@ def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[Reject]]]:
             )
         # Neighbours of one file are read while it is open.
         yield sorted(found, key=lambda source: source.image), lost
+
+
+def _lost(id: str) -> Reject:
+    path = Path(id)
+    message = (
+        f"{id}: the collection does not know where it came from: add it to the new "
+        "collection yourself"
+    )
+    return Reject(path, "no_uri", message)
 
 
 def _pages(collection: Collection) -> Iterator[list[SkyObject]]:

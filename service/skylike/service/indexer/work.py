@@ -68,11 +68,11 @@ def work_of(
         by_id = collection.objects(source.id for source in batch)
         by_place = _by_place(collection, batch, uris, by_id, first_of)
         for source, uri, part in zip(batch, uris, parts, strict=True):
-            is_plain = part == Selector() and not source.is_named
-            what = uri if is_plain else (uri, part, source.is_named and source.id)
-            if what in seen:
-                continue
-            seen.add(what)
+            if not source.is_named:
+                what = uri if part == Selector() else (uri, part)
+                if what in seen:
+                    continue
+                seen.add(what)
             known = by_id.get(source.id)
             if first_of[source.id] != source.image or (source.id, None) in seen:
                 refused.append(_duplicate(source, first_of[source.id]))
