@@ -76,6 +76,8 @@ class Graph:
         """
         index = faiss.IndexHNSWFlat(sample.shape[1], _LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = _EF_CONSTRUCTION
+        # It takes minutes for a million, and FAISS does not say how far it is.
+        _log.info("graph_begun", num_vectors=len(vectors) + len(sample))
         # At once: FAISS links the vectors of the upper levels first, which makes its
         # long ways. Of 300,000 in clusters, added in 15 parts, 5 % were never found.
         index.add(vectors)

@@ -74,6 +74,7 @@ class Inverted:
         """
         total = sum(map(len, parts))
         dimension = parts[0].shape[1]
+        _log.info("groups_begun", num_vectors=total)
         num_groups = 1 << int(np.log2(4 * np.sqrt(total)))
         index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dimension),
