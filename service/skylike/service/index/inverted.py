@@ -28,7 +28,7 @@ _TRAINED_ON = 64  # vectors a group
 _COMPARED_AGAIN = 4  # times as many as wanted, in float16
 _FEWEST_AGAIN = 64
 _CHUNK = 65_536  # vectors
-_LEAST_SHARE = 0.02  # of allowed vectors; below, all that are allowed are compared
+_FEW = 2048  # allowed vectors; up to these, all are compared
 
 
 class Inverted:
@@ -116,7 +116,7 @@ class Inverted:
         """As `VectorIndex.candidates`."""
         total = len(self) if allowed is None else allowed.count
         share = total / len(self)
-        if exact or share < _LEAST_SHARE or count >= total:
+        if exact or count >= total or (allowed is not None and total <= _FEW):
             return compare(self, queries, count, allowed)
         width = max(1, min(int(self.width * effort / share), self._index.nlist))
         parameters = faiss.SearchParametersIVF(nprobe=width)
