@@ -36,8 +36,13 @@ def configure(*, json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_standard_error,
     )
+
+
+def _to_standard_error(*_: Any) -> structlog.PrintLogger:
+    """To what the standard error is when something is logged, not to what it was."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def printable(text: str) -> str:
