@@ -32,6 +32,7 @@ _NUM_NEIGHBOURS = 10
 _LEAST_RECALL = 0.95
 _TIE = 1e-6
 _MOST_ROUNDS = 10
+_PAUSE = 0.05  # seconds, doubled with every round
 _NUM_DIGITS = 8  # of the model id, at the end of a name
 _LONGEST_NAME = 63
 _UNFINISHED = "reindexing.json"  # in a collection that is being filled
@@ -123,7 +124,7 @@ def reindex(
         )
     indexed, refused = 0, list[Reject]()
     try:
-        for _ in range(_MOST_ROUNDS):
+        for number in range(_MOST_ROUNDS):
             version = old.version
             refused.clear()
             _forget_the_gone(old, new)
@@ -151,6 +152,7 @@ def reindex(
             if library.switch_alias(alias, new.name, version=version):
                 (new.directory / _UNFINISHED).unlink()
                 break
+            time.sleep(_PAUSE * 2**number)  # who writes may come to an end
         else:
             raise NotReady(
                 f"{before!r} was written to in each of {_MOST_ROUNDS} rounds: try again "
