@@ -20,7 +20,7 @@ def main() -> None:
     given = parser.parse_args()
     command = " ".join(["make bench", *(["ONLY=" + given.only] if given.only else [])])
     for theme in [given.only] if given.only else THEMES:
-        # Here, since processes that read files import this module anew.
+        # Here, since each theme needs other packages, and time to import them.
         measure = importlib.import_module(f"tests.bench.{theme}").measure
         found = measure(given.frame) if theme == "imaging" else measure()
         write(theme, found, OUT, command)

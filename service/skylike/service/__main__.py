@@ -1,11 +1,10 @@
 """Entry point of ``skylike-service``."""
 
+from skylike.service import cli, command
+
 
 def main() -> None:
     """Run a command."""
-    # Processes that read files import this module anew, and need no commands.
-    from skylike.service import cli, command  # noqa: PLC0415
-
     command.run(cli.main)
 
 

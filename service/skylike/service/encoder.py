@@ -8,6 +8,7 @@ model stands anywhere else.
 import ctypes
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadModel, ModelMismatch
+from skylike.service.processes import num_cores
 from skylike.service.stamp import StampSpec
 
 SPEC_KEY = "skylike.stamp_spec"
@@ -24,6 +26,7 @@ DATA_HASH_KEY = "skylike.data_hash"
 # How protobuf writes the key that names a tensor's other file.
 _OTHER_FILE = b"\n\x08location\x12"
 _BATCH = 64
+_LEAST = 8  # stamps that are worth a thread
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 
@@ -40,7 +43,8 @@ class Encoder:
     path
         The ``.onnx`` file.
     threads
-        Threads for one batch on the CPU; the library's choice by default.
+        How many stamps are embedded at the same time on the CPU; as many as there are
+        cores by default.
 
     Attributes
     ----------
@@ -70,8 +74,11 @@ class Encoder:
                 f"{path}: the model cannot be read: {error.strerror}"
             ) from error
         self.model_id = hashlib.sha256(data).hexdigest()
-        self._session = _start(path, data, threads)
+        self._session = _start(path, data)
         self.provider: str = self._session.get_providers()[0]
+        # A thread for some stamps makes more of two cores than two for each layer do.
+        self._threads = threads or num_cores()
+        self._pool = ThreadPoolExecutor(self._threads, "embeds")
         self.metadata: Mapping[str, str] = dict(
             self._session.get_modelmeta().custom_metadata_map
         )
@@ -118,18 +125,23 @@ class Encoder:
                 reason="stamp_shape",
             )
         stamps = np.ascontiguousarray(stamps, dtype=np.float32)
+        size = _BATCH
+        if self.provider == _CPU:
+            size = min(size, max(_LEAST, -(-len(stamps) // self._threads)))
+        batches = [stamps[i : i + size] for i in range(0, len(stamps), size)]
+        if len(batches) == 1:
+            return self._run(stamps)
         vectors = np.empty((len(stamps), self.dimension), np.float32)
-        for start in range(0, len(stamps), _BATCH):
-            batch = stamps[start : start + _BATCH]
-            vectors[start : start + _BATCH] = self._session.run(
-                None, {self._input: batch}
-            )[0]
+        for i, found in enumerate(self._pool.map(self._run, batches)):
+            vectors[i * size : (i + 1) * size] = found
         return vectors
 
+    def _run(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._session.run(None, {self._input: stamps})[0]
+        return found
 
-def _start(
-    path: Path, data: bytes, threads: int | None
-) -> onnxruntime.InferenceSession:
+
+def _start(path: Path, data: bytes) -> onnxruntime.InferenceSession:
     """A session made from the bytes alone; the model id would miss another file."""
     if _OTHER_FILE in data:
         raise BadModel(
@@ -137,10 +149,7 @@ def _start(
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions too
-    # Threads that wait for more to do would take cores from those that read files.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(data, options, providers=_providers())
     except Exception as error:  # onnxruntime has no public base class of its errors

@@ -1,10 +1,9 @@
 """From files to stamps, in other processes: the first half of every bulk job.
 
-This module imports little, because every process that reads imports it anew.
+This module imports little, because every process that reads imports it.
 """
 
 import dataclasses
-import os
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +20,7 @@ from skylike.service import fits, stamp, thumbnail
 from skylike.service.catalog import SkyObject
 from skylike.service.errors import BadInput
 from skylike.service.fits import selector
-from skylike.service.fits.address import place_of, uris_of
+from skylike.service.fits.address import uris_of
 from skylike.service.fits.header import Header
 from skylike.service.processes import ProcessDied, Processes
 from skylike.service.stamp import Stamp, StampSpec
@@ -71,14 +69,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A file that gave no stamp, and why."""
+    """An image that gave no stamp, and why; `path` is as `Source.image`."""
 
-    path: Path
+    path: str
     code: str
     message: str
 
 
-def constant(path: Path) -> Reject:
+def constant(path: str) -> Reject:
     """A file where nothing can be told apart: no use in training or calibration."""
     return Reject(path, "constant", f"{path}: every pixel has the same value")
 
@@ -94,56 +92,6 @@ class Prepared:
 _Results: TypeAlias = list[Prepared | Reject]
 _Running: TypeAlias = tuple[Sequence[Source], Future[_Results]]
 _Readers: TypeAlias = Processes[Sequence[Source], _Results]
-
-
-def find_files(sources: Sequence[Path]) -> list[Path]:
-    """Every FITS file under folders, and the files named, sorted, each once.
-
-    In folders only names that end like FITS (``.fits``, ``.fit``, ``.fts``, also
-    packed) count; a file that is named itself always does. Links are followed, to
-    files and folders. A folder that cannot be opened stands in the result itself, so
-    that reading it tells why.
-
-    Raises
-    ------
-    BadInput
-        ``no_files`` if a source does not exist or nothing is found.
-    """
-    found: dict[str, Path] = {}
-    folders: dict[str, str] = {}
-    for source in sources:
-        if source.is_dir():
-            paths = list(_walk(source))
-        elif source.exists():
-            paths = [source]
-        else:
-            hint = ": say which part to read by --hdu" if "[" in source.name else ""
-            raise BadInput(f"{source}: no such file or folder{hint}", reason="no_files")
-        for path in paths:
-            found.setdefault(place_of(path, folders), path)
-    if not found:
-        names = ", ".join(map(str, sources))
-        raise BadInput(f"no FITS files under {names}", reason="no_files")
-    return sorted(found.values())
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """FITS files below a folder, and folders that cannot be opened."""
-    closed: list[Path] = []
-    visited: set[str] = set()
-    for root, folders, names in os.walk(
-        folder,
-        followlinks=True,
-        onerror=lambda error: closed.append(Path(error.filename)),
-    ):
-        here = Path(root)
-        place = os.path.realpath(here)
-        if place in visited:  # a link to a folder above it
-            folders.clear()
-            continue
-        visited.add(place)
-        yield from (here / name for name in names if _looks_like_fits(here / name))
-    yield from closed
 
 
 def prepare(
@@ -213,7 +161,7 @@ def _with_care(processes: _Readers, sources: Sequence[Source]) -> _Results:
         return processes.submit(sources).result()
     except ProcessDied:
         if len(sources) == 1:
-            path = Path(sources[0].image)
+            path = sources[0].image
             message = f"{path}: the process that read it died; it may lack memory"
             return [Reject(path, "crashed", message)]
         half = len(sources) // 2
@@ -247,16 +195,16 @@ def _prepare_file(
     image: str, uri: str, sources: Sequence[Source], task: _Task
 ) -> _Results:
     found: _Results = []
-    with _rejecting(Path(image)) as told, fits.opened(image, task.options) as frame:
+    with _rejecting(image) as told, fits.opened(image, task.options) as frame:
         for source in sources:
-            with _rejecting(Path(image)) as refused:
+            with _rejecting(image) as refused:
                 found.append(_prepare(frame, uri, source, task))
             found += refused
     return found + (len(sources) - len(found)) * told
 
 
 @contextmanager
-def _rejecting(path: Path) -> Iterator[list[Reject]]:
+def _rejecting(path: str) -> Iterator[list[Reject]]:
     """A list that holds, afterwards, why a file gave no stamp."""
     told: list[Reject] = []
     try:
@@ -344,7 +292,3 @@ def seen_attributes(image: fits.Image, made: Stamp) -> dict[str, Attribute]:
         **dict(zip(STAMP_ATTRIBUTES, of_stamp, strict=True)),
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _looks_like_fits(path: Path) -> bool:
-    return fits.stem(path.name) != path.name and not path.is_dir()

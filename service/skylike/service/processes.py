@@ -7,26 +7,35 @@ the middle of an answer leaves it unreadable, and whoever reads it waits for eve
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
 from typing import Generic, Self, TypeVar
-
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service.errors import NotReady
 
 _STARTS = 2  # a process may be killed while it starts, by no fault of its own
-# Processes start afresh: the threads of onnxruntime do not survive a fork.
-_SPAWN = get_context("spawn")
+_CODE = "from skylike.service.processes import serve; serve({})"
+# Several threads of linear algebra would wait for each other.
+_ONE_THREAD = dict.fromkeys(
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"
+)
 
 _Task = TypeVar("_Task")
 _Answer = TypeVar("_Answer")
+
+
+def num_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class ProcessDied(Exception):
@@ -36,12 +45,15 @@ class ProcessDied(Exception):
 class Processes(Generic[_Task, _Answer]):
     """A number of processes that all do one thing.
 
-    Each uses one thread for linear algebra, and ends with its parent however that ends.
+    Each is a new interpreter, since the threads of onnxruntime do not survive a fork, and
+    imports nothing of the program that starts it. It uses one thread for linear algebra,
+    and ends with its parent however that ends.
 
     Parameters
     ----------
     do
-        What they do; it, the tasks and the answers are pickled between them.
+        What they do: something that a module has. It, the tasks and the answers are
+        pickled between them.
     num
         How many there are at most; each starts when there is work for it.
     """
@@ -87,7 +99,7 @@ class _Process(Generic[_Task, _Answer]):
     def __init__(self, do: Callable[[_Task], _Answer]) -> None:
         self._do = do
         self._pipe: Connection | None = None
-        self._process: SpawnProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self._starting = threading.Lock()  # or it would start after its end
 
@@ -98,7 +110,10 @@ class _Process(Generic[_Task, _Answer]):
             pipe.send(task)
             answer, failure = pipe.recv()
         except (EOFError, OSError) as error:
-            self._pipe = None
+            pipe.close()
+            with self._starting:
+                self._pipe = None
+                self._stop()
             raise ProcessDied from error
         if failure is not None:
             raise failure
@@ -107,34 +122,46 @@ class _Process(Generic[_Task, _Answer]):
     def end(self) -> None:
         with self._starting:
             self._ended = True
-            if self._process is not None:
-                self._process.kill()
-                self._process.join()
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
 
     def _start(self) -> Connection:
         for _ in range(_STARTS):
             if self._ended:
                 raise ProcessDied
             with suppress(EOFError, OSError):
-                pipe, its = _SPAWN.Pipe()
+                pipe, its = Pipe()
                 # Its end of the pipe is closed here, so that its end is the pipe's.
                 with its:
-                    given = (self._do, its)
-                    process = _SPAWN.Process(target=_serve, args=given, daemon=True)
-                    process.start()
+                    process = _started(its)
                 try:
+                    pipe.send(self._do)
                     pipe.recv()
                 except (EOFError, OSError):
                     pipe.close()
-                    process.join()
+                    process.communicate()
                     raise
                 self._process, self._pipe = process, pipe
                 return pipe
         raise NotReady(
             "no process to read files can be started: memory or open files may be at "
-            "their limit; a script that calls this needs an `if __name__ == '__main__':`",
+            "their limit",
             reason="no_processes",
         )
+
+
+def _started(pipe: Connection) -> "subprocess.Popen[bytes]":
+    """A process that serves at a pipe, and ends when its standard input does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _CODE.format(pipe.fileno())],
+        stdin=subprocess.PIPE,
+        pass_fds=[pipe.fileno()],
+        env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
 
 
 def _block_interrupts() -> None:
@@ -142,19 +169,15 @@ def _block_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def _serve(do: Callable[[_Task], _Answer], pipe: Connection) -> None:
-    """Do tasks until nobody asks any more.
-
-    Several threads of linear algebra would wait for each other; what does it has been
-    imported with `do`.
-    """
-    threadpool_limits(1)
+def serve(descriptor: int) -> None:
+    """Do tasks until nobody asks any more: what a process runs."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    pipe.send(None)
-    with suppress(EOFError, OSError):
+    with Connection(descriptor) as pipe, suppress(EOFError, OSError):
+        do = pipe.recv()
+        pipe.send(None)
         while True:
             task = pipe.recv()
-            answer: tuple[_Answer | None, Exception | None]
+            answer: tuple[object, Exception | None]
             try:
                 answer = do(task), None
             except Exception as error:
@@ -163,8 +186,9 @@ def _serve(do: Callable[[_Task], _Answer], pipe: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """A process that is killed cannot stop its children: they watch it themselves."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    """A process that is killed cannot stop its children: they watch it themselves.
+
+    Nothing is ever written to the standard input, which the parent alone holds open.
+    """
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)

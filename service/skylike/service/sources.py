@@ -21,7 +21,8 @@ from skylike.service.errors import BadInput
 from skylike.service.fits import Box, SkyPosition, selector
 from skylike.service.fits.address import text
 from skylike.service.fits.table import Columns, read_table
-from skylike.service.prepare import Source, find_files
+from skylike.service.folders import find_files
+from skylike.service.prepare import Source
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
@@ -72,7 +73,7 @@ def find_sources(sources: Sequence[Path]) -> list[Source]:
     by its whole path, if it lies elsewhere. An image comes once for each name.
     """
     folders = [one if one.is_dir() else one.parent for one in sources]
-    root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
+    root = os.path.join(os.path.commonpath([one.absolute() for one in folders]), "")
     found: dict[object, Source] = {}
     for one in _each(sources, _rows_of):
         made = Source(one, "") if isinstance(one, str) else one
@@ -84,13 +85,11 @@ def find_sources(sources: Sequence[Path]) -> list[Source]:
     return list(found.values())
 
 
-def _id_below(root: Path, image: str, box: Box | None) -> str:
+def _id_below(root: str, image: str, box: Box | None) -> str:
     section = f"[{box.x0 + 1}:{box.x1},{box.y0 + 1}:{box.y1}]" if box else ""
     if "://" in image:
         return image + section
-    path = Path(image).absolute()
-    below = path.relative_to(root) if path.is_relative_to(root) else path
-    return text(below) + section
+    return text(os.path.join(os.getcwd(), image).removeprefix(root)) + section
 
 
 def _each(
@@ -108,7 +107,7 @@ def _each(
         elif not selector.exists(str(source)) and _names_part(source):
             found = [str(source)]
         else:
-            found = map(str, find_files([source]))
+            found = find_files([source])
         for one in found:
             is_empty = False
             yield one
@@ -125,7 +124,7 @@ def _is_fits(path: Path) -> bool:
 def _names_part(source: Path) -> bool:
     """Whether this is a file that exists, and a selector."""
     path, part = selector.locate(str(source))
-    return part is not None and selector.exists(str(path))
+    return part is not None and selector.exists(path)
 
 
 def _listed(path: Path) -> Iterator[str]:

@@ -1,11 +1,10 @@
 """Small pictures for people; the encoder never sees them."""
 
-import io
+import struct
 import zlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Picture
 
 from skylike.service.fits import Axes, Image, mean_plane
 from skylike.service.stamp.resample import Grid, resample
@@ -13,6 +12,7 @@ from skylike.service.stamp.resample import Grid, resample
 SIDE = 96
 _SOFTENING = 0.1
 _SHARES = 0.01, 0.997
+_COLOUR_TYPES = {1: 0, 3: 2}  # grey and true colour
 
 
 def render(image: Image) -> bytes:
@@ -55,24 +55,42 @@ def _png(image: Image, rows: Grid, columns: Grid) -> bytes:
     if image.axes is not Axes.BANDS or len(pixels) < 3:
         pixels = mean_plane(pixels)[np.newaxis]
     levels = [_stretch(one) for one in resample(pixels[:3], rows, columns)[:, ::-1]]
-    picture = np.stack(levels, axis=-1) if len(levels) == 3 else levels[0]
-    with io.BytesIO() as stream:
-        # A fifth quicker for noise than the default strategy, and no larger.
-        Picture.fromarray(picture).save(
-            stream, format="PNG", compress_level=1, compress_type=zlib.Z_RLE
-        )
-        return stream.getvalue()
+    return _encoded(np.stack(levels, axis=-1))
 
 
 def _stretch(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
     valid = np.isfinite(channel)
-    known = channel[valid]
+    known = np.sort(channel[valid])  # quicker than np.partition
     if not known.size:
         return np.zeros(channel.shape, np.uint8)
-    ranks = [round(share * (known.size - 1)) for share in _SHARES]
-    low, high = np.partition(known, ranks)[ranks]
+    low, high = known[[round(share * (known.size - 1)) for share in _SHARES]]
     if not high > low:
         return np.zeros(channel.shape, np.uint8)
-    unit = np.clip((np.where(valid, channel, low) - low) / (high - low), 0, 1)
-    level = np.arcsinh(unit / _SOFTENING) / np.arcsinh(1 / _SOFTENING)
-    return np.asarray(np.rint(255 * level), np.uint8)
+    unit = np.clip((channel - low) / (high - low), 0, 1)
+    level = np.arcsinh(unit / _SOFTENING) * (255 / np.arcsinh(1 / _SOFTENING))
+    return np.rint(np.where(valid, level, 0)).astype(np.uint8)
+
+
+def _encoded(picture: NDArray[np.uint8]) -> bytes:
+    """PNG of (ny, nx, 1 or 3) levels, rows unfiltered.
+
+    A library tries every filter on every row, which takes three times as long and makes
+    noise no smaller.
+
+    References
+    ----------
+    ISO/IEC 15948:2004, Portable Network Graphics, sections 5 and 11.
+    """
+    ny, nx, channels = picture.shape
+    rows = np.zeros((ny, 1 + nx * channels), np.uint8)  # each after its filter: none
+    rows[:, 1:] = picture.reshape(ny, -1)
+    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    packed = packer.compress(rows.tobytes()) + packer.flush()
+    about = struct.pack(">IIBBBBB", nx, ny, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    chunks = _chunk(b"IHDR", about) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(content, zlib.crc32(name))
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)

@@ -1,13 +1,11 @@
 """Entry point of ``skylike-trainer``."""
 
 from skylike.service import command
+from skylike.trainer import cli
 
 
 def main() -> None:
     """Run a command."""
-    # Processes that read files import this module again; torch must not come along.
-    from skylike.trainer import cli  # noqa: PLC0415
-
     command.run(cli.main)
 
 

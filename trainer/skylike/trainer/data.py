@@ -84,7 +84,7 @@ def load(
     bar = tqdm(total=len(images), desc="reading", unit="file", disable=not progress)
     with bar:
         chunks = prepare(
-            [Source(image, text(Path(image))) for image in images],
+            [Source(image, text(image)) for image in images],
             spec,
             workers=workers,
             pictures=False,
@@ -94,7 +94,7 @@ def load(
             if isinstance(result, Reject):
                 rejects.append(result)
             elif Flag.CONSTANT in result.object.flags:
-                rejects.append(constant(Path(result.object.id)))
+                rejects.append(constant(result.object.id))
             else:
                 stamps.append(result.pixels)
                 kept.append(Path(result.object.id))

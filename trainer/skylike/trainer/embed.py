@@ -98,7 +98,7 @@ def embed(
     objects: list[SkyObject] = []
     rejects: list[Reject] = []
     vectors = [np.empty((0, encoder.dimension), np.float32)]
-    named = [Source(image, text(Path(image))) for image in images]
+    named = [Source(image, text(image)) for image in images]
     with tqdm(
         total=len(named), desc="embedding", unit="image", disable=not progress
     ) as bar:

@@ -150,7 +150,7 @@ def cutouts(
         )
     if as_json:
         facts["rejects"] = [
-            {"path": str(one.path), "reason": one.code, "message": one.message}
+            {"path": one.path, "reason": one.code, "message": one.message}
             for one in rejects
         ]
     options.report(facts, as_json)
@@ -172,7 +172,7 @@ def _to_folder(
     count = left_out = 0
     with cutting.Folder(out) as folder:
         for mosaic in mosaics:
-            where = Path(mosaic.uri)
+            where = mosaic.uri
             try:
                 with mosaic.opened(reading) as frame:
                     found = plan.find(frame)
@@ -271,7 +271,7 @@ def _plan(
         raise click.UsageError("--box has a size of its own: leave --size away")
     side = None if size is None else Size.parse(size)
     if catalog is not None:
-        if not exists(str(locate(catalog)[0])):
+        if not exists(locate(catalog)[0]):
             raise click.UsageError(f"--catalog {catalog}: there is no such file")
         return cutting.Catalogue(catalog, side, roles)
     if boxes:

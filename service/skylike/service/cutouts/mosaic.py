@@ -89,7 +89,7 @@ def mosaics(sources: Sequence[str]) -> list[Mosaic]:
 
 def _is_file(source: str) -> bool:
     """Whether there is a file of this name, or of what stands before a selector."""
-    return exists(source) or exists(str(locate(source)[0]))
+    return exists(source) or exists(locate(source)[0])
 
 
 def _name(source: str) -> str:

@@ -11,7 +11,7 @@ from skylike.service.fits.box import Box
 from skylike.service.fits.frame import Frame
 from skylike.service.fits.image import Axes, Image, SkyPosition
 from skylike.service.fits.limits import Limits
-from skylike.service.fits.names import stem
+from skylike.service.fits.names import is_fits, stem
 from skylike.service.fits.opening import Source, contents, opened, read, together
 from skylike.service.fits.options import Options
 from skylike.service.fits.planes import mean_plane
@@ -32,6 +32,7 @@ __all__ = [
     "World",
     "alert_stamp",
     "contents",
+    "is_fits",
     "mean_plane",
     "opened",
     "read",

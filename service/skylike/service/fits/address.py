@@ -2,18 +2,13 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from skylike.service.fits import selector
 
 
-def text(path: Path) -> str:
+def text(path: str) -> str:
     r"""A path as text that can be stored: bytes that are no UTF-8 become ``\udcXX``."""
-    return _encodable(str(path))
-
-
-def _encodable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def uris_of(images: Iterable[str]) -> list[str]:
@@ -21,12 +16,11 @@ def uris_of(images: Iterable[str]) -> list[str]:
     folders: dict[str, str] = {}
     places = (selector.locate(image)[0] for image in images)
     return [
-        one if isinstance(one, str) else _encodable(place_of(one, folders))
-        for one in places
+        one if selector.is_url(one) else text(place_of(one, folders)) for one in places
     ]
 
 
-def place_of(path: Path, folders: dict[str, str]) -> str:
+def place_of(path: str, folders: dict[str, str]) -> str:
     """Where a path leads; `folders` remembers it of those that were met before."""
     # Unlike Path.resolve, this does not stumble over links that go round in a circle.
     folder, name = os.path.split(path)

@@ -6,7 +6,7 @@ that cannot be understood is as good as missing.
 """
 
 import functools
-import operator
+import math
 import re
 from collections.abc import Iterable, Iterator, Set
 
@@ -35,16 +35,17 @@ class Header:
     def __init__(self, raw: bytes) -> None:
         self._text = text = raw.decode("latin-1")
         self._values: dict[str, Value | None] = {}
-        self._places: dict[str, int] = {}
-        for at in range(len(text) - CARD, -1, -CARD):  # so that the first one stays
-            self._places[text[at : at + 8].rstrip()] = at
+        # From the end, so that the first one stays.
+        self._places: dict[str, int] = {
+            text[at : at + 8].rstrip(): at for at in range(len(text) - CARD, -1, -CARD)
+        }
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self._places
 
     def has_any(self, *starts: str) -> bool:
         """Whether a keyword begins with one of these."""
-        return any(map(operator.methodcaller("startswith", starts), self._places))
+        return any(keyword.startswith(starts) for keyword in self._places)
 
     def among(self, keywords: Set[str]) -> list[str]:
         """Those of some keywords that are there, sorted."""
@@ -61,9 +62,11 @@ class Header:
 
     def get(self, keyword: str) -> Value | None:
         """The value of a card; None where there is none that can be understood."""
+        at = self._places.get(keyword)
+        if at is None:
+            return None
         if keyword not in self._values:
-            at = self._places.get(keyword)
-            self._values[keyword] = None if at is None else self._value(at)
+            self._values[keyword] = self._value(at)
         return self._values[keyword]
 
     def _value(self, at: int) -> Value | None:
@@ -75,9 +78,11 @@ class Header:
     def number(self, keyword: str) -> float | None:
         """The value of a card if it is a finite number, else None."""
         value = self.get(keyword)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        return float(value) if abs(value) < float("inf") else None
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        return None
 
     def text(self, keyword: str) -> str:
         """The value as one short printable line; empty where there is none."""

@@ -4,17 +4,19 @@ SUFFIXES = (".fits", ".fit", ".fts")
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".fz", ".z")
 
 
+def is_fits(name: str) -> bool:
+    """Whether a file is called like FITS, packed or not."""
+    return stem(name) != name
+
+
 def stem(name: str) -> str:
     """A file's name without what marks it as FITS: ``J0123.4.fits.gz`` is ``J0123.4``.
 
     Other names stay as they are.
     """
-    bare = name
-    for packed in PACKED:
-        if bare.lower().endswith(packed):
-            bare = bare[: -len(packed)]
-            break
+    lower = name.lower()  # of another length, where there are odd letters
+    packed = len(lower) - lower.rindex(".") if lower.endswith(PACKED) else 0
     for suffix in SUFFIXES:
-        if bare.lower().endswith(suffix):
-            return bare[: -len(suffix)]
+        if lower.endswith(suffix, 0, len(lower) - packed):
+            return name[: len(name) - packed - len(suffix)]
     return name

@@ -56,16 +56,20 @@ class Selector:
     box: Box | None = None
 
 
-def locate(source: str) -> tuple[Path | str, str | None]:
-    """Split ``file.fits[SCI]`` into the path, or a URL as text, and the selector.
+def locate(source: str) -> tuple[str, str | None]:
+    """Split ``file.fits[SCI]`` into the path, or URL, and the selector.
 
     A file whose literal name has brackets wins.
     """
-    is_url = "://" in source
-    match = _SUFFIX.match(source)
-    if match is None or (not is_url and exists(source)):
-        return (source if is_url else Path(source)), None
-    return (match["path"] if is_url else Path(match["path"])), match["selector"]
+    match = _SUFFIX.match(source) if source.endswith("]") else None
+    if match is None or (not is_url(source) and exists(source)):
+        return source, None
+    return match["path"], match["selector"]
+
+
+def is_url(place: str) -> bool:
+    """Whether this is an address rather than a path."""
+    return "://" in place
 
 
 def exists(name: str) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
@@ -133,6 +132,8 @@ def secured(table: Table, axes: list[list[int]], algorithm: str) -> Table:
         ``corrupt_tiles`` if a tile contradicts the header, ``inflate_limit`` if it
         inflates to more than its pixels can have, ``size_limit``.
     """
+    from astropy.io import fits  # noqa: PLC0415 -- slow, and seldom needed
+
     with fits.open(table.file(), memmap=False, disable_image_compression=True) as hdus:
         header, columns = hdus[1].header, hdus[1].columns
     _require_settings(header, algorithm)

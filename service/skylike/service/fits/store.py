@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import fsspec
-
 from skylike.service.errors import BadCutout
 from skylike.service.fits.header import printable
 from skylike.service.fits.limits import Limits
+from skylike.service.fits.selector import is_url
 
 _SMALL = 2**20  # read in one go, which is faster than asking for the parts
 
@@ -97,7 +96,9 @@ def opened(source: Path | str | bytes, limits: Limits) -> Iterator[Store]:
         return
     with _speaking_of_files():
         file, size = (
-            _open_url(source) if isinstance(source, str) else _open_path(source)
+            _open_url(source)
+            if isinstance(source, str) and is_url(source)
+            else _open_path(source)
         )
     with file:
         with _speaking_of_files():
@@ -120,7 +121,7 @@ def _speaking_of_files() -> Iterator[None]:
         ) from error
 
 
-def _open_path(path: Path) -> tuple[IO[bytes], int]:
+def _open_path(path: Path | str) -> tuple[IO[bytes], int]:
     # Not blocking: a pipe in the place of a file would be waited for.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     status = os.fstat(descriptor)
@@ -132,6 +133,8 @@ def _open_path(path: Path) -> tuple[IO[bytes], int]:
 
 def _open_url(url: str) -> tuple[IO[bytes], int]:
     try:
+        import fsspec  # noqa: PLC0415 -- slow, and seldom needed
+
         system, path = fsspec.core.url_to_fs(url)
         file = system.open(path, "rb", block_size=_SMALL)  # some fetch 50 MB ahead
         return file, int(file.size)

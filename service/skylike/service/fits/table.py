@@ -153,8 +153,8 @@ def read_table(source: str | Path, *, as_text: bool = False) -> Columns:
     BadInput
         ``bad_table`` if it cannot be read, has no rows, or is one of several.
     """
-    path, key = selector.locate(str(source))
-    path = Path(path)
+    place, key = selector.locate(str(source))
+    path = Path(place)
     columns: Columns | None
     try:
         with path.open("rb") as file:

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
@@ -45,6 +44,8 @@ def decode(store: Store, hdu: Hdu, limits: Limits) -> NDArray[np.generic]:
         ``inflate_limit`` if they inflate to more than the image can have,
         ``size_limit`` if a single one is too large, ``truncated``.
     """
+    from astropy.io import fits  # noqa: PLC0415 -- slow, and seldom needed
+
     if not hdu.is_complete:
         raise BadCutout(
             f"the file ends before the tiles of HDU {hdu.label} do", reason="truncated"

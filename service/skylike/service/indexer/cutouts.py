@@ -97,7 +97,7 @@ def _clash(new: SkyObject, collection: Collection) -> Reject | None:
         f"{new.uri} {new.id}: the collection has another object of this id, from "
         f"{old.uri} {old.box}: use another collection, or name the image differently"
     )
-    return Reject(Path(new.uri or ""), AlreadyExists.reason, message)
+    return Reject(new.uri or "", AlreadyExists.reason, message)
 
 
 def _prepare(
@@ -109,7 +109,7 @@ def _prepare(
     progress: bool,
 ) -> Iterator[Prepared | Reject | int]:
     """The objects of one image, each with its stamp, after how many were left out."""
-    where = Path(mosaic.uri)
+    where = mosaic.uri
     try:
         with mosaic.opened(options) as frame:
             found = plan.find(frame)
@@ -137,7 +137,7 @@ def _prepared(item: Cutout, mosaic: Mosaic, encoder: Encoder) -> Prepared | Reje
         name = f"{mosaic.name}/{item.id}"
         described = describe(name, item.image, made, mosaic.uri)
     except (BadCutout, BadInput) as error:
-        where = Path(mosaic.uri)
+        where = mosaic.uri
         return Reject(where, error.reason, f"{where} {item.id}: {error}")
     box = item.image.box
     edges = None if box is None else (box.x0, box.y0, box.x1, box.y1)

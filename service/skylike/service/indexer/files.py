@@ -181,7 +181,7 @@ def embed_files(
     """Vectors of the images of `sources`: (n, D); and what gave none, and why."""
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     refused: list[Reject] = []
-    found = [Source(image, text(Path(image))) for image in find_images(sources)]
+    found = [Source(image, text(image)) for image in find_images(sources)]
     ready = prepare(
         found, encoder.spec, workers=workers, options=options, pictures=False
     )
@@ -192,7 +192,7 @@ def embed_files(
                 if isinstance(item, Reject):
                     refused.append(item)
                 elif Flag.CONSTANT in item.object.flags:
-                    refused.append(constant(Path(item.object.id)))
+                    refused.append(constant(item.object.id))
                 else:
                     pixels.append(item.pixels)
             if pixels:

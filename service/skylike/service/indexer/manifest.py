@@ -94,7 +94,7 @@ class Manifest:
                 if told != {"run": run} if number == 0 else "rejects" not in told:
                     break
                 for id, path, code, message in told.get("rejects", ()):
-                    self.rejected[id] = Reject(Path(path), code, message)
+                    self.rejected[id] = Reject(path, code, message)
             except (ValueError, TypeError, AttributeError):
                 break
             self._num_shards = number

@@ -269,12 +269,11 @@ def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[str]]]:
 
 
 def _lost(id: str) -> Reject:
-    path = Path(id)
     message = (
         f"{id}: the collection does not know where it came from: add it to the new "
         "collection yourself"
     )
-    return Reject(path, "no_uri", message)
+    return Reject(id, "no_uri", message)
 
 
 def _pages(collection: Collection) -> Iterator[list[SkyObject]]:

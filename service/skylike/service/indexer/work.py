@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from pathlib import Path
 
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.errors import AlreadyExists, BadCutout
@@ -148,7 +147,7 @@ def _is_surely(known: SkyObject, part: Selector | None) -> bool:
 
 def _duplicate(source: Source, first: str) -> Reject:
     message = f"{source.image}: {first} has the id {source.id!r} too"
-    return Reject(Path(source.image), "duplicate_id", message)
+    return Reject(source.image, "duplicate_id", message)
 
 
 def _clash(image: str, other: SkyObject) -> Reject:
@@ -156,4 +155,4 @@ def _clash(image: str, other: SkyObject) -> Reject:
         f"{image}: the collection has an object {other.id!r} already, from {other.uri}; "
         "index the folders of both in one run, or into two collections"
     )
-    return Reject(Path(image), AlreadyExists.reason, message)
+    return Reject(image, AlreadyExists.reason, message)

@@ -13,7 +13,7 @@ import click
 from skylike.client import Analysis, Client
 from skylike.client.errors import BadInput
 from skylike.service.errors import BadSettings
-from skylike.service.prepare import find_files
+from skylike.service.folders import find_files
 from skylike.service.sources import find_images
 from skylike.trainer import config, data
 from skylike.trainer.config import TrainSettings
@@ -156,7 +156,8 @@ def _settings(sky: Folders) -> TrainSettings:
 
 def _kinds(sky: Folders, known: Labels) -> dict[Path, str]:
     """The kind of every file that has one."""
-    paths = find_files([sky.archive, sky.calibration, sky.ordinary])
+    parts = [sky.archive, sky.calibration, sky.ordinary]
+    paths = [Path(path) for path in find_files(parts)]
     # A user's files are links here; labels are for what they lead to.
     found = known.of([path.readlink() if path.is_symlink() else path for path in paths])
     pairs = zip(paths, found.kinds, strict=True)
@@ -175,7 +176,7 @@ def _count_odd(client: Client, folder: Path | None) -> dict[str, int] | None:
     if folder is None:
         return None
     values: list[float] = []
-    for path in find_files([folder]):
+    for path in map(Path, find_files([folder])):
         try:
             value = client.anomaly(path).anomaly.p_value
         except BadInput:

@@ -12,7 +12,7 @@ import numpy as np
 from skylike.service import fits, stamp
 from skylike.service.errors import BadInput
 from skylike.service.flags import Flag
-from skylike.service.prepare import find_files
+from skylike.service.folders import find_files
 from skylike.service.stamp import StampSpec
 from skylike.trainer import sky
 
@@ -61,7 +61,7 @@ def divide(root: Path, source: Path) -> Folders:
     BadInput
         ``too_few`` below 50 files.
     """
-    paths = find_files([source])
+    paths = [Path(path) for path in find_files([source])]
     if len(paths) < _MIN_FILES:
         raise BadInput(
             f"{source} holds {len(paths)} FITS files; training needs {_MIN_FILES} or "
@@ -83,7 +83,7 @@ def divide(root: Path, source: Path) -> Folders:
 def choose_queries(folder: Path, spec: StampSpec, count: int = 3) -> list[Path]:
     """The first files of a folder that give a stamp."""
     chosen: list[Path] = []
-    for path in find_files([folder]):
+    for path in map(Path, find_files([folder])):
         try:
             made = stamp.make(fits.read(path), spec)
         except BadInput:

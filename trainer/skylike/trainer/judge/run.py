@@ -108,9 +108,7 @@ def evaluate(
         "bootstrap_samples": NUM_SAMPLES,
     }
     found = report.summary(results, chosen.baselines, facts)
-    found["left_out"] = [
-        {**asdict(reject), "path": str(reject.path)} for reject in rejects
-    ]
+    found["left_out"] = [asdict(reject) for reject in rejects]
     report.write(found, out)
     picture.draw(found, out / "report.png")
     return found
@@ -131,7 +129,7 @@ def _subject(
 ) -> Subject:
     # Of all images, so that none takes the label of one that gave no stamp.
     told = known.of([Path(image) for image in images])
-    number = {text(Path(image)): i for i, image in enumerate(images)}
+    number = {text(image): i for i, image in enumerate(images)}
     places = [number[str(path)] for path in files.paths]
     chosen = [i for i, place in enumerate(places) if told.kinds[place] is not None]
     if not chosen:

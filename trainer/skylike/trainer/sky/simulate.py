@@ -11,7 +11,6 @@ last: without it, the simulation was interrupted, and doing it again completes i
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -25,7 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from skylike.service.errors import BadSettings
-from skylike.service.processes import Processes
+from skylike.service.processes import Processes, num_cores
 from skylike.trainer.sky import truth, write
 from skylike.trainer.sky.drawing import ARTEFACTS, FAMILIES, draw
 
@@ -102,17 +101,13 @@ def simulate(
     ]
     parts = []
     with tqdm(total=objects, unit="objects", disable=not progress) as bar:
-        for part in _run(out, settings, chunks, min(workers or _cores(), len(chunks))):
+        for part in _run(
+            out, settings, chunks, min(workers or num_cores(), len(chunks))
+        ):
             parts.append(part)
             bar.update(part.num_rows)
     _write_whole(table, pa.concat_tables(parts))
     return table
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _claim(out: Path, settings: _Settings) -> bool:
