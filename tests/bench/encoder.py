@@ -56,8 +56,11 @@ def plain_network() -> onnxruntime.InferenceSession:
         input_names=["stamps"],
     )
     assert program is not None
+    options = onnxruntime.SessionOptions()
+    # Its threads would wait for more, and take the cores meanwhile from what is compared.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     with io.BytesIO() as stream:
         onnx.save_model(program.model_proto, stream)
         return onnxruntime.InferenceSession(
-            stream.getvalue(), providers=["CPUExecutionProvider"]
+            stream.getvalue(), options, providers=["CPUExecutionProvider"]
         )
