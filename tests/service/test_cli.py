@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from skylike.service import logs
@@ -71,6 +72,19 @@ def test_aliases_are_set_listed_rolled_back_and_dropped(
     assert [c["collection"] for c in json.loads(run("collections", *where)[1])] == [
         "one"
     ]
+
+
+def test_a_run_that_indexes_nothing_has_failed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.fits").write_text("<html>")
+    where = ("--collection", "sky", "--data", tmp_path / "d", "--json")
+    code, out, _ = run("index", tmp_path / "f", *where)
+    error = json.loads(out)["error"]
+    assert (code, error["reason"]) == (2, "no_images")
+    assert "a.fits" in error["message"]
+    table = tmp_path / "d" / "collections" / "sky" / "rejects.parquet"
+    assert str(table) in error["message"]
+    assert pq.read_table(table)["code"].to_pylist() == ["not_fits"]
 
 
 def test_failure_is_one_line_and_exit_code_1(run: Run, data: Path) -> None:

@@ -164,6 +164,20 @@ def test_all_of_a_collection_can_be_searched_by_a_kind_of_choice(
         assert collection.kinds == [(Kind.IVF, 3000)]
 
 
+def test_a_text_is_not_taken_for_its_letters(tmp_path: Path) -> None:
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    with Collection(tmp_path / "sky") as collection:
+        collection.add([SkyObject(id) for id in "abc"], np.eye(3, 16, dtype="f4"))
+        with pytest.raises(BadRequest, match="is one text"):
+            collection.delete("abc")
+        with pytest.raises(BadRequest, match="is one text"):
+            collection.set_attributes("abc", {"x": 1})
+        with pytest.raises(BadRequest, match="is one text"):
+            collection.label(["a"], add="star")
+        assert len(collection) == 3
+
+
 def test_a_graph_keeps_the_promise(directory: Path) -> None:
     """min(k, searchable) hits with exact scores, and 0.99 of the ten nearest."""
     vectors = unit(6000)

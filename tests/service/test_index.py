@@ -202,6 +202,15 @@ def test_what_lies_far_from_the_query_is_found_as_well(
     assert recall(found, exact) >= 0.99
 
 
+def test_how_far_a_graph_is_is_told_while_it_is_made(tmp_path: Path) -> None:
+    told: list[int] = []
+    num = 30_000
+    build([unit(num, 64)], tmp_path / "graph", Kind.HNSW, told=told.append)
+    assert told == sorted(told)
+    assert told[-1] == num
+    assert len([count for count in told if 0 < count < num - 2000]) >= 2
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     size=st.integers(1, 3000),

@@ -28,6 +28,13 @@ def test_a_list_names_files_relative_to_itself(folder: Path) -> None:
     assert [fits.read(name).hdu for name in found] == ["0", "0"]
 
 
+def test_a_name_with_a_hash_is_no_comment(folder: Path) -> None:
+    (folder / "a.fits").rename(folder / "a#1.fits")
+    names = folder / "names.txt"
+    names.write_text("a#1.fits # with a comment\n#b.fits\n")
+    assert find_images([names]) == [str(folder / "a#1.fits")]
+
+
 def test_a_table_names_files_and_boxes(folder: Path) -> None:
     columns = {
         "uri": ["a.fits", (folder / "b.fits").as_uri(), "a.fits"],

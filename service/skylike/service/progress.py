@@ -57,12 +57,16 @@ class Progress:
         if time.monotonic() - self._told >= _PAUSE:
             self._tell()
 
+    def reach(self, count: int) -> None:
+        """So much is done in all."""
+        self.advance(max(0, count - self._done))
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        if self._total:
+        if self._done:
             self._tell()
 
     def _tell(self) -> None:

@@ -34,6 +34,7 @@ _EXACT = 2.0**53
 _EDGES = ("x0", "y0", "x1", "y1")
 _PARTS = ("hdu", *_EDGES)
 _FILE_SCHEME = "file://"
+_COMMENT = re.compile(r"(?:^|\s)#")  # names may hold one
 _NAME = re.compile(r"\s*\([^)]*\)")  # what answers write behind an HDU's number
 
 _Row = TypeVar("_Row")
@@ -45,7 +46,8 @@ def find_images(sources: Sequence[Path]) -> list[str]:
     ==========  ============================================================
     a folder    the FITS files below it
     a list      ``.txt``, ``.lst``, ``.list``: a file per line, which may end
-                in a selector such as ``[SCI]``; ``#`` begins a comment
+                in a selector such as ``[SCI]``; ``#`` at the beginning of
+                a word begins a comment
     a table     Parquet, Feather, VOTable, ECSV or CSV, told by its name, with
                 a column ``uri``, ``path``, ``file``, ``filename`` or
                 ``source``, and if it likes ``hdu`` and a box in pixels from
@@ -129,7 +131,7 @@ def _names_part(source: Path) -> bool:
 
 def _listed(path: Path) -> Iterator[str]:
     for line in path.read_text("utf-8-sig", "surrogateescape").splitlines():
-        name = line.partition("#")[0].strip()
+        name = _COMMENT.split(line)[0].strip()
         if name:
             yield _beside(path, name)
 

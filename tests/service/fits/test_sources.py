@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,15 @@ def test_a_file_address_is_read_like_the_path(tmp_path: Path) -> None:
     found = fits.read(f"file://{path}[1:20,1:10]")
     np.testing.assert_array_equal(found.pixels[0], PIXELS[:10, :20])
     assert reason(f"file://{tmp_path}/gone.fits") == "file_missing"
+
+
+def test_a_server_that_does_not_answer_is_no_missing_file() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/one.fits"
+        with pytest.raises(BadCutout, match="cannot be opened") as caught:
+            fits.read(address)
+    assert caught.value.reason == "io_error"
 
 
 def test_an_object_store_is_read(bucket: Any) -> None:

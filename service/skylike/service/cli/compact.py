@@ -29,16 +29,9 @@ def compact(collection: str, kind: str | None, data: Path, as_json: bool) -> Non
     with Library(data) as library:
         target = library.collection(collection)
         with Progress(
-            "building", len(target), "object", Shown.for_people()
+            "building the index", len(target), "object", Shown.for_people()
         ) as progress:
-            done = 0
-
-            def told(count: int) -> None:
-                nonlocal done
-                progress.advance(max(0, count - done))
-                done = count
-
-            target.compact(None if kind is None else Kind(kind), told)
+            target.compact(None if kind is None else Kind(kind), progress.reach)
         facts = {
             "collection": target.name,
             "version": target.version,

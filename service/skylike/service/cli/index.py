@@ -12,6 +12,7 @@ from skylike.service.collection import Collection
 from skylike.service.config import DATA
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
+    BadInput,
     NotReady,
     UnknownCollection,
 )
@@ -123,6 +124,12 @@ def index(
             max_reject_fraction=max_reject_fraction,
             shown=Shown.for_people(),
         )
+        if report.rejects and not report.indexed + report.known:
+            raise BadInput(
+                f"none of {len(report.rejects)} images was indexed; {table} says why, for "
+                f"example: {report.rejects[0].message}",
+                reason="no_images",
+            )
         try:
             num_calibration = _fit(target, encoder, calibration, workers, reading)
         except NotReady as error:

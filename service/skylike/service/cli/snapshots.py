@@ -10,6 +10,7 @@ from skylike.service import snapshot as snapshots
 from skylike.service.cli import options
 from skylike.service.library import Library
 from skylike.service.logs import printable
+from skylike.service.progress import Shown
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -27,7 +28,7 @@ def snapshot(collection: str, file: Path, data: Path, as_json: bool) -> None:
 
 
 @click.command()
-@_file
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--collection", default="", help="Another name for it.")
 @click.option("--check", is_flag=True, help="Only verify the file.")
 @click.option(
@@ -49,7 +50,8 @@ def restore(
         return
     with Library(data) as library:
         made = library.restore(file, collection)
-        made.compact()
+        with made.bulk(shown=Shown.for_people()):
+            pass  # its index is not in the snapshot
         facts = snapshots.Facts(
             made.name, made.version, len(made), made.dimension, made.model_id
         )

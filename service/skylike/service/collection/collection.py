@@ -27,6 +27,7 @@ from skylike.service.collection.verifying import Problem, problems
 from skylike.service.collection.view import View
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind, Told
+from skylike.service.progress import Progress, Shown
 
 _CATALOG = "catalog.sqlite3"
 
@@ -147,7 +148,7 @@ class Collection(Reading):
 
     def delete(self, ids: Iterable[str]) -> int:
         """Take objects out; how many of these ids there were."""
-        wanted = list(dict.fromkeys(ids))
+        wanted = _distinct(ids)
         with self._changing():
             written = self._catalog.delete(wanted)
             self._view = self._view.written(
@@ -186,7 +187,7 @@ class Collection(Reading):
         BadRequest
             ``bad_object`` if a label is empty or long.
         """
-        new, old_ones = frozenset(add), frozenset(remove)
+        new, old_ones = frozenset(_distinct(add)), frozenset(_distinct(remove))
         return self._revise(
             ids, lambda old: replace(old, labels=(old.labels | new) - old_ones)
         )
@@ -209,11 +210,22 @@ class Collection(Reading):
         self._compactor.compact(lambda: self._view, kind, told)
 
     @contextmanager
-    def bulk(self, kind: Kind | None = None) -> Iterator[None]:
-        """While much is written: graphs are made once, at the end, as by `compact`."""
+    def bulk(
+        self, kind: Kind | None = None, shown: Shown = Shown.NOT
+    ) -> Iterator[None]:
+        """While much is written: graphs are made once, at the end, as by `compact`.
+
+        Parameters
+        ----------
+        kind
+            As for `compact`.
+        shown
+            Where to show how far that is.
+        """
         with self._compactor.deferred():
             yield
-        self.compact(kind)
+        with Progress("building the index", len(self), "object", shown) as progress:
+            self.compact(kind, progress.reach)
 
     def fit(
         self, *, calibration: NDArray[np.float32] | None = None, seed: int = 0
@@ -324,7 +336,7 @@ class Collection(Reading):
         self, ids: Sequence[str], edit: Callable[[SkyObject], SkyObject]
     ) -> int:
         with self._changing():
-            written, revised = self._catalog.revise(list(dict.fromkeys(ids)), edit)
+            written, revised = self._catalog.revise(_distinct(ids), edit)
             self._view = self._view.told(written.version, written.rows, revised)
         self._compactor.consider(self._view)
         return len(revised)
@@ -348,3 +360,10 @@ class Collection(Reading):
         with self._writing:
             self._view = change(self._view)
             return self._view
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    """Each once; a lone text is not taken for its letters."""
+    if isinstance(texts, str):
+        raise BadRequest(f"{texts!r} is one text: give a list", reason="bad_object")
+    return list(dict.fromkeys(texts))

@@ -138,11 +138,16 @@ def _open_url(url: str) -> tuple[IO[bytes], int]:
         system, path = fsspec.core.url_to_fs(url)
         file = system.open(path, "rb", block_size=_SMALL)  # some fetch 50 MB ahead
         return file, int(file.size)
-    except (FileNotFoundError, PermissionError):
+    except PermissionError:
         raise
     except Exception as error:  # every protocol raises its own
+        told: BaseException | None = error
+        if isinstance(error, FileNotFoundError):
+            told = error.__cause__  # perhaps that nobody answered
+            if not isinstance(told, OSError) or isinstance(told, FileNotFoundError):
+                raise
         raise BadCutout(
-            printable(f"the address cannot be opened: {type(error).__name__}: {error}"),
+            printable(f"the address cannot be opened: {type(told).__name__}: {told}"),
             reason="io_error",
         ) from error
 

@@ -15,6 +15,7 @@ from skylike.service.index.allowed import Allowed
 from skylike.service.index.exact import Floats, Positions, compare
 from skylike.service.index.flat import mapped, stored_in
 from skylike.service.index.kind import Kind
+from skylike.service.index.linking import watched
 from skylike.service.index.threads import at_most
 
 faiss: Any = _faiss  # its stubs lack what is used here
@@ -72,15 +73,16 @@ class Graph:
         sample : (m, dimension) float32, unit norm
             Added after them.
         told
-            Called with the number of vectors that have been added; may raise to stop.
+            Called with the number of vectors that have been added, now and then, also
+            from another thread.
         """
         index = faiss.IndexHNSWFlat(sample.shape[1], _LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = _EF_CONSTRUCTION
-        # It takes minutes for a million, and FAISS does not say how far it is.
         _log.info("graph_begun", num_vectors=len(vectors) + len(sample))
         # At once: FAISS links the vectors of the upper levels first, which makes its
         # long ways. Of 300,000 in clusters, added in 15 parts, 5 % were never found.
-        index.add(vectors)
+        with watched(index, len(vectors), told):
+            index.add(vectors)
         told(index.ntotal)
         width, recall = _WIDTHS[0], 1.0
         if len(sample):

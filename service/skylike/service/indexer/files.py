@@ -79,7 +79,7 @@ def index(
     began = time.monotonic()
     refused: list[Reject] = []
     try:
-        with collection.bulk():
+        with collection.bulk(shown=shown):
             indexed, num_known = add_sources(
                 collection,
                 encoder,

@@ -128,7 +128,7 @@ def reindex(
             version = old.version
             refused.clear()
             _forget_the_gone(old, new)
-            with new.bulk():
+            with new.bulk(shown=shown):
                 for sources, lost in _sources_of(old):
                     there = new.known(lost)
                     refused += [_lost(id) for id in lost if id not in there]
