@@ -1,6 +1,7 @@
 """The truth: what is written is read, and what has changed is refused."""
 
 import dataclasses
+import io
 import json
 import sqlite3
 import struct
@@ -226,8 +227,8 @@ def test_foreign_and_newer_files_are_refused(path: Path, tmp_path: Path) -> None
     noise.write_bytes(b"not a database at all" * 100)
     with pytest.raises(DamagedData, match="not a database"):
         Catalog(noise)
-    change(path, "PRAGMA user_version = 3")
-    with pytest.raises(DamagedData, match="schema 3") as caught:
+    change(path, "PRAGMA user_version = 4")
+    with pytest.raises(DamagedData, match="schema 4") as caught:
         Catalog(path)
     assert caught.value.reason == "newer_schema"
     change(path, "PRAGMA application_id = 1")
@@ -423,6 +424,12 @@ def old(tmp_path: Path) -> Path:
             "INSERT INTO vectors VALUES (3, 1, ?, ?)",
             (vector, zlib.crc32(vector, zlib.crc32(struct.pack("<q?", 3, True)))),
         )
+        stream = io.BytesIO()
+        np.savez_compressed(stream, k=np.array(5))
+        blob = stream.getvalue()
+        connection.execute(
+            "INSERT INTO fits VALUES (2, 'anomaly', ?, ?)", (blob, zlib.crc32(blob))
+        )
     connection.close()
     return path
 
@@ -437,6 +444,7 @@ def test_an_old_catalog_is_brought_up_to_date(old: Path) -> None:
         )
         assert catalog.rows_from(["f.fits"]) == [3]
         np.testing.assert_array_equal(catalog.vector(3), np.arange(4, dtype="f4"))
+        assert catalog.fits.latest("anomaly") == (2, {"k": np.array(5)})
         catalog.revise(["a"], lambda one: one)
         catalog.close()
     catalog = Catalog(old)
@@ -453,6 +461,16 @@ def test_a_damaged_old_catalog_stays_as_it_is(old: Path) -> None:
     catalog = Catalog(old)
     assert read(catalog, "a").attributes == {"z": 0.5}
     catalog.close()
+
+
+@pytest.mark.parametrize("statement", ["kind = 'anomalz'", "version = 3"])
+def test_a_fit_that_is_called_otherwise_is_damage(
+    catalog: Catalog, path: Path, statement: str
+) -> None:
+    catalog.fits.save({"anomaly": {"k": np.array(5)}})
+    change(path, f"UPDATE fits SET {statement}")
+    [flaw] = catalog.scrub()
+    assert "fit" in flaw.message
 
 
 def test_the_log_stays_short_whoever_reads(catalog: Catalog, path: Path) -> None:

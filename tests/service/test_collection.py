@@ -16,9 +16,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from skylike.service.anomaly import mean_distance
-from skylike.service.collection import Collection, Scored, SkyObject, loading
+from skylike.service.collection import Collection, Scored, SkyObject, Writing, loading
 from skylike.service.columns import Equals, Labelled, Not, WithIds
 from skylike.service.errors import (
+    AlreadyDone,
     AlreadyExists,
     BadRequest,
     DamagedData,
@@ -162,6 +163,70 @@ def test_all_of_a_collection_can_be_searched_by_a_kind_of_choice(
             assert len(told) == before
     with Collection(tmp_path / "sky") as collection:
         assert collection.kinds == [(Kind.IVF, 3000)]
+
+
+def test_a_write_with_a_name_is_done_once(tmp_path: Path) -> None:
+    """Also by who opens the collection anew; without a name each is done."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    named = Writing("night-1/add-7")
+    with Collection(tmp_path / "sky") as collection:
+        version = collection.upsert([SkyObject("a")], np.eye(1, 16, dtype="f4"), named)
+    with Collection(tmp_path / "sky") as collection:
+        writes: list[Callable[[], object]] = [
+            lambda: collection.upsert([SkyObject("b")], unit(1), named),
+            lambda: collection.delete(["a"], named),
+            lambda: collection.set_attributes(["a"], {"x": 1}, named),
+            lambda: collection.label(["a"], ["star"], how=named),
+        ]
+        for write in writes:
+            with pytest.raises(AlreadyDone) as caught:
+                write()
+            assert (caught.value.version, caught.value.num_objects) == (version, 1)
+        assert collection.version == version
+        assert collection.get("a") == SkyObject("a")
+        assert collection.delete(["a"], Writing("other")) == 1
+        with pytest.raises(AlreadyDone) as caught:
+            collection.delete(["a"], Writing("other"))
+        assert caught.value.num_objects == 1
+    for name in ("a b", "ä", "x" * 129):
+        with pytest.raises(BadRequest, match="request_id"):
+            Writing(name)
+
+
+def test_only_the_last_names_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skylike.service.catalog.writing._KEPT", 2)
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    with Collection(tmp_path / "sky") as collection:
+        for name in "abc":
+            collection.delete([], Writing(name))
+        collection.delete([], Writing("a"))
+        with pytest.raises(AlreadyDone):
+            collection.delete([], Writing("c"))
+
+
+def test_a_write_that_is_not_durable_yet_survives_a_killed_process(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    code = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from skylike.service.collection import Collection, SkyObject, Writing
+collection = Collection(Path(sys.argv[1]))
+quick = Writing(is_durable=False)
+for number in range(50):
+    collection.add([SkyObject(str(number))], np.eye(1, 16, dtype="f4"), quick)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path / "sky"], check=False)
+    with Collection(tmp_path / "sky") as collection:
+        assert len(collection) == 50
 
 
 def test_a_text_is_not_taken_for_its_letters(tmp_path: Path) -> None:

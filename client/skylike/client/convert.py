@@ -108,7 +108,7 @@ def _reading(response: Any) -> types.Reading | None:
 
 
 def _vector(message: types_pb2.Vector) -> NDArray[np.float32]:
-    return np.frombuffer(message.f32_le, "<f4").astype(np.float32)
+    return np.frombuffer(message.packed, "<f4").astype(np.float32)
 
 
 def _object(message: types_pb2.Object) -> types.Object:

@@ -9,6 +9,8 @@
     ├── FailedPrecondition   the collection is not in the state the call needs
     │   ├── ModelMismatch    vectors or cutouts for another model
     │   └── NotReady         the collection has not been fitted yet
+    ├── Unauthenticated      no API key, or none that counts
+    ├── PermissionDenied     the API key allows less than was asked for
     ├── Unavailable          the server cannot be reached, or is stopping
     ├── DeadlineExceeded     no answer in time
     ├── Overloaded           the server or a limit of it is exhausted
@@ -71,6 +73,14 @@ class NotReady(FailedPrecondition):
     """The collection has not been fitted yet."""
 
 
+class Unauthenticated(SkylikeClientError):
+    """The service wants an API key, and got none that counts."""
+
+
+class PermissionDenied(SkylikeClientError):
+    """The API key allows less than was asked for."""
+
+
 class Unavailable(SkylikeClientError):
     """The server cannot be reached, or is stopping; try again later."""
 
@@ -81,6 +91,9 @@ class DeadlineExceeded(SkylikeClientError):
 
 class Overloaded(SkylikeClientError):
     """The server, or a limit of it such as the message size, is exhausted."""
+
+    retry_seconds: float | None = None
+    """When the same call is answered, from now; None if the server did not say."""
 
 
 class DataLoss(SkylikeClientError):
@@ -95,6 +108,7 @@ class Internal(SkylikeClientError):
 _BY_KIND: Mapping[str, type[SkylikeClientError]] = {
     "MODEL_MISMATCH": ModelMismatch,
     "NOT_READY": NotReady,
+    "OVERLOADED": Overloaded,
 }
 _BY_STATUS: Mapping[grpc.StatusCode, type[SkylikeClientError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: BadInput,
@@ -102,6 +116,8 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[SkylikeClientError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
@@ -114,23 +130,29 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> SkylikeClientError:
     # Every error of a unary call is a Call too, though its type does not say so.
     call: Any = error
     code: grpc.StatusCode = call.code()
-    info = _error_info(call.trailing_metadata() or ())
-    made = _BY_KIND.get(info.metadata.get("kind", "")) or _BY_STATUS.get(code, Internal)
+    info, retry = _details(call.trailing_metadata() or ())
+    kind = _BY_KIND.get(info.metadata.get("kind", "")) or _BY_STATUS.get(code, Internal)
     message = call.details() or code.name
     if not info.reason:  # it comes from the connection, not from the service
         message = f"no answer from the service at {address}: {message}"
-    return made(
+    made = kind(
         message,
         reason=(info.reason or code.name).lower(),
         request_id=info.metadata.get("request_id", ""),
     )
+    if isinstance(made, Overloaded) and retry.HasField("retry_delay"):
+        made.retry_seconds = retry.retry_delay.ToNanoseconds() / 1e9
+    return made
 
 
-def _error_info(metadata: Any) -> error_details_pb2.ErrorInfo:
-    """The details the server sent, empty if there are none."""
-    info = error_details_pb2.ErrorInfo()
+def _details(
+    metadata: Any,
+) -> tuple[error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo]:
+    """What the server sent beside the message; empty where it did not."""
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     for key, value in metadata:
         if key == _DETAILS_KEY:
             for detail in status_pb2.Status.FromString(value).details:
-                detail.Unpack(info)
-    return info
+                for wanted in (info, retry):
+                    detail.Unpack(wanted)
+    return info, retry

@@ -127,7 +127,7 @@ def _vector(vector: NDArray[Any], model_id: str) -> types_pb2.Vector:
             "the vector holds numbers that float32 cannot", reason="bad_vector"
         )
     return types_pb2.Vector(
-        f32_le=numbers.tobytes(), dimension=len(numbers), model_id=model_id
+        packed=numbers.tobytes(), dimension=len(numbers), model_id=model_id
     )
 
 

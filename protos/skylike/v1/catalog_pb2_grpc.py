@@ -40,15 +40,80 @@ class CatalogServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.AddObjectsRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_catalog__pb2.AddObjectsResponse.FromString,
                 _registered_method=True)
+        self.DeleteObjects = channel.unary_unary(
+                '/skylike.v1.CatalogService/DeleteObjects',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.DeleteObjectsRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.DeleteObjectsResponse.FromString,
+                _registered_method=True)
+        self.SetAttributes = channel.unary_unary(
+                '/skylike.v1.CatalogService/SetAttributes',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.SetAttributesRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.SetAttributesResponse.FromString,
+                _registered_method=True)
+        self.SetLabels = channel.unary_unary(
+                '/skylike.v1.CatalogService/SetLabels',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.SetLabelsRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.SetLabelsResponse.FromString,
+                _registered_method=True)
         self.GetObject = channel.unary_unary(
                 '/skylike.v1.CatalogService/GetObject',
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.GetObjectRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_catalog__pb2.GetObjectResponse.FromString,
                 _registered_method=True)
+        self.ListObjects = channel.unary_unary(
+                '/skylike.v1.CatalogService/ListObjects',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.ListObjectsRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListObjectsResponse.FromString,
+                _registered_method=True)
+        self.CountObjects = channel.unary_unary(
+                '/skylike.v1.CatalogService/CountObjects',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.CountObjectsRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.CountObjectsResponse.FromString,
+                _registered_method=True)
         self.ListCollections = channel.unary_unary(
                 '/skylike.v1.CatalogService/ListCollections',
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListCollectionsRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListCollectionsResponse.FromString,
+                _registered_method=True)
+        self.GetCollection = channel.unary_unary(
+                '/skylike.v1.CatalogService/GetCollection',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.GetCollectionRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.GetCollectionResponse.FromString,
+                _registered_method=True)
+        self.CreateCollection = channel.unary_unary(
+                '/skylike.v1.CatalogService/CreateCollection',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.CreateCollectionRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.CreateCollectionResponse.FromString,
+                _registered_method=True)
+        self.DeleteCollection = channel.unary_unary(
+                '/skylike.v1.CatalogService/DeleteCollection',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.DeleteCollectionRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.DeleteCollectionResponse.FromString,
+                _registered_method=True)
+        self.ListClusters = channel.unary_unary(
+                '/skylike.v1.CatalogService/ListClusters',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.FromString,
+                _registered_method=True)
+        self.ListAliases = channel.unary_unary(
+                '/skylike.v1.CatalogService/ListAliases',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.ListAliasesRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListAliasesResponse.FromString,
+                _registered_method=True)
+        self.SetAlias = channel.unary_unary(
+                '/skylike.v1.CatalogService/SetAlias',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.SetAliasRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.SetAliasResponse.FromString,
+                _registered_method=True)
+        self.RollBackAlias = channel.unary_unary(
+                '/skylike.v1.CatalogService/RollBackAlias',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.RollBackAliasRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.RollBackAliasResponse.FromString,
+                _registered_method=True)
+        self.DeleteAlias = channel.unary_unary(
+                '/skylike.v1.CatalogService/DeleteAlias',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.DeleteAliasRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.DeleteAliasResponse.FromString,
                 _registered_method=True)
 
 
@@ -57,7 +122,28 @@ class CatalogServiceServicer(object):
     """
 
     def AddObjects(self, request, context):
-        """Adds objects. All are stored durably, or none is.
+        """Adds objects. All are stored, or none is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteObjects(self, request, context):
+        """Takes objects out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAttributes(self, request, context):
+        """Sets attributes of objects, and takes others away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLabels(self, request, context):
+        """Gives labels to objects, and takes others away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,8 +156,78 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListObjects(self, request, context):
+        """Objects in the order of writing, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountObjects(self, request, context):
+        """How many objects there are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCollections(self, request, context):
         """The collections, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCollection(self, request, context):
+        """One collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCollection(self, request, context):
+        """Makes an empty collection, for the model of another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCollection(self, request, context):
+        """Removes a collection and all that is in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClusters(self, request, context):
+        """The clusters of a collection, by falling size.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAliases(self, request, context):
+        """The aliases, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAlias(self, request, context):
+        """Makes an alias, or lets it point elsewhere, at once for all who ask.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackAlias(self, request, context):
+        """Lets an alias point to where it did before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAlias(self, request, context):
+        """Forgets an alias; its collection stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,15 +241,80 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=skylike_dot_v1_dot_catalog__pb2.AddObjectsRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_catalog__pb2.AddObjectsResponse.SerializeToString,
             ),
+            'DeleteObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteObjects,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.DeleteObjectsRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.DeleteObjectsResponse.SerializeToString,
+            ),
+            'SetAttributes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAttributes,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.SetAttributesRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.SetAttributesResponse.SerializeToString,
+            ),
+            'SetLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLabels,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.SetLabelsRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.SetLabelsResponse.SerializeToString,
+            ),
             'GetObject': grpc.unary_unary_rpc_method_handler(
                     servicer.GetObject,
                     request_deserializer=skylike_dot_v1_dot_catalog__pb2.GetObjectRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_catalog__pb2.GetObjectResponse.SerializeToString,
             ),
+            'ListObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListObjects,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListObjectsRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.ListObjectsResponse.SerializeToString,
+            ),
+            'CountObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountObjects,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.CountObjectsRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.CountObjectsResponse.SerializeToString,
+            ),
             'ListCollections': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCollections,
                     request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListCollectionsRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_catalog__pb2.ListCollectionsResponse.SerializeToString,
+            ),
+            'GetCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCollection,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.GetCollectionRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.GetCollectionResponse.SerializeToString,
+            ),
+            'CreateCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCollection,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.CreateCollectionRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.CreateCollectionResponse.SerializeToString,
+            ),
+            'DeleteCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCollection,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.DeleteCollectionRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.DeleteCollectionResponse.SerializeToString,
+            ),
+            'ListClusters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClusters,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.SerializeToString,
+            ),
+            'ListAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAliases,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListAliasesRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.ListAliasesResponse.SerializeToString,
+            ),
+            'SetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlias,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.SetAliasRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.SetAliasResponse.SerializeToString,
+            ),
+            'RollBackAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackAlias,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.RollBackAliasRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.RollBackAliasResponse.SerializeToString,
+            ),
+            'DeleteAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlias,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.DeleteAliasRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.DeleteAliasResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +356,87 @@ class CatalogService(object):
             _registered_method=True)
 
     @staticmethod
+    def DeleteObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/DeleteObjects',
+            skylike_dot_v1_dot_catalog__pb2.DeleteObjectsRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.DeleteObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAttributes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/SetAttributes',
+            skylike_dot_v1_dot_catalog__pb2.SetAttributesRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.SetAttributesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/SetLabels',
+            skylike_dot_v1_dot_catalog__pb2.SetLabelsRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.SetLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetObject(request,
             target,
             options=(),
@@ -162,6 +464,60 @@ class CatalogService(object):
             _registered_method=True)
 
     @staticmethod
+    def ListObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/ListObjects',
+            skylike_dot_v1_dot_catalog__pb2.ListObjectsRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.ListObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/CountObjects',
+            skylike_dot_v1_dot_catalog__pb2.CountObjectsRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.CountObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListCollections(request,
             target,
             options=(),
@@ -178,6 +534,222 @@ class CatalogService(object):
             '/skylike.v1.CatalogService/ListCollections',
             skylike_dot_v1_dot_catalog__pb2.ListCollectionsRequest.SerializeToString,
             skylike_dot_v1_dot_catalog__pb2.ListCollectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/GetCollection',
+            skylike_dot_v1_dot_catalog__pb2.GetCollectionRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.GetCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/CreateCollection',
+            skylike_dot_v1_dot_catalog__pb2.CreateCollectionRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.CreateCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/DeleteCollection',
+            skylike_dot_v1_dot_catalog__pb2.DeleteCollectionRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.DeleteCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClusters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/ListClusters',
+            skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/ListAliases',
+            skylike_dot_v1_dot_catalog__pb2.ListAliasesRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.ListAliasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/SetAlias',
+            skylike_dot_v1_dot_catalog__pb2.SetAliasRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.SetAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/RollBackAlias',
+            skylike_dot_v1_dot_catalog__pb2.RollBackAliasRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.RollBackAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/DeleteAlias',
+            skylike_dot_v1_dot_catalog__pb2.DeleteAliasRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.DeleteAliasResponse.FromString,
             options,
             channel_credentials,
             insecure,

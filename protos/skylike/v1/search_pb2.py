@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from skylike.v1 import types_pb2 as skylike_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17skylike/v1/search.proto\x12\nskylike.v1\x1a\x16skylike/v1/types.proto\"D\n\x0c\x45mbedRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\"\x90\x01\n\rEmbedResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12\"\n\x06vector\x18\x03 \x01(\x0b\x32\x12.skylike.v1.VectorB\n\n\x08_reading\"g\n\x10NeighborsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\x12\t\n\x01k\x18\x03 \x01(\r\x12\x12\n\nthumbnails\x18\x04 \x01(\x08\"\x8f\x01\n\x11NeighborsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12\x1d\n\x04hits\x18\x03 \x03(\x0b\x32\x0f.skylike.v1.HitB\n\n\x08_reading\"F\n\x0e\x43lusterRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\"@\n\x0c\x43lusterShare\x12\r\n\x05label\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\"\x9a\x01\n\rClusterAnswer\x12\x13\n\x0b\x66it_version\x18\x01 \x01(\x04\x12&\n\x04\x62\x65st\x18\x02 \x01(\x0b\x32\x18.skylike.v1.ClusterShare\x12(\n\x06shares\x18\x03 \x03(\x0b\x32\x18.skylike.v1.ClusterShare\x12\x14\n\x0c\x65xemplar_ids\x18\x04 \x03(\t\x12\x0c\n\x04size\x18\x05 \x01(\x04\"\x9a\x01\n\x0f\x43lusterResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12*\n\x07\x63luster\x18\x03 \x01(\x0b\x32\x19.skylike.v1.ClusterAnswerB\n\n\x08_reading\"F\n\x0e\x41nomalyRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\"\xba\x01\n\rAnomalyAnswer\x12\x13\n\x0b\x66it_version\x18\x01 \x01(\x04\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01\x12\x14\n\x07p_value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\ncalibrated\x18\x05 \x01(\x08\x12\x17\n\x0fnum_calibration\x18\x06 \x01(\r\x12\"\n\tneighbors\x18\x07 \x03(\x0b\x32\x0f.skylike.v1.HitB\n\n\x08_p_value\"\x9a\x01\n\x0f\x41nomalyResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12*\n\x07\x61nomaly\x18\x03 \x01(\x0b\x32\x19.skylike.v1.AnomalyAnswerB\n\n\x08_reading\"e\n\x0e\x41nalyzeRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\x12\t\n\x01k\x18\x03 \x01(\r\x12\x12\n\nthumbnails\x18\x04 \x01(\x08\"\x87\x02\n\x0f\x41nalyzeResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12\x1d\n\x04hits\x18\x03 \x03(\x0b\x32\x0f.skylike.v1.Hit\x12/\n\x07\x63luster\x18\x04 \x01(\x0b\x32\x19.skylike.v1.ClusterAnswerH\x01\x88\x01\x01\x12/\n\x07\x61nomaly\x18\x05 \x01(\x0b\x32\x19.skylike.v1.AnomalyAnswerH\x02\x88\x01\x01\x42\n\n\x08_readingB\n\n\x08_clusterB\n\n\x08_anomaly2\xe3\x02\n\rSearchService\x12<\n\x05\x45mbed\x12\x18.skylike.v1.EmbedRequest\x1a\x19.skylike.v1.EmbedResponse\x12H\n\tNeighbors\x12\x1c.skylike.v1.NeighborsRequest\x1a\x1d.skylike.v1.NeighborsResponse\x12\x42\n\x07\x43luster\x12\x1a.skylike.v1.ClusterRequest\x1a\x1b.skylike.v1.ClusterResponse\x12\x42\n\x07\x41nomaly\x12\x1a.skylike.v1.AnomalyRequest\x1a\x1b.skylike.v1.AnomalyResponse\x12\x42\n\x07\x41nalyze\x12\x1a.skylike.v1.AnalyzeRequest\x1a\x1b.skylike.v1.AnalyzeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17skylike/v1/search.proto\x12\nskylike.v1\x1a\x16skylike/v1/types.proto\"D\n\x0c\x45mbedRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\"\x90\x01\n\rEmbedResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12\"\n\x06vector\x18\x03 \x01(\x0b\x32\x12.skylike.v1.VectorB\n\n\x08_reading\"\x93\x01\n\x10NeighborsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\x12\t\n\x01k\x18\x03 \x01(\r\x12\x12\n\nthumbnails\x18\x04 \x01(\x08\x12*\n\x07options\x18\x05 \x01(\x0b\x32\x19.skylike.v1.SearchOptions\"\x8f\x01\n\x11NeighborsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12\x1d\n\x04hits\x18\x03 \x03(\x0b\x32\x0f.skylike.v1.HitB\n\n\x08_reading\"F\n\x0e\x43lusterRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\"@\n\x0c\x43lusterShare\x12\r\n\x05label\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\"\x9a\x01\n\rClusterAnswer\x12\x13\n\x0b\x66it_version\x18\x01 \x01(\x04\x12&\n\x04\x62\x65st\x18\x02 \x01(\x0b\x32\x18.skylike.v1.ClusterShare\x12(\n\x06shares\x18\x03 \x03(\x0b\x32\x18.skylike.v1.ClusterShare\x12\x14\n\x0c\x65xemplar_ids\x18\x04 \x03(\t\x12\x0c\n\x04size\x18\x05 \x01(\x04\"\x9a\x01\n\x0f\x43lusterResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12*\n\x07\x63luster\x18\x03 \x01(\x0b\x32\x19.skylike.v1.ClusterAnswerB\n\n\x08_reading\"F\n\x0e\x41nomalyRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\"\xba\x01\n\rAnomalyAnswer\x12\x13\n\x0b\x66it_version\x18\x01 \x01(\x04\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01\x12\x14\n\x07p_value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\ncalibrated\x18\x05 \x01(\x08\x12\x17\n\x0fnum_calibration\x18\x06 \x01(\r\x12\"\n\tneighbors\x18\x07 \x03(\x0b\x32\x0f.skylike.v1.HitB\n\n\x08_p_value\"\x9a\x01\n\x0f\x41nomalyResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12*\n\x07\x61nomaly\x18\x03 \x01(\x0b\x32\x19.skylike.v1.AnomalyAnswerB\n\n\x08_reading\"\x91\x01\n\x0e\x41nalyzeRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12 \n\x05query\x18\x02 \x01(\x0b\x32\x11.skylike.v1.Query\x12\t\n\x01k\x18\x03 \x01(\r\x12\x12\n\nthumbnails\x18\x04 \x01(\x08\x12*\n\x07options\x18\x05 \x01(\x0b\x32\x19.skylike.v1.SearchOptions\"\x87\x02\n\x0f\x41nalyzeResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12)\n\x07reading\x18\x02 \x01(\x0b\x32\x13.skylike.v1.ReadingH\x00\x88\x01\x01\x12\x1d\n\x04hits\x18\x03 \x03(\x0b\x32\x0f.skylike.v1.Hit\x12/\n\x07\x63luster\x18\x04 \x01(\x0b\x32\x19.skylike.v1.ClusterAnswerH\x01\x88\x01\x01\x12/\n\x07\x61nomaly\x18\x05 \x01(\x0b\x32\x19.skylike.v1.AnomalyAnswerH\x02\x88\x01\x01\x42\n\n\x08_readingB\n\n\x08_clusterB\n\n\x08_anomaly\"T\n\x14\x41nalyzeStreamRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12+\n\x07\x61nalyze\x18\x02 \x01(\x0b\x32\x1a.skylike.v1.AnalyzeRequest\"H\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x8c\x01\n\x15\x41nalyzeStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12/\n\x08\x61nalysis\x18\x02 \x01(\x0b\x32\x1b.skylike.v1.AnalyzeResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.skylike.v1.ItemErrorH\x00\x42\t\n\x07outcome2\xbd\x03\n\rSearchService\x12<\n\x05\x45mbed\x12\x18.skylike.v1.EmbedRequest\x1a\x19.skylike.v1.EmbedResponse\x12H\n\tNeighbors\x12\x1c.skylike.v1.NeighborsRequest\x1a\x1d.skylike.v1.NeighborsResponse\x12\x42\n\x07\x43luster\x12\x1a.skylike.v1.ClusterRequest\x1a\x1b.skylike.v1.ClusterResponse\x12\x42\n\x07\x41nomaly\x12\x1a.skylike.v1.AnomalyRequest\x1a\x1b.skylike.v1.AnomalyResponse\x12\x42\n\x07\x41nalyze\x12\x1a.skylike.v1.AnalyzeRequest\x1a\x1b.skylike.v1.AnalyzeResponse\x12X\n\rAnalyzeStream\x12 .skylike.v1.AnalyzeStreamRequest\x1a!.skylike.v1.AnalyzeStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,28 +36,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDREQUEST']._serialized_end=131
   _globals['_EMBEDRESPONSE']._serialized_start=134
   _globals['_EMBEDRESPONSE']._serialized_end=278
-  _globals['_NEIGHBORSREQUEST']._serialized_start=280
-  _globals['_NEIGHBORSREQUEST']._serialized_end=383
-  _globals['_NEIGHBORSRESPONSE']._serialized_start=386
-  _globals['_NEIGHBORSRESPONSE']._serialized_end=529
-  _globals['_CLUSTERREQUEST']._serialized_start=531
-  _globals['_CLUSTERREQUEST']._serialized_end=601
-  _globals['_CLUSTERSHARE']._serialized_start=603
-  _globals['_CLUSTERSHARE']._serialized_end=667
-  _globals['_CLUSTERANSWER']._serialized_start=670
-  _globals['_CLUSTERANSWER']._serialized_end=824
-  _globals['_CLUSTERRESPONSE']._serialized_start=827
-  _globals['_CLUSTERRESPONSE']._serialized_end=981
-  _globals['_ANOMALYREQUEST']._serialized_start=983
-  _globals['_ANOMALYREQUEST']._serialized_end=1053
-  _globals['_ANOMALYANSWER']._serialized_start=1056
-  _globals['_ANOMALYANSWER']._serialized_end=1242
-  _globals['_ANOMALYRESPONSE']._serialized_start=1245
-  _globals['_ANOMALYRESPONSE']._serialized_end=1399
-  _globals['_ANALYZEREQUEST']._serialized_start=1401
-  _globals['_ANALYZEREQUEST']._serialized_end=1502
-  _globals['_ANALYZERESPONSE']._serialized_start=1505
-  _globals['_ANALYZERESPONSE']._serialized_end=1768
-  _globals['_SEARCHSERVICE']._serialized_start=1771
-  _globals['_SEARCHSERVICE']._serialized_end=2126
+  _globals['_NEIGHBORSREQUEST']._serialized_start=281
+  _globals['_NEIGHBORSREQUEST']._serialized_end=428
+  _globals['_NEIGHBORSRESPONSE']._serialized_start=431
+  _globals['_NEIGHBORSRESPONSE']._serialized_end=574
+  _globals['_CLUSTERREQUEST']._serialized_start=576
+  _globals['_CLUSTERREQUEST']._serialized_end=646
+  _globals['_CLUSTERSHARE']._serialized_start=648
+  _globals['_CLUSTERSHARE']._serialized_end=712
+  _globals['_CLUSTERANSWER']._serialized_start=715
+  _globals['_CLUSTERANSWER']._serialized_end=869
+  _globals['_CLUSTERRESPONSE']._serialized_start=872
+  _globals['_CLUSTERRESPONSE']._serialized_end=1026
+  _globals['_ANOMALYREQUEST']._serialized_start=1028
+  _globals['_ANOMALYREQUEST']._serialized_end=1098
+  _globals['_ANOMALYANSWER']._serialized_start=1101
+  _globals['_ANOMALYANSWER']._serialized_end=1287
+  _globals['_ANOMALYRESPONSE']._serialized_start=1290
+  _globals['_ANOMALYRESPONSE']._serialized_end=1444
+  _globals['_ANALYZEREQUEST']._serialized_start=1447
+  _globals['_ANALYZEREQUEST']._serialized_end=1592
+  _globals['_ANALYZERESPONSE']._serialized_start=1595
+  _globals['_ANALYZERESPONSE']._serialized_end=1858
+  _globals['_ANALYZESTREAMREQUEST']._serialized_start=1860
+  _globals['_ANALYZESTREAMREQUEST']._serialized_end=1944
+  _globals['_ITEMERROR']._serialized_start=1946
+  _globals['_ITEMERROR']._serialized_end=2018
+  _globals['_ANALYZESTREAMRESPONSE']._serialized_start=2021
+  _globals['_ANALYZESTREAMRESPONSE']._serialized_end=2161
+  _globals['_SEARCHSERVICE']._serialized_start=2164
+  _globals['_SEARCHSERVICE']._serialized_end=2609
 # @@protoc_insertion_point(module_scope)

@@ -88,6 +88,7 @@ class NeighborsRequest(google.protobuf.message.Message):
     QUERY_FIELD_NUMBER: builtins.int
     K_FIELD_NUMBER: builtins.int
     THUMBNAILS_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to search; may be empty where there is only one."""
     k: builtins.int
@@ -98,6 +99,10 @@ class NeighborsRequest(google.protobuf.message.Message):
     def query(self) -> skylike.v1.types_pb2.Query:
         """What to compare with."""
 
+    @property
+    def options(self) -> skylike.v1.types_pb2.SearchOptions:
+        """How to search."""
+
     def __init__(
         self,
         *,
@@ -105,9 +110,10 @@ class NeighborsRequest(google.protobuf.message.Message):
         query: skylike.v1.types_pb2.Query | None = ...,
         k: builtins.int = ...,
         thumbnails: builtins.bool = ...,
+        options: skylike.v1.types_pb2.SearchOptions | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["query", b"query"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "k", b"k", "query", b"query", "thumbnails", b"thumbnails"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["options", b"options", "query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "k", b"k", "options", b"options", "query", b"query", "thumbnails", b"thumbnails"]) -> None: ...
 
 global___NeighborsRequest = NeighborsRequest
 
@@ -394,6 +400,7 @@ class AnalyzeRequest(google.protobuf.message.Message):
     QUERY_FIELD_NUMBER: builtins.int
     K_FIELD_NUMBER: builtins.int
     THUMBNAILS_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to compare with; may be empty where there is only one."""
     k: builtins.int
@@ -404,6 +411,10 @@ class AnalyzeRequest(google.protobuf.message.Message):
     def query(self) -> skylike.v1.types_pb2.Query:
         """What to analyse."""
 
+    @property
+    def options(self) -> skylike.v1.types_pb2.SearchOptions:
+        """How to search for the hits; the other answers are about the whole collection."""
+
     def __init__(
         self,
         *,
@@ -411,9 +422,10 @@ class AnalyzeRequest(google.protobuf.message.Message):
         query: skylike.v1.types_pb2.Query | None = ...,
         k: builtins.int = ...,
         thumbnails: builtins.bool = ...,
+        options: skylike.v1.types_pb2.SearchOptions | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["query", b"query"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "k", b"k", "query", b"query", "thumbnails", b"thumbnails"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["options", b"options", "query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "k", b"k", "options", b"options", "query", b"query", "thumbnails", b"thumbnails"]) -> None: ...
 
 global___AnalyzeRequest = AnalyzeRequest
 
@@ -467,3 +479,90 @@ class AnalyzeResponse(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
 
 global___AnalyzeResponse = AnalyzeResponse
+
+@typing.final
+class AnalyzeStreamRequest(google.protobuf.message.Message):
+    """One question of a stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    ANALYZE_FIELD_NUMBER: builtins.int
+    item_id: builtins.str
+    """The caller's name for it, 1 to 512 bytes; the answer has the same."""
+    @property
+    def analyze(self) -> global___AnalyzeRequest:
+        """The question."""
+
+    def __init__(
+        self,
+        *,
+        item_id: builtins.str = ...,
+        analyze: global___AnalyzeRequest | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["analyze", b"analyze"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["analyze", b"analyze", "item_id", b"item_id"]) -> None: ...
+
+global___AnalyzeStreamRequest = AnalyzeStreamRequest
+
+@typing.final
+class ItemError(google.protobuf.message.Message):
+    """Why an item of a stream has no answer; as the status of a call of its own."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    code: builtins.int
+    """The number of the gRPC status, such as 3 for INVALID_ARGUMENT."""
+    reason: builtins.str
+    """What happened, such as NOT_FITS."""
+    kind: builtins.str
+    """The group of reasons, such as BAD_INPUT."""
+    message: builtins.str
+    """The same in words."""
+    def __init__(
+        self,
+        *,
+        code: builtins.int = ...,
+        reason: builtins.str = ...,
+        kind: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "kind", b"kind", "message", b"message", "reason", b"reason"]) -> None: ...
+
+global___ItemError = ItemError
+
+@typing.final
+class AnalyzeStreamResponse(google.protobuf.message.Message):
+    """One answer of a stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    ANALYSIS_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    item_id: builtins.str
+    """Of the question."""
+    @property
+    def analysis(self) -> global___AnalyzeResponse:
+        """All three answers."""
+
+    @property
+    def error(self) -> global___ItemError:
+        """Why there is none."""
+
+    def __init__(
+        self,
+        *,
+        item_id: builtins.str = ...,
+        analysis: global___AnalyzeResponse | None = ...,
+        error: global___ItemError | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["analysis", b"analysis", "error", b"error", "outcome", b"outcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["analysis", b"analysis", "error", b"error", "item_id", b"item_id", "outcome", b"outcome"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["analysis", "error"] | None: ...
+
+global___AnalyzeStreamResponse = AnalyzeStreamResponse

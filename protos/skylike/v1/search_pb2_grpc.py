@@ -60,6 +60,11 @@ class SearchServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_search__pb2.AnalyzeResponse.FromString,
                 _registered_method=True)
+        self.AnalyzeStream = channel.stream_stream(
+                '/skylike.v1.SearchService/AnalyzeStream',
+                request_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeStreamRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.AnalyzeStreamResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer(object):
@@ -101,6 +106,16 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnalyzeStream(self, request_iterator, context):
+        """Analyze for pipelines: many questions over one call. Answers come as they are
+        ready, in any order; each names its question. What is wrong with one is told in
+        its own answer and ends nothing. The service takes in only so many questions at
+        a time: a caller that waits for room is held back by flow control.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SearchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +143,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Analyze,
                     request_deserializer=skylike_dot_v1_dot_search__pb2.AnalyzeRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeResponse.SerializeToString,
+            ),
+            'AnalyzeStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.AnalyzeStream,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.AnalyzeStreamRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +286,33 @@ class SearchService(object):
             '/skylike.v1.SearchService/Analyze',
             skylike_dot_v1_dot_search__pb2.AnalyzeRequest.SerializeToString,
             skylike_dot_v1_dot_search__pb2.AnalyzeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/skylike.v1.SearchService/AnalyzeStream',
+            skylike_dot_v1_dot_search__pb2.AnalyzeStreamRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.AnalyzeStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,16 @@ class SearchServiceStub:
     ]
     """All three answers from one embedding."""
 
+    AnalyzeStream: grpc.StreamStreamMultiCallable[
+        skylike.v1.search_pb2.AnalyzeStreamRequest,
+        skylike.v1.search_pb2.AnalyzeStreamResponse,
+    ]
+    """Analyze for pipelines: many questions over one call. Answers come as they are
+    ready, in any order; each names its question. What is wrong with one is told in
+    its own answer and ends nothing. The service takes in only so many questions at
+    a time: a caller that waits for room is held back by flow control.
+    """
+
 class SearchServiceAsyncStub:
     """Answers questions about FITS cutouts, archived objects and embeddings."""
 
@@ -89,6 +99,16 @@ class SearchServiceAsyncStub:
         skylike.v1.search_pb2.AnalyzeResponse,
     ]
     """All three answers from one embedding."""
+
+    AnalyzeStream: grpc.aio.StreamStreamMultiCallable[
+        skylike.v1.search_pb2.AnalyzeStreamRequest,
+        skylike.v1.search_pb2.AnalyzeStreamResponse,
+    ]
+    """Analyze for pipelines: many questions over one call. Answers come as they are
+    ready, in any order; each names its question. What is wrong with one is told in
+    its own answer and ends nothing. The service takes in only so many questions at
+    a time: a caller that waits for room is held back by flow control.
+    """
 
 class SearchServiceServicer(metaclass=abc.ABCMeta):
     """Answers questions about FITS cutouts, archived objects and embeddings."""
@@ -132,5 +152,17 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.search_pb2.AnalyzeResponse, collections.abc.Awaitable[skylike.v1.search_pb2.AnalyzeResponse]]:
         """All three answers from one embedding."""
+
+    @abc.abstractmethod
+    def AnalyzeStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[skylike.v1.search_pb2.AnalyzeStreamRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[skylike.v1.search_pb2.AnalyzeStreamResponse], collections.abc.AsyncIterator[skylike.v1.search_pb2.AnalyzeStreamResponse]]:
+        """Analyze for pipelines: many questions over one call. Answers come as they are
+        ready, in any order; each names its question. What is wrong with one is told in
+        its own answer and ends nothing. The service takes in only so many questions at
+        a time: a caller that waits for room is held back by flow control.
+        """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -19,6 +19,34 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _DType:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _DTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DType.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    D_TYPE_UNSPECIFIED: _DType.ValueType  # 0
+    """As float32."""
+    D_TYPE_FLOAT32: _DType.ValueType  # 1
+    """IEEE 754 binary32, 4 bytes each."""
+    D_TYPE_FLOAT16: _DType.ValueType  # 2
+    """IEEE 754 binary16, 2 bytes each: half the size, 3 digits."""
+    D_TYPE_FLOAT64: _DType.ValueType  # 3
+    """IEEE 754 binary64, 8 bytes each."""
+
+class DType(_DType, metaclass=_DTypeEnumTypeWrapper):
+    """How the numbers of a packed vector are written; little-endian, always."""
+
+D_TYPE_UNSPECIFIED: DType.ValueType  # 0
+"""As float32."""
+D_TYPE_FLOAT32: DType.ValueType  # 1
+"""IEEE 754 binary32, 4 bytes each."""
+D_TYPE_FLOAT16: DType.ValueType  # 2
+"""IEEE 754 binary16, 2 bytes each: half the size, 3 digits."""
+D_TYPE_FLOAT64: DType.ValueType  # 3
+"""IEEE 754 binary64, 8 bytes each."""
+global___DType = DType
+
 class _AxisKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -45,24 +73,27 @@ global___AxisKind = AxisKind
 
 @typing.final
 class Vector(google.protobuf.message.Message):
-    """An embedding: D float32 numbers of unit Euclidean norm.
-    Set exactly one of `f32_le` and `values`.
+    """An embedding: D numbers of unit Euclidean norm.
+    Set exactly one of `packed` and `values`.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    F32_LE_FIELD_NUMBER: builtins.int
+    PACKED_FIELD_NUMBER: builtins.int
     DIMENSION_FIELD_NUMBER: builtins.int
     VALUES_FIELD_NUMBER: builtins.int
     MODEL_ID_FIELD_NUMBER: builtins.int
-    f32_le: builtins.bytes
-    """D little-endian IEEE float32 values, packed: 4 * D bytes."""
+    DTYPE_FIELD_NUMBER: builtins.int
+    packed: builtins.bytes
+    """D numbers, packed as `dtype` says."""
     dimension: builtins.int
     """D. Optional; when it is set it must agree with the values."""
     model_id: builtins.str
     """sha256 of the model file that made it, hexadecimal. Optional in requests;
     when it is set it must be the collection's model.
     """
+    dtype: global___DType.ValueType
+    """What `packed` holds. Replies hold float32."""
     @property
     def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The same numbers one by one, for calls written by hand."""
@@ -70,12 +101,13 @@ class Vector(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        f32_le: builtins.bytes = ...,
+        packed: builtins.bytes = ...,
         dimension: builtins.int = ...,
         values: collections.abc.Iterable[builtins.float] | None = ...,
         model_id: builtins.str = ...,
+        dtype: global___DType.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "f32_le", b"f32_le", "model_id", b"model_id", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "dtype", b"dtype", "model_id", b"model_id", "packed", b"packed", "values", b"values"]) -> None: ...
 
 global___Vector = Vector
 
@@ -171,6 +203,57 @@ class Cutout(google.protobuf.message.Message):
 global___Cutout = Cutout
 
 @typing.final
+class Examples(google.protobuf.message.Message):
+    """Objects that show what is looked for."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LIKE_IDS_FIELD_NUMBER: builtins.int
+    UNLIKE_IDS_FIELD_NUMBER: builtins.int
+    @property
+    def like_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of objects that are alike; at least one."""
+
+    @property
+    def unlike_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of objects that are not."""
+
+    def __init__(
+        self,
+        *,
+        like_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        unlike_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["like_ids", b"like_ids", "unlike_ids", b"unlike_ids"]) -> None: ...
+
+global___Examples = Examples
+
+@typing.final
+class SkyQuery(google.protobuf.message.Message):
+    """The object of the collection that lies nearest to a place on the sky."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    RADIUS_DEG_FIELD_NUMBER: builtins.int
+    radius_deg: builtins.float
+    """How far from it at most, degrees, above 0 to 180; 0 means 5 arcseconds."""
+    @property
+    def position(self) -> global___Position:
+        """The place."""
+
+    def __init__(
+        self,
+        *,
+        position: global___Position | None = ...,
+        radius_deg: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["position", b"position"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["position", b"position", "radius_deg", b"radius_deg"]) -> None: ...
+
+global___SkyQuery = SkyQuery
+
+@typing.final
 class Query(google.protobuf.message.Message):
     """What a question is about."""
 
@@ -179,6 +262,8 @@ class Query(google.protobuf.message.Message):
     CUTOUT_FIELD_NUMBER: builtins.int
     OBJECT_ID_FIELD_NUMBER: builtins.int
     VECTOR_FIELD_NUMBER: builtins.int
+    EXAMPLES_FIELD_NUMBER: builtins.int
+    SKY_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     """An object of the collection; it is left out of its own neighbours."""
     @property
@@ -189,18 +274,313 @@ class Query(google.protobuf.message.Message):
     def vector(self) -> global___Vector:
         """An embedding made by the collection's model."""
 
+    @property
+    def examples(self) -> global___Examples:
+        """Objects of the collection; they are left out of what is found."""
+
+    @property
+    def sky(self) -> global___SkyQuery:
+        """An object of the collection, told by its place; as `object_id`."""
+
     def __init__(
         self,
         *,
         cutout: global___Cutout | None = ...,
         object_id: builtins.str = ...,
         vector: global___Vector | None = ...,
+        examples: global___Examples | None = ...,
+        sky: global___SkyQuery | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["cutout", b"cutout", "input", b"input", "object_id", b"object_id", "vector", b"vector"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cutout", b"cutout", "input", b"input", "object_id", b"object_id", "vector", b"vector"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["input", b"input"]) -> typing.Literal["cutout", "object_id", "vector"] | None: ...
+    def HasField(self, field_name: typing.Literal["cutout", b"cutout", "examples", b"examples", "input", b"input", "object_id", b"object_id", "sky", b"sky", "vector", b"vector"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cutout", b"cutout", "examples", b"examples", "input", b"input", "object_id", b"object_id", "sky", b"sky", "vector", b"vector"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["input", b"input"]) -> typing.Literal["cutout", "object_id", "vector", "examples", "sky"] | None: ...
 
 global___Query = Query
+
+@typing.final
+class Cone(google.protobuf.message.Message):
+    """Within a radius on the sky, the edge included."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    RADIUS_DEG_FIELD_NUMBER: builtins.int
+    radius_deg: builtins.float
+    """Degrees, 0 to 180."""
+    @property
+    def position(self) -> global___Position:
+        """Its middle."""
+
+    def __init__(
+        self,
+        *,
+        position: global___Position | None = ...,
+        radius_deg: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["position", b"position"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["position", b"position", "radius_deg", b"radius_deg"]) -> None: ...
+
+global___Cone = Cone
+
+@typing.final
+class AttributeIn(google.protobuf.message.Message):
+    """An attribute has one of some values. Numbers are compared as numbers, whole or
+    not; text and truth values only with their like.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name of the attribute."""
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Value]:
+        """The values; one means equality."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        values: collections.abc.Iterable[global___Value] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "values", b"values"]) -> None: ...
+
+global___AttributeIn = AttributeIn
+
+@typing.final
+class AttributeRange(google.protobuf.message.Message):
+    """A number is not below, and not above."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name of the attribute."""
+    low: builtins.float
+    """The least that fulfils it; absent: no bound."""
+    high: builtins.float
+    """The most that fulfils it; absent: no bound."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        low: builtins.float | None = ...,
+        high: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low", "name", b"name"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_high", b"_high"]) -> typing.Literal["high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_low", b"_low"]) -> typing.Literal["low"] | None: ...
+
+global___AttributeRange = AttributeRange
+
+@typing.final
+class EpochRange(google.protobuf.message.Message):
+    """The epoch is not before, and not after."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOW_MJD_FIELD_NUMBER: builtins.int
+    HIGH_MJD_FIELD_NUMBER: builtins.int
+    low_mjd: builtins.float
+    """Modified Julian Date; absent: no bound."""
+    high_mjd: builtins.float
+    """Modified Julian Date; absent: no bound."""
+    def __init__(
+        self,
+        *,
+        low_mjd: builtins.float | None = ...,
+        high_mjd: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_high_mjd", b"_high_mjd", "_low_mjd", b"_low_mjd", "high_mjd", b"high_mjd", "low_mjd", b"low_mjd"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_high_mjd", b"_high_mjd", "_low_mjd", b"_low_mjd", "high_mjd", b"high_mjd", "low_mjd", b"low_mjd"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_high_mjd", b"_high_mjd"]) -> typing.Literal["high_mjd"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_low_mjd", b"_low_mjd"]) -> typing.Literal["low_mjd"] | None: ...
+
+global___EpochRange = EpochRange
+
+@typing.final
+class FlagSet(google.protobuf.message.Message):
+    """Quality flags, all of which are set."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FLAGS_FIELD_NUMBER: builtins.int
+    @property
+    def flags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Their names, such as "EDGE"."""
+
+    def __init__(
+        self,
+        *,
+        flags: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["flags", b"flags"]) -> None: ...
+
+global___FlagSet = FlagSet
+
+@typing.final
+class IdSet(google.protobuf.message.Message):
+    """Objects by name."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: builtins.int
+    @property
+    def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Their ids."""
+
+    def __init__(
+        self,
+        *,
+        ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ids", b"ids"]) -> None: ...
+
+global___IdSet = IdSet
+
+@typing.final
+class FilterList(google.protobuf.message.Message):
+    """Conditions together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FILTERS_FIELD_NUMBER: builtins.int
+    @property
+    def filters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Filter]:
+        """The conditions."""
+
+    def __init__(
+        self,
+        *,
+        filters: collections.abc.Iterable[global___Filter] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["filters", b"filters"]) -> None: ...
+
+global___FilterList = FilterList
+
+@typing.final
+class Filter(google.protobuf.message.Message):
+    """Which objects may be found. At most 16 levels deep, and 100,000 conditions and
+    values. What is unknown of an object fulfils no condition.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONE_FIELD_NUMBER: builtins.int
+    ATTRIBUTE_IN_FIELD_NUMBER: builtins.int
+    ATTRIBUTE_RANGE_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    FLAGS_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    IDS_FIELD_NUMBER: builtins.int
+    ALL_FIELD_NUMBER: builtins.int
+    ANY_FIELD_NUMBER: builtins.int
+    NEGATED_FIELD_NUMBER: builtins.int
+    label: builtins.str
+    """What people call it."""
+    @property
+    def cone(self) -> global___Cone:
+        """Where it is on the sky."""
+
+    @property
+    def attribute_in(self) -> global___AttributeIn:
+        """One of its attributes."""
+
+    @property
+    def attribute_range(self) -> global___AttributeRange:
+        """One of its attributes."""
+
+    @property
+    def epoch(self) -> global___EpochRange:
+        """When it was observed."""
+
+    @property
+    def flags(self) -> global___FlagSet:
+        """What is poor about its stamp."""
+
+    @property
+    def ids(self) -> global___IdSet:
+        """Which it is."""
+
+    @property
+    def all(self) -> global___FilterList:
+        """Each of them holds; none in the list always does."""
+
+    @property
+    def any(self) -> global___FilterList:
+        """One of them holds; none in the list never does."""
+
+    @property
+    def negated(self) -> global___Filter:
+        """It does not hold."""
+
+    def __init__(
+        self,
+        *,
+        cone: global___Cone | None = ...,
+        attribute_in: global___AttributeIn | None = ...,
+        attribute_range: global___AttributeRange | None = ...,
+        epoch: global___EpochRange | None = ...,
+        flags: global___FlagSet | None = ...,
+        label: builtins.str = ...,
+        ids: global___IdSet | None = ...,
+        all: global___FilterList | None = ...,
+        any: global___FilterList | None = ...,
+        negated: global___Filter | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["all", b"all", "any", b"any", "attribute_in", b"attribute_in", "attribute_range", b"attribute_range", "condition", b"condition", "cone", b"cone", "epoch", b"epoch", "flags", b"flags", "ids", b"ids", "label", b"label", "negated", b"negated"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["all", b"all", "any", b"any", "attribute_in", b"attribute_in", "attribute_range", b"attribute_range", "condition", b"condition", "cone", b"cone", "epoch", b"epoch", "flags", b"flags", "ids", b"ids", "label", b"label", "negated", b"negated"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["condition", b"condition"]) -> typing.Literal["cone", "attribute_in", "attribute_range", "epoch", "flags", "label", "ids", "all", "any", "negated"] | None: ...
+
+global___Filter = Filter
+
+@typing.final
+class SearchOptions(google.protobuf.message.Message):
+    """How to search."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: builtins.int
+    EXACT_FIELD_NUMBER: builtins.int
+    EFFORT_FIELD_NUMBER: builtins.int
+    LEAST_FIELD_NUMBER: builtins.int
+    MIN_SCORE_FIELD_NUMBER: builtins.int
+    exact: builtins.bool
+    """Whether to compare with all, instead of trusting an index."""
+    effort: builtins.float
+    """How widely an index is searched, 0.1 to 16: a multiple of what was measured to
+    find 99 % of the 10 nearest. 0 means 1.
+    """
+    least: builtins.bool
+    """Whether to find the least similar instead, which is always exact."""
+    min_score: builtins.float
+    """Only what scores at least this, -1 to 1; not together with `least`."""
+    @property
+    def filter(self) -> global___Filter:
+        """What may be found; absent: everything."""
+
+    def __init__(
+        self,
+        *,
+        filter: global___Filter | None = ...,
+        exact: builtins.bool = ...,
+        effort: builtins.float = ...,
+        least: builtins.bool = ...,
+        min_score: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_min_score", b"_min_score", "effort", b"effort", "exact", b"exact", "filter", b"filter", "least", b"least", "min_score", b"min_score"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_min_score", b"_min_score"]) -> typing.Literal["min_score"] | None: ...
+
+global___SearchOptions = SearchOptions
 
 @typing.final
 class Context(google.protobuf.message.Message):
@@ -351,6 +731,7 @@ class Object(google.protobuf.message.Message):
     FLAGS_FIELD_NUMBER: builtins.int
     VALID_FRACTION_FIELD_NUMBER: builtins.int
     THUMBNAIL_PNG_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Its name, unique in the collection."""
     epoch_mjd: builtins.float
@@ -375,6 +756,10 @@ class Object(google.protobuf.message.Message):
     def flags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Quality flags by name."""
 
+    @property
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What people call it."""
+
     def __init__(
         self,
         *,
@@ -386,9 +771,10 @@ class Object(google.protobuf.message.Message):
         flags: collections.abc.Iterable[builtins.str] | None = ...,
         valid_fraction: builtins.float = ...,
         thumbnail_png: builtins.bytes = ...,
+        labels: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_epoch_mjd", b"_epoch_mjd", "_position", b"_position", "_source", b"_source", "epoch_mjd", b"epoch_mjd", "position", b"position", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_epoch_mjd", b"_epoch_mjd", "_position", b"_position", "_source", b"_source", "attributes", b"attributes", "epoch_mjd", b"epoch_mjd", "flags", b"flags", "id", b"id", "position", b"position", "source", b"source", "thumbnail_png", b"thumbnail_png", "valid_fraction", b"valid_fraction"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_epoch_mjd", b"_epoch_mjd", "_position", b"_position", "_source", b"_source", "attributes", b"attributes", "epoch_mjd", b"epoch_mjd", "flags", b"flags", "id", b"id", "labels", b"labels", "position", b"position", "source", b"source", "thumbnail_png", b"thumbnail_png", "valid_fraction", b"valid_fraction"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_epoch_mjd", b"_epoch_mjd"]) -> typing.Literal["epoch_mjd"] | None: ...
     @typing.overload

@@ -3,22 +3,27 @@
 ::
 
     SkylikeError
-    ├── BadInput            what was sent cannot be used
-    │   ├── BadCutout       the FITS file cannot be read as pixels
-    │   ├── BadStamp        the pixels cannot become a stamp of the model's kind
-    │   └── BadRequest      the question itself is malformed
-    ├── BadModel            the model file is not one of ours
-    ├── BadSettings         a setting is unknown or has no meaning
+    ├── BadInput             what was sent cannot be used
+    │   ├── BadCutout        the FITS file cannot be read as pixels
+    │   ├── BadStamp         the pixels cannot become a stamp of the model's kind
+    │   └── BadRequest       the question itself is malformed
+    ├── BadModel             the model file is not one of ours
+    ├── BadSettings          a setting is unknown or has no meaning
     ├── NotFound
     │   ├── UnknownCollection
     │   └── UnknownId
-    ├── AlreadyExists       the id or name is taken
-    ├── ModelMismatch       vectors or stamps of another model
-    ├── NotReady            the answer needs something not made yet
-    ├── InUse               another process writes to the data directory
-    ├── StorageFailed       the disk does not read or write
-    │   └── NoSpace         the disk is full
-    └── DamagedData         stored data fail their checks
+    ├── AlreadyExists        the id or name is taken
+    │   └── AlreadyDone      a write of this request id was done before
+    ├── ModelMismatch        vectors or stamps of another model
+    ├── NotReady             the answer needs something not made yet
+    ├── Unauthenticated      no key, or none that counts
+    ├── PermissionDenied     the key, or the path, allows less than was asked for
+    ├── Overloaded           too much at once: later it would be answered
+    │   └── TooManyRequests  one caller asks more often than it may
+    ├── InUse                another process writes to the data directory
+    ├── StorageFailed        the disk does not read or write
+    │   └── NoSpace          the disk is full
+    └── DamagedData          stored data fail their checks
 
 Every error carries a ``reason``: a short stable code for machines. The message
 is for people; it names what was received, what was expected, and the remedy.
@@ -106,6 +111,24 @@ class AlreadyExists(SkylikeError):
     reason = "already_exists"
 
 
+class AlreadyDone(AlreadyExists):
+    """A write of this request id was done before; it was not done again."""
+
+    reason = "already_done"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        version: int = 0,
+        num_objects: int = 0,
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.version = version
+        self.num_objects = num_objects
+
+
 class ModelMismatch(SkylikeError):
     """Vectors or stamps belong to another model."""
 
@@ -116,6 +139,46 @@ class NotReady(SkylikeError):
     """The answer needs something that has not been made yet."""
 
     reason = "not_ready"
+
+
+class Unauthenticated(SkylikeError):
+    """The caller did not say who it is, or not credibly."""
+
+    reason = "unauthenticated"
+
+
+class PermissionDenied(SkylikeError):
+    """The caller is known, and may not do this."""
+
+    reason = "permission_denied"
+
+
+class Overloaded(SkylikeError):
+    """Too much was asked at once; the same question is answered later.
+
+    Parameters
+    ----------
+    message
+        One or two sentences for a person.
+    retry_seconds
+        When to ask again, from now.
+    reason
+        Stable code in lower snake case; each class has a default.
+    """
+
+    reason = "overloaded"
+
+    def __init__(
+        self, message: str, *, retry_seconds: float = 1.0, reason: str | None = None
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.retry_seconds = retry_seconds
+
+
+class TooManyRequests(Overloaded):
+    """One caller asks more often than it may; others are answered."""
+
+    reason = "too_many_requests"
 
 
 class InUse(SkylikeError):

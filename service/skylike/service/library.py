@@ -137,6 +137,10 @@ class Library:
         with self._guard:
             return self._models.encoder(self.collection(name).model_id)
 
+    def model_path(self, name: str) -> Path:
+        """The file of a collection's model; raises as `encoder`."""
+        return self._models.path(self.encoder(name).model_id)
+
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
         found = (path.name for path in self._collections.iterdir() if path.is_dir())
@@ -213,7 +217,7 @@ class Library:
         """
         with self._guard:
             collection = self.collection(name)
-            model = self._models.path(self.encoder(name).model_id)
+            model = self.model_path(name)
         with durable.storing(path), snapshot.workplace(path) as folder:
             copy = folder / snapshot.CATALOG
             state = collection.copy_catalog(copy)

@@ -60,7 +60,7 @@ def _reason(error: grpc.RpcError) -> str:
 
 
 def _packed(*values: float) -> types_pb2.Vector:
-    return types_pb2.Vector(f32_le=np.array(values, "<f4").tobytes())
+    return types_pb2.Vector(packed=np.array(values, "<f4").tobytes())
 
 
 def _bad_cutouts(sky: SimpleNamespace) -> dict[str, tuple[bytes, str]]:
@@ -128,12 +128,12 @@ def test_bad_cutouts_are_refused_with_their_reason_and_nothing_is_lost(
             "NOT_FINITE",
         ),
         (
-            types_pb2.Query(vector=types_pb2.Vector(f32_le=b"12345")),
+            types_pb2.Query(vector=types_pb2.Vector(packed=b"12345")),
             "INVALID_ARGUMENT",
             "BAD_VECTOR",
         ),
         (
-            types_pb2.Query(vector=types_pb2.Vector(f32_le=b"1234", values=[1])),
+            types_pb2.Query(vector=types_pb2.Vector(packed=b"1234", values=[1])),
             "INVALID_ARGUMENT",
             "BAD_VECTOR",
         ),

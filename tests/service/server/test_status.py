@@ -61,6 +61,10 @@ def test_every_error_has_a_status_and_an_exception_of_the_client(
         (errors.AlreadyExists, client_errors.AlreadyExists),
         (errors.ModelMismatch, client_errors.ModelMismatch),
         (errors.NotReady, client_errors.NotReady),
+        (errors.Unauthenticated, client_errors.Unauthenticated),
+        (errors.PermissionDenied, client_errors.PermissionDenied),
+        (errors.Overloaded, client_errors.Overloaded),
+        (errors.TooManyRequests, client_errors.Overloaded),
         (errors.DamagedData, client_errors.DataLoss),
     ],
 )
@@ -84,6 +88,32 @@ def test_the_details_are_googles() -> None:
     assert message.details[0].Unpack(info)
     assert (info.reason, info.domain) == ("NOT_FITS", "skylike")
     assert info.metadata["kind"] == "BAD_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.Overloaded, grpc.StatusCode.UNAVAILABLE),
+        (errors.TooManyRequests, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+)
+def test_overload_says_when_to_come_back(
+    error: type[errors.Overloaded], code: grpc.StatusCode
+) -> None:
+    """As Google's RetryInfo, and as an attribute of the client's exception."""
+    status = rpc_status(error("too much", retry_seconds=0.25), "id-1")
+    assert status.code is code
+    [(_, value)] = status.trailing_metadata
+    retry = error_details_pb2.RetryInfo()
+    assert status_pb2.Status.FromString(value).details[1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 250
+    mirrored = client_errors.from_rpc_error(_Failed(status), "")
+    assert isinstance(mirrored, client_errors.Overloaded)
+    assert mirrored.retry_seconds == 0.25
+    full = rpc_status(errors.NoSpace("the disk is full"), "id-1")
+    mirrored = client_errors.from_rpc_error(_Failed(full), "")
+    assert isinstance(mirrored, client_errors.Overloaded)
+    assert mirrored.retry_seconds is None
 
 
 def test_what_is_not_ours_stays_inside() -> None:

@@ -7,6 +7,15 @@ notice a flipped bit.
 
 from skylike.service.catalog.catalog import Catalog
 from skylike.service.catalog.database import State
-from skylike.service.catalog.sky_object import SkyObject, check_id
+from skylike.service.catalog.sky_object import MAX_ID_BYTES, SkyObject, check_id
+from skylike.service.catalog.writing import DURABLE, Writing
 
-__all__ = ["Catalog", "SkyObject", "State", "check_id"]
+__all__ = [
+    "DURABLE",
+    "MAX_ID_BYTES",
+    "Catalog",
+    "SkyObject",
+    "State",
+    "Writing",
+    "check_id",
+]

@@ -24,6 +24,7 @@ from skylike.service.catalog.statements import (
     objects_in,
     rows_of,
 )
+from skylike.service.catalog.writing import DURABLE, Writing, remember, require_new
 from skylike.service.errors import AlreadyExists
 
 _CHUNK = 4096  # rows read at a time
@@ -88,6 +89,7 @@ class Catalog:
         vectors: NDArray[np.float32],
         *,
         replace: bool = False,
+        how: Writing = DURABLE,
     ) -> Written:
         """Store objects with their vectors, all or none.
 
@@ -98,13 +100,18 @@ class Catalog:
         vectors : (n, dimension) float32
         replace
             Whether objects of ids that are taken are replaced.
+        how
+            What is promised, here and below.
 
         Raises
         ------
         AlreadyExists
             If one of the ids is taken, unless they are replaced.
+        AlreadyDone
+            If a write of that name was done, here and below.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(how.is_durable) as connection:
+            require_new(connection, how)
             taken = rows_of(connection, [sky_object.id for sky_object in objects])
             if taken and not replace:
                 raise AlreadyExists(
@@ -140,19 +147,25 @@ class Catalog:
                     if sky_object.thumbnail
                 ),
             )
+            remember(connection, how, version, len(objects))
         rows = np.arange(last + 1, last + 1 + len(objects), dtype=np.int64)
         return Written(version, rows, gone)
 
-    def delete(self, ids: Iterable[str]) -> Written:
+    def delete(self, ids: Iterable[str], how: Writing = DURABLE) -> Written:
         """Take out those of some objects that exist, with all that is theirs."""
-        with self._database.writing() as connection:
+        with self._database.writing(how.is_durable) as connection:
+            require_new(connection, how)
             gone = ascending(rows_of(connection, ids).values())
             version = next_version(connection, more=-len(gone))
             forget(connection, gone, version)
+            remember(connection, how, version, len(gone))
         return Written(version, np.empty(0, np.int64), gone)
 
     def revise(
-        self, ids: Sequence[str], edit: Callable[[SkyObject], SkyObject]
+        self,
+        ids: Sequence[str],
+        edit: Callable[[SkyObject], SkyObject],
+        how: Writing = DURABLE,
     ) -> tuple[Written, list[SkyObject]]:
         """Change what is told of those of some objects that exist, all or none.
 
@@ -162,6 +175,8 @@ class Catalog:
             Of the objects.
         edit
             Gives the object as it shall be, of the same id, flags and thumbnail.
+        how
+            What is promised.
 
         Returns
         -------
@@ -175,7 +190,8 @@ class Catalog:
         DamagedData
             If one of them is not as it was written.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(how.is_durable) as connection:
+            require_new(connection, how)
             found = objects_in(connection, rows_of(connection, ids).values())
             rows = ascending(found)
             revised = [edit(found[row]) for row in rows.tolist()]
@@ -187,6 +203,7 @@ class Catalog:
                 replace=True,
             )
             note(connection, rows, version, is_gone=False)
+            remember(connection, how, version, len(rows))
         return Written(version, rows, np.empty(0, np.int64)), revised
 
     def journal(self) -> tuple[Rows, Rows]:
@@ -332,6 +349,10 @@ class Catalog:
     def scrub(self) -> Iterator[Flaw]:
         """Read every row, and tell everything that is wrong."""
         return scrub(self._database)
+
+    def settle(self) -> None:
+        """See to it that every write so far survives the loss of power."""
+        self._database.settle()
 
     def mend_indexes(self) -> None:
         """Make SQLite's indexes anew from their tables, if one of them is wrong."""

@@ -1,5 +1,6 @@
 """Connections to one SQLite file: a writer, and as many readers as threads ask."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -66,6 +67,7 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._is_settled = False  # the log may be of a process that was killed
         self._write_lock = threading.Lock()
         if not path.is_file():
             raise DamagedData(f"{path} is missing; restore it from a backup.")
@@ -73,6 +75,9 @@ class Database:
             self._writer = self._connect()
             try:
                 schema.bring_up_to_date(self._writer, str(path))
+                # What a killed process left in the log is read from now on, and so must
+                # not be lost any more.
+                self.settle()
             except BaseException:
                 self._writer.close()
                 raise
@@ -108,8 +113,13 @@ class Database:
                     connection.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, is_durable: bool = True) -> Iterator[sqlite3.Connection]:
         """The writer inside a transaction: all of the block is kept, or none.
+
+        Parameters
+        ----------
+        is_durable
+            Whether it survives the loss of power when the block has ended.
 
         Raises
         ------
@@ -120,15 +130,27 @@ class Database:
         with self._write_lock, _typed(self._path):
             self.check_open()
             self._require_short_log()
+            level = "FULL" if is_durable else "NORMAL"
+            self._writer.execute(f"PRAGMA synchronous = {level}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
+                self._is_settled = is_durable
             except BaseException:
                 if self._writer.in_transaction:
                     with suppress(sqlite3.Error):  # the first error is what counts
                         self._writer.execute("ROLLBACK")
                 raise
+
+    def settle(self) -> None:
+        """See to it that all that is committed survives the loss of power."""
+        with self._write_lock, _typed(self._path):
+            self.check_open()
+            if not self._is_settled and self._log.exists():
+                with self._log.open("rb") as log:
+                    os.fsync(log.fileno())
+            self._is_settled = True
 
     def copy(self, path: Path) -> None:
         """Copy all that is committed at one moment to a new file, beside writing.

@@ -22,6 +22,7 @@ VECTOR_COLUMNS = "row, searchable, vector, crc"
 THUMBNAIL_COLUMNS = "row, png, crc"
 COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
 JOURNAL_COLUMNS = "row, version, is_gone, crc"
+REQUEST_COLUMNS = "row, id, version, num_objects, crc"
 FIT_COLUMNS = "version, kind, arrays, crc"
 NUM_COLUMNS = {
     "objects": OBJECT_COLUMNS.count(",") + 1,
@@ -156,6 +157,18 @@ def read_journal(values: tuple[Any, ...]) -> tuple[int, int, bool]:
     return values[0], values[1], bool(values[2])
 
 
+def request_row(row: int, id: str, version: int, num_objects: int) -> tuple[Any, ...]:
+    """The values of `REQUEST_COLUMNS`, CRC included."""
+    values = (row, id, version, num_objects)
+    return (*values, checksum(values))
+
+
+def read_request(values: tuple[Any, ...]) -> tuple[int, int]:
+    """Version and number of objects; `DamagedData` if the row has changed."""
+    _check(values, f"the request in row {values[0]}")
+    return values[2], values[3]
+
+
 def fit_row(
     version: int, kind: str, arrays: Mapping[str, NDArray[Any]]
 ) -> tuple[Any, ...]:
@@ -163,13 +176,13 @@ def fit_row(
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     blob = buffer.getvalue()
-    return version, kind, blob, zlib.crc32(blob)
+    return version, kind, blob, fit_crc(version, kind, blob)
 
 
 def read_fit(values: tuple[Any, ...]) -> tuple[int, dict[str, NDArray[Any]]]:
     """Version and arrays of a `fit_row`; `DamagedData` if it has changed."""
     version, kind, blob, crc = values
-    if not isinstance(blob, bytes) or zlib.crc32(blob) != crc:
+    if not isinstance(blob, bytes) or fit_crc(version, kind, blob) != crc:
         raise damaged(f"fit {version} of the {kind}")
     try:
         with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
@@ -211,6 +224,11 @@ def _object_crc(row: int, id: Any, uri: Any, body: Any) -> int:
 
 def _vector_crc(row: int, searchable: int, blob: bytes) -> int:
     return zlib.crc32(blob, zlib.crc32(struct.pack("<q?", row, searchable)))
+
+
+def fit_crc(version: int, kind: str, blob: bytes) -> int:
+    """The CRC of a `fit_row`."""
+    return zlib.crc32(blob, checksum((version, kind)))
 
 
 def _blob_crc(row: int, blob: bytes) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Mapping
 
 from skylike.service.catalog import rows
@@ -11,7 +12,7 @@ from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
 APPLICATION_ID = 0x736B796C  # "skyl": `file catalog.sqlite3` shows whose it is
-VERSION = 2
+VERSION = 3
 
 # Vectors and pictures stand apart from the objects, so that reading a hit does
 # not page through them. Foreign keys keep the three together.
@@ -31,6 +32,16 @@ CREATE TABLE journal (
     row INTEGER PRIMARY KEY,
     version INTEGER NOT NULL,
     is_gone INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+"""
+# Which writes were done that a caller had named, so that none is done twice.
+_REQUESTS = """
+CREATE TABLE requests (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    version INTEGER NOT NULL,
+    num_objects INTEGER NOT NULL,
     crc INTEGER NOT NULL
 ) STRICT;
 """
@@ -67,6 +78,7 @@ CREATE TABLE fits (
     PRIMARY KEY (kind, version)
 ) STRICT;
 {_JOURNAL}
+{_REQUESTS}
 """
 
 
@@ -158,6 +170,20 @@ def _add_labels_and_journal(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE old_collection")
 
 
+def _add_requests_and_check_fits(connection: sqlite3.Connection) -> None:
+    """From 2 to 3: requests by name; kind and version of fits under the checksum."""
+    connection.execute(_REQUESTS)
+    fits = connection.execute(f"SELECT {rows.FIT_COLUMNS} FROM fits").fetchall()
+    for version, kind, blob, crc in fits:
+        if zlib.crc32(blob) != crc:
+            raise rows.damaged(f"fit {version} of the {kind}")
+        connection.execute(
+            "UPDATE fits SET crc = ? WHERE version = ? AND kind = ?",
+            (rows.fit_crc(version, kind, blob), version, kind),
+        )
+
+
 _MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
-    1: _add_labels_and_journal
+    1: _add_labels_and_journal,
+    2: _add_requests_and_check_fits,
 }

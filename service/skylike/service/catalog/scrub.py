@@ -85,6 +85,11 @@ def _rows(database: Database) -> Iterator[str]:
         f"SELECT {encoding.JOURNAL_COLUMNS} FROM journal",
         encoding.read_journal,
     )
+    yield from _damaged(
+        database,
+        f"SELECT {encoding.REQUEST_COLUMNS} FROM requests",
+        encoding.read_request,
+    )
     with database.reading() as connection:
         fits = connection.execute(f"SELECT {encoding.FIT_COLUMNS} FROM fits")
         yield from _unreadable(fits, encoding.read_fit)

@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from skylike.service.catalog import Catalog, SkyObject, State
+from skylike.service.catalog import DURABLE, Catalog, SkyObject, State, Writing
 from skylike.service.collection import loading
 from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitting import fit
@@ -112,8 +112,13 @@ class Collection(Reading):
         """
         return problems(directory, _CATALOG, models)
 
-    def add(self, objects: Sequence[SkyObject], vectors: NDArray[np.float32]) -> int:
-        """Store objects with their vectors: all of them durably, or none.
+    def add(
+        self,
+        objects: Sequence[SkyObject],
+        vectors: NDArray[np.float32],
+        how: Writing = DURABLE,
+    ) -> int:
+        """Store objects with their vectors: all of them, or none.
 
         Parameters
         ----------
@@ -121,6 +126,8 @@ class Collection(Reading):
             With ids that are new.
         vectors : (n, dimension) float32, unit norm
             In the order of `objects`.
+        how
+            What is promised, here and below.
 
         Returns
         -------
@@ -131,6 +138,8 @@ class Collection(Reading):
         ------
         AlreadyExists
             If an id is taken.
+        AlreadyDone
+            If a write of that name was done, here and below.
         BadRequest
             If an id comes twice (``duplicate_id``), the numbers of objects and
             vectors differ, or a vector is not finite (``not_finite``) or not of
@@ -140,17 +149,22 @@ class Collection(Reading):
         NoSpace, StorageFailed
             If the disk does not take it; nothing is stored then.
         """
-        return self._write(objects, vectors, replaces=False)
+        return self._write(objects, vectors, how, replaces=False)
 
-    def upsert(self, objects: Sequence[SkyObject], vectors: NDArray[np.float32]) -> int:
+    def upsert(
+        self,
+        objects: Sequence[SkyObject],
+        vectors: NDArray[np.float32],
+        how: Writing = DURABLE,
+    ) -> int:
         """As `add`, but objects whose ids are taken are replaced, with all of theirs."""
-        return self._write(objects, vectors, replaces=True)
+        return self._write(objects, vectors, how, replaces=True)
 
-    def delete(self, ids: Iterable[str]) -> int:
+    def delete(self, ids: Iterable[str], how: Writing = DURABLE) -> int:
         """Take objects out; how many of these ids there were."""
         wanted = _distinct(ids)
         with self._changing():
-            written = self._catalog.delete(wanted)
+            written = self._catalog.delete(wanted, how)
             self._view = self._view.written(
                 written.version,
                 written.gone,
@@ -161,7 +175,9 @@ class Collection(Reading):
         self._compactor.consider(self._view)
         return len(written.gone)
 
-    def set_attributes(self, ids: Sequence[str], attributes: Attributes) -> int:
+    def set_attributes(
+        self, ids: Sequence[str], attributes: Attributes, how: Writing = DURABLE
+    ) -> int:
         """Set attributes of objects; None takes one away. How many objects there were.
 
         Raises
@@ -175,10 +191,14 @@ class Collection(Reading):
             known = {name: value for name, value in new.items() if value is not None}
             return replace(old, attributes=known)
 
-        return self._revise(ids, told)
+        return self._revise(ids, told, how)
 
     def label(
-        self, ids: Sequence[str], add: Iterable[str] = (), remove: Iterable[str] = ()
+        self,
+        ids: Sequence[str],
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        how: Writing = DURABLE,
     ) -> int:
         """Give labels to objects, and take others away. How many objects there were.
 
@@ -189,7 +209,7 @@ class Collection(Reading):
         """
         new, old_ones = frozenset(_distinct(add)), frozenset(_distinct(remove))
         return self._revise(
-            ids, lambda old: replace(old, labels=(old.labels | new) - old_ones)
+            ids, lambda old: replace(old, labels=(old.labels | new) - old_ones), how
         )
 
     def compact(self, kind: Kind | None = None, told: Told = lambda _: None) -> None:
@@ -307,6 +327,7 @@ class Collection(Reading):
         self,
         objects: Sequence[SkyObject],
         vectors: NDArray[np.float32],
+        how: Writing,
         *,
         replaces: bool,
     ) -> int:
@@ -325,7 +346,7 @@ class Collection(Reading):
             self._catalog.check_open()
             return self.version
         with self._changing():
-            written = self._catalog.add(objects, vectors, replace=replaces)
+            written = self._catalog.add(objects, vectors, replace=replaces, how=how)
             self._view = self._view.written(
                 written.version, written.gone, written.rows, objects, vectors
             )
@@ -333,10 +354,13 @@ class Collection(Reading):
         return written.version
 
     def _revise(
-        self, ids: Sequence[str], edit: Callable[[SkyObject], SkyObject]
+        self,
+        ids: Sequence[str],
+        edit: Callable[[SkyObject], SkyObject],
+        how: Writing,
     ) -> int:
         with self._changing():
-            written, revised = self._catalog.revise(_distinct(ids), edit)
+            written, revised = self._catalog.revise(_distinct(ids), edit, how)
             self._view = self._view.told(written.version, written.rows, revised)
         self._compactor.consider(self._view)
         return len(revised)

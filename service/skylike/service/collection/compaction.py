@@ -160,6 +160,7 @@ class Compactor:
                 return now  # it was loaded anew
             new = now.replaced(view, merged, segment)
             segments = [p.block for p in new.segments if isinstance(p.block, Segment)]
+            self._catalog.settle()  # a manifest must not know more than the truth
             self._shelf.publish(segments, version=new.version)
             return new
 

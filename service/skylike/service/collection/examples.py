@@ -26,7 +26,7 @@ def query_of(
 
     Returns
     -------
-    (1, dimension) float32, unit norm
+    (dimension,) float32, unit norm
 
     Raises
     ------
@@ -41,5 +41,5 @@ def query_of(
     norm = np.linalg.norm(found)
     if norm < _NOTHING:
         raise BadRequest("The examples cancel each other.", reason="zero_norm")
-    query: NDArray[np.float32] = (found / norm).astype(np.float32)[None]
+    query: NDArray[np.float32] = (found / norm).astype(np.float32)
     return query

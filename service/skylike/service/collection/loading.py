@@ -86,6 +86,7 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
         )
     blocks = [part.block for part in parts if isinstance(part.block, Segment)]
     if not is_whole or any(map(shelf.has, set(blocks) - set(whole))):
+        catalog.settle()  # a manifest must not know more than the truth
         shelf.publish(blocks, version=state.version)
     return view
 

@@ -259,15 +259,26 @@ class Reading:
             If there is no example (``empty_query``), or they cancel each other
             (``zero_norm``); and as `nearest`.
         """
-        examples, others = (
-            self._settled(functools.partial(self._vectors, ids))
-            for ids in (positive, negative)
-        )
-        query = query_of(examples, others)
+        query = self.towards(positive, negative)[None]
         unwanted = Not(WithIds(frozenset([*positive, *negative])))
         where = how.get("where")
         how["where"] = unwanted if where is None else All((where, unwanted))
         return self.nearest(query, k, **how)[0]
+
+    def towards(
+        self, positive: Sequence[str], negative: Sequence[str] = ()
+    ) -> NDArray[np.float32]:
+        """One vector for examples and counter-examples, as for `nearest_to`.
+
+        Returns
+        -------
+        (dimension,) float32, unit norm
+        """
+        examples, others = (
+            self._settled(functools.partial(self._vectors, ids))
+            for ids in (positive, negative)
+        )
+        return query_of(examples, others)
 
     def _vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
         rows = np.array([self._row(id) for id in ids], np.int64)

@@ -7,6 +7,7 @@ a filter reads neither SQLite nor objects.
 from skylike.service.columns.columns import Columns
 from skylike.service.columns.evaluate import evaluate
 from skylike.service.columns.filters import (
+    MAX_DEPTH,
     All,
     AnyOf,
     Between,
@@ -23,6 +24,7 @@ from skylike.service.columns.filters import (
 )
 
 __all__ = [
+    "MAX_DEPTH",
     "All",
     "AnyOf",
     "Between",

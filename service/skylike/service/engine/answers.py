@@ -60,7 +60,7 @@ def anomaly_answer(
     archived object, by id or by its vector, is compared with the others only, as the
     archive's own scores were; a conformal p-value would not be valid for it.
     """
-    archived = found.id is not None
+    archived = bool(found.ids)
     if not archived and scored and scored[0].score > _SAME_COSINE:
         archived, scored = True, scored[1:]
     fitted = [one for one in scored if fit.covers(one.row)]

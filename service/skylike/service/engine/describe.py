@@ -19,6 +19,7 @@ def described(new: NewObject, seen: tuple[Image, Stamp] | None) -> SkyObject:
             hdu=new.hdu,
             box=new.box,
             attributes=new.attributes,
+            labels=new.labels,
         )
     image, made = seen
     return SkyObject(
@@ -29,6 +30,7 @@ def described(new: NewObject, seen: tuple[Image, Stamp] | None) -> SkyObject:
         hdu=new.hdu or image.hdu,
         box=new.box,
         attributes={**seen_attributes(image, made), **new.attributes},
+        labels=new.labels,
         flags=made.flags,
         valid_fraction=made.valid_fraction,
         thumbnail=thumbnail.render(image),

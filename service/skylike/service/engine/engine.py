@@ -1,58 +1,39 @@
 """The engine: one method per question."""
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator, Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
 from skylike.service.anomaly import AnomalyFit
-from skylike.service.collection import MAX_K, Collection, Scored, SkyObject
+from skylike.service.collection import MAX_K, Collection, How, Scored
+from skylike.service.columns import All, Not, WithIds
 from skylike.service.engine.answers import anomaly_answer, cluster_answer, hits
-from skylike.service.engine.describe import described
-from skylike.service.engine.resolve import Resolved, resolve, see, to_unit
+from skylike.service.engine.keeping import Keeping, context_of
+from skylike.service.engine.resolve import Resolved, resolve
 from skylike.service.engine.types import (
-    Added,
     Analysis,
     Anomaly,
     Cluster,
-    CollectionInfo,
     Context,
     Embedded,
-    Found,
     Neighbors,
-    NewObject,
     Query,
-    VectorQuery,
 )
 from skylike.service.errors import (
-    BadInput,
-    BadModel,
     BadRequest,
-    DamagedData,
-    ModelMismatch,
     NotReady,
     SkylikeError,
 )
-from skylike.service.fits import Limits
-from skylike.service.library import Library
 
 MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
 
 
-class Engine:
-    """Answers questions from a library. Safe to use from several threads.
+class Engine(Keeping):
+    """Answers questions from a library, and keeps it. Safe from several threads.
 
     Every method raises `UnknownCollection` for a collection that is not there and
     `DamagedData` for one whose data or model fail their checks. `limits` bound what a
     cutout may ask for.
     """
-
-    def __init__(self, library: Library, limits: Limits | None = None) -> None:
-        self._library = library
-        self._limits = limits or Limits()
 
     def embed(self, collection: str, query: Query) -> Embedded:
         """The embedding of a query."""
@@ -60,7 +41,13 @@ class Engine:
         return Embedded(context, found.reading, found.vector)
 
     def neighbors(
-        self, collection: str, query: Query, k: int = 10, *, thumbnails: bool = False
+        self,
+        collection: str,
+        query: Query,
+        k: int = 10,
+        *,
+        thumbnails: bool = False,
+        how: How | None = None,
     ) -> Neighbors:
         """The `k` objects most like the query; an object never finds itself.
 
@@ -71,7 +58,7 @@ class Engine:
         """
         _check_k(k)
         archive, context, found = self._resolve(collection, query)
-        scored = _search(archive, found, k, thumbnails=thumbnails)
+        scored = _search(archive, found, k, thumbnails=thumbnails, how=how)
         return Neighbors(context, found.reading, hits(scored, found))
 
     def cluster(self, collection: str, query: Query) -> Cluster:
@@ -106,9 +93,15 @@ class Engine:
         return Anomaly(context, found.reading, anomaly_answer(fit, scored, found))
 
     def analyze(
-        self, collection: str, query: Query, k: int = 10, *, thumbnails: bool = False
+        self,
+        collection: str,
+        query: Query,
+        k: int = 10,
+        *,
+        thumbnails: bool = False,
+        how: How | None = None,
     ) -> Analysis:
-        """All three answers from one embedding and one search.
+        """All three answers from one embedding, and from one search unless `how` differs.
 
         Raises
         ------
@@ -118,77 +111,21 @@ class Engine:
         _check_k(k)
         archive, context, found = self._resolve(collection, query)
         clusters, anomaly = archive.clusters, archive.anomaly
-        if anomaly is None:
-            scored = _search(archive, found, k, thumbnails=thumbnails)
-        else:
-            reach = max(k, anomaly.k + 1)
+        if anomaly is None or how:
+            chosen = _search(archive, found, k, thumbnails=thumbnails, how=how)
+        if anomaly is not None:
+            reach = anomaly.k + 1 if how else max(k, anomaly.k + 1)
             scored = _search_fitted(
-                archive, found, anomaly, reach, thumbnails=thumbnails
+                archive, found, anomaly, reach, thumbnails=thumbnails and not how
             )
+            chosen = chosen if how else scored[:k]
         return Analysis(
             context,
             found.reading,
-            hits(scored[:k], found),
+            hits(chosen, found),
             None if clusters is None else cluster_answer(clusters, found),
             None if anomaly is None else anomaly_answer(anomaly, scored, found),
         )
-
-    def add(self, collection: str, objects: Sequence[NewObject]) -> Added:
-        """Store objects: all of them, or none.
-
-        Raises
-        ------
-        BadRequest
-            Unless there are 1 to 1000 objects, with proper ids and positions.
-        BadCutout, BadStamp, ModelMismatch
-            For the first input that cannot be used; the message says which.
-        AlreadyExists
-            If an id is taken.
-        """
-        if not 1 <= len(objects) <= MAX_BATCH:
-            raise BadRequest(
-                f"{len(objects)} objects were sent; between 1 and {MAX_BATCH} can be "
-                "added at a time",
-                reason="bad_batch_size",
-            )
-        archive = self._library.collection(collection)
-        encoder = self._library.encoder(collection)
-        vectors = np.zeros((len(objects), archive.dimension), np.float32)
-        stored: list[SkyObject] = []
-        stamps: dict[int, NDArray[np.float32]] = {}
-        for row, new in enumerate(objects):
-            seen = None
-            with _naming(row, new.id):
-                if isinstance(new.input, VectorQuery):
-                    vectors[row] = to_unit(new.input, archive)
-                else:
-                    seen = see(new.input, encoder, self._limits)
-                    stamps[row] = seen[1].pixels
-            stored.append(described(new, seen))
-        if stamps:
-            vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
-        version = archive.add(stored, vectors)
-        context = Context(archive.name, version, archive.model_id)
-        return Added(
-            context, tuple(dataclasses.replace(one, thumbnail=b"") for one in stored)
-        )
-
-    def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
-        """One object, with its thumbnail.
-
-        Raises
-        ------
-        UnknownId
-            If the collection has no such object.
-        """
-        archive = self._library.collection(collection)
-        context = _context(archive)
-        vector = archive.vector(id) if with_vector else None
-        return Found(context, archive.get(id), vector)
-
-    def collections(self) -> list[CollectionInfo]:
-        """The collections by name; one that is damaged does not hide the others."""
-        return [self._describe(name) for name in self._library.names()]
 
     def warm_up(self) -> dict[str, SkylikeError]:
         """Load every collection and model, so that no query has to wait for them.
@@ -207,37 +144,16 @@ class Engine:
                 failures[name] = error
         return failures
 
-    def _describe(self, name: str) -> CollectionInfo:
-        try:
-            archive, encoder = (
-                self._library.collection(name),
-                self._library.encoder(name),
-            )
-        except (BadModel, DamagedData) as error:
-            return CollectionInfo(Context(name, 0, ""), damage=str(error))
-        return CollectionInfo(
-            _context(archive),
-            num_objects=len(archive),
-            dimension=archive.dimension,
-            stamp_spec_json=encoder.spec.to_json(),
-            cluster_fit_version=archive.clusters.version if archive.clusters else 0,
-            anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
-        )
-
     def _resolve(
         self, collection: str, query: Query
     ) -> tuple[Collection, Context, Resolved]:
         archive = self._library.collection(collection)
-        context = _context(archive)
+        context = context_of(archive)
         return (
             archive,
             context,
             resolve(query, archive, self._library.encoder(collection), self._limits),
         )
-
-
-def _context(archive: Collection) -> Context:
-    return Context(archive.name, archive.version, archive.model_id)
 
 
 def _check_k(k: int) -> None:
@@ -256,10 +172,24 @@ def _not_fitted(collection: str, what: str) -> NotReady:
 
 
 def _search(
-    archive: Collection, found: Resolved, k: int, *, thumbnails: bool = False
+    archive: Collection,
+    found: Resolved,
+    k: int,
+    *,
+    thumbnails: bool = False,
+    how: How | None = None,
 ) -> list[Scored]:
+    """The k nearest, without what the query is made of."""
+    wanted = how or How()
+    exclude = None
+    if len(found.ids) == 1:
+        exclude = list(found.ids)
+    elif found.ids:
+        others = Not(WithIds(frozenset(found.ids)))
+        where = wanted.get("where")
+        wanted = {**wanted, "where": All((where, others)) if where else others}
     return archive.search(
-        found.vector[np.newaxis], k, exclude=[found.id], thumbnails=thumbnails
+        found.vector[np.newaxis], k, exclude, thumbnails=thumbnails, **wanted
     )[0]
 
 
@@ -278,13 +208,3 @@ def _search_fitted(
         if fitted > fit.k or len(scored) < k or k == MAX_K:
             return scored
         k = min(4 * k, MAX_K)
-
-
-@contextlib.contextmanager
-def _naming(row: int, id: str) -> Iterator[None]:
-    """Make errors say which object of a batch they are about."""
-    try:
-        yield
-    except (BadInput, ModelMismatch) as error:
-        message = f"object {row} ({id!r}): {error}"
-        raise type(error)(message, reason=error.reason) from error

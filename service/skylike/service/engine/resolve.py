@@ -6,18 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import fits, stamp
-from skylike.service.collection import Collection
+from skylike.service.collection import Collection, SkyObject
+from skylike.service.columns import Cone
 from skylike.service.encoder import Encoder
+from skylike.service.engine.separation import separation_deg
 from skylike.service.engine.types import (
     CutoutQuery,
+    ExamplesQuery,
     IdQuery,
     Query,
     Reading,
+    SkyQuery,
     VectorQuery,
 )
-from skylike.service.errors import BadCutout, BadRequest, BadStamp, ModelMismatch
+from skylike.service.errors import (
+    BadCutout,
+    BadRequest,
+    BadStamp,
+    ModelMismatch,
+    UnknownId,
+)
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
+
+_MOST_NEAR = 10_000  # objects among which the nearest to a place is looked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,14 +43,14 @@ class Resolved:
         How it was read, if it was a cutout.
     position
         Where it is, if known.
-    id
-        The object it is, if it was asked for by id.
+    ids
+        The objects of the collection that it is, or is made of: never found.
     """
 
     vector: NDArray[np.float32]
     reading: Reading | None = None
     position: SkyPosition | None = None
-    id: str | None = None
+    ids: tuple[str, ...] = ()
 
 
 def resolve(
@@ -54,7 +66,7 @@ def resolve(
     BadRequest, ModelMismatch
         If a vector is malformed or of another model.
     UnknownId
-        If no object has the id.
+        If no object has the id, or none lies near the place (``nothing_there``).
     """
     match query:
         case CutoutQuery():
@@ -74,12 +86,42 @@ def resolve(
             vector = encoder.embed(made.pixels[np.newaxis])[0]
             return Resolved(vector, reading, image.position)
         case IdQuery():
-            found = collection.get(query.id)
-            _refuse_constant(found.flags, f"the object {query.id!r}")
-            vector = collection.vector(query.id)
-            return Resolved(vector, position=found.position, id=query.id)
+            return _archived(collection.get(query.id), collection)
+        case SkyQuery():
+            return _archived(_nearest_on_sky(query, collection), collection)
+        case ExamplesQuery():
+            vector = collection.towards(query.like, query.unlike)
+            return Resolved(vector, ids=(*query.like, *query.unlike))
         case VectorQuery():
             return Resolved(to_unit(query, collection))
+
+
+def _archived(found: SkyObject, collection: Collection) -> Resolved:
+    _refuse_constant(found.flags, f"the object {found.id!r}")
+    return Resolved(
+        collection.vector(found.id), position=found.position, ids=(found.id,)
+    )
+
+
+def _nearest_on_sky(query: SkyQuery, collection: Collection) -> SkyObject:
+    found = collection.scroll(Cone(query.position, query.radius_deg), limit=_MOST_NEAR)
+    if not found:
+        place = f"ra {query.position.ra_deg:.6f}, dec {query.position.dec_deg:.6f}"
+        raise UnknownId(
+            f"{collection.name!r} has no object within {query.radius_deg:.6g} degrees of "
+            f"{place}",
+            reason="nothing_there",
+        )
+    if len(found) == _MOST_NEAR:
+        raise BadRequest(
+            f"{_MOST_NEAR} objects or more lie within {query.radius_deg:.6g} degrees: ask "
+            "for a smaller radius",
+            reason="bad_radius",
+        )
+    return min(
+        (one for _, one in found),
+        key=lambda one: (separation_deg(query.position, one.position) or 0.0, one.id),
+    )
 
 
 def see(

@@ -11,6 +11,9 @@ from skylike.service.collection import SkyObject
 from skylike.service.fits import Axes, SkyPosition
 from skylike.service.flags import Flag
 
+NEAR_DEG = 5 / 3600
+"""How far from a place its object may lie, by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class CutoutQuery:
@@ -46,7 +49,23 @@ class VectorQuery:
     model_id: str | None = None
 
 
-Query = CutoutQuery | IdQuery | VectorQuery
+@dataclass(frozen=True, slots=True)
+class ExamplesQuery:
+    """What some objects of the collection have in common, and others have not."""
+
+    like: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SkyQuery:
+    """The object of the collection that is nearest to a place, within a radius."""
+
+    position: SkyPosition
+    radius_deg: float = NEAR_DEG
+
+
+Query = CutoutQuery | IdQuery | VectorQuery | ExamplesQuery | SkyQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,7 @@ class NewObject:
     hdu: str | None = None
     box: tuple[int, int, int, int] | None = None
     attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +197,49 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What was stored, in the order given."""
+    """What was stored, in the order given; nothing if it had been done before."""
 
     context: Context
     objects: tuple[SkyObject, ...]
+    was_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How many objects a write has changed, now or when it was done before."""
+
+    context: Context
+    num_objects: int
+    was_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Objects in the order of writing; `last_row` is None on the last page."""
+
+    context: Context
+    objects: tuple[SkyObject, ...]
+    last_row: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """A cluster of a fit."""
+
+    label: int
+    name: str
+    size: int
+    weight: float
+    exemplar_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """All clusters, by falling size; version 0 and none before the first fit."""
+
+    context: Context
+    fit_version: int
+    clusters: tuple[ClusterInfo, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,12 @@
 """`CatalogService`: translates, and leaves the work to the engine."""
 
+from typing import Any
+
 import grpc
 
-from skylike.service.engine import Engine
+from skylike.service.engine import Changed, Engine
 from skylike.service.server import pages, translate
+from skylike.service.server.options import filter_from, value_from, writing_from
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc
 
 
@@ -20,11 +23,51 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         answer = self._engine.add(
             request.collection,
             [translate.new_object_from(new) for new in request.objects],
+            replace=request.replace,
+            how=writing_from(request.options),
         )
         return catalog_pb2.AddObjectsResponse(
             context=translate.context_to(answer.context),
             objects=[translate.object_to(one) for one in answer.objects],
+            was_done=answer.was_done,
         )
+
+    def DeleteObjects(  # noqa: N802
+        self, request: catalog_pb2.DeleteObjectsRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.DeleteObjectsResponse:
+        """Takes objects out."""
+        answer = self._engine.delete(
+            request.collection, list(request.ids), writing_from(request.options)
+        )
+        return catalog_pb2.DeleteObjectsResponse(**_changed(answer))
+
+    def SetAttributes(  # noqa: N802
+        self, request: catalog_pb2.SetAttributesRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.SetAttributesResponse:
+        """Sets attributes, and takes others away."""
+        values = {
+            name: value_from(name, value) for name, value in request.attributes.items()
+        }
+        answer = self._engine.set_attributes(
+            request.collection,
+            list(request.ids),
+            {**dict.fromkeys(request.remove), **values},
+            writing_from(request.options),
+        )
+        return catalog_pb2.SetAttributesResponse(**_changed(answer))
+
+    def SetLabels(  # noqa: N802
+        self, request: catalog_pb2.SetLabelsRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.SetLabelsResponse:
+        """Gives labels, and takes others away."""
+        answer = self._engine.label(
+            request.collection,
+            list(request.ids),
+            list(request.add),
+            list(request.remove),
+            writing_from(request.options),
+        )
+        return catalog_pb2.SetLabelsResponse(**_changed(answer))
 
     def GetObject(  # noqa: N802
         self, request: catalog_pb2.GetObjectRequest, context: grpc.ServicerContext
@@ -57,3 +100,111 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             collections=[translate.collection_to(info) for info in collections[page]],
             next_page_token=next_page_token,
         )
+
+    def ListObjects(  # noqa: N802
+        self, request: catalog_pb2.ListObjectsRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.ListObjectsResponse:
+        """Objects in the order of writing, page by page."""
+        where = filter_from(request.filter) if request.HasField("filter") else None
+        answer = self._engine.scroll(
+            request.collection,
+            where,
+            after_row=pages.row_of(request.page_token),
+            limit=pages.size_of(request.page_size),
+        )
+        return catalog_pb2.ListObjectsResponse(
+            context=translate.context_to(answer.context),
+            objects=[translate.object_to(one) for one in answer.objects],
+            next_page_token=pages.token_of(answer.last_row),
+        )
+
+    def CountObjects(  # noqa: N802
+        self, request: catalog_pb2.CountObjectsRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.CountObjectsResponse:
+        """How many objects there are."""
+        where = filter_from(request.filter) if request.HasField("filter") else None
+        answer = self._engine.count(request.collection, where)
+        return catalog_pb2.CountObjectsResponse(
+            context=translate.context_to(answer.context), num_objects=answer.num_objects
+        )
+
+    def GetCollection(  # noqa: N802
+        self, request: catalog_pb2.GetCollectionRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.GetCollectionResponse:
+        """One collection."""
+        found = self._engine.collection(request.collection)
+        return catalog_pb2.GetCollectionResponse(
+            collection=translate.collection_to(found)
+        )
+
+    def CreateCollection(  # noqa: N802
+        self,
+        request: catalog_pb2.CreateCollectionRequest,
+        context: grpc.ServicerContext,
+    ) -> catalog_pb2.CreateCollectionResponse:
+        """Makes an empty collection."""
+        made = self._engine.create(request.collection, request.model_of)
+        return catalog_pb2.CreateCollectionResponse(
+            collection=translate.collection_to(made)
+        )
+
+    def DeleteCollection(  # noqa: N802
+        self,
+        request: catalog_pb2.DeleteCollectionRequest,
+        context: grpc.ServicerContext,
+    ) -> catalog_pb2.DeleteCollectionResponse:
+        """Removes a collection."""
+        self._engine.drop(request.collection)
+        return catalog_pb2.DeleteCollectionResponse()
+
+    def ListClusters(  # noqa: N802
+        self, request: catalog_pb2.ListClustersRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.ListClustersResponse:
+        """The clusters of a collection."""
+        answer = self._engine.clusters(request.collection)
+        return catalog_pb2.ListClustersResponse(
+            context=translate.context_to(answer.context),
+            fit_version=answer.fit_version,
+            clusters=translate.clusters_to(answer),
+        )
+
+    def ListAliases(  # noqa: N802
+        self, request: catalog_pb2.ListAliasesRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.ListAliasesResponse:
+        """The aliases."""
+        found = sorted(self._engine.aliases().items())
+        return catalog_pb2.ListAliasesResponse(
+            aliases=[catalog_pb2.Alias(alias=a, collection=c) for a, c in found]
+        )
+
+    def SetAlias(  # noqa: N802
+        self, request: catalog_pb2.SetAliasRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.SetAliasResponse:
+        """Makes an alias, or lets it point elsewhere."""
+        self._engine.point_alias(request.alias, request.collection)
+        made = catalog_pb2.Alias(alias=request.alias, collection=request.collection)
+        return catalog_pb2.SetAliasResponse(alias=made)
+
+    def RollBackAlias(  # noqa: N802
+        self, request: catalog_pb2.RollBackAliasRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.RollBackAliasResponse:
+        """Lets an alias point to where it did before."""
+        collection = self._engine.roll_back_alias(request.alias)
+        made = catalog_pb2.Alias(alias=request.alias, collection=collection)
+        return catalog_pb2.RollBackAliasResponse(alias=made)
+
+    def DeleteAlias(  # noqa: N802
+        self, request: catalog_pb2.DeleteAliasRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.DeleteAliasResponse:
+        """Forgets an alias."""
+        self._engine.drop_alias(request.alias)
+        return catalog_pb2.DeleteAliasResponse()
+
+
+def _changed(answer: Changed) -> dict[str, Any]:
+    """What every answer to a change says."""
+    return {
+        "context": translate.context_to(answer.context),
+        "num_objects": answer.num_objects,
+        "was_done": answer.was_done,
+    }

@@ -8,6 +8,7 @@ from skylike.service.errors import BadRequest
 
 _DEFAULT = 100
 _MOST = 1000
+_LONGEST_ROW = 19  # digits
 
 
 def cut(names: Sequence[str], size: int, token: str) -> tuple[slice, str]:
@@ -21,14 +22,32 @@ def cut(names: Sequence[str], size: int, token: str) -> tuple[slice, str]:
     BadRequest
         If the size is negative, or the token was not made here.
     """
+    start = bisect_right(names, _decode(token)) if token else 0
+    stop = start + size_of(size)
+    is_last = stop >= len(names)
+    return slice(start, stop), "" if is_last else _encode(names[stop - 1])
+
+
+def size_of(size: int) -> int:
+    """How many things a page holds; `BadRequest` if the size is negative."""
     if size < 0:
         raise BadRequest(
             f"page_size is {size}; it cannot be negative", reason="bad_page_size"
         )
-    start = bisect_right(names, _decode(token)) if token else 0
-    stop = start + min(size or _DEFAULT, _MOST)
-    is_last = stop >= len(names)
-    return slice(start, stop), "" if is_last else _encode(names[stop - 1])
+    return min(size or _DEFAULT, _MOST)
+
+
+def token_of(row: int | None) -> str:
+    """The token of the page behind a row; empty where there is none."""
+    return "" if row is None else _encode(str(row))
+
+
+def row_of(token: str) -> int:
+    """The row behind which a page begins; `BadRequest` if the token is none of ours."""
+    text = _decode(token) if token else "0"
+    if not (text.isascii() and text.isdecimal() and len(text) < _LONGEST_ROW):
+        raise _foreign()
+    return int(text)
 
 
 def _encode(name: str) -> str:
@@ -39,8 +58,12 @@ def _decode(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise BadRequest(
-            "the page token was not made by this service: send next_page_token as it "
-            "came, or nothing for the first page",
-            reason="bad_page_token",
-        ) from error
+        raise _foreign() from error
+
+
+def _foreign() -> BadRequest:
+    return BadRequest(
+        "the page token was not made by this service: send next_page_token as it came, "
+        "or nothing for the first page",
+        reason="bad_page_token",
+    )

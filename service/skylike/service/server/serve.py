@@ -68,7 +68,7 @@ class Server:
             ),
         )
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            SearchServicer(engine), self._server
+            SearchServicer(engine, settings.workers), self._server
         )
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), self._server

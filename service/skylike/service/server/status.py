@@ -3,13 +3,14 @@
 Every status carries one `google.rpc.ErrorInfo`: the error's reason in upper snake
 case, the domain ``skylike``, and as metadata the request id and the kind of error:
 the default reason of its class in the table. There are many reasons and few kinds;
-clients choose their exception by the kind.
+clients choose their exception by the kind. Where asking later helps, a
+`google.rpc.RetryInfo` says when.
 """
 
 from dataclasses import dataclass
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 
 from skylike.service import errors
@@ -26,6 +27,11 @@ STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.ModelMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     # Not UNAVAILABLE: a retry does not help, somebody has to run a fit first.
     errors.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Overloaded: grpc.StatusCode.UNAVAILABLE,
+    # Not UNAVAILABLE: clients repeat that by themselves, and would ask even more.
+    errors.TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.InUse: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadModel: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadSettings: grpc.StatusCode.FAILED_PRECONDITION,
@@ -47,25 +53,68 @@ class RpcStatus(grpc.Status):
     trailing_metadata: tuple[tuple[str, bytes], ...]
 
 
-def rpc_status(error: Exception, request_id: str) -> RpcStatus:
-    """The status for an error; what is not a `SkylikeError` keeps its text inside."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a caller is told of an error.
+
+    Attributes
+    ----------
+    code
+        The status.
+    reason, kind
+        In upper snake case.
+    message
+        One line.
+    """
+
+    code: grpc.StatusCode
+    reason: str
+    kind: str
+    message: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is nothing that a caller can mend."""
+        return self.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
+
+
+def tell(error: Exception, request_id: str) -> Told:
+    """What to tell of an error; what is not a `SkylikeError` keeps its text inside."""
     kind = next((base for base in type(error).__mro__ if base in STATUS_OF), None)
     if kind is None or not isinstance(error, errors.SkylikeError):
-        code, kind_name, reason = grpc.StatusCode.INTERNAL, "internal", "internal"
-        message = f"something went wrong inside; the log tells more of {request_id}"
-    else:
-        code, kind_name, reason = STATUS_OF[kind], kind.reason, error.reason
-        message = _clip(printable(str(error)))
-    detail = any_pb2.Any()
-    detail.Pack(
+        text = f"something went wrong inside; the log tells more of {request_id}"
+        return Told(grpc.StatusCode.INTERNAL, "INTERNAL", "INTERNAL", text)
+    text = _clip(printable(str(error)))
+    return Told(STATUS_OF[kind], error.reason.upper(), kind.reason.upper(), text)
+
+
+def rpc_status(error: Exception, request_id: str) -> RpcStatus:
+    """The status of a call that ended with an error."""
+    told = tell(error, request_id)
+    details: list[message.Message] = [
         error_details_pb2.ErrorInfo(
-            reason=reason.upper(),
+            reason=told.reason,
             domain=DOMAIN,
-            metadata={"kind": kind_name.upper(), "request_id": request_id},
+            metadata={"kind": told.kind, "request_id": request_id},
         )
+    ]
+    if isinstance(error, errors.Overloaded):
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(round(error.retry_seconds * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(
+        code=told.code.value[0],
+        message=told.message,
+        details=[_packed(one) for one in details],
     )
-    status = status_pb2.Status(code=code.value[0], message=message, details=[detail])
-    return RpcStatus(code, message, ((DETAILS_KEY, status.SerializeToString()),))
+    trailing = ((DETAILS_KEY, status.SerializeToString()),)
+    return RpcStatus(told.code, told.message, trailing)
+
+
+def _packed(detail: message.Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 def _clip(message: str) -> str:

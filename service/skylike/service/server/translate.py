@@ -10,11 +10,19 @@ from skylike.service import engine
 from skylike.service.collection import SkyObject
 from skylike.service.errors import BadRequest
 from skylike.service.fits import SkyPosition
+from skylike.service.server.options import position_from, value_from
 from skylike.v1 import catalog_pb2, search_pb2, types_pb2
 
 _AXIS_KINDS: dict[int, Literal["bands", "spectral"]] = {
     types_pb2.AXIS_KIND_BANDS: "bands",
     types_pb2.AXIS_KIND_SPECTRAL: "spectral",
+}
+
+_DTYPES: dict[int, np.dtype[np.floating]] = {
+    types_pb2.D_TYPE_UNSPECIFIED: np.dtype("<f4"),
+    types_pb2.D_TYPE_FLOAT32: np.dtype("<f4"),
+    types_pb2.D_TYPE_FLOAT16: np.dtype("<f2"),
+    types_pb2.D_TYPE_FLOAT64: np.dtype("<f8"),
 }
 
 
@@ -27,13 +35,28 @@ def query_from(message: types_pb2.Query) -> engine.Query:
             return engine.IdQuery(message.object_id)
         case "vector":
             return vector_from(message.vector)
+        case "examples":
+            examples = message.examples
+            return engine.ExamplesQuery(
+                tuple(examples.like_ids), tuple(examples.unlike_ids)
+            )
+        case "sky":
+            return _sky_from(message.sky)
         case None:
             raise BadRequest(
-                "the query is empty: give a cutout, an object id or a vector",
+                "the query is empty: give a cutout, an object id, a vector, examples or "
+                "a place",
                 reason="empty_query",
             )
         case never:
             assert_never(never)
+
+
+def _sky_from(message: types_pb2.SkyQuery) -> engine.SkyQuery:
+    if not message.HasField("position"):
+        raise BadRequest("the place has no position", reason="empty_query")
+    radius = message.radius_deg or engine.NEAR_DEG
+    return engine.SkyQuery(position_from(message.position), radius)
 
 
 def cutout_from(message: types_pb2.Cutout) -> engine.CutoutQuery:
@@ -49,20 +72,13 @@ def cutout_from(message: types_pb2.Cutout) -> engine.CutoutQuery:
 
 def vector_from(message: types_pb2.Vector) -> engine.VectorQuery:
     """A vector, packed or number by number."""
-    if message.f32_le and message.values:
+    if message.packed and message.values:
         raise BadRequest(
             "the vector has both packed and single values: set one of them",
             reason="bad_vector",
         )
-    if len(message.f32_le) % 4:
-        raise BadRequest(
-            f"a packed vector has 4 bytes per number; {len(message.f32_le)} were sent",
-            reason="bad_vector",
-        )
     vector = (
-        np.array(message.values, np.float32)
-        if message.values
-        else np.frombuffer(message.f32_le, "<f4").astype(np.float32)
+        np.array(message.values, np.float32) if message.values else _unpacked(message)
     )
     if message.dimension and message.dimension != len(vector):
         raise BadRequest(
@@ -70,6 +86,22 @@ def vector_from(message: types_pb2.Vector) -> engine.VectorQuery:
             reason="bad_vector",
         )
     return engine.VectorQuery(vector, message.model_id or None)
+
+
+def _unpacked(message: types_pb2.Vector) -> NDArray[np.float32]:
+    dtype = _DTYPES.get(message.dtype)
+    if dtype is None:
+        raise BadRequest(
+            f"dtype {message.dtype} is not known to this service", reason="bad_vector"
+        )
+    if len(message.packed) % dtype.itemsize:
+        raise BadRequest(
+            f"a packed vector has {dtype.itemsize} bytes per number; "
+            f"{len(message.packed)} were sent",
+            reason="bad_vector",
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+        return np.frombuffer(message.packed, dtype).astype(np.float32)
 
 
 def new_object_from(message: catalog_pb2.NewObject) -> engine.NewObject:
@@ -91,18 +123,16 @@ def new_object_from(message: catalog_pb2.NewObject) -> engine.NewObject:
         id=message.id,
         input=content,
         position=(
-            SkyPosition(message.position.ra_deg, message.position.dec_deg)
-            if message.HasField("position")
-            else None
+            position_from(message.position) if message.HasField("position") else None
         ),
         epoch_mjd=message.epoch_mjd if message.HasField("epoch_mjd") else None,
         uri=message.source.uri or None,
         hdu=message.source.hdu or None,
         box=_box_from(message.source),
         attributes={
-            name: _attribute_from(name, value)
-            for name, value in message.attributes.items()
+            name: value_from(name, value) for name, value in message.attributes.items()
         },
+        labels=frozenset(message.labels),
     )
 
 
@@ -135,7 +165,7 @@ def reading_to(reading: engine.Reading | None) -> types_pb2.Reading | None:
 def vector_to(vector: NDArray[np.float32], model_id: str) -> types_pb2.Vector:
     """An embedding, packed."""
     return types_pb2.Vector(
-        f32_le=vector.astype("<f4").tobytes(), dimension=len(vector), model_id=model_id
+        packed=vector.astype("<f4").tobytes(), dimension=len(vector), model_id=model_id
     )
 
 
@@ -155,6 +185,7 @@ def object_to(one: SkyObject) -> types_pb2.Object:
         flags=one.flags.names,
         valid_fraction=one.valid_fraction,
         thumbnail_png=one.thumbnail,
+        labels=sorted(one.labels),
     )
 
 
@@ -215,6 +246,20 @@ def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
     )
 
 
+def clusters_to(answer: engine.Clusters) -> list[catalog_pb2.ClusterInfo]:
+    """The clusters of a fit."""
+    return [
+        catalog_pb2.ClusterInfo(
+            label=one.label,
+            name=one.name,
+            size=one.size,
+            weight=one.weight,
+            exemplar_ids=one.exemplar_ids,
+        )
+        for one in answer.clusters
+    ]
+
+
 def _position_to(position: SkyPosition | None) -> types_pb2.Position | None:
     if position is None:
         return None
@@ -231,24 +276,6 @@ def _box_from(source: types_pb2.Source) -> tuple[int, int, int, int] | None:
         )
     x0, y0, x1, y1 = source.box
     return x0, y0, x1, y1
-
-
-def _attribute_from(name: str, value: types_pb2.Value) -> str | int | float | bool:
-    match value.WhichOneof("kind"):
-        case "number":
-            return value.number
-        case "text":
-            return value.text
-        case "truth":
-            return value.truth
-        case "integer":
-            return value.integer
-        case None:
-            raise BadRequest(
-                f"the attribute {name!r} has no value", reason="bad_attribute"
-            )
-        case never:
-            assert_never(never)
 
 
 def _attributes_to(

@@ -1,0 +1,306 @@
+"""What a library keeps: objects, collections, aliases."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.collection import DURABLE, Collection, SkyObject, Writing
+from skylike.service.columns import Filter
+from skylike.service.engine.describe import described
+from skylike.service.engine.resolve import see, to_unit
+from skylike.service.engine.types import (
+    Added,
+    Changed,
+    ClusterInfo,
+    Clusters,
+    CollectionInfo,
+    Context,
+    Found,
+    NewObject,
+    Page,
+    VectorQuery,
+)
+from skylike.service.errors import (
+    AlreadyDone,
+    BadInput,
+    BadModel,
+    BadRequest,
+    DamagedData,
+    ModelMismatch,
+)
+from skylike.service.fits import Limits
+from skylike.service.library import Library
+
+MAX_BATCH = 1000
+MAX_IDS = 10_000
+_MAX_PAGE = 1000
+
+Attributes = Mapping[str, str | int | float | bool | None]
+
+
+class Keeping:
+    """Changes and lists what a library keeps.
+
+    Parameters
+    ----------
+    library
+        What is kept.
+    limits
+        What a cutout may ask for.
+    """
+
+    def __init__(self, library: Library, limits: Limits | None = None) -> None:
+        self._library = library
+        self._limits = limits or Limits()
+
+    def add(
+        self,
+        collection: str,
+        objects: Sequence[NewObject],
+        *,
+        replace: bool = False,
+        how: Writing = DURABLE,
+    ) -> Added:
+        """Store objects: all of them, or none.
+
+        Parameters
+        ----------
+        collection
+            Its name, here and below.
+        objects
+            With ids that are new, unless they are replaced.
+        replace
+            Whether objects whose ids are taken are replaced, with all of theirs.
+        how
+            What is promised, here and below. A write that had been done before is not
+            done again, and is no error.
+
+        Raises
+        ------
+        BadRequest
+            Unless there are 1 to 1000 objects, with proper ids and positions.
+        BadCutout, BadStamp, ModelMismatch
+            For the first input that cannot be used; the message says which.
+        AlreadyExists
+            If an id is taken.
+        """
+        if not 1 <= len(objects) <= MAX_BATCH:
+            raise BadRequest(
+                f"{len(objects)} objects were sent; between 1 and {MAX_BATCH} can be "
+                "added at a time",
+                reason="bad_batch_size",
+            )
+        archive = self._library.collection(collection)
+        encoder = self._library.encoder(collection)
+        vectors = np.zeros((len(objects), archive.dimension), np.float32)
+        stored: list[SkyObject] = []
+        stamps: dict[int, NDArray[np.float32]] = {}
+        for row, new in enumerate(objects):
+            seen = None
+            with _naming(row, new.id):
+                if isinstance(new.input, VectorQuery):
+                    vectors[row] = to_unit(new.input, archive)
+                else:
+                    seen = see(new.input, encoder, self._limits)
+                    stamps[row] = seen[1].pixels
+            stored.append(described(new, seen))
+        if stamps:
+            vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
+        write = archive.upsert if replace else archive.add
+        try:
+            version = write(stored, vectors, how)
+        except AlreadyDone:
+            return Added(context_of(archive), (), was_done=True)
+        context = Context(archive.name, version, archive.model_id)
+        return Added(
+            context, tuple(dataclasses.replace(one, thumbnail=b"") for one in stored)
+        )
+
+    def delete(
+        self, collection: str, ids: Sequence[str], how: Writing = DURABLE
+    ) -> Changed:
+        """Take objects out; those that are not there are passed over.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_batch_size`` for more than 10,000 ids, here and below.
+        """
+        archive = self._library.collection(collection)
+        return _changed(archive, ids, lambda: archive.delete(ids, how))
+
+    def set_attributes(
+        self,
+        collection: str,
+        ids: Sequence[str],
+        attributes: Attributes,
+        how: Writing = DURABLE,
+    ) -> Changed:
+        """Set attributes of objects; None takes one away.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_object`` if a value is none that an object can have.
+        """
+        archive = self._library.collection(collection)
+        return _changed(
+            archive, ids, lambda: archive.set_attributes(ids, attributes, how)
+        )
+
+    def label(
+        self,
+        collection: str,
+        ids: Sequence[str],
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        how: Writing = DURABLE,
+    ) -> Changed:
+        """Give labels to objects, and take others away.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_object`` if a label is empty or long.
+        """
+        archive = self._library.collection(collection)
+        return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
+
+    def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
+        """One object, with its thumbnail.
+
+        Raises
+        ------
+        UnknownId
+            If the collection has no such object.
+        """
+        archive = self._library.collection(collection)
+        context = context_of(archive)
+        vector = archive.vector(id) if with_vector else None
+        return Found(context, archive.get(id), vector)
+
+    def scroll(
+        self,
+        collection: str,
+        where: Filter | None = None,
+        *,
+        after_row: int = 0,
+        limit: int = 100,
+    ) -> Page:
+        """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
+        archive = self._library.collection(collection)
+        context = context_of(archive)
+        limit = min(limit, _MAX_PAGE)
+        found = archive.scroll(where, after_row=after_row, limit=limit)
+        last_row = found[-1][0] if len(found) == limit else None
+        return Page(context, tuple(one for _, one in found), last_row)
+
+    def count(self, collection: str, where: Filter | None = None) -> Changed:
+        """How many objects fulfil a filter."""
+        archive = self._library.collection(collection)
+        return Changed(context_of(archive), archive.count(where))
+
+    def clusters(self, collection: str) -> Clusters:
+        """The clusters of the newest fit."""
+        archive = self._library.collection(collection)
+        fit = archive.clusters
+        if fit is None:
+            return Clusters(context_of(archive), 0, ())
+        found = tuple(
+            ClusterInfo(label, name, size, float(weight), ids)
+            for label, (name, size, weight, ids) in enumerate(
+                zip(fit.names, fit.sizes, fit.weights, fit.exemplar_ids, strict=True)
+            )
+        )
+        return Clusters(context_of(archive), fit.version, found)
+
+    def collections(self) -> list[CollectionInfo]:
+        """The collections by name; one that is damaged does not hide the others."""
+        return [self._describe(name) for name in self._library.names()]
+
+    def collection(self, name: str) -> CollectionInfo:
+        """One collection, by its name or an alias."""
+        return self._describe(self._library.collection(name).name)
+
+    def create(self, name: str, model_of: str) -> CollectionInfo:
+        """Make an empty collection, for the model of another one.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_name`` if the name can be none of a collection.
+        AlreadyExists
+            If a collection or an alias has the name.
+        """
+        self._library.create(name, self._library.model_path(model_of))
+        return self._describe(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a collection and all that is in it; raises as `Library.delete`."""
+        self._library.delete(name)
+
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection it points to, by name."""
+        return self._library.aliases()
+
+    def point_alias(self, name: str, collection: str) -> None:
+        """Let an alias point to a collection; raises as `Library.point_alias`."""
+        self._library.point_alias(name, collection)
+
+    def roll_back_alias(self, name: str) -> str:
+        """Let an alias point to where it did before; raises as `Library`."""
+        return self._library.rollback_alias(name)
+
+    def drop_alias(self, name: str) -> None:
+        """Forget an alias; `UnknownCollection` if there is none."""
+        self._library.drop_alias(name)
+
+    def _describe(self, name: str) -> CollectionInfo:
+        try:
+            archive, encoder = (
+                self._library.collection(name),
+                self._library.encoder(name),
+            )
+        except (BadModel, DamagedData) as error:
+            return CollectionInfo(Context(name, 0, ""), damage=str(error))
+        return CollectionInfo(
+            context_of(archive),
+            num_objects=len(archive),
+            dimension=archive.dimension,
+            stamp_spec_json=encoder.spec.to_json(),
+            cluster_fit_version=archive.clusters.version if archive.clusters else 0,
+            anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
+        )
+
+
+def context_of(archive: Collection) -> Context:
+    """Which collection answers, as it is now."""
+    return Context(archive.name, archive.version, archive.model_id)
+
+
+def _changed(
+    archive: Collection, ids: Sequence[str], write: Callable[[], int]
+) -> Changed:
+    if len(ids) > MAX_IDS:
+        raise BadRequest(
+            f"{len(ids)} ids were sent; at most {MAX_IDS} can be changed at a time",
+            reason="bad_batch_size",
+        )
+    try:
+        count = write()
+    except AlreadyDone as done:
+        return Changed(context_of(archive), done.num_objects, was_done=True)
+    return Changed(context_of(archive), count)
+
+
+@contextlib.contextmanager
+def _naming(row: int, id: str) -> Iterator[None]:
+    """Make errors say which object of a batch they are about."""
+    try:
+        yield
+    except (BadInput, ModelMismatch) as error:
+        message = f"object {row} ({id!r}): {error}"
+        raise type(error)(message, reason=error.reason) from error
