@@ -137,6 +137,13 @@ class Disk:
         """
         self._root.cut(keep)
 
+    def write_back(self, but: str) -> None:
+        """Time goes by, and what lies beside a folder of this name becomes durable."""
+        for name, node in self._root.now.items():
+            if isinstance(node, File) and name != but:
+                node.sync(self._count)
+        self._root.sync(self._count)
+
     @property
     def count(self) -> int:
         """How many events there have been."""

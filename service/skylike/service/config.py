@@ -44,6 +44,11 @@ class Settings(BaseModel):
     insecure: bool = Field(
         default=False, description="Allow an address that other machines can reach."
     )
+    roots: tuple[Path, ...] = Field(
+        default=(),
+        description="Folders whose files callers may name, parted by colons; all else "
+        "on this machine is refused.",
+    )
     workers: int = Field(
         default=8, ge=1, le=1024, description="Threads that answer calls."
     )
@@ -86,6 +91,21 @@ class Settings(BaseModel):
         if not host or not port.isdecimal() or int(port) > 65535:
             raise ValueError("expected HOST:PORT with a port from 0 to 65535")
         return address
+
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _are_parted(cls, roots: object) -> object:
+        if not isinstance(roots, str):
+            return roots
+        return [root for root in roots.split(os.pathsep) if root]
+
+    @field_validator("roots")
+    @classmethod
+    def _are_folders(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in roots:
+            if not (root.is_absolute() and root.is_dir()):
+                raise ValueError(f"{str(root)!r} is no absolute path of a folder")
+        return roots
 
     @model_validator(mode="after")
     def _stays_at_home(self) -> Self:

@@ -2,8 +2,10 @@
 
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Self
+from typing import Self, TypeAlias
 
 import structlog
 from tqdm import tqdm
@@ -24,6 +26,40 @@ class Shown(Enum):
         return cls.AS_BAR if sys.stderr.isatty() else cls.AS_LINES
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far some work is.
+
+    Attributes
+    ----------
+    work
+        What it is, such as ``indexing``.
+    done, total
+        How much of it.
+    seconds
+        Since it began.
+    """
+
+    work: str
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """How much is done in a second."""
+        return self.done / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until it is done; None while nobody knows."""
+        return (self.total - self.done) / self.rate if self.done else None
+
+
+Watched: TypeAlias = Shown | Callable[[Stage], None]
+"""Where progress is shown; or who is told of it, and may raise to end the work."""
+
+
 class Progress:
     """Tells how much of some work is done, its rate, and when it will be done.
 
@@ -39,7 +75,7 @@ class Progress:
         Where it is told.
     """
 
-    def __init__(self, work: str, total: int, unit: str, shown: Shown) -> None:
+    def __init__(self, work: str, total: int, unit: str, shown: Watched) -> None:
         self._work, self._total, self._shown = work, total, shown
         self._log = structlog.get_logger()
         self._done = 0
@@ -54,7 +90,9 @@ class Progress:
         self._facts = facts
         self._bar.set_postfix(facts, refresh=False)
         self._bar.update(count)
-        if time.monotonic() - self._told >= _PAUSE:
+        if not isinstance(self._shown, Shown):
+            self._shown(self._stage())
+        elif time.monotonic() - self._told >= _PAUSE:
             self._tell()
 
     def reach(self, count: int) -> None:
@@ -73,13 +111,17 @@ class Progress:
         if self._shown is not Shown.AS_LINES:
             return
         self._told = time.monotonic()
-        rate = self._done / max(self._told - self._began, 1e-9)
-        left = (self._total - self._done) / rate if rate else None
+        stage = self._stage()
+        left = stage.seconds_left
         self._log.info(
             self._work,
-            done=self._done,
-            total=self._total,
-            per_second=round(rate, 1),
+            done=stage.done,
+            total=stage.total,
+            per_second=round(stage.rate, 1),
             seconds_left=None if left is None else round(left),
             **self._facts,
         )
+
+    def _stage(self) -> Stage:
+        seconds = time.monotonic() - self._began
+        return Stage(self._work, self._done, self._total, seconds)

@@ -27,7 +27,7 @@ from skylike.service.collection.verifying import Problem, problems
 from skylike.service.collection.view import View
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind, Told
-from skylike.service.progress import Progress, Shown
+from skylike.service.progress import Progress, Shown, Watched
 
 _CATALOG = "catalog.sqlite3"
 
@@ -231,7 +231,7 @@ class Collection(Reading):
 
     @contextmanager
     def bulk(
-        self, kind: Kind | None = None, shown: Shown = Shown.NOT
+        self, kind: Kind | None = None, shown: Watched = Shown.NOT
     ) -> Iterator[None]:
         """While much is written: graphs are made once, at the end, as by `compact`.
 

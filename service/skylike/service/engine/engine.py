@@ -69,7 +69,7 @@ class Engine(Keeping):
         NotReady
             While the collection has no clusters.
         """
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         fit = archive.clusters
         if fit is None:
             raise _not_fitted(archive.name, "clusters")
@@ -84,7 +84,7 @@ class Engine(Keeping):
         NotReady
             While the collection has no anomaly fit.
         """
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         fit = archive.anomaly
         if fit is None:
             raise _not_fitted(archive.name, "anomaly fit")
@@ -136,10 +136,10 @@ class Engine(Keeping):
             Why a collection cannot be used, by its name.
         """
         failures = {}
-        for name in self._library.names():
+        for name in self.library.names():
             try:
-                self._library.collection(name)
-                self._library.encoder(name)
+                self.library.collection(name)
+                self.library.encoder(name)
             except SkylikeError as error:
                 failures[name] = error
         return failures
@@ -147,12 +147,12 @@ class Engine(Keeping):
     def _resolve(
         self, collection: str, query: Query
     ) -> tuple[Collection, Context, Resolved]:
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         context = context_of(archive)
         return (
             archive,
             context,
-            resolve(query, archive, self._library.encoder(collection), self._limits),
+            resolve(query, archive, self.library.encoder(collection), self._limits),
         )
 
 

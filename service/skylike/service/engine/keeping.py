@@ -50,10 +50,15 @@ class Keeping:
         What is kept.
     limits
         What a cutout may ask for.
+
+    Attributes
+    ----------
+    library
+        What is kept.
     """
 
     def __init__(self, library: Library, limits: Limits | None = None) -> None:
-        self._library = library
+        self.library = library
         self._limits = limits or Limits()
 
     def add(
@@ -93,8 +98,8 @@ class Keeping:
                 "added at a time",
                 reason="bad_batch_size",
             )
-        archive = self._library.collection(collection)
-        encoder = self._library.encoder(collection)
+        archive = self.library.collection(collection)
+        encoder = self.library.encoder(collection)
         vectors = np.zeros((len(objects), archive.dimension), np.float32)
         stored: list[SkyObject] = []
         stamps: dict[int, NDArray[np.float32]] = {}
@@ -129,7 +134,7 @@ class Keeping:
         BadRequest
             ``bad_batch_size`` for more than 10,000 ids, here and below.
         """
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         return _changed(archive, ids, lambda: archive.delete(ids, how))
 
     def set_attributes(
@@ -146,7 +151,7 @@ class Keeping:
         BadRequest
             ``bad_object`` if a value is none that an object can have.
         """
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         return _changed(
             archive, ids, lambda: archive.set_attributes(ids, attributes, how)
         )
@@ -166,7 +171,7 @@ class Keeping:
         BadRequest
             ``bad_object`` if a label is empty or long.
         """
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
 
     def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
@@ -177,7 +182,7 @@ class Keeping:
         UnknownId
             If the collection has no such object.
         """
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         context = context_of(archive)
         vector = archive.vector(id) if with_vector else None
         return Found(context, archive.get(id), vector)
@@ -191,7 +196,7 @@ class Keeping:
         limit: int = 100,
     ) -> Page:
         """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         context = context_of(archive)
         limit = min(limit, _MAX_PAGE)
         found = archive.scroll(where, after_row=after_row, limit=limit)
@@ -200,12 +205,12 @@ class Keeping:
 
     def count(self, collection: str, where: Filter | None = None) -> Changed:
         """How many objects fulfil a filter."""
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         return Changed(context_of(archive), archive.count(where))
 
     def clusters(self, collection: str) -> Clusters:
         """The clusters of the newest fit."""
-        archive = self._library.collection(collection)
+        archive = self.library.collection(collection)
         fit = archive.clusters
         if fit is None:
             return Clusters(context_of(archive), 0, ())
@@ -219,11 +224,11 @@ class Keeping:
 
     def collections(self) -> list[CollectionInfo]:
         """The collections by name; one that is damaged does not hide the others."""
-        return [self._describe(name) for name in self._library.names()]
+        return [self._describe(name) for name in self.library.names()]
 
     def collection(self, name: str) -> CollectionInfo:
         """One collection, by its name or an alias."""
-        return self._describe(self._library.collection(name).name)
+        return self._describe(self.library.collection(name).name)
 
     def create(self, name: str, model_of: str) -> CollectionInfo:
         """Make an empty collection, for the model of another one.
@@ -235,34 +240,34 @@ class Keeping:
         AlreadyExists
             If a collection or an alias has the name.
         """
-        self._library.create(name, self._library.model_path(model_of))
+        self.library.create(name, self.library.model_path(model_of))
         return self._describe(name)
 
     def drop(self, name: str) -> None:
         """Remove a collection and all that is in it; raises as `Library.delete`."""
-        self._library.delete(name)
+        self.library.delete(name)
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""
-        return self._library.aliases()
+        return self.library.aliases()
 
     def point_alias(self, name: str, collection: str) -> None:
         """Let an alias point to a collection; raises as `Library.point_alias`."""
-        self._library.point_alias(name, collection)
+        self.library.point_alias(name, collection)
 
     def roll_back_alias(self, name: str) -> str:
         """Let an alias point to where it did before; raises as `Library`."""
-        return self._library.rollback_alias(name)
+        return self.library.rollback_alias(name)
 
     def drop_alias(self, name: str) -> None:
         """Forget an alias; `UnknownCollection` if there is none."""
-        self._library.drop_alias(name)
+        self.library.drop_alias(name)
 
     def _describe(self, name: str) -> CollectionInfo:
         try:
             archive, encoder = (
-                self._library.collection(name),
-                self._library.encoder(name),
+                self.library.collection(name),
+                self.library.encoder(name),
             )
         except (BadModel, DamagedData) as error:
             return CollectionInfo(Context(name, 0, ""), damage=str(error))

@@ -24,7 +24,7 @@ from skylike.service.indexer.manifest import Manifest, identity
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.indexer.work import work_of
 from skylike.service.prepare import Prepared, Reject, Source, constant, prepare
-from skylike.service.progress import Progress, Shown
+from skylike.service.progress import Progress, Shown, Watched
 from skylike.service.sources import find_images
 
 _MANIFEST = "indexing.jsonl"
@@ -40,7 +40,7 @@ def index(
     options: Options | None = None,
     rejects: Path | None = None,
     max_reject_fraction: float = 1.0,
-    shown: Shown = Shown.NOT,
+    shown: Watched = Shown.NOT,
 ) -> Report:
     """Embed images and add them to a collection.
 
@@ -105,7 +105,7 @@ def add_sources(
     workers: int,
     options: Options,
     most_rejects: float,
-    shown: Shown,
+    shown: Watched,
 ) -> tuple[int, int]:
     """As `index`, as a part of a larger work.
 

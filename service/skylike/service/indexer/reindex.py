@@ -24,7 +24,7 @@ from skylike.service.indexer.files import add_sources, calibration_of, require_f
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.library import Library
 from skylike.service.prepare import STAMP_ATTRIBUTES, Reject, Source
-from skylike.service.progress import Shown
+from skylike.service.progress import Shown, Watched
 
 _PAGE = 100_000
 _SAMPLE = 200  # vectors whose neighbours are compared with the exact ones
@@ -69,7 +69,7 @@ def reindex(
     options: Options | None = None,
     rejects: Path | None = None,
     max_reject_fraction: float = 0.0,
-    shown: Shown = Shown.NOT,
+    shown: Watched = Shown.NOT,
 ) -> Reindexed:
     """Read all that an alias' collection was made from with another model, and switch.
 

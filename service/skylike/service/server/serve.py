@@ -18,15 +18,25 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from skylike.service.config import Settings, split_address
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
+from skylike.service.jobs import Jobs
 from skylike.service.server import reflection
 from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
+from skylike.service.server.jobs import JobServicer
 from skylike.service.server.search import SearchServicer
-from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
+from skylike.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+)
 
 SERVICES = (
     search_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
     catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
+    job_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
 )
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -73,6 +83,10 @@ class Server:
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), self._server
         )
+        self._jobs = Jobs(engine.library)
+        job_pb2_grpc.add_JobServiceServicer_to_server(
+            JobServicer(self._jobs, settings.roots), self._server
+        )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -93,7 +107,9 @@ class Server:
     def stop(self) -> None:
         """Refuse new calls, let running ones finish within the grace, and end."""
         self._health.enter_graceful_shutdown()
-        self._server.stop(self._grace_seconds).wait()
+        has_stopped = self._server.stop(self._grace_seconds)
+        self._jobs.close()
+        has_stopped.wait()
 
     def _listen(self, address: str) -> str:
         try:

@@ -1,0 +1,16 @@
+"""Long work of a running service: one job at a time, in line."""
+
+from skylike.service.jobs.jobs import Job, Jobs, State
+from skylike.service.jobs.work import Compact, Fit, Index, Reindex, Snapshot, Work
+
+__all__ = [
+    "Compact",
+    "Fit",
+    "Index",
+    "Job",
+    "Jobs",
+    "Reindex",
+    "Snapshot",
+    "State",
+    "Work",
+]

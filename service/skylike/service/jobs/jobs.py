@@ -1,0 +1,217 @@
+"""`Jobs`: long work in line, watched and stopped from other threads."""
+
+import json
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum, auto
+
+import structlog
+
+from skylike.service.errors import NotFound, NotReady, SkylikeError
+from skylike.service.jobs.work import Work
+from skylike.service.library import Library
+from skylike.service.logs import printable
+from skylike.service.progress import Stage
+
+_KEPT = 1000
+_LONGEST_LINE = 100
+
+_log = structlog.get_logger()
+
+
+class State(StrEnum):
+    """How far a job is."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    DONE = auto()
+    FAILED = auto()
+    CANCELLED = auto()
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing follows."""
+        return self not in (State.WAITING, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is at one moment.
+
+    Attributes
+    ----------
+    id, kind, state
+        Its name, what it does, how far it is.
+    stage
+        What it is at, as far as that tells.
+    seconds
+        Since it was started, or what it took.
+    result
+        What came of it, as JSON; empty before.
+    reason, message
+        Why it failed.
+    """
+
+    id: str
+    kind: str
+    state: State = State.WAITING
+    stage: Stage | None = None
+    seconds: float = 0.0
+    result: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class _Stopped(Exception):
+    """The job was asked to stop."""
+
+
+class Jobs:
+    """Does one job after the other, in a thread of its own. Safe from any thread.
+
+    What was in line is forgotten with the process; what jobs wrote is not.
+
+    Parameters
+    ----------
+    library
+        What they work on.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._jobs: dict[str, Job] = {}
+        self._to_stop: set[str] = set()
+        self._changed = threading.Condition()
+        self._line: queue.SimpleQueue[tuple[str, Work] | None] = queue.SimpleQueue()
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, work: Work) -> Job:
+        """Put work in line.
+
+        Raises
+        ------
+        NotReady
+            ``closed`` when the service stops, ``too_many_jobs`` if 100 are in line.
+        """
+        with self._changed:
+            if self._is_closing:
+                raise NotReady("the service is stopping", reason="closed")
+            waiting = sum(not one.state.is_last for one in self._jobs.values())
+            if waiting >= _LONGEST_LINE:
+                raise NotReady(
+                    f"{waiting} jobs are in line already: wait, or cancel some",
+                    reason="too_many_jobs",
+                )
+            job = Job(uuid.uuid4().hex, work.kind)
+            self._jobs[job.id] = job
+            ended = [one.id for one in self._jobs.values() if one.state.is_last]
+            for id in ended[: max(0, len(self._jobs) - _KEPT)]:
+                del self._jobs[id]
+            self._line.put((job.id, work))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="jobs")
+                self._thread.start()
+            return job
+
+    def get(self, id: str) -> Job:
+        """A job as it is now; `NotFound` (``unknown_job``) if there is none."""
+        with self._changed:
+            return self._get(id)
+
+    def all(self) -> list[Job]:
+        """All jobs, the newest first, at most 1000 of those that have ended."""
+        with self._changed:
+            return list(self._jobs.values())[::-1]
+
+    def watch(self, id: str, pause: float) -> Iterator[Job]:
+        """A job whenever something about it has changed, until it has ended.
+
+        At least once in `pause` seconds, so that who listens can go.
+        """
+        known: Job | None = None
+
+        def has_changed() -> bool:
+            return self._get(id) != known
+
+        while known is None or not known.state.is_last:
+            with self._changed:
+                self._changed.wait_for(has_changed, pause)
+                known = self._get(id)
+            yield known
+
+    def cancel(self, id: str) -> Job:
+        """Stop a job as soon as it can be left; one that has ended stays as it is."""
+        with self._changed:
+            job = self._get(id)
+            if not job.state.is_last:
+                self._to_stop.add(id)
+                if job.state is State.WAITING:
+                    job = self._tell(replace(job, state=State.CANCELLED))
+            return job
+
+    def close(self) -> None:
+        """Stop all jobs and wait until that is done."""
+        with self._changed:
+            self._is_closing = True
+            for job in self._jobs.values():
+                if not job.state.is_last:
+                    self._to_stop.add(job.id)
+            thread = self._thread
+        if thread is not None:
+            self._line.put(None)
+            thread.join()
+
+    def _get(self, id: str) -> Job:
+        if id not in self._jobs:
+            raise NotFound(f"there is no job {id!r}", reason="unknown_job")
+        return self._jobs[id]
+
+    def _tell(self, job: Job) -> Job:
+        with self._changed:
+            self._jobs[job.id] = job
+            self._changed.notify_all()
+            return job
+
+    def _work(self) -> None:
+        for found in iter(self._line.get, None):
+            self._do(*found)
+
+    def _do(self, id: str, work: Work) -> None:
+        began = time.monotonic()
+        with self._changed:
+            job = self._jobs[id]
+            if id in self._to_stop:
+                self._to_stop.discard(id)
+                self._tell(replace(job, state=State.CANCELLED))
+                return
+            job = self._tell(replace(job, state=State.RUNNING))
+
+        def watched(stage: Stage) -> None:
+            nonlocal job
+            job = self._tell(
+                replace(job, stage=stage, seconds=time.monotonic() - began)
+            )
+            if id in self._to_stop:
+                raise _Stopped
+
+        _log.info("job_begun", job=id, kind=work.kind)
+        try:
+            told = work.do(self._library, watched)
+            job = replace(job, state=State.DONE, result=json.dumps(told))
+        except _Stopped:
+            job = replace(job, state=State.CANCELLED)
+        except SkylikeError as error:
+            text = printable(str(error))
+            job = replace(job, state=State.FAILED, reason=error.reason, message=text)
+        except Exception:
+            _log.exception("job_failed", job=id)
+            text = f"something went wrong inside; the log tells more of job {id}"
+            job = replace(job, state=State.FAILED, reason="internal", message=text)
+        self._to_stop.discard(id)
+        self._tell(replace(job, seconds=time.monotonic() - began))
+        _log.info("job_ended", job=id, state=job.state.value, reason=job.reason or None)

@@ -1,0 +1,166 @@
+"""What jobs do. Every path has been found to be allowed before."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from skylike.service import indexer
+from skylike.service.collection import Collection
+from skylike.service.encoder import Encoder
+from skylike.service.errors import NotReady
+from skylike.service.index import Kind
+from skylike.service.library import Library
+from skylike.service.processes import num_cores
+from skylike.service.progress import Progress, Watched
+from skylike.service.sources import find_sources
+
+
+class Work(Protocol):
+    """Something to do with a library."""
+
+    @property
+    def kind(self) -> str:
+        """What it is called."""
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        """Do it, and tell what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Adds the images that sources name, and fits; see `indexer.index`."""
+
+    collection: str
+    sources: tuple[Path, ...]
+    max_reject_fraction: float = 1.0
+    calibration: tuple[Path, ...] = ()
+    workers: int = 0
+
+    kind = "index"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        """Index and fit."""
+        workers = self.workers or num_cores()
+        found = find_sources(self.sources)
+        target, encoder = (
+            library.collection(self.collection),
+            library.encoder(self.collection),
+        )
+        table = target.directory / "rejects.parquet"
+        report = indexer.index(
+            target,
+            encoder,
+            found,
+            workers=workers,
+            rejects=table,
+            max_reject_fraction=self.max_reject_fraction,
+            shown=shown,
+        )
+        try:
+            fitted = _fit(target, encoder, self.calibration, workers)
+        except NotReady as error:  # too few can be searched yet
+            fitted = {"not_fitted": str(error)}
+        return {
+            "objects": len(target),
+            "indexed": report.indexed,
+            "known": report.known,
+            "rejected": len(report.rejects),
+            "rejects": str(table),
+        } | fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Fits clusters and anomaly scores; see `Collection.fit`."""
+
+    collection: str
+    calibration: tuple[Path, ...] = ()
+    seed: int = 0
+
+    kind = "fit"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        """Fit."""
+        target = library.collection(self.collection)
+        encoder = library.encoder(self.collection)
+        return _fit(target, encoder, self.calibration, num_cores(), self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Reindex:
+    """Makes an alias' collection anew with another model; see `indexer.reindex`."""
+
+    alias: str
+    model: Path
+    max_reject_fraction: float = 0.0
+
+    kind = "reindex"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        """Index again, and switch."""
+        done = indexer.reindex(
+            library,
+            self.alias,
+            self.model,
+            workers=num_cores(),
+            max_reject_fraction=self.max_reject_fraction,
+            shown=shown,
+        )
+        return {
+            "collection": done.collection,
+            "before": done.before,
+            "indexed": done.report.indexed,
+            "rejected": len(done.report.rejects),
+            "recall": round(done.recall, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Makes the index of a collection anew; see `Collection.compact`."""
+
+    collection: str
+    index: Kind | None = None
+
+    kind = "compact"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        """Make it."""
+        target = library.collection(self.collection)
+        total = len(target)
+        with Progress("building the index", total, "object", shown) as progress:
+            target.compact(self.index, progress.reach)
+        return {"index": [f"{kind} {count}" for kind, count in target.kinds]}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Writes a collection into one file; see `Library.snapshot`."""
+
+    collection: str
+    path: Path
+
+    kind = "snapshot"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        """Write it."""
+        facts = library.snapshot(self.collection, self.path)
+        return {"file": str(self.path), **asdict(facts)}
+
+
+def _fit(
+    target: Collection,
+    encoder: Encoder,
+    calibration: tuple[Path, ...],
+    workers: int,
+    seed: int = 0,
+) -> dict[str, Any]:
+    vectors = None
+    if calibration:
+        vectors, _ = indexer.calibration_of(encoder, calibration, workers=workers)
+    target.fit(calibration=vectors, seed=seed)
+    clusters, anomaly = target.clusters, target.anomaly
+    return {
+        "clusters": len(clusters.names) if clusters else 0,
+        "calibration": len(anomaly.calibration) if anomaly else 0,
+    }

@@ -1,0 +1,165 @@
+"""`JobService`: translates, and leaves the work to the jobs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import grpc
+
+from skylike.service import jobs
+from skylike.service.errors import BadRequest
+from skylike.service.index import Kind
+from skylike.service.jobs import Job, Jobs, State, Work
+from skylike.service.roots import allowed
+from skylike.v1 import job_pb2, job_pb2_grpc
+
+_MOST_WORKERS = 256
+_PAUSE = 1.0  # seconds after which a caller that has gone is noticed
+_STATES = {
+    State.WAITING: job_pb2.JOB_STATE_WAITING,
+    State.RUNNING: job_pb2.JOB_STATE_RUNNING,
+    State.DONE: job_pb2.JOB_STATE_DONE,
+    State.FAILED: job_pb2.JOB_STATE_FAILED,
+    State.CANCELLED: job_pb2.JOB_STATE_CANCELLED,
+}
+
+
+class JobServicer(job_pb2_grpc.JobServiceServicer):
+    """Starts, watches and stops long work.
+
+    Parameters
+    ----------
+    jobs
+        What does it.
+    roots
+        Folders whose files callers may name.
+    """
+
+    def __init__(self, jobs: Jobs, roots: Sequence[Path]) -> None:
+        self._jobs = jobs
+        self._roots = roots
+
+    def StartJob(  # noqa: N802
+        self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.StartJobResponse:
+        """Starts a job, or puts it in line."""
+        job = self._jobs.start(self._work(request))
+        return job_pb2.StartJobResponse(job=_job_to(job))
+
+    def GetJob(  # noqa: N802
+        self, request: job_pb2.GetJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.GetJobResponse:
+        """One job."""
+        return job_pb2.GetJobResponse(job=_job_to(self._jobs.get(request.job_id)))
+
+    def ListJobs(  # noqa: N802
+        self, request: job_pb2.ListJobsRequest, context: grpc.ServicerContext
+    ) -> job_pb2.ListJobsResponse:
+        """All jobs, the newest first."""
+        return job_pb2.ListJobsResponse(jobs=map(_job_to, self._jobs.all()))
+
+    def WatchJob(  # noqa: N802
+        self, request: job_pb2.WatchJobRequest, context: grpc.ServicerContext
+    ) -> Iterator[job_pb2.WatchJobResponse]:
+        """A job whenever something about it changes, until it has ended."""
+        self._jobs.get(request.job_id)
+        return self._watched(request.job_id, context)
+
+    def CancelJob(  # noqa: N802
+        self, request: job_pb2.CancelJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.CancelJobResponse:
+        """Stops a job as soon as it can be left."""
+        return job_pb2.CancelJobResponse(job=_job_to(self._jobs.cancel(request.job_id)))
+
+    def _watched(
+        self, id: str, context: grpc.ServicerContext
+    ) -> Iterator[job_pb2.WatchJobResponse]:
+        told = None
+        for job in self._jobs.watch(id, _PAUSE):
+            if not context.is_active():
+                return
+            if job != told:
+                yield job_pb2.WatchJobResponse(job=_job_to(job))
+            told = job
+
+    def _work(self, request: job_pb2.StartJobRequest) -> Work:
+        match request.WhichOneof("work"):
+            case "index":
+                index = request.index
+                if not index.sources:
+                    raise BadRequest("name a source to index", reason="empty_job")
+                has_limit = index.HasField("max_reject_fraction")
+                return jobs.Index(
+                    index.collection,
+                    self._paths(index.sources),
+                    _share(index.max_reject_fraction) if has_limit else 1.0,
+                    self._paths(index.calibration),
+                    min(index.workers, _MOST_WORKERS),
+                )
+            case "fit":
+                calibration = self._paths(request.fit.calibration)
+                seed = request.fit.seed
+                if seed >= 2**32:
+                    raise BadRequest(
+                        f"the seed {seed} exceeds 32 bits", reason="bad_seed"
+                    )
+                return jobs.Fit(request.fit.collection, calibration, seed)
+            case "reindex":
+                again = request.reindex
+                return jobs.Reindex(
+                    again.alias,
+                    allowed(again.model, self._roots),
+                    _share(again.max_reject_fraction),
+                )
+            case "compact":
+                return jobs.Compact(
+                    request.compact.collection, _kind(request.compact.kind)
+                )
+            case "snapshot":
+                path = allowed(request.snapshot.path, self._roots)
+                return jobs.Snapshot(request.snapshot.collection, path)
+            case None:
+                raise BadRequest("the job says not what to do", reason="empty_job")
+
+    def _paths(self, names: Sequence[str]) -> tuple[Path, ...]:
+        return tuple(allowed(name, self._roots) for name in names)
+
+
+def _share(fraction: float) -> float:
+    if not 0 <= fraction <= 1:
+        raise BadRequest(
+            f"max_reject_fraction is {fraction}; 0 to 1 are expected",
+            reason="bad_fraction",
+        )
+    return fraction
+
+
+def _kind(name: str) -> Kind | None:
+    if not name:
+        return None
+    try:
+        return Kind(name)
+    except ValueError as error:
+        known = ", ".join(kind.value for kind in Kind)
+        raise BadRequest(
+            f"there is no index of the kind {name!r}; there are: {known}",
+            reason="bad_kind",
+        ) from error
+
+
+def _job_to(job: Job) -> job_pb2.Job:
+    stage = job.stage
+    made = job_pb2.Job(
+        job_id=job.id,
+        kind=job.kind,
+        state=_STATES[job.state],
+        seconds=job.seconds,
+        result_json=job.result,
+        reason=job.reason.upper(),
+        message=job.message,
+    )
+    if stage is not None:
+        made.stage, made.done, made.total = stage.work, stage.done, stage.total
+        made.rate = stage.rate
+        if stage.seconds_left is not None:
+            made.seconds_left = max(0.0, stage.seconds_left)
+    return made

@@ -1,0 +1,176 @@
+"""Long work over a real socket: started, watched, stopped."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from skylike.service import snapshot
+from skylike.service.config import Settings
+from skylike.service.engine import Engine
+from skylike.service.library import Library
+from skylike.service.server.serve import Server
+from skylike.v1 import catalog_pb2, catalog_pb2_grpc, job_pb2, job_pb2_grpc
+
+DONE, FAILED = job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_FAILED
+CANCELLED = job_pb2.JOB_STATE_CANCELLED
+
+
+@pytest.fixture
+def root(tmp_path: Path, sky: SimpleNamespace) -> Path:
+    """A folder that callers may name, with 20 images and one that is none."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.fits").write_bytes(sky.draw("ring", 300 + number))
+    (folder / "page.fits").write_text("<html>")
+    return folder
+
+
+@pytest.fixture
+def stubs(data: Path, root: Path) -> Iterator[SimpleNamespace]:
+    settings = Settings(
+        data=data, address="127.0.0.1:0", grace_seconds=1, roots=(root,)
+    )
+    with (
+        Library(data) as library,
+        Server(Engine(library), settings) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        yield SimpleNamespace(
+            jobs=job_pb2_grpc.JobServiceStub(channel),
+            catalog=catalog_pb2_grpc.CatalogServiceStub(channel),
+            server=server,
+        )
+
+
+def reason(call: Any) -> str:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    info = error_details_pb2.ErrorInfo()
+    error: Any = caught.value
+    for key, value in error.trailing_metadata():
+        if key == "grpc-status-details-bin":
+            assert status_pb2.Status.FromString(value).details[0].Unpack(info)
+    return str(info.reason)
+
+
+def start(stubs: SimpleNamespace, **work: Any) -> Any:
+    return stubs.jobs.StartJob(job_pb2.StartJobRequest(**work)).job
+
+
+def ended(stubs: SimpleNamespace, job: Any) -> list[Any]:
+    """Everything that is told of a job, to its end."""
+    asked = job_pb2.WatchJobRequest(job_id=job.job_id)
+    return [told.job for told in stubs.jobs.WatchJob(asked, timeout=60)]
+
+
+def test_an_indexing_job_tells_how_far_it_is_and_what_it_did(
+    stubs: SimpleNamespace, root: Path
+) -> None:
+    work = job_pb2.IndexJob(collection="sky", sources=[str(root)])
+    told = ended(stubs, start(stubs, index=work))
+    assert told[-1].state == DONE
+    result = json.loads(told[-1].result_json)
+    assert (result["indexed"], result["rejected"], result["objects"]) == (20, 1, 80)
+    assert result["clusters"] >= 1
+    reading = [one for one in told if one.stage == "indexing"]
+    assert (reading[-1].done, reading[-1].total) == (21, 21)
+    assert reading[-1].rate > 0
+    found = stubs.catalog.CountObjects(catalog_pb2.CountObjectsRequest())
+    assert found.num_objects == 80
+    again = json.loads(ended(stubs, start(stubs, index=work))[-1].result_json)
+    assert (again["indexed"], again["known"]) == (0, 20)
+
+
+def test_work_is_done_in_line(
+    stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    sky.write_model(root / "new.onnx", seed=5)
+    stubs.catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    work: list[dict[str, Any]] = [
+        {"fit": job_pb2.FitJob(seed=3)},
+        {"compact": job_pb2.CompactJob(kind="hnsw")},
+        {"snapshot": job_pb2.SnapshotJob(path=str(root / "sky.snapshot"))},
+        {"snapshot": job_pb2.SnapshotJob(path=str(root / "sky.snapshot"))},
+        {"reindex": job_pb2.ReindexJob(alias="live", model=str(root / "new.onnx"))},
+    ]
+    jobs = [start(stubs, **one) for one in work]
+    last = [ended(stubs, job)[-1] for job in jobs]
+    assert [one.state for one in last] == [DONE, DONE, DONE, FAILED, FAILED]
+    assert json.loads(last[1].result_json) == {"index": ["hnsw 60"]}
+    assert snapshot.verify(root / "sky.snapshot").num_objects == 60
+    assert last[3].reason == "ALREADY_EXISTS"
+    assert last[4].reason == "TOO_MANY_REJECTS"  # they came as bytes, from no file
+    listed = stubs.jobs.ListJobs(job_pb2.ListJobsRequest()).jobs
+    assert [one.job_id for one in listed] == [one.job_id for one in jobs[::-1]]
+    one = stubs.jobs.GetJob(job_pb2.GetJobRequest(job_id=jobs[0].job_id)).job
+    assert one == last[0]
+
+
+def test_a_job_is_stopped_while_it_waits_and_while_it_runs(
+    stubs: SimpleNamespace, root: Path, sky: SimpleNamespace
+) -> None:
+    for number in range(3000):
+        (root / f"more{number}.fits").symlink_to(root / f"{number % 20}.fits")
+    names = root / "names.csv"
+    rows = [f"more{number}.fits,m{number}" for number in range(3000)]
+    names.write_text("\n".join(["file,id", *rows]))
+    work = job_pb2.IndexJob(collection="sky", sources=[str(names)])
+    running, waiting = start(stubs, index=work), start(stubs, fit=job_pb2.FitJob())
+    cancel = job_pb2.CancelJobRequest(job_id=waiting.job_id)
+    assert stubs.jobs.CancelJob(cancel).job.state == CANCELLED
+    asked = job_pb2.WatchJobRequest(job_id=running.job_id)
+    states = []
+    for told in stubs.jobs.WatchJob(asked, timeout=60):
+        if told.job.done:
+            stubs.jobs.CancelJob(job_pb2.CancelJobRequest(job_id=running.job_id))
+        states.append(told.job.state)
+    assert states[-1] == CANCELLED
+    found = stubs.catalog.CountObjects(catalog_pb2.CountObjectsRequest())
+    assert 60 <= found.num_objects < 3060
+    assert ended(stubs, waiting)[-1].state == CANCELLED
+
+
+def test_a_server_that_stops_leaves_no_job_behind(
+    stubs: SimpleNamespace, root: Path
+) -> None:
+    work = job_pb2.IndexJob(collection="sky", sources=[str(root)])
+    start(stubs, index=work)
+    stubs.server.stop()
+
+
+@pytest.mark.parametrize(
+    ("work", "wanted"),
+    [
+        ({}, "EMPTY_JOB"),
+        ({"index": {"collection": "sky"}}, "EMPTY_JOB"),
+        ({"index": {"sources": ["/etc/passwd"]}}, "OUTSIDE_ROOTS"),
+        ({"index": {"sources": ["relative"]}}, "OUTSIDE_ROOTS"),
+        ({"snapshot": {"path": "/tmp/x"}}, "OUTSIDE_ROOTS"),
+        ({"reindex": {"alias": "a", "model": "/tmp/x"}}, "OUTSIDE_ROOTS"),
+        ({"fit": {"calibration": ["/tmp/x"]}}, "OUTSIDE_ROOTS"),
+        ({"fit": {"seed": 2**40}}, "BAD_SEED"),
+        ({"compact": {"kind": "odd"}}, "BAD_KIND"),
+    ],
+)
+def test_a_job_without_meaning_is_refused(
+    stubs: SimpleNamespace, work: dict[str, Any], wanted: str
+) -> None:
+    assert reason(lambda: start(stubs, **work)) == wanted
+
+
+def test_a_job_that_fails_says_why_and_an_unknown_one_is_none(
+    stubs: SimpleNamespace,
+) -> None:
+    last = ended(stubs, start(stubs, fit={"collection": "gone"}))[-1]
+    assert (last.state, last.reason) == (FAILED, "UNKNOWN_COLLECTION")
+    for name in ("GetJob", "CancelJob"):
+        asked = getattr(job_pb2, f"{name}Request")(job_id="x")
+        call = getattr(stubs.jobs, name)
+        assert reason(lambda call=call, asked=asked: call(asked)) == "UNKNOWN_JOB"
