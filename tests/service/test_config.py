@@ -73,6 +73,29 @@ def test_an_address_has_host_and_port(address: str) -> None:
         load({"data": ".", "address": address, "insecure": True}, environment={})
 
 
+def test_roots_are_folders_that_are_there(tmp_path: Path) -> None:
+    """As text they are parted by colons, and none are none."""
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for root in roots:
+        root.mkdir()
+    (tmp_path / "file").touch()
+    text = f"{roots[0]}:{roots[1]}"
+    assert load({"roots": text}, environment={}).roots == tuple(roots)
+    assert load({}, environment={"SKYLIKE_ROOTS": ""}).roots == ()
+    file = tmp_path / "settings.toml"
+    file.write_text(f'roots = ["{roots[0]}"]')
+    assert load({}, file=file, environment={}).roots == (roots[0],)
+    for bad in ("relative", f"{tmp_path}/absent", f"{tmp_path}/file"):
+        with pytest.raises(BadSettings, match="no absolute path of a folder"):
+            load({"roots": bad}, environment={})
+
+
+def test_variables_of_the_client_are_none_of_ours() -> None:
+    """Somebody may ask from where they serve; an error would show the key."""
+    environment = {"SKYLIKE_API_KEY": "secret", "SKYLIKE_TLS_CA": "ca.pem"}
+    assert load({}, environment=environment) == Settings()
+
+
 def test_settings_do_not_change() -> None:
     settings = load({"data": "."}, environment={})
     with pytest.raises(pydantic.ValidationError):

@@ -28,6 +28,9 @@ PREFIX = "SKYLIKE_"
 DATA = Path("skylike-data")
 """Data directory where none is named: in the folder one works in."""
 
+# Variables of `skylike`, which somebody may use beside the service.
+_OF_THE_CLIENT = {"api_key", "api_key_file", "tls_ca"}
+
 
 class Settings(BaseModel):
     """What a running service needs to know. Immutable."""
@@ -42,7 +45,27 @@ class Settings(BaseModel):
         description="HOST:PORT to listen on; port 0 picks a free one.",
     )
     insecure: bool = Field(
-        default=False, description="Allow an address that other machines can reach."
+        default=False,
+        description="Allow an address that other machines can reach without TLS and "
+        "API keys.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="Certificate chain of the server in PEM; a new one counts from the "
+        "next connection on.",
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        description="Key of the certificate in PEM, without a password; only its owner "
+        "may read it.",
+    )
+    tls_client_ca: Path | None = Field(
+        default=None,
+        description="Callers need a certificate that one of these (PEM) has signed.",
+    )
+    keys: Path | None = Field(
+        default=None,
+        description="File of the API keys; None: keys.json in the data directory.",
     )
     roots: tuple[Path, ...] = Field(
         default=(),
@@ -108,11 +131,24 @@ class Settings(BaseModel):
         return roots
 
     @model_validator(mode="after")
+    def _has_whole_certificate(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
+
+    @model_validator(mode="after")
     def _stays_at_home(self) -> Self:
-        if not self.insecure and not is_loopback(split_address(self.address)[0]):
+        if not (
+            self.insecure
+            or self.tls_certificate
+            or is_loopback(split_address(self.address)[0])
+        ):
             raise ValueError(
                 f"{self.address} can be reached from other machines, and nothing "
-                "protects it: use a loopback address such as 127.0.0.1, or --insecure"
+                "protects it: use a loopback address such as 127.0.0.1, tls_certificate "
+                "and tls_key, or --insecure"
             )
         return self
 
@@ -144,6 +180,8 @@ def load(
     for variable, value in environment.items():
         if variable.upper().startswith(PREFIX):
             name = variable.upper().removeprefix(PREFIX).lower()
+            if name in _OF_THE_CLIENT:
+                continue
             if name not in known:
                 expected = ", ".join(PREFIX + field.upper() for field in sorted(known))
                 raise BadSettings(

@@ -55,9 +55,12 @@ def make_folder(path: Path) -> None:
         sync(one.parent)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Give a file new content, whole and durably."""
+def replace(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Give a file new content, whole and durably; a private one is its owner's only."""
     temporary = path.with_suffix(".new")
+    if private:  # before there is anything in it; a crash may have left one
+        temporary.touch(0o600)
+        temporary.chmod(0o600)
     temporary.write_bytes(content)
     sync(temporary)
     temporary.replace(path)
@@ -93,9 +96,9 @@ def unsealed(path: Path, content: bytes) -> Any:
     raise DamagedData(f"{path} fails its checksum.")
 
 
-def write_sealed(path: Path, body: object) -> None:
+def write_sealed(path: Path, body: object, *, private: bool = False) -> None:
     """Give a file new content that `read_sealed` can verify: JSON with its checksum."""
-    replace(path, json.dumps(sealed(body), indent=1).encode())
+    replace(path, json.dumps(sealed(body), indent=1).encode(), private=private)
 
 
 def read_sealed(path: Path) -> Any:

@@ -12,6 +12,7 @@ from skylike.service.cli.compact import compact
 from skylike.service.cli.cutouts import cutouts
 from skylike.service.cli.index import fit, index, reindex
 from skylike.service.cli.inspect import inspect
+from skylike.service.cli.keys import keys
 from skylike.service.cli.serve import serve
 from skylike.service.cli.snapshots import restore, snapshot
 from skylike.service.cli.verify import verify
@@ -38,6 +39,7 @@ for _command in (
     info,
     alias,
     delete,
+    keys,
     snapshot,
     restore,
     verify,

@@ -16,6 +16,8 @@ from skylike.service.fits import Limits
 from skylike.service.library import Library
 from skylike.service.server.serve import serve as serve_engine
 
+_PATH = click.Path(path_type=Path)
+
 
 def _limits(settings: config.Settings) -> Limits:
     return Limits(
@@ -28,9 +30,14 @@ def _help(field: str) -> str:
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help=_help("data"))
+@click.option("--data", type=_PATH, help=_help("data"))
 @click.option("--address", help=_help("address"))
 @click.option("--insecure", is_flag=True, default=None, help=_help("insecure"))
+@click.option("--tls-certificate", type=_PATH, help=_help("tls_certificate"))
+@click.option("--tls-key", type=_PATH, help=_help("tls_key"))
+@click.option("--tls-client-ca", type=_PATH, help=_help("tls_client_ca"))
+@click.option("--keys", type=_PATH, help=_help("keys"))
+@click.option("--roots", help=_help("roots"))
 @click.option("--workers", type=int, help=_help("workers"))
 @click.option("--max-message-bytes", type=int, help=_help("max_message_bytes"))
 @click.option("--max-inflated-bytes", type=int, help=_help("max_inflated_bytes"))
@@ -43,12 +50,12 @@ def _help(field: str) -> str:
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="TOML file of settings.",
 )
 @click.option(
     "--ready-file",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="Write the bound address here as JSON once queries are answered.",
 )
 @options.as_json

@@ -6,7 +6,7 @@ Streaming calls (health watch, reflection) pass untouched.
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import grpc
@@ -64,9 +64,8 @@ class RequestLog(_Layer):
     ) -> Any:
         """Answer within the request's own log context."""
         start = time.monotonic()
-        request_id = _request_id(context)
+        request_id = request_id_of(context.invocation_metadata())
         context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
             request_id=request_id, rpc=rpc, code="OK"
         )
@@ -104,8 +103,9 @@ class ErrorMapping(_Layer):
             context.abort_with_status(status)
 
 
-def _request_id(context: grpc.ServicerContext) -> str:
-    for key, value in context.invocation_metadata():
+def request_id_of(metadata: "Sequence[tuple[str, str | bytes]]") -> str:
+    """The request id that a caller sent if it is one plain word, else a new one."""
+    for key, value in metadata:
         if key == REQUEST_ID_KEY and _REQUEST_ID.fullmatch(str(value)):
             return str(value)
     return uuid.uuid4().hex

@@ -19,7 +19,8 @@ from skylike.service.config import Settings, split_address
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
 from skylike.service.jobs import Jobs
-from skylike.service.server import reflection
+from skylike.service.server import reflection, tls
+from skylike.service.server.access import Access, keys_of
 from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
@@ -62,14 +63,15 @@ class Server:
     Raises
     ------
     BadSettings
-        ``address_unusable`` if the address cannot be listened on.
+        ``address_unusable`` if the address cannot be listened on; or if certificate or
+        keys cannot be used, or are missing where other machines can reach it.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._grace_seconds = settings.grace_seconds
         self._server = grpc.server(
             ThreadPoolExecutor(settings.workers, thread_name_prefix="rpc"),
-            interceptors=[RequestLog(), ErrorMapping()],
+            interceptors=[Access(keys_of(settings)), RequestLog(), ErrorMapping()],
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -91,7 +93,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
         reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
-        self.address = self._listen(settings.address)
+        self.address = self._listen(settings.address, tls.credentials(settings))
         self._server.start()
 
     def __enter__(self) -> Self:
@@ -111,9 +113,13 @@ class Server:
         self._jobs.close()
         has_stopped.wait()
 
-    def _listen(self, address: str) -> str:
+    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> str:
         try:
-            port = self._server.add_insecure_port(address)
+            port = (
+                self._server.add_insecure_port(address)
+                if credentials is None
+                else self._server.add_secure_port(address, credentials)
+            )
         except RuntimeError as error:
             raise BadSettings(
                 f"cannot listen on {address}: it is in use, or not of this machine",
