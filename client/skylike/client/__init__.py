@@ -8,6 +8,7 @@
 import logging
 
 from skylike.client.client import Client
+from skylike.client.credentials import Tls
 from skylike.client.errors import SkylikeClientError
 from skylike.client.types import (
     Added,
@@ -49,6 +50,7 @@ __all__ = [
     "Object",
     "Reading",
     "SkylikeClientError",
+    "Tls",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from skylike.client import convert, errors, inputs, types
+from skylike.client.credentials import Tls, credentials
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
@@ -68,6 +69,12 @@ class Client:
         waits for ever.
     max_message_bytes
         Largest message either way; the service's own limit is the same by default.
+    tls
+        Files for TLS; None for a connection without.
+    api_key
+        Key of the service; by default the environment's ``SKYLIKE_API_KEY``, or what
+        the file named by ``SKYLIKE_API_KEY_FILE`` holds. It travels to other machines
+        with TLS only.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Client:
         *,
         timeout: float = 30.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        tls: Tls | None = None,
+        api_key: str | None = None,
     ) -> None:
         if not timeout > 0:
             raise errors.BadInput(
@@ -89,15 +98,18 @@ class Client:
         self.address = address
         self._timeout = timeout
         self._max_bytes = max_message_bytes
-        self._channel = grpc.insecure_channel(
-            address,
-            options=(
-                ("grpc.max_receive_message_length", max_message_bytes),
-                ("grpc.max_send_message_length", max_message_bytes),
-                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 5000),
-            ),
+        self._credentials = credentials(address, tls, api_key)
+        options = (
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 5000),
+        )
+        self._channel = (
+            grpc.insecure_channel(address, options)
+            if self._credentials.channel is None
+            else grpc.secure_channel(address, self._credentials.channel, options)
         )
         self._search = search_pb2_grpc.SearchServiceStub(self._channel)
         self._catalog = catalog_pb2_grpc.CatalogServiceStub(self._channel)
@@ -266,7 +278,11 @@ class Client:
                 reason="upload_limit",
             )
         try:
-            return method(request, timeout=_deadline(self._timeout))
+            return method(
+                request,
+                timeout=_deadline(self._timeout),
+                metadata=self._credentials.metadata,
+            )
         except grpc.RpcError as error:
             raise errors.from_rpc_error(error, self.address) from error
         except ValueError as error:  # gRPC's word for a closed connection

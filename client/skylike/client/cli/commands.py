@@ -10,6 +10,12 @@ import click
 
 from skylike.client.cli import text
 from skylike.client.client import DEFAULT_ADDRESS, Client
+from skylike.client.credentials import (
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    Tls,
+    key_in,
+)
 from skylike.client.errors import SkylikeClientError
 from skylike.client.types import Cutout
 
@@ -36,12 +42,28 @@ class _Asking:
     address: str
     timeout: float
     as_json: bool
+    tls: bool = False
+    tls_ca: str | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    api_key_file: str | None = None
     hdu: str = ""
     axis_kind: str | None = None
     stokes: str = ""
 
     def client(self) -> Client:
-        return Client(self.address, timeout=self.timeout)
+        """A client; where none can be made, the reason why, and the end."""
+        files = (self.tls_ca, self.tls_certificate, self.tls_key)
+        try:
+            return Client(
+                self.address,
+                timeout=self.timeout,
+                tls=Tls(*files) if self.tls or any(files) else None,
+                api_key=key_in(self.api_key_file) if self.api_key_file else None,
+            )
+        except SkylikeClientError as error:
+            self.fail(error)
+            sys.exit(1)
 
     def each(
         self,
@@ -116,7 +138,32 @@ def _where(command: _Decorated) -> _Decorated:
     as_json = click.option(
         "--json", "as_json", is_flag=True, help="Print one JSON object per line."
     )
-    return address(timeout(as_json(command)))
+    return address(timeout(as_json(_credentials(command))))
+
+
+def _credentials(command: _Decorated) -> _Decorated:
+    """Give a command the options for services that ask for credentials."""
+    tls = click.option(
+        "--tls", is_flag=True, help="TLS, with certificates of public authorities."
+    )
+    ca = click.option(
+        "--tls-ca",
+        envvar="SKYLIKE_TLS_CA",
+        show_envvar=True,
+        metavar="FILE",
+        help="TLS, with certificates signed by one of these (PEM).",
+    )
+    certificate = click.option(
+        "--tls-certificate", metavar="FILE", help="Your own certificate (PEM)."
+    )
+    key = click.option("--tls-key", metavar="FILE", help="The key of it (PEM).")
+    api_key = click.option(
+        "--api-key-file",
+        metavar="FILE",
+        help=f"Holds your API key.  [env var: {KEY_FILE_VARIABLE}, or the key itself in "
+        f"{KEY_VARIABLE}]",
+    )
+    return tls(ca(certificate(key(api_key(command)))))
 
 
 def _files(command: _Decorated) -> _Decorated:
