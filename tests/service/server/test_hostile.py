@@ -15,6 +15,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from skylike.service import logs
 from skylike.service.config import Settings
+from skylike.service.engine import Engine
+from skylike.service.library import Library
 from skylike.service.server.serve import Server
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
 
@@ -170,15 +172,15 @@ def test_what_breaks_inside_is_logged_disarmed(
 ) -> None:
     """Its traceback has lines, and nothing in them that does not print."""
 
-    class Broken:
-        def get(self, *_: object, **__: object) -> None:
+    class Broken(Engine):
+        def get(self, *_: object, **__: object) -> Any:
             raise ZeroDivisionError(HOSTILE)
 
-    broken: Any = Broken()
     settings = Settings(data=tmp_path, address="127.0.0.1:0")
     request = catalog_pb2.GetObjectRequest(collection="sky", id="a")
     with (
-        Server(broken, settings) as server,
+        Library(tmp_path) as library,
+        Server(Broken(library), settings) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         catalog = catalog_pb2_grpc.CatalogServiceStub(channel)

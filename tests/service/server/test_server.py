@@ -15,7 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from skylike.service.config import Settings
+from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
+from skylike.service.library import Library
 from skylike.service.server.serve import SERVICES, Server
 from skylike.v1 import (
     catalog_pb2,
@@ -285,17 +287,17 @@ def test_a_taken_port_is_refused(served: SimpleNamespace) -> None:
         Server(served.engine, settings)
 
 
-def test_faults_stay_inside() -> None:
+def test_faults_stay_inside(tmp_path: Path) -> None:
     """A broken engine gives INTERNAL without its text."""
 
-    class Broken:
-        def embed(self, *_: object) -> None:
+    class Broken(Engine):
+        def embed(self, *_: object) -> Any:
             raise ZeroDivisionError("secret detail")
 
-    broken: Any = Broken()
-    settings = Settings(data=Path(), address="127.0.0.1:0")
+    settings = Settings(data=tmp_path, address="127.0.0.1:0")
     with (
-        Server(broken, settings) as server,
+        Library(tmp_path) as library,
+        Server(Broken(library), settings) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         query = types_pb2.Query(object_id="a")
