@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 import skylike.v1
 from skylike.service import logs
 from skylike.service.config import Settings
-from skylike.service.errors import BadSettings, DamagedData
+from skylike.service.errors import BadSettings, DamagedData, UnknownId
 from skylike.service.keys import Keys, Scope
 from skylike.service.server.access import Bucket, needed
 from skylike.service.server.serve import Server
@@ -365,6 +366,33 @@ def test_what_is_refused_is_not_read(guarded: Guarded) -> None:
         "/skylike.v1.SearchService/Embed", _bearer(key), request=hostile
     )
     assert code is grpc.StatusCode.INTERNAL  # gRPC's word for what is no message
+
+
+def test_refusing_needs_no_worker(tmp_path: Path) -> None:
+    """While the only one is busy, who has no key is told so at once."""
+    started, done = threading.Event(), threading.Event()
+
+    class Slow:
+        def get(self, *_: object, **__: object) -> None:
+            started.set()
+            done.wait(60)
+            raise UnknownId("nothing")
+
+    slow: Any = Slow()
+    keys = Keys(tmp_path / "keys.json")
+    key = keys.add("a", READ)
+    settings = Settings(data=tmp_path, address="127.0.0.1:0", workers=1)
+    with Server(slow, settings) as server:
+        made = Guarded(server, keys)
+        with made.channel:
+            catalog = catalog_pb2_grpc.CatalogServiceStub(made.channel)
+            running = catalog.GetObject.future(
+                catalog_pb2.GetObjectRequest(), metadata=(_bearer(key),)
+            )
+            assert started.wait(60)
+            assert made.call(_ASK)[0] is grpc.StatusCode.UNAUTHENTICATED
+            done.set()
+            assert running.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_logs_name_the_key_and_never_tell_it(
