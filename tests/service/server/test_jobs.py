@@ -145,6 +145,48 @@ def test_a_server_that_stops_leaves_no_job_behind(
     stubs.server.stop()
 
 
+def test_lists_and_links_lead_nowhere_else(
+    stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    (tmp_path / "secret.fits").write_bytes(sky.draw("ring", 7))
+    names = root / "names.txt"
+    names.write_text("../secret.fits\n")
+    addresses = root / "addresses.txt"
+    addresses.write_text("http://127.0.0.1:9/a.fits\n")
+    links = root / "links"
+    links.mkdir()
+    (links / "a.fits").symlink_to(tmp_path / "secret.fits")
+    for source in (names, addresses, links):
+        work = job_pb2.IndexJob(collection="sky", sources=[str(source)])
+        last = ended(stubs, start(stubs, index=work))[-1]
+        assert (last.state, last.reason) == (FAILED, "OUTSIDE_ROOTS")
+        last = ended(stubs, start(stubs, fit={"calibration": [str(source)]}))[-1]
+        assert (last.state, last.reason) == (FAILED, "OUTSIDE_ROOTS")
+
+
+def test_reindexing_reads_nothing_that_a_caller_only_claims(
+    stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    secret = tmp_path / "secret.fits"
+    secret.write_bytes(sky.draw("ring", 7))
+    stubs.catalog.CreateCollection(
+        catalog_pb2.CreateCollectionRequest(collection="small", model_of="sky")
+    )
+    new = catalog_pb2.NewObject(id="a")
+    new.cutout.fits = sky.draw("ring", 8)
+    new.source.uri = str(secret)
+    stubs.catalog.AddObjects(
+        catalog_pb2.AddObjectsRequest(collection="small", objects=[new])
+    )
+    alias = catalog_pb2.SetAliasRequest(alias="live", collection="small")
+    stubs.catalog.SetAlias(alias)
+    model = str(sky.write_model(root / "new.onnx", seed=5))
+    work = job_pb2.ReindexJob(alias="live", model=model)
+    last = ended(stubs, start(stubs, reindex=work))[-1]
+    assert (last.state, last.reason) == (FAILED, "TOO_MANY_REJECTS")
+    assert "no absolute path under a folder" in last.message
+
+
 @pytest.mark.parametrize(
     ("work", "wanted"),
     [

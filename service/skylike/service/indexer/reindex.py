@@ -17,14 +17,17 @@ from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
     NotReady,
+    PermissionDenied,
     UnknownCollection,
 )
 from skylike.service.fits import Box, Options
+from skylike.service.fits.selector import locate
 from skylike.service.indexer.files import add_sources, calibration_of, require_few
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.library import Library
 from skylike.service.prepare import STAMP_ATTRIBUTES, Reject, Source
 from skylike.service.progress import Shown, Watched
+from skylike.service.roots import allowed
 
 _PAGE = 100_000
 _SAMPLE = 200  # vectors whose neighbours are compared with the exact ones
@@ -69,6 +72,7 @@ def reindex(
     options: Options | None = None,
     rejects: Path | None = None,
     max_reject_fraction: float = 0.0,
+    roots: Sequence[Path] | None = None,
     shown: Watched = Shown.NOT,
 ) -> Reindexed:
     """Read all that an alias' collection was made from with another model, and switch.
@@ -92,6 +96,8 @@ def reindex(
         As in `index`.
     max_reject_fraction
         How many of the objects may be missing afterwards.
+    roots
+        Folders whose files are read; what lies elsewhere is rejected. None for all.
 
     Raises
     ------
@@ -130,6 +136,8 @@ def reindex(
             _forget_the_gone(old, new)
             with new.bulk(shown=shown):
                 for sources, lost in _sources_of(old):
+                    sources, foreign = _under(roots, sources)
+                    refused += foreign
                     there = new.known(lost)
                     refused += [_lost(id) for id in lost if id not in there]
                     most = max_reject_fraction * len(old)
@@ -266,6 +274,22 @@ def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[str]]]:
             )
         # Neighbours of one file are read while it is open.
         yield sorted(found, key=lambda source: source.image), lost
+
+
+def _under(
+    roots: Sequence[Path] | None, sources: list[Source]
+) -> tuple[list[Source], list[Reject]]:
+    """Those that may be read, and why others may not: callers say where objects are of."""
+    if roots is None:
+        return sources, []
+    kept, refused = [], []
+    for source in sources:
+        try:
+            allowed(locate(source.image)[0], roots)
+            kept.append(source)
+        except PermissionDenied as error:
+            refused.append(Reject(source.image, error.reason, str(error)))
+    return kept, refused
 
 
 def _lost(id: str) -> Reject:

@@ -1,5 +1,6 @@
-"""What jobs do. Every path has been found to be allowed before."""
+"""What jobs do. Every path they are given has been found to be allowed before."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,11 +9,13 @@ from skylike.service import indexer
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import NotReady
+from skylike.service.fits.selector import locate
 from skylike.service.index import Kind
 from skylike.service.library import Library
 from skylike.service.processes import num_cores
 from skylike.service.progress import Progress, Watched
-from skylike.service.sources import find_sources
+from skylike.service.roots import allowed
+from skylike.service.sources import find_images, find_sources
 
 
 class Work(Protocol):
@@ -32,6 +35,7 @@ class Index:
 
     collection: str
     sources: tuple[Path, ...]
+    roots: tuple[Path, ...]
     max_reject_fraction: float = 1.0
     calibration: tuple[Path, ...] = ()
     workers: int = 0
@@ -42,6 +46,7 @@ class Index:
         """Index and fit."""
         workers = self.workers or num_cores()
         found = find_sources(self.sources)
+        _require_allowed((one.image for one in found), self.roots)
         target, encoder = (
             library.collection(self.collection),
             library.encoder(self.collection),
@@ -57,7 +62,7 @@ class Index:
             shown=shown,
         )
         try:
-            fitted = _fit(target, encoder, self.calibration, workers)
+            fitted = _fit(target, encoder, self.calibration, self.roots, workers)
         except NotReady as error:  # too few can be searched yet
             fitted = {"not_fitted": str(error)}
         return {
@@ -74,6 +79,7 @@ class Fit:
     """Fits clusters and anomaly scores; see `Collection.fit`."""
 
     collection: str
+    roots: tuple[Path, ...]
     calibration: tuple[Path, ...] = ()
     seed: int = 0
 
@@ -83,7 +89,8 @@ class Fit:
         """Fit."""
         target = library.collection(self.collection)
         encoder = library.encoder(self.collection)
-        return _fit(target, encoder, self.calibration, num_cores(), self.seed)
+        given = self.calibration, self.roots
+        return _fit(target, encoder, *given, num_cores(), self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ class Reindex:
 
     alias: str
     model: Path
+    roots: tuple[Path, ...]
     max_reject_fraction: float = 0.0
 
     kind = "reindex"
@@ -104,6 +112,7 @@ class Reindex:
             self.model,
             workers=num_cores(),
             max_reject_fraction=self.max_reject_fraction,
+            roots=self.roots,
             shown=shown,
         )
         return {
@@ -148,15 +157,23 @@ class Snapshot:
         return {"file": str(self.path), **asdict(facts)}
 
 
+def _require_allowed(images: Iterable[str], roots: tuple[Path, ...]) -> None:
+    """Lists, tables and links under a root may name files that are not."""
+    for image in images:
+        allowed(locate(image)[0], roots)
+
+
 def _fit(
     target: Collection,
     encoder: Encoder,
     calibration: tuple[Path, ...],
+    roots: tuple[Path, ...],
     workers: int,
     seed: int = 0,
 ) -> dict[str, Any]:
     vectors = None
     if calibration:
+        _require_allowed(find_images(calibration), roots)
         vectors, _ = indexer.calibration_of(encoder, calibration, workers=workers)
     target.fit(calibration=vectors, seed=seed)
     clusters, anomaly = target.clusters, target.anomaly

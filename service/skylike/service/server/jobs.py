@@ -91,6 +91,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                 return jobs.Index(
                     index.collection,
                     self._paths(index.sources),
+                    tuple(self._roots),
                     _share(index.max_reject_fraction) if has_limit else 1.0,
                     self._paths(index.calibration),
                     min(index.workers, _MOST_WORKERS),
@@ -102,12 +103,15 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                     raise BadRequest(
                         f"the seed {seed} exceeds 32 bits", reason="bad_seed"
                     )
-                return jobs.Fit(request.fit.collection, calibration, seed)
+                return jobs.Fit(
+                    request.fit.collection, tuple(self._roots), calibration, seed
+                )
             case "reindex":
                 again = request.reindex
                 return jobs.Reindex(
                     again.alias,
                     allowed(again.model, self._roots),
+                    tuple(self._roots),
                     _share(again.max_reject_fraction),
                 )
             case "compact":
