@@ -101,7 +101,7 @@ def test_a_service_for_other_machines(data: Path, tmp_path: Path) -> None:
     secrets = [key, other, "skylike_of-a", (tmp_path / "ours/server.key").read_text()]
     secrets += secrets[-1].splitlines()[1:-1]
     assert all(secret.removeprefix("skylike_") not in log for secret in secrets)
-    asked = [one for one in told if one.get("rpc", "").endswith("/Neighbors")]
+    asked = [one for one in told if one.get("method", "").endswith("/Neighbors")]
     assert [(one["code"], one.get("key")) for one in asked] == [
         ("OK", "night"),
         ("UNAUTHENTICATED", None),

@@ -60,7 +60,7 @@ def test_what_was_acknowledged_survives_kill_and_sigterm_ends_cleanly(
     assert events[0] == "serving"
     assert events[-2:] == ["stopping", "stopped"]
     answered = [entry for entry in entries if entry["event"] == "answered"]
-    assert {"request_id", "rpc", "code", "milliseconds"} < set(answered[0])
+    assert {"request_id", "method", "code", "milliseconds"} < set(answered[0])
 
 
 def test_one_process_has_a_data_directory(

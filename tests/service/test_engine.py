@@ -22,6 +22,7 @@ from skylike.service.errors import (
     BadCutout,
     BadRequest,
     BadStamp,
+    DamagedData,
     ModelMismatch,
     NotReady,
     UnknownCollection,
@@ -310,7 +311,9 @@ def test_a_damaged_model_does_not_hide_the_other_collections(
     (data / "models" / f"{model_id}.onnx").write_bytes(b"gone")
     with Library(data) as library:
         engine = Engine(library)
-        assert list(engine.warm_up()) == ["later"]
+        looked = engine.condition.look()
+        assert looked["sky"] is None
+        assert isinstance(looked["later"], DamagedData)
         later, first = engine.collections()
         assert "sha256" in later.damage
         assert first.damage == ""

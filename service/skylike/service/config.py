@@ -44,6 +44,10 @@ class Settings(BaseModel):
         default="127.0.0.1:50051",
         description="HOST:PORT to listen on; port 0 picks a free one.",
     )
+    metrics_address: str | None = Field(
+        default=None,
+        description="HOST:PORT for Prometheus to read metrics from; none by default.",
+    )
     insecure: bool = Field(
         default=False,
         description="Allow an address that other machines can reach without TLS and "
@@ -107,9 +111,11 @@ class Settings(BaseModel):
         default=False, description="Log JSON lines instead of text for people."
     )
 
-    @field_validator("address")
+    @field_validator("address", "metrics_address")
     @classmethod
-    def _has_host_and_port(cls, address: str) -> str:
+    def _has_host_and_port(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
         host, port = split_address(address)
         if not host or not port.isdecimal() or int(port) > 65535:
             raise ValueError("expected HOST:PORT with a port from 0 to 65535")
@@ -149,6 +155,12 @@ class Settings(BaseModel):
                 f"{self.address} can be reached from other machines, and nothing "
                 "protects it: use a loopback address such as 127.0.0.1, tls_certificate "
                 "and tls_key, or --insecure"
+            )
+        metrics = self.metrics_address
+        if metrics and not (self.insecure or is_loopback(split_address(metrics)[0])):
+            raise ValueError(
+                f"{metrics} can be reached from other machines, and nothing protects "
+                "metrics: use a loopback address such as 127.0.0.1, or --insecure"
             )
         return self
 
@@ -207,6 +219,11 @@ def split_address(address: str) -> tuple[str, str]:
     """Host and port; an IPv6 host loses its brackets."""
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), port
+
+
+def join_address(host: str, port: int) -> str:
+    """HOST:PORT; an IPv6 host gets brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

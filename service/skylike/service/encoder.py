@@ -67,12 +67,9 @@ class Encoder:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BadModel(
-                f"{path}: the model cannot be read: {error.strerror}"
-            ) from error
+        self._path = path
+        self._known = _mark(path)
+        data = _content(path)
         self.model_id = hashlib.sha256(data).hexdigest()
         self._session = _start(path, data)
         self.provider: str = self._session.get_providers()[0]
@@ -136,9 +133,43 @@ class Encoder:
             vectors[i * size : (i + 1) * size] = found
         return vectors
 
+    def check_file(self) -> None:
+        """See whether the file is still what was loaded, which goes on working.
+
+        Raises
+        ------
+        BadModel
+            If it is gone, or another.
+        """
+        mark = _mark(self._path)
+        if mark == self._known:
+            return
+        if hashlib.sha256(_content(self._path)).hexdigest() != self.model_id:
+            raise BadModel(
+                f"{self._path} is not the model that was loaded: put back the file "
+                f"whose sha256 is {self.model_id}"
+            )
+        self._known = mark
+
     def _run(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._session.run(None, {self._input: stamps})[0]
         return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadModel(f"{path}: the model cannot be read: {error.strerror}") from error
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Changes when the file does; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _start(path: Path, data: bytes) -> onnxruntime.InferenceSession:

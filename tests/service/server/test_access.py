@@ -19,8 +19,10 @@ from grpc_reflection.v1alpha import reflection_pb2
 import skylike.v1
 from skylike.service import logs
 from skylike.service.config import Settings
+from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings, DamagedData, UnknownId
 from skylike.service.keys import Keys, Scope
+from skylike.service.library import Library
 from skylike.service.server.access import Bucket, needed
 from skylike.service.server.serve import Server
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
@@ -372,17 +374,16 @@ def test_refusing_needs_no_worker(tmp_path: Path) -> None:
     """While the only one is busy, who has no key is told so at once."""
     started, done = threading.Event(), threading.Event()
 
-    class Slow:
-        def get(self, *_: object, **__: object) -> None:
+    class Slow(Engine):
+        def get(self, *_: object, **__: object) -> Any:
             started.set()
             done.wait(60)
             raise UnknownId("nothing")
 
-    slow: Any = Slow()
     keys = Keys(tmp_path / "keys.json")
     key = keys.add("a", READ)
     settings = Settings(data=tmp_path, address="127.0.0.1:0", workers=1)
-    with Server(slow, settings) as server:
+    with Library(tmp_path) as library, Server(Slow(library), settings) as server:
         made = Guarded(server, keys)
         with made.channel:
             catalog = catalog_pb2_grpc.CatalogServiceStub(made.channel)

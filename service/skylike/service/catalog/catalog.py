@@ -64,9 +64,12 @@ class Catalog:
         Length of every vector.
     fits
         Where clusters and anomaly scores are kept.
+    path
+        The file.
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._database = Database(path)
         self.fits = Fits(self._database)
         found = self.state()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def _help(field: str) -> str:
 @click.command()
 @click.option("--data", type=_PATH, help=_help("data"))
 @click.option("--address", help=_help("address"))
+@click.option("--metrics-address", help=_help("metrics_address"))
 @click.option("--insecure", is_flag=True, default=None, help=_help("insecure"))
 @click.option("--tls-certificate", type=_PATH, help=_help("tls_certificate"))
 @click.option("--tls-key", type=_PATH, help=_help("tls_key"))
@@ -70,9 +72,11 @@ def serve(
     settings = config.load(given, file=config_file)
     logs.configure(json=settings.log_json)
 
-    def on_ready(address: str) -> None:
-        facts = {"address": address, "pid": os.getpid()}
-        click.echo(json.dumps(facts) if as_json else f"listening on {address}")
+    def on_ready(addresses: Mapping[str, str]) -> None:
+        if as_json:
+            click.echo(json.dumps({**addresses, "pid": os.getpid()}))
+        else:
+            click.echo(f"listening on {', '.join(addresses.values())}")
 
     if not settings.data.is_dir():
         raise BadSettings(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.anomaly import AnomalyFit
-from skylike.service.catalog import Catalog, SkyObject
+from skylike.service.catalog import Catalog, SkyObject, glance
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.search import Found, How, Scored, search
@@ -62,6 +62,10 @@ class Reading:
     def last_row(self) -> int:
         """The highest row there is, or was."""
         return self._view.last_row
+
+    def check(self) -> None:
+        """Read a little of the truth anew; `DamagedData` or `StorageFailed` if bad."""
+        glance(self._catalog)
 
     @property
     def kinds(self) -> list[tuple[Kind, int]]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skylike.service.anomaly import AnomalyFit
+from skylike.service.calls import Stage
 from skylike.service.collection import MAX_K, Collection, How, Scored
 from skylike.service.columns import All, Not, WithIds
 from skylike.service.engine.answers import anomaly_answer, cluster_answer, hits
@@ -20,7 +21,6 @@ from skylike.service.engine.types import (
 from skylike.service.errors import (
     BadRequest,
     NotReady,
-    SkylikeError,
 )
 
 MAX_NEIGHBORS = 1000
@@ -32,7 +32,7 @@ class Engine(Keeping):
 
     Every method raises `UnknownCollection` for a collection that is not there and
     `DamagedData` for one whose data or model fail their checks. `limits` bound what a
-    cutout may ask for.
+    cutout may ask for. `condition` knows which collections can be used.
     """
 
     def embed(self, collection: str, query: Query) -> Embedded:
@@ -59,7 +59,8 @@ class Engine(Keeping):
         _check_k(k)
         archive, context, found = self._resolve(collection, query)
         scored = _search(archive, found, k, thumbnails=thumbnails, how=how)
-        return Neighbors(context, found.reading, hits(scored, found))
+        with Stage("answer"):
+            return Neighbors(context, found.reading, hits(scored, found))
 
     def cluster(self, collection: str, query: Query) -> Cluster:
         """The kind of object the query is.
@@ -69,7 +70,7 @@ class Engine(Keeping):
         NotReady
             While the collection has no clusters.
         """
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         fit = archive.clusters
         if fit is None:
             raise _not_fitted(archive.name, "clusters")
@@ -84,13 +85,14 @@ class Engine(Keeping):
         NotReady
             While the collection has no anomaly fit.
         """
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         fit = archive.anomaly
         if fit is None:
             raise _not_fitted(archive.name, "anomaly fit")
         _, context, found = self._resolve(collection, query)
         scored = _search_fitted(archive, found, fit, fit.k + 1)
-        return Anomaly(context, found.reading, anomaly_answer(fit, scored, found))
+        with Stage("answer"):
+            return Anomaly(context, found.reading, anomaly_answer(fit, scored, found))
 
     def analyze(
         self,
@@ -119,35 +121,19 @@ class Engine(Keeping):
                 archive, found, anomaly, reach, thumbnails=thumbnails and not how
             )
             chosen = chosen if how else scored[:k]
-        return Analysis(
-            context,
-            found.reading,
-            hits(chosen, found),
-            None if clusters is None else cluster_answer(clusters, found),
-            None if anomaly is None else anomaly_answer(anomaly, scored, found),
-        )
-
-    def warm_up(self) -> dict[str, SkylikeError]:
-        """Load every collection and model, so that no query has to wait for them.
-
-        Returns
-        -------
-        dict
-            Why a collection cannot be used, by its name.
-        """
-        failures = {}
-        for name in self.library.names():
-            try:
-                self.library.collection(name)
-                self.library.encoder(name)
-            except SkylikeError as error:
-                failures[name] = error
-        return failures
+        with Stage("answer"):
+            return Analysis(
+                context,
+                found.reading,
+                hits(chosen, found),
+                None if clusters is None else cluster_answer(clusters, found),
+                None if anomaly is None else anomaly_answer(anomaly, scored, found),
+            )
 
     def _resolve(
         self, collection: str, query: Query
     ) -> tuple[Collection, Context, Resolved]:
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         context = context_of(archive)
         return (
             archive,
@@ -188,9 +174,10 @@ def _search(
         others = Not(WithIds(frozenset(found.ids)))
         where = wanted.get("where")
         wanted = {**wanted, "where": All((where, others)) if where else others}
-    return archive.search(
-        found.vector[np.newaxis], k, exclude, thumbnails=thumbnails, **wanted
-    )[0]
+    with Stage("search"):
+        return archive.search(
+            found.vector[np.newaxis], k, exclude, thumbnails=thumbnails, **wanted
+        )[0]
 
 
 def _search_fitted(

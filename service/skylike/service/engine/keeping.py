@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service import calls
+from skylike.service.calls import Stage
 from skylike.service.collection import DURABLE, Collection, SkyObject, Writing
 from skylike.service.columns import Filter
+from skylike.service.engine.condition import Condition
 from skylike.service.engine.describe import described
 from skylike.service.engine.resolve import see, to_unit
 from skylike.service.engine.types import (
@@ -55,11 +58,14 @@ class Keeping:
     ----------
     library
         What is kept.
+    condition
+        Which collections can be used.
     """
 
     def __init__(self, library: Library, limits: Limits | None = None) -> None:
         self.library = library
         self._limits = limits or Limits()
+        self.condition = Condition(library)
 
     def add(
         self,
@@ -98,7 +104,7 @@ class Keeping:
                 "added at a time",
                 reason="bad_batch_size",
             )
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         encoder = self.library.encoder(collection)
         vectors = np.zeros((len(objects), archive.dimension), np.float32)
         stored: list[SkyObject] = []
@@ -113,7 +119,8 @@ class Keeping:
                     stamps[row] = seen[1].pixels
             stored.append(described(new, seen))
         if stamps:
-            vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
+            with Stage("embed"):
+                vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
         write = archive.upsert if replace else archive.add
         try:
             version = write(stored, vectors, how)
@@ -134,7 +141,7 @@ class Keeping:
         BadRequest
             ``bad_batch_size`` for more than 10,000 ids, here and below.
         """
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         return _changed(archive, ids, lambda: archive.delete(ids, how))
 
     def set_attributes(
@@ -151,7 +158,7 @@ class Keeping:
         BadRequest
             ``bad_object`` if a value is none that an object can have.
         """
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         return _changed(
             archive, ids, lambda: archive.set_attributes(ids, attributes, how)
         )
@@ -171,7 +178,7 @@ class Keeping:
         BadRequest
             ``bad_object`` if a label is empty or long.
         """
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
 
     def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
@@ -182,7 +189,7 @@ class Keeping:
         UnknownId
             If the collection has no such object.
         """
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         context = context_of(archive)
         vector = archive.vector(id) if with_vector else None
         return Found(context, archive.get(id), vector)
@@ -196,7 +203,7 @@ class Keeping:
         limit: int = 100,
     ) -> Page:
         """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         context = context_of(archive)
         limit = min(limit, _MAX_PAGE)
         found = archive.scroll(where, after_row=after_row, limit=limit)
@@ -205,12 +212,12 @@ class Keeping:
 
     def count(self, collection: str, where: Filter | None = None) -> Changed:
         """How many objects fulfil a filter."""
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         return Changed(context_of(archive), archive.count(where))
 
     def clusters(self, collection: str) -> Clusters:
         """The clusters of the newest fit."""
-        archive = self.library.collection(collection)
+        archive = self._archive(collection)
         fit = archive.clusters
         if fit is None:
             return Clusters(context_of(archive), 0, ())
@@ -224,11 +231,7 @@ class Keeping:
 
     def collections(self) -> list[CollectionInfo]:
         """The collections by name; one that is damaged does not hide the others."""
-        return [self._describe(name) for name in self.library.names()]
-
-    def collection(self, name: str) -> CollectionInfo:
-        """One collection, by its name or an alias."""
-        return self._describe(self.library.collection(name).name)
+        return [self._described(name) for name in self.library.names()]
 
     def create(self, name: str, model_of: str) -> CollectionInfo:
         """Make an empty collection, for the model of another one.
@@ -241,7 +244,7 @@ class Keeping:
             If a collection or an alias has the name.
         """
         self.library.create(name, self.library.model_path(model_of))
-        return self._describe(name)
+        return self.describe(name)
 
     def drop(self, name: str) -> None:
         """Remove a collection and all that is in it; raises as `Library.delete`."""
@@ -263,14 +266,10 @@ class Keeping:
         """Forget an alias; `UnknownCollection` if there is none."""
         self.library.drop_alias(name)
 
-    def _describe(self, name: str) -> CollectionInfo:
-        try:
-            archive, encoder = (
-                self.library.collection(name),
-                self.library.encoder(name),
-            )
-        except (BadModel, DamagedData) as error:
-            return CollectionInfo(Context(name, 0, ""), damage=str(error))
+    def describe(self, name: str) -> CollectionInfo:
+        """One collection's state, by its name or an alias."""
+        archive = self.library.collection(name)
+        encoder = self.library.encoder(name)
         return CollectionInfo(
             context_of(archive),
             num_objects=len(archive),
@@ -279,6 +278,17 @@ class Keeping:
             cluster_fit_version=archive.clusters.version if archive.clusters else 0,
             anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
         )
+
+    def _described(self, name: str) -> CollectionInfo:
+        try:
+            return self.describe(name)
+        except (BadModel, DamagedData) as error:
+            return CollectionInfo(Context(name, 0, ""), damage=str(error))
+
+    def _archive(self, collection: str) -> Collection:
+        archive = self.library.collection(collection)
+        calls.about(archive.name, archive.model_id)
+        return archive
 
 
 def context_of(archive: Collection) -> Context:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import fits, stamp
+from skylike.service.calls import Stage
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.columns import Cone
 from skylike.service.encoder import Encoder
@@ -83,7 +84,8 @@ def resolve(
                 valid_fraction=made.valid_fraction,
                 warnings=image.warnings,
             )
-            vector = encoder.embed(made.pixels[np.newaxis])[0]
+            with Stage("embed"):
+                vector = encoder.embed(made.pixels[np.newaxis])[0]
             return Resolved(vector, reading, image.position)
         case IdQuery():
             return _archived(collection.get(query.id), collection)
@@ -135,8 +137,10 @@ def see(
         limits=limits,
     )
     try:
-        image = fits.read(cutout.fits, options)
-        return image, stamp.make(image, encoder.spec)
+        with Stage("decode"):
+            image = fits.read(cutout.fits, options)
+        with Stage("stamp"):
+            return image, stamp.make(image, encoder.spec)
     except (BadCutout, BadStamp) as error:
         if not cutout.name:
             raise

@@ -186,7 +186,7 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             _log.info(
                 "refused",
                 request_id=request_id,
-                rpc=method[:200],
+                method=method[:200].removeprefix("/"),
                 code=status.code.name,
                 reason=error.reason,
             )

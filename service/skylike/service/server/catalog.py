@@ -132,7 +132,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.GetCollectionRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.GetCollectionResponse:
         """One collection."""
-        found = self._engine.collection(request.collection)
+        found = self._engine.describe(request.collection)
         return catalog_pb2.GetCollectionResponse(
             collection=translate.collection_to(found)
         )

@@ -1,106 +1,148 @@
-"""What surrounds every unary call, outermost first: identity and log, then errors.
+"""What surrounds every call, outermost first: identity, log and metrics, then errors.
 
-Streaming calls (health watch, reflection) pass untouched.
+Only calls that are answered by callbacks instead of a thread (watching health) pass
+untouched.
 """
 
 import re
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import grpc
 import structlog
 
+from skylike.service.calls import Call
+from skylike.service.monitoring import Monitor
 from skylike.service.server.status import rpc_status
 
 REQUEST_ID_KEY = "x-request-id"
 
 _log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Asked every few seconds by those who watch over a server.
+_PROBES = "/grpc.health."
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-_Method = Callable[[Any, grpc.ServicerContext], Any]
+_OF_STREAMS = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
 
 
-class _Layer(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stubs only
-    """An interceptor that wraps unary methods by `call`."""
+class Layer(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stubs only
+    """An interceptor that surrounds a call, of one message or of many, by `around`."""
+
+    def around(
+        self, rpc: str, request: Any, context: grpc.ServicerContext
+    ) -> AbstractContextManager[Any]:
+        """While a call is answered; gives the request, or the stream of them, to answer."""
+        raise NotImplementedError
 
     def intercept_service(
         self,
         continuation: "Callable[[grpc.HandlerCallDetails], _Handler | None]",
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "_Handler | None":
+        """Put `around` around the method, whatever kind it is of."""
         handler = continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
+        if handler is None:
+            return None
+        inner: Any = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        if hasattr(inner, "experimental_non_blocking"):
             return handler
-        inner: _Method = handler.unary_unary
         rpc = handler_call_details.method
 
         def method(request: Any, context: grpc.ServicerContext) -> Any:
-            return self.call(rpc, inner, request, context)
+            with self.around(rpc, request, context) as inside:
+                return inner(inside, context)
 
-        return grpc.unary_unary_rpc_method_handler(
-            method,
+        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            with self.around(rpc, request, context) as inside:
+                yield from inner(inside, context)
+
+        make = _OF_STREAMS[handler.request_streaming, handler.response_streaming]
+        return make(
+            stream if handler.response_streaming else method,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
-    def call(
-        self, rpc: str, inner: _Method, request: Any, context: grpc.ServicerContext
-    ) -> Any:
-        raise NotImplementedError
 
-
-class RequestLog(_Layer):
-    """Names every call and logs how it ended.
+class RequestLog(Layer):
+    """Names every call, measures it, and logs how it ended.
 
     The caller's ``x-request-id`` is kept if it is one plain word, else a new one is
     made; the answer carries it in its initial metadata.
     """
 
-    def call(
-        self, rpc: str, inner: _Method, request: Any, context: grpc.ServicerContext
-    ) -> Any:
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    @contextmanager
+    def around(
+        self, rpc: str, request: Any, context: grpc.ServicerContext
+    ) -> Iterator[Any]:
         """Answer within the request's own log context."""
-        start = time.monotonic()
         request_id = request_id_of(context.invocation_metadata())
         context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
-        structlog.contextvars.bind_contextvars(
-            request_id=request_id, rpc=rpc, code="OK"
-        )
-        try:
-            return inner(request, context)
-        finally:
-            # "code" and "reason" of a failure were bound on the way out.
-            _log.info(
-                "answered",
-                request_bytes=request.ByteSize(),
-                milliseconds=round(1000 * (time.monotonic() - start), 1),
-            )
+        is_logged = not rpc.startswith(_PROBES)
+        with self._monitor.call(
+            rpc.removeprefix("/"), request_id, well="OK", is_logged=is_logged
+        ) as call:
+            try:
+                yield _measured(request, call)
+            finally:
+                if not context.is_active():
+                    call.code = grpc.StatusCode.CANCELLED.name
 
 
-class ErrorMapping(_Layer):
+class ErrorMapping(Layer):
     """Turns exceptions into statuses; drops calls whose caller is gone."""
 
-    def call(
-        self, rpc: str, inner: _Method, request: Any, context: grpc.ServicerContext
-    ) -> Any:
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    @contextmanager
+    def around(
+        self, rpc: str, request: Any, context: grpc.ServicerContext
+    ) -> Iterator[Any]:
         """Answer, or abort with the status of what went wrong."""
         if not context.is_active():  # it waited in the queue past its deadline
-            structlog.contextvars.bind_contextvars(code="CANCELLED")
             context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
         try:
-            return inner(request, context)
+            yield request
+        except grpc.RpcError:  # who sends the stream has gone: there is none to tell
+            raise
         except Exception as error:
             request_id = structlog.contextvars.get_contextvars()["request_id"]
             status = rpc_status(error, request_id)
-            structlog.contextvars.bind_contextvars(
-                code=status.code.name, reason=getattr(error, "reason", "internal")
-            )
+            self._monitor.failed(error, status.code.name)
             if status.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
                 _log.exception("failed")
             context.abort_with_status(status)
+
+
+def _measured(request: Any, call: Call) -> Any:
+    """A message, or the stream of them, whose bytes the call counts."""
+    if isinstance(request, Iterator):
+        return _counted(request, call)
+    call.request_bytes = request.ByteSize()
+    return request
+
+
+def _counted(requests: Iterator[Any], call: Call) -> Iterator[Any]:
+    for request in requests:
+        call.request_bytes += request.ByteSize()
+        yield request
 
 
 def request_id_of(metadata: "Sequence[tuple[str, str | bytes]]") -> str:

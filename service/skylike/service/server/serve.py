@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -13,13 +13,13 @@ from typing import Self
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from skylike.service.config import Settings, split_address
+from skylike.service.config import Settings, join_address, split_address
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
 from skylike.service.jobs import Jobs
-from skylike.service.server import reflection, tls
+from skylike.service.monitoring import Monitor
+from skylike.service.server import health, reflection, tls
 from skylike.service.server.access import Access, keys_of
 from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
@@ -46,7 +46,7 @@ _log = structlog.get_logger()
 
 
 class Server:
-    """The gRPC server of an engine. Starts on creation, not yet SERVING.
+    """The gRPC server of an engine. Starts on creation, SERVING once it is `ready`.
 
     Parameters
     ----------
@@ -59,6 +59,10 @@ class Server:
     ----------
     address
         HOST:PORT it listens on, with the port that was picked if 0 was asked for.
+    addresses
+        All it listens on, by the names of their settings.
+    monitor
+        What sees its calls and collections.
 
     Raises
     ------
@@ -69,9 +73,14 @@ class Server:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._grace_seconds = settings.grace_seconds
+        self.monitor = Monitor(engine)
         self._server = grpc.server(
             ThreadPoolExecutor(settings.workers, thread_name_prefix="rpc"),
-            interceptors=[Access(keys_of(settings)), RequestLog(), ErrorMapping()],
+            interceptors=[
+                Access(keys_of(settings)),
+                RequestLog(self.monitor),
+                ErrorMapping(self.monitor),
+            ],
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -89,11 +98,14 @@ class Server:
         job_pb2_grpc.add_JobServiceServicer_to_server(
             JobServicer(self._jobs, settings.roots), self._server
         )
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health = health.Health(SERVICES)
+        health.add_to(self._server, self._health)
         reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
         self.address = self._listen(settings.address, tls.credentials(settings))
+        self.addresses = {"address": self.address}
+        if settings.metrics_address is not None:
+            bound = self.monitor.expose(settings.metrics_address)
+            self.addresses["metrics_address"] = bound
         self._server.start()
 
     def __enter__(self) -> Self:
@@ -103,15 +115,17 @@ class Server:
         self.stop()
 
     def ready(self) -> None:
-        """Tell health checks that it answers."""
-        self._report(health_pb2.HealthCheckResponse.SERVING)
+        """Open every collection, watch them from now on, and tell that it answers."""
+        self.monitor.start(self._health.tell)
+        self._health.ready()
 
     def stop(self) -> None:
         """Refuse new calls, let running ones finish within the grace, and end."""
-        self._health.enter_graceful_shutdown()
+        self._health.stopping()
         has_stopped = self._server.stop(self._grace_seconds)
         self._jobs.close()
         has_stopped.wait()
+        self.monitor.stop()
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> str:
         try:
@@ -125,12 +139,7 @@ class Server:
                 f"cannot listen on {address}: it is in use, or not of this machine",
                 reason="address_unusable",
             ) from error
-        host, _ = split_address(address)
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    def _report(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        for service in (health.OVERALL_HEALTH, *SERVICES):
-            self._health.set(service, status)
+        return join_address(split_address(address)[0], port)
 
 
 def serve(
@@ -138,7 +147,7 @@ def serve(
     settings: Settings,
     *,
     ready_file: Path | None = None,
-    on_ready: Callable[[str], None],
+    on_ready: Callable[[Mapping[str, str]], None],
 ) -> None:
     """Answer until SIGTERM or SIGINT; a second signal ends the process at once.
 
@@ -151,21 +160,20 @@ def serve(
     settings
         Where to listen and how.
     ready_file
-        Written as JSON, ``address`` and ``pid``, when queries are answered; removed
+        Written as JSON, the addresses and ``pid``, when queries are answered; removed
         at the end.
     on_ready
-        Called with the address when queries are answered.
+        Called with the addresses, by the names of their settings, when queries are
+        answered.
     """
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)  # of a server that was killed
     with _stop_signal() as stopping, Server(engine, settings) as server:
-        for name, error in engine.warm_up().items():
-            _log.error("unusable", collection=name, reason=error.reason, why=str(error))
         server.ready()
-        _log.info("serving", **settings.model_dump(mode="json"), bound=server.address)
+        _log.info("serving", **settings.model_dump(mode="json"), bound=server.addresses)
         if ready_file is not None:
-            _write_atomically(ready_file, server.address)
-        on_ready(server.address)
+            _write_atomically(ready_file, server.addresses)
+        on_ready(server.addresses)
         stopping.wait()
         _log.info("stopping", grace_seconds=settings.grace_seconds)
         if ready_file is not None:
@@ -195,7 +203,7 @@ def _stop_signal() -> Iterator[threading.Event]:
         restore()
 
 
-def _write_atomically(path: Path, address: str) -> None:
+def _write_atomically(path: Path, addresses: Mapping[str, str]) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps({"address": address, "pid": os.getpid()}) + "\n")
+    draft.write_text(json.dumps({**addresses, "pid": os.getpid()}) + "\n")
     draft.replace(path)

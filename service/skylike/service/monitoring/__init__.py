@@ -1,0 +1,6 @@
+"""Sees every call and the state of every collection: for logs, metrics and health."""
+
+from skylike.service.monitoring.metrics import CONTENT_TYPE
+from skylike.service.monitoring.monitor import Condition, Monitor
+
+__all__ = ["CONTENT_TYPE", "Condition", "Monitor"]
