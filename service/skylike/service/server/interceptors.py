@@ -100,6 +100,9 @@ class RequestLog(Layer):
         ) as call:
             try:
                 yield _measured(request, call)
+            except GeneratorExit:  # nobody takes what a stream answers any more
+                call.code = grpc.StatusCode.CANCELLED.name
+                raise
             finally:
                 if not context.is_active():
                     call.code = grpc.StatusCode.CANCELLED.name
