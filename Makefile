@@ -1,5 +1,5 @@
 # skylike: `make demo` shows the whole way, `make test` proves it.
-.PHONY: init demo test lint proto proto-check bench chaos fuzz check lock clean
+.PHONY: init demo test lint proto proto-check proto-lint proto-baseline bench chaos fuzz check lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -58,6 +58,22 @@ proto: $(PROTO)/.installed
 proto-check: proto
 	@test -z "$$(git status --porcelain -- '$(STUBS)')" || { git status --short -- '$(STUBS)'; \
 	  echo 'the stubs are not current: run make proto and commit them'; exit 1; }
+
+# buf comes by npm, at the version of the lock file.
+BUF := build/buf/node_modules/.bin/buf
+$(BUF): protos/package.json protos/package-lock.json
+	mkdir -p build/buf
+	cp protos/package.json protos/package-lock.json build/buf/
+	npm ci --prefix build/buf --ignore-scripts --no-audit --no-fund
+	touch $@
+
+proto-lint: $(BUF)
+	$(BUF) lint protos
+	$(BUF) breaking protos --against protos/baseline.binpb
+
+# With a release, or a break that is meant: what the next change is compared with.
+proto-baseline: $(BUF)
+	$(BUF) build protos --exclude-source-info -o protos/baseline.binpb
 
 # One theme: make bench ONLY=imaging; on a frame of your own: FRAME=FILE.
 bench: init
