@@ -229,7 +229,16 @@ def clean_environment() -> dict[str, str]:
 @contextmanager
 def running_service(data: Path, ready_file: Path) -> Iterator[Any]:
     """``skylike-service serve`` on a free port: yields the process and its address."""
-    command = ["-Im", "skylike.service", "serve", "--data", data, "--log-json"]
+    isolated = ["-I"] if sys.flags.isolated else []  # as the tests themselves are
+    command = [
+        *isolated,
+        "-m",
+        "skylike.service",
+        "serve",
+        "--data",
+        data,
+        "--log-json",
+    ]
     options = ["--address", "127.0.0.1:0", "--ready-file", ready_file]
     process = subprocess.Popen(
         [sys.executable, *map(str, command), *map(str, options)],
