@@ -170,9 +170,9 @@ def test_nothing_tells_of_one_machine() -> None:
     for path in _files():
         if path.suffix == ".png" or "_pb2" in path.name:
             continue
-        # A model is bytes, of which names and notes can be read.
-        is_model = path.suffix in {".onnx", ".safetensors"}
-        text = path.read_text("latin-1" if is_model else "utf-8")
+        # Models and contracts are bytes, of which names and notes can be read.
+        is_bytes = path.suffix in {".onnx", ".safetensors", ".binpb"}
+        text = path.read_text("latin-1" if is_bytes else "utf-8")
         assert not of_home.search(text), path
         if path in _documents():
             assert set(number.findall(text)) <= {"127.0.0.1", "0.0.0.0"}, path
