@@ -24,6 +24,7 @@ from skylike.service.server.access import Access, keys_of
 from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
+from skylike.service.server.parsing import Parsing
 from skylike.service.server.search import SearchServicer
 from skylike.v1 import (
     catalog_pb2,
@@ -40,6 +41,8 @@ SERVICES = (
     job_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
 )
 
+# What cancelled calls get to end.
+_STOP_SECONDS = 2.0
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -80,6 +83,7 @@ class Server:
                 Access(keys_of(settings)),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
+                Parsing(),
             ],
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -120,11 +124,15 @@ class Server:
         self._health.ready()
 
     def stop(self) -> None:
-        """Refuse new calls, let running ones finish within the grace, and end."""
+        """Refuse new calls, let running ones finish within the grace, and end.
+
+        A call that gRPC does not get rid of is left behind.
+        """
         self._health.stopping()
         has_stopped = self._server.stop(self._grace_seconds)
         self._jobs.close()
-        has_stopped.wait()
+        if not has_stopped.wait(self._grace_seconds + _STOP_SECONDS):
+            _log.warning("left_behind", why="calls did not end when cancelled")
         self.monitor.stop()
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> str:

@@ -6,6 +6,8 @@ from concurrent.futures import Executor
 from queue import SimpleQueue
 from typing import TypeVar
 
+from skylike.service.errors import SkylikeError
+
 _Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
 
@@ -35,8 +37,14 @@ def streamed(
     ------
     answers
         One for each question, until there are no more, or the caller has gone.
+
+    Raises
+    ------
+    SkylikeError
+        That `questions` raised.
     """
-    ready: SimpleQueue[_Answer | int] = SimpleQueue()  # a number: of all questions
+    # A number: of all questions.
+    ready: SimpleQueue[_Answer | int | SkylikeError] = SimpleQueue()
     room = threading.Semaphore(at_once)
     has_gone = threading.Event()
 
@@ -53,6 +61,9 @@ def streamed(
                     return
                 pool.submit(work, question)
                 count += 1
+        except SkylikeError as error:  # what came is no question
+            ready.put(error)
+            return
         except Exception:  # how gRPC says that the caller has gone
             has_gone.set()
             count = 0
@@ -63,6 +74,8 @@ def streamed(
     try:
         while total is None or taken < total:
             found = ready.get()
+            if isinstance(found, SkylikeError):
+                raise found
             if isinstance(found, int):
                 total = found
                 continue
