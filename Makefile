@@ -1,5 +1,5 @@
 # skylike: `make demo` shows the whole way, `make test` proves it.
-.PHONY: init demo test lint proto proto-check proto-lint proto-baseline bench chaos fuzz check lock clean
+.PHONY: init demo test lint proto proto-check proto-lint proto-baseline bench chaos fuzz fuzz-rpc soak check lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -91,6 +91,14 @@ chaos: init
 # Damaged files by the hundred thousand: make fuzz N=200000 SEED=1.
 fuzz: init
 	$(BIN)/python tests/fuzz/damage.py --count $(or $(N),200000) --seed $(or $(SEED),0)
+
+# Nonsense to every method of a running service: make fuzz-rpc N=100000 SEED=1.
+fuzz-rpc: init
+	$(BIN)/python -m tests.fuzz.rpc --count $(or $(N),20000) --seed $(or $(SEED),0)
+
+# Reads, writes and switches of aliases at once, for long: make soak SECONDS=1800.
+soak: init
+	$(BIN)/python -m tests.soak.run --seconds $(or $(SECONDS),1800)
 
 check: lint proto-check test
 
