@@ -49,15 +49,9 @@ ALWAYS = {
 STATUSES = {
     "skylike.v1.CatalogService.AddObjects": {StatusCode.ALREADY_EXISTS},
     "skylike.v1.CatalogService.CreateCollection": {StatusCode.ALREADY_EXISTS},
+    "skylike.v1.JobService.StartJob": {StatusCode.PERMISSION_DENIED},
     # Answered by callbacks, without layers: gRPC parses.
     "grpc.health.v1.Health.Watch": {StatusCode.INTERNAL},
-}
-# Their errors are not mapped to statuses yet.
-UNMAPPED = {
-    "grpc.health.v1.Health.List",
-    "grpc.reflection.v1.ServerReflection.ServerReflectionInfo",
-    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo",
-    "skylike.v1.SearchService.AnalyzeStream",
 }
 # Made by gRPC, which gives no reason: too much at once, too late, or given up.
 BY_GRPC = {
@@ -218,8 +212,6 @@ def _wrong(
         }
         if is_due[code]:
             return ""
-    if name in UNMAPPED and code in (StatusCode.UNKNOWN, StatusCode.INTERNAL):
-        return ""
     if code not in ALWAYS | STATUSES.get(name, set()):
         return told
     if name.startswith(OURS) and not _reason(call):
