@@ -367,7 +367,9 @@ def test_what_is_refused_is_not_read(guarded: Guarded) -> None:
     code, _, _ = guarded.call(
         "/skylike.v1.SearchService/Embed", _bearer(key), request=hostile
     )
-    assert code is grpc.StatusCode.INTERNAL  # gRPC's word for what is no message
+    assert (
+        code is grpc.StatusCode.INVALID_ARGUMENT
+    )  # gRPC's word for what is no message
 
 
 def test_refusing_needs_no_worker(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2
 
 from skylike.service.server.serve import SERVICES
-from skylike.v1 import catalog_pb2, search_pb2
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2
 
 Ask = Callable[..., Any]
 HERE = {
     service.full_name: service
-    for file in (search_pb2.DESCRIPTOR, catalog_pb2.DESCRIPTOR)
+    for file in (search_pb2.DESCRIPTOR, catalog_pb2.DESCRIPTOR, job_pb2.DESCRIPTOR)
     for service in file.services_by_name.values()
 }
 
