@@ -16,7 +16,7 @@ from skylike.service.engine import (
     NewObject,
     VectorQuery,
 )
-from skylike.service.engine.separation import separation_deg
+from skylike.service.engine.separation import separations_deg
 from skylike.service.errors import (
     AlreadyExists,
     BadCutout,
@@ -336,7 +336,9 @@ def test_separation(
     one: tuple[float, float], other: tuple[float, float], expected: float
 ) -> None:
     """Exact at the poles, across 0 h, close by and at antipodes."""
-    measured = separation_deg(SkyPosition(*one), SkyPosition(*other))
+    places = [None, SkyPosition(*other), SkyPosition(1, 2)]
+    nowhere, measured, _ = separations_deg(SkyPosition(*one), places)
+    assert nowhere is None
     assert measured is not None
     assert math.isclose(measured, expected, rel_tol=1e-5, abs_tol=1e-12)
 
@@ -346,8 +348,8 @@ def test_separation_agrees_with_astropy() -> None:
     random = np.random.default_rng(0)
     for ra, dec, other_ra, other_dec in random.uniform(-90, 90, (200, 4)):
         ra, other_ra = (2 * ra) % 360, (2 * other_ra) % 360
-        measured = separation_deg(
-            SkyPosition(ra, dec), SkyPosition(other_ra, other_dec)
+        [measured] = separations_deg(
+            SkyPosition(ra, dec), [SkyPosition(other_ra, other_dec)]
         )
         radians = np.radians((ra, dec, other_ra, other_dec))
         expected = np.degrees(angular_separation(*radians))

@@ -7,6 +7,7 @@ fitted in all dimensions: the vectors are whitened, so no few directions lead.
 """
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _SAMPLE = 10_000  # objects that are fitted; the others are only assigned
 _FLOOR = 0.1  # least variance, in units of the mean variance
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ClusterFit:
     """Clusters by falling size: cluster 0 is the largest.
 
@@ -64,20 +65,28 @@ class ClusterFit:
             Each row sums to 1.
         """
         points = vectors.astype(np.float64)
-        precisions = 1 / self.variances
-        distances = (
-            points**2 @ precisions.T
-            - 2 * points @ (self.means * precisions).T
-            + (self.means**2 * precisions).sum(axis=1)
-        )
-        # The factor (2 pi)^(dimension / 2) is common to all and cancels.
-        log_shares = (
-            np.log(self.weights) - 0.5 * np.log(self.variances).sum(axis=1)
-        ) - 0.5 * distances
+        squares, products, constants = self._form
+        log_shares = points**2 @ squares + points @ products + constants
         log_shares -= log_shares.max(axis=1, keepdims=True)
         shares = np.exp(log_shares)
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
+
+    @functools.cached_property
+    def _form(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """What squares, values and 1 are multiplied by to give log shares.
+
+        The factor (2 pi)^(dimension / 2) is common to all and cancels.
+        """
+        precisions = 1 / self.variances
+        constants = (
+            np.log(self.weights)
+            - 0.5 * np.log(self.variances).sum(axis=1)
+            - 0.5 * (self.means**2 * precisions).sum(axis=1)
+        )
+        return -0.5 * precisions.T, (self.means * precisions).T, constants
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""

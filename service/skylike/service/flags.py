@@ -1,6 +1,7 @@
 """Quality flags: poor data are marked, not refused."""
 
 import enum
+import functools
 
 
 class Flag(enum.IntFlag):
@@ -29,4 +30,9 @@ class Flag(enum.IntFlag):
     @property
     def names(self) -> list[str]:
         """The names of the set flags, lowest bit first."""
-        return [flag.name for flag in Flag if flag in self and flag.name]
+        return list(_names(self))
+
+
+@functools.cache  # few sets of flags are ever met, and each hit of an answer asks
+def _names(flags: Flag) -> tuple[str, ...]:
+    return tuple(flag.name for flag in Flag if flag in flags and flag.name)

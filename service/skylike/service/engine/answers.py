@@ -9,7 +9,7 @@ from skylike.service.anomaly import AnomalyFit
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection import Scored
 from skylike.service.engine.resolve import Resolved
-from skylike.service.engine.separation import separation_deg
+from skylike.service.engine.separation import separations_deg
 from skylike.service.engine.types import (
     AnomalyAnswer,
     ClusterAnswer,
@@ -23,14 +23,12 @@ _SAME_COSINE = 1 - 1e-6
 
 def hits(scored: Sequence[Scored], found: Resolved) -> tuple[Hit, ...]:
     """Rank what a search found, and add how far away on the sky each is."""
+    away = separations_deg(found.position, [one.object.position for one in scored])
     return tuple(
-        Hit(
-            rank,
-            one.score,
-            one.object,
-            separation_deg(found.position, one.object.position),
+        Hit(rank, one.score, one.object, separation_deg)
+        for rank, (one, separation_deg) in enumerate(
+            zip(scored, away, strict=True), start=1
         )
-        for rank, one in enumerate(scored, start=1)
     )
 
 
@@ -42,8 +40,10 @@ def cluster_answer(fit: ClusterFit, found: Resolved) -> ClusterAnswer:
     return ClusterAnswer(
         fit_version=fit.version,
         shares=tuple(
-            ClusterShare(int(label), fit.names[label], float(probabilities[label]))
-            for label in order
+            ClusterShare(label, fit.names[label], probability)
+            for label, probability in zip(
+                order.tolist(), probabilities[order].tolist(), strict=True
+            )
         ),
         exemplar_ids=tuple(fit.exemplar_ids[best]),
         size=int(fit.sizes[best]),
@@ -66,7 +66,7 @@ def anomaly_answer(
     fitted = [one for one in scored if fit.covers(one.row)]
     is_comparable = len(fitted) >= fit.k
     nearest = [
-        one._replace(object=dataclasses.replace(one.object, thumbnail=b""))
+        _without_thumbnail(one)
         for one in (fitted if is_comparable else scored)[: fit.k]
     ]
     score = fit.score([one.score for one in nearest], [one.row for one in nearest])
@@ -78,3 +78,9 @@ def anomaly_answer(
         num_calibration=len(fit.calibration_scores),
         neighbors=hits(nearest, found),
     )
+
+
+def _without_thumbnail(one: Scored) -> Scored:
+    if not one.object.thumbnail:
+        return one
+    return one._replace(object=dataclasses.replace(one.object, thumbnail=b""))

@@ -10,7 +10,7 @@ from skylike.service.calls import Stage
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.columns import Cone
 from skylike.service.encoder import Encoder
-from skylike.service.engine.separation import separation_deg
+from skylike.service.engine.separation import separations_deg
 from skylike.service.engine.types import (
     CutoutQuery,
     ExamplesQuery,
@@ -120,10 +120,10 @@ def _nearest_on_sky(query: SkyQuery, collection: Collection) -> SkyObject:
             "for a smaller radius",
             reason="bad_radius",
         )
-    return min(
-        (one for _, one in found),
-        key=lambda one: (separation_deg(query.position, one.position) or 0.0, one.id),
-    )
+    objects = [one for _, one in found]
+    away = separations_deg(query.position, [one.position for one in objects])
+    nearest = min(range(len(objects)), key=lambda i: (away[i] or 0.0, objects[i].id))
+    return objects[nearest]
 
 
 def see(

@@ -1,28 +1,39 @@
 """Distances on the sky."""
 
-import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from skylike.service.fits import SkyPosition
 
 
-def separation_deg(one: SkyPosition | None, other: SkyPosition | None) -> float | None:
-    """Angular distance in degrees, None unless both positions are known.
+def separations_deg(
+    one: SkyPosition | None, others: Sequence[SkyPosition | None]
+) -> list[float | None]:
+    """Angular distances in degrees, None unless both positions are known.
 
     Vincenty's formula (1975, Survey Review 23, 88) on the sphere: exact to rounding
     at every distance, where the cosine rule fails close by and the haversine at
     antipodes.
     """
-    if one is None or other is None:
-        return None
-    ra = math.radians(other.ra_deg - one.ra_deg)
-    sin_1, cos_1 = _sin_cos(one.dec_deg)
-    sin_2, cos_2 = _sin_cos(other.dec_deg)
-    across = cos_2 * math.sin(ra)
-    up = cos_1 * sin_2 - sin_1 * cos_2 * math.cos(ra)
-    along = sin_1 * sin_2 + cos_1 * cos_2 * math.cos(ra)
-    return math.degrees(math.atan2(math.hypot(across, up), along))
-
-
-def _sin_cos(angle_deg: float) -> tuple[float, float]:
-    angle = math.radians(angle_deg)
-    return math.sin(angle), math.cos(angle)
+    away: list[float | None] = [None] * len(others)
+    known = [i for i, other in enumerate(others) if other is not None]
+    if one is None or not known:
+        return away
+    places = np.array([(p.ra_deg, p.dec_deg) for p in others if p is not None])
+    ra = np.radians(places[:, 0] - one.ra_deg)
+    dec_1, dec_2 = np.radians(one.dec_deg), np.radians(places[:, 1])
+    sin_1, cos_1, sin_2, cos_2 = (
+        np.sin(dec_1),
+        np.cos(dec_1),
+        np.sin(dec_2),
+        np.cos(dec_2),
+    )
+    cos_ra = np.cos(ra)
+    across = cos_2 * np.sin(ra)
+    up = cos_1 * sin_2 - sin_1 * cos_2 * cos_ra
+    along = sin_1 * sin_2 + cos_1 * cos_2 * cos_ra
+    found = np.degrees(np.arctan2(np.hypot(across, up), along))
+    for i, separation_deg in zip(known, found.tolist(), strict=True):
+        away[i] = separation_deg
+    return away

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,8 +116,7 @@ class Embedded:
     vector: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):  # there are many in an answer, and tuples are made quickly
     """One neighbour; `separation_deg` is None unless both positions are known."""
 
     rank: int
@@ -135,8 +134,7 @@ class Neighbors:
     hits: tuple[Hit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterShare:
+class ClusterShare(NamedTuple):
     """The probability of one cluster."""
 
     label: int

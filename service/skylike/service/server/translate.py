@@ -1,6 +1,5 @@
 """Between the engine's types and the protos, field for field."""
 
-from collections.abc import Mapping
 from typing import Literal, assert_never
 
 import numpy as np
@@ -170,23 +169,31 @@ def vector_to(vector: NDArray[np.float32], model_id: str) -> types_pb2.Vector:
 
 
 def object_to(one: SkyObject) -> types_pb2.Object:
-    """An object of a collection."""
-    has_source = one.uri is not None or one.hdu is not None or one.box is not None
-    return types_pb2.Object(
+    """An object of a collection.
+
+    Its parts are filled where they are: made apart and copied, they take four times as
+    long, and an answer has many objects.
+    """
+    made = types_pb2.Object(
         id=one.id,
-        position=_position_to(one.position),
         epoch_mjd=one.epoch_mjd,
-        source=(
-            types_pb2.Source(uri=one.uri or "", hdu=one.hdu or "", box=one.box or ())
-            if has_source
-            else None
-        ),
-        attributes=_attributes_to(one.attributes),
         flags=one.flags.names,
         valid_fraction=one.valid_fraction,
         thumbnail_png=one.thumbnail,
         labels=sorted(one.labels),
     )
+    if one.position is not None:
+        made.position.ra_deg = one.position.ra_deg
+        made.position.dec_deg = one.position.dec_deg
+    if one.uri is not None:
+        made.source.uri = one.uri
+    if one.hdu is not None:
+        made.source.hdu = one.hdu
+    if one.box is not None:
+        made.source.box.extend(one.box)
+    for name, value in one.attributes.items():
+        _fill_value(made.attributes[name], value)
+    return made
 
 
 def hit_to(hit: engine.Hit) -> types_pb2.Hit:
@@ -278,19 +285,13 @@ def _box_from(source: types_pb2.Source) -> tuple[int, int, int, int] | None:
     return x0, y0, x1, y1
 
 
-def _attributes_to(
-    attributes: Mapping[str, str | int | float | bool],
-) -> dict[str, types_pb2.Value]:
-    return {name: _value_to(value) for name, value in attributes.items()}
-
-
-def _value_to(value: str | int | float | bool) -> types_pb2.Value:
+def _fill_value(made: types_pb2.Value, value: str | int | float | bool) -> None:
     match value:
         case bool():  # before int, of which it is one
-            return types_pb2.Value(truth=value)
+            made.truth = value
         case int():
-            return types_pb2.Value(integer=value)
+            made.integer = value
         case float():
-            return types_pb2.Value(number=value)
+            made.number = value
         case str():
-            return types_pb2.Value(text=value)
+            made.text = value
