@@ -7,7 +7,7 @@ model stands anywhere else.
 
 import ctypes
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from skylike.service.batching import Batching
 from skylike.service.errors import BadModel, ModelMismatch
 from skylike.service.processes import num_cores
 from skylike.service.stamp import StampSpec
@@ -76,6 +77,9 @@ class Encoder:
         # A thread for some stamps makes more of two cores than two for each layer do.
         self._threads = threads or num_cores()
         self._pool = ThreadPoolExecutor(self._threads, "embeds")
+        # A GPU computes one batch at a time; cores take one call each.
+        at_once = self._threads if self.provider == _CPU else 1
+        self._singles = Batching(self._run_together, at_once, _BATCH)
         self.metadata: Mapping[str, str] = dict(
             self._session.get_modelmeta().custom_metadata_map
         )
@@ -126,6 +130,8 @@ class Encoder:
         if self.provider == _CPU:
             size = min(size, max(_LEAST, -(-len(stamps) // self._threads)))
         batches = [stamps[i : i + size] for i in range(0, len(stamps), size)]
+        if len(stamps) == 1:
+            return self._singles(stamps)
         if len(batches) == 1:
             return self._run(stamps)
         vectors = np.empty((len(stamps), self.dimension), np.float32)
@@ -150,6 +156,14 @@ class Encoder:
                 f"whose sha256 is {self.model_id}"
             )
         self._known = mark
+
+    def _run_together(
+        self, singles: Sequence[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """The vectors of stamps that came one by one, each (1, dimension)."""
+        if len(singles) == 1:
+            return [self._run(singles[0])]
+        return list(self._run(np.concatenate(singles))[:, np.newaxis])
 
     def _run(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._session.run(None, {self._input: stamps})[0]
