@@ -4,13 +4,16 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import CompletedProcess
+from threading import Thread
 from types import SimpleNamespace
 
-from skylike.client import Client, NewObject
+from skylike.client import Client, NewObject, SkylikeClientError
+from skylike.client.errors import Unavailable
 
 Run = Callable[..., "CompletedProcess[str]"]
 Service = Callable[[Path, Path], AbstractContextManager["subprocess.Popen[str]"]]
@@ -80,3 +83,55 @@ def test_one_process_has_a_data_directory(
     assert done.stderr.count("\n") == 1
     assert str(process.pid) in done.stderr
     assert "[in_use]" in done.stderr
+
+
+def test_a_stop_finishes_what_is_under_way(
+    service: Service, data: Path, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Under reads and writes: SIGTERM exits with 0, and no acknowledged write is lost.
+
+    Calls that were let in are answered; later ones are told that nobody is there.
+    """
+    ready = tmp_path / "ready.json"
+    cutouts = [sky.draw("ring", 900 + i) for i in range(40)]
+    acknowledged: list[str] = []
+    asked: list[int] = []
+    ends: list[Exception] = []
+
+    def write(client: Client) -> None:
+        for number, cutout in enumerate(cutouts * 50):
+            id = f"late-{number}"
+            client.add([NewObject(id, cutout)])
+            acknowledged.append(id)
+
+    def ask(client: Client) -> None:
+        for cutout in cutouts * 50:
+            asked.append(len(client.analyze(cutout).hits))
+
+    def until_the_end(work: Callable[[Client], None], client: Client) -> None:
+        try:
+            work(client)
+        except SkylikeClientError as error:
+            ends.append(error)
+
+    with service(data, ready) as process, Client(_address(ready)) as client:
+        client.wait_ready()
+        works = [write, ask, ask]
+        threads = [Thread(target=until_the_end, args=(work, client)) for work in works]
+        for thread in threads:
+            thread.start()
+        while len(acknowledged) < 5 or len(asked) < 5:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        for thread in threads:
+            thread.join(60)
+    assert len(acknowledged) < 2000
+    assert [type(end) for end in ends] == [Unavailable] * 3
+    assert set(asked) == {10}
+
+    with service(data, ready) as process, Client(_address(ready)) as client:
+        client.wait_ready()
+        found = {id for id in acknowledged if client.get(id).object.id == id}
+        assert found == set(acknowledged)

@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias, get_args
 
 StageName: TypeAlias = Literal["decode", "stamp", "queue", "embed", "search", "answer"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
-"""Reading the file, making the stamp, waiting for the model, the model, searching,
-and making the answer of what was found."""
+"""Reading the file, making the stamp, waiting for a turn or for the model, the model,
+searching, and making the answer of what was found."""
 
 
 @dataclass(slots=True)

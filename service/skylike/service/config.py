@@ -76,8 +76,29 @@ class Settings(BaseModel):
         description="Folders whose files callers may name, parted by colons; all else "
         "on this machine is refused.",
     )
-    workers: int = Field(
-        default=8, ge=1, le=1024, description="Threads that answer calls."
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Calls worked on at the same time; None: one for each core.",
+    )
+    max_wait_seconds: float = Field(
+        default=0.25,
+        ge=0,
+        description="Time that calls may wait for their turn, if it is more than they "
+        "take themselves; others are told to come later.",
+    )
+    max_calls: int = Field(
+        default=256,
+        ge=8,
+        le=4096,
+        description="Calls that are there at the same time: at work, waiting, or being "
+        "sent.",
+    )
+    max_held_bytes: int = Field(
+        default=2**29,
+        ge=2**20,
+        description="Bytes of requests, at work or waiting.",
     )
     max_message_bytes: int = Field(
         default=64 * 2**20,

@@ -20,6 +20,8 @@
     ├── PermissionDenied     the key, or the path, allows less than was asked for
     ├── Overloaded           too much at once: later it would be answered
     │   └── TooManyRequests  one caller asks more often than it may
+    ├── Cancelled            the caller has gone before it was answered
+    ├── DeadlineExceeded     the caller's deadline has passed
     ├── InUse                another process writes to the data directory
     ├── StorageFailed        the disk does not read or write
     │   └── NoSpace          the disk is full
@@ -179,6 +181,18 @@ class TooManyRequests(Overloaded):
     """One caller asks more often than it may; others are answered."""
 
     reason = "too_many_requests"
+
+
+class Cancelled(SkylikeError):
+    """The caller has gone; what was not done yet for it is left."""
+
+    reason = "cancelled"
+
+
+class DeadlineExceeded(SkylikeError):
+    """The caller's deadline has passed; what was not done yet for it is left."""
+
+    reason = "deadline_exceeded"
 
 
 class InUse(SkylikeError):

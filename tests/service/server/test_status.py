@@ -103,7 +103,10 @@ def test_overload_says_when_to_come_back(
     """As Google's RetryInfo, and as an attribute of the client's exception."""
     status = rpc_status(error("too much", retry_seconds=0.25), "id-1")
     assert status.code is code
-    [(_, value)] = status.trailing_metadata
+    trailing = dict(status.trailing_metadata)
+    assert trailing["grpc-retry-pushback-ms"] == "250"
+    value = trailing["grpc-status-details-bin"]
+    assert isinstance(value, bytes)
     retry = error_details_pb2.RetryInfo()
     assert status_pb2.Status.FromString(value).details[1].Unpack(retry)
     assert retry.retry_delay.ToMilliseconds() == 250

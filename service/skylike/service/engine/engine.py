@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skylike.service import caller
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.calls import Stage
 from skylike.service.collection import MAX_K, Collection, How, Scored
@@ -166,6 +167,7 @@ def _search(
     how: How | None = None,
 ) -> list[Scored]:
     """The k nearest, without what the query is made of."""
+    caller.check()
     wanted = how or How()
     exclude = None
     if len(found.ids) == 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service import calls
+from skylike.service import caller, calls
 from skylike.service.calls import Stage
 from skylike.service.collection import DURABLE, Collection, SkyObject, Writing
 from skylike.service.columns import Filter
@@ -118,9 +118,11 @@ class Keeping:
                     seen = see(new.input, encoder, self._limits)
                     stamps[row] = seen[1].pixels
             stored.append(described(new, seen))
+        caller.check()
         if stamps:
             with Stage("embed"):
                 vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
+        caller.check()
         write = archive.upsert if replace else archive.add
         try:
             version = write(stored, vectors, how)

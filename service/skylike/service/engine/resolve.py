@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service import fits, stamp
+from skylike.service import caller, fits, stamp
 from skylike.service.calls import Stage
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.columns import Cone
@@ -84,6 +84,7 @@ def resolve(
                 valid_fraction=made.valid_fraction,
                 warnings=image.warnings,
             )
+            caller.check()
             with Stage("embed"):
                 vector = encoder.embed(made.pixels[np.newaxis])[0]
             return Resolved(vector, reading, image.position)
@@ -136,6 +137,7 @@ def see(
         stokes=cutout.stokes,
         limits=limits,
     )
+    caller.check()
     try:
         with Stage("decode"):
             image = fits.read(cutout.fits, options)

@@ -103,6 +103,11 @@ class Metrics:
         for stage, spent in call.seconds.items():
             self._stages[stage].observe(spent)
 
+    def refused(self, method: str, code: str, reason: str) -> None:
+        """Count a call that never began."""
+        self._calls.labels(method, code).inc()
+        self._errors.labels(reason).inc()
+
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -71,6 +71,10 @@ class Monitor:
                 if is_logged:
                     _log.info("answered", **_told(call, seconds))
 
+    def refused(self, method: str, error: SkylikeError, code: str) -> None:
+        """Count a call that was not even looked at."""
+        self._metrics.refused(method, code, error.reason)
+
     def failed(self, error: Exception, code: str) -> None:
         """Tell how the call that this context is part of has failed."""
         call = calls.current()

@@ -5,6 +5,7 @@ KEY``. What a method needs follows from its name, and what is not known needs th
 so that a method that is added is safe until somebody says otherwise.
 """
 
+import functools
 import re
 import threading
 import time
@@ -48,6 +49,7 @@ _Metadata: TypeAlias = "Sequence[tuple[str, str | bytes]] | None"
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
+@functools.lru_cache(maxsize=256)  # each call asks
 def needed(method: str) -> Scope | None:
     """What a key has to have for a method such as ``/package.Service/Method``.
 

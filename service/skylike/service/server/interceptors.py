@@ -109,7 +109,7 @@ class RequestLog(Layer):
 
 
 class ErrorMapping(Layer):
-    """Turns exceptions into statuses; drops calls whose caller is gone."""
+    """Turns exceptions into statuses."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
@@ -119,8 +119,6 @@ class ErrorMapping(Layer):
         self, rpc: str, request: Any, context: grpc.ServicerContext
     ) -> Iterator[Any]:
         """Answer, or abort with the status of what went wrong."""
-        if not context.is_active():  # it waited in the queue past its deadline
-            context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
         try:
             yield request
         except grpc.RpcError:  # who sends the stream has gone: there is none to tell

@@ -1,9 +1,11 @@
 """A running server: from an engine to a port, and down again without loss."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +15,17 @@ from typing import Self
 
 import grpc
 import structlog
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
 from skylike.service.jobs import Jobs
 from skylike.service.monitoring import Monitor
+from skylike.service.processes import num_cores
 from skylike.service.server import health, reflection, tls
 from skylike.service.server.access import Access, keys_of
+from skylike.service.server.admission import Admission, Door
 from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
@@ -43,6 +48,7 @@ SERVICES = (
 
 # What cancelled calls get to end.
 _STOP_SECONDS = 2.0
+_SWITCH_SECONDS = 0.0005
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -77,14 +83,20 @@ class Server:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._grace_seconds = settings.grace_seconds
         self.monitor = Monitor(engine)
+        places = settings.workers or num_cores()
+        admission = Admission(settings, places)
         self._server = grpc.server(
-            ThreadPoolExecutor(settings.workers, thread_name_prefix="rpc"),
+            # A thread for each, or some would wait unseen; most only wait.
+            ThreadPoolExecutor(settings.max_calls, thread_name_prefix="rpc"),
             interceptors=[
                 Access(keys_of(settings)),
+                Door(admission, self.monitor),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
+                admission,
                 Parsing(),
             ],
+            maximum_concurrent_rpcs=settings.max_calls,
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -93,7 +105,7 @@ class Server:
             ),
         )
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            SearchServicer(engine, settings.workers), self._server
+            SearchServicer(engine, places), self._server
         )
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), self._server
@@ -176,8 +188,16 @@ def serve(
     """
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)  # of a server that was killed
-    with _stop_signal() as stopping, Server(engine, settings) as server:
+    with (
+        _stop_signal() as stopping,
+        # Calls share the cores already: threads of one would wait for each other.
+        threadpool_limits(1, "blas"),
+        Server(engine, settings) as server,
+    ):
         server.ready()
+        # A thread that is busy lets others go on sooner: refusals must not wait for it.
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        gc.freeze()  # what stays need not be looked through while calls wait
         _log.info("serving", **settings.model_dump(mode="json"), bound=server.addresses)
         if ready_file is not None:
             _write_atomically(ready_file, server.addresses)

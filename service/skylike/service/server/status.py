@@ -7,6 +7,7 @@ clients choose their exception by the kind. Where asking later helps, a
 `google.rpc.RetryInfo` says when.
 """
 
+import math
 from dataclasses import dataclass
 
 import grpc
@@ -18,6 +19,7 @@ from skylike.service.logs import printable
 
 DOMAIN = "skylike"
 DETAILS_KEY = "grpc-status-details-bin"
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 # Where a class is missing, its nearest base counts.
 STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
@@ -32,6 +34,8 @@ STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.Overloaded: grpc.StatusCode.UNAVAILABLE,
     # Not UNAVAILABLE: clients repeat that by themselves, and would ask even more.
     errors.TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Cancelled: grpc.StatusCode.CANCELLED,
+    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.InUse: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadModel: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadSettings: grpc.StatusCode.FAILED_PRECONDITION,
@@ -50,7 +54,7 @@ class RpcStatus(grpc.Status):
 
     code: grpc.StatusCode
     details: str
-    trailing_metadata: tuple[tuple[str, bytes], ...]
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ def tell(error: Exception, request_id: str) -> Told:
 def rpc_status(error: Exception, request_id: str) -> RpcStatus:
     """The status of a call that ended with an error."""
     told = tell(error, request_id)
+    trailing: dict[str, str | bytes] = {}
     details: list[message.Message] = [
         error_details_pb2.ErrorInfo(
             reason=told.reason,
@@ -102,13 +107,15 @@ def rpc_status(error: Exception, request_id: str) -> RpcStatus:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(round(error.retry_seconds * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        # What clients of gRPC obey that repeat calls by themselves.
+        trailing[_PUSHBACK_KEY] = str(math.ceil(error.retry_seconds * 1e3))
     status = status_pb2.Status(
         code=told.code.value[0],
         message=told.message,
         details=[_packed(one) for one in details],
     )
-    trailing = ((DETAILS_KEY, status.SerializeToString()),)
-    return RpcStatus(told.code, told.message, trailing)
+    trailing[DETAILS_KEY] = status.SerializeToString()
+    return RpcStatus(told.code, told.message, tuple(trailing.items()))
 
 
 def _packed(detail: message.Message) -> any_pb2.Any:

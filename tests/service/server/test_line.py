@@ -1,0 +1,194 @@
+"""The line in front of the places where calls are worked on."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from skylike.service import caller
+from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
+from skylike.service.server.line import Line, Load
+
+FOREVER = float("inf")
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as made:
+        yield made
+
+
+class Work:
+    """Calls that stay at work until they are told to end."""
+
+    def __init__(self, line: Line, pool: ThreadPoolExecutor) -> None:
+        self.line = line
+        self.order: list[int] = []
+        self._pool = pool
+        self._may_end = threading.Semaphore(0)
+
+    def come(
+        self,
+        number: int = 0,
+        seconds_left: float = FOREVER,
+        still: Callable[[], None] = lambda: None,
+    ) -> "Future[None]":
+        def call() -> None:
+            with caller.waits(still), self.line.turn("ask", seconds_left):
+                self.order.append(number)
+                assert self._may_end.acquire(timeout=20)
+
+        return self._pool.submit(call)
+
+    def end(self, count: int = 1) -> None:
+        self._may_end.release(count)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
+
+
+def test_few_are_worked_on_and_the_others_follow_in_order(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Places are taken at once; who waits comes in the order of coming."""
+    work = Work(Line(2, max_wait_seconds=10, max_length=8), pool)
+    calls = []
+    for number in range(6):
+        calls.append(work.come(number))
+        _until(lambda: len(work.order) + len(work.line) == len(calls))
+    assert len(work.order) == 2
+    work.end(6)
+    for call in calls:
+        call.result(20)
+    assert sorted(work.order[:2]) == [0, 1]
+    assert sorted(work.order) == list(range(6))
+    assert len(work.line) == 0
+
+
+def test_who_would_wait_too_long_is_told_so_at_once(pool: ThreadPoolExecutor) -> None:
+    """By what calls took lately; each is given another time to come back at."""
+    line = Line(1, max_wait_seconds=0.05, max_length=100)
+    with line.turn("ask", FOREVER):
+        time.sleep(0.2)
+    work = Work(line, pool)
+    calls = [work.come()]
+    _until(lambda: len(work.order) == 1)
+    # The next may wait as long as it takes itself; one more may not.
+    calls.append(work.come())
+    _until(lambda: len(line) == 1)
+    later = []
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(Overloaded) as caught, line.turn("ask", FOREVER):
+            pass
+        assert time.monotonic() - began < 0.05
+        later.append(caught.value.retry_seconds)
+    assert 0.1 <= later[0] < later[1] < later[2] <= 5
+    # A kind of call that is not known yet is short, as far as one knows.
+    with pytest.raises(Overloaded), line.turn("other", FOREVER):
+        pass
+    work.end(2)
+    for call in calls:
+        call.result(20)
+
+
+def test_who_cannot_be_answered_in_time_does_not_wait(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """With less time left than the wait and the work take."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    with line.turn("ask", FOREVER):
+        time.sleep(0.2)
+    work = Work(line, pool)
+    call = work.come()
+    _until(lambda: len(work.order) == 1)
+    with pytest.raises(Overloaded), line.turn("ask", seconds_left=0.2):
+        pass
+    patient = work.come(seconds_left=20)
+    _until(lambda: len(line) == 1)
+    work.end(2)
+    call.result(20)
+    patient.result(20)
+
+
+def test_a_deadline_ends_the_wait(pool: ThreadPoolExecutor) -> None:
+    """And the place in line is free again."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    work = Work(line, pool)
+    call = work.come()
+    _until(lambda: len(work.order) == 1)
+    with pytest.raises(DeadlineExceeded), line.turn("ask", seconds_left=0.1):
+        pass
+    assert len(line) == 0
+    work.end()
+    call.result(20)
+
+
+def test_who_has_gone_takes_no_place(pool: ThreadPoolExecutor) -> None:
+    """It is dropped when its turn comes, and counts for nothing."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+
+    def gone() -> None:
+        raise Cancelled("gone")
+
+    work = Work(line, pool)
+    first = work.come(1)
+    _until(lambda: len(work.order) == 1)
+    second = work.come(2, still=gone)
+    _until(lambda: len(line) == 1)
+    third = work.come(3)
+    _until(lambda: len(line) == 2)
+    work.end(2)
+    first.result(20)
+    third.result(20)
+    with pytest.raises(Cancelled):
+        second.result(20)
+    assert work.order == [1, 3]
+
+
+def test_those_on_the_way_count(pool: ThreadPoolExecutor) -> None:
+    """Whoever comes meanwhile is told that the line is full, until they came."""
+    line = Line(1, max_wait_seconds=0.15, max_length=100)
+    with line.turn("ask", FOREVER):
+        time.sleep(0.1)
+    work = Work(line, pool)
+    line.announce("ask")
+    line.announce("ask")
+    with pytest.raises(Overloaded):
+        line.announce("ask")
+    calls = [work.come(), work.come()]
+    _until(lambda: len(work.order) == 1 and len(line) == 1)
+    work.end(2)
+    for call in calls:
+        call.result(20)
+    line.announce("ask")
+
+
+def test_a_line_has_an_end(pool: ThreadPoolExecutor) -> None:
+    """However short calls are: each keeps a thread."""
+    line = Line(1, max_wait_seconds=1000, max_length=2)
+    work = Work(line, pool)
+    calls = [work.come() for _ in range(3)]
+    _until(lambda: len(work.order) == 1 and len(line) == 2)
+    with pytest.raises(Overloaded), line.turn("ask", FOREVER):
+        pass
+    work.end(3)
+    for call in calls:
+        call.result(20)
+
+
+def test_bytes_are_counted_while_they_are_held() -> None:
+    """A single request is taken whatever its size, a second only if both fit."""
+    load = Load(100)
+    with load.holding(500), pytest.raises(Overloaded, match="send fewer") as caught:
+        load.require_room()
+    assert caught.value.reason == "too_many_bytes"
+    with load.holding(60), load.holding(40), pytest.raises(Overloaded):
+        load.require_room(1)
+    load.require_room(100)
