@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
-THEMES = ("imaging", "encoder", "training", "collection", "indexing")
+THEMES = ("imaging", "encoder", "training", "collection", "indexing", "service")
 LONG_THEMES = ("scale",)  # by themselves only
 
 

@@ -1,0 +1,293 @@
+"""What the service costs beside the parts it is made of, and under too much load."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import faiss as _faiss
+import fitsio
+import grpc
+import numpy as np
+import onnxruntime
+from astropy.io import fits as astropy_fits
+from tests.bench import vectors
+from tests.bench.collection import sky_object
+from tests.bench.imaging import small_files
+from tests.bench.load import Load, Outcome, write_requests
+from tests.bench.measure import Measure
+
+from skylike.service.encoder import BASE
+from skylike.service.library import Library
+from skylike.v1 import search_pb2, types_pb2
+
+faiss: Any = _faiss  # its stubs lack what is used here
+
+SIZE = int(os.environ.get("SIZE", "1000000"))
+SECONDS = float(os.environ.get("SECONDS", "60"))
+ROUNDS = 2000
+CALLERS = 8
+_FLAT = 100_000  # objects up to which a collection compares with all of them
+_METHOD = "/skylike.v1.SearchService/Analyze"
+_NUM_FILES = 200
+_NUM_HARD, _SIDE, _MANY = 50, 128, 500
+_BATCH = 10_000
+_CALIBRATION = 500
+
+
+def measure() -> list[Measure]:
+    """All figures of this theme."""
+    vectors.CACHE.mkdir(parents=True, exist_ok=True)
+    large, flat = _data(SIZE), _data(_FLAT)
+    with TemporaryDirectory(dir=vectors.CACHE.parent) as folder:
+        files = small_files(Path(folder), _NUM_FILES)
+        requests = [_request(Path(file).read_bytes()) for file in files]
+        asked = write_requests(Path(folder) / "asked", requests)
+        hard = write_requests(Path(folder) / "hard", _hard_requests())
+        found = []
+        with _serving(large) as (address, _):
+            found.append(_beside_parts(address, requests, files, large))
+            found.append(_tail(address, asked))
+        with _serving(flat) as (address, process):
+            found += _overload(address, process, hard)
+    return found
+
+
+def _data(size: int) -> Path:
+    """A data directory of a fitted collection, kept beside the vectors it is made of."""
+    path = vectors.CACHE.parent / f"service-{size}"
+    if not path.exists():
+        known = vectors.base()
+        archive = np.load(vectors.extended(known, size, seed=1), mmap_mode="r")
+        draft = path.with_suffix(".unfinished")
+        with Library(draft) as library:
+            collection = library.create("sky", BASE)
+            with collection.bulk():
+                for start in range(0, size, _BATCH):
+                    part = np.array(archive[start : start + _BATCH])
+                    rows = range(start, start + len(part))
+                    collection.add([sky_object(row) for row in rows], part)
+            others = np.load(vectors.extended(known, 2 * _CALIBRATION, seed=2))
+            nearest = collection.nearest(others, 1)
+            is_new = [hits[0].score < 1 - 1e-6 for hits in nearest]
+            collection.fit(calibration=others[is_new][:_CALIBRATION])
+        draft.rename(path)
+    return path
+
+
+@contextlib.contextmanager
+def _serving(data: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A service as it is by default; its address and process."""
+    ready = data / "ready.json"
+    ready.unlink(missing_ok=True)
+    command = [
+        "serve",
+        "--data",
+        data,
+        "--address",
+        "127.0.0.1:0",
+        "--ready-file",
+        ready,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skylike.service", *map(str, command)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield json.loads(ready.read_text())["address"], process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _request(content: bytes, k: int = 10) -> bytes:
+    query = types_pb2.Query(cutout=types_pb2.Cutout(fits=content))
+    return search_pb2.AnalyzeRequest(query=query, k=k).SerializeToString()
+
+
+def _hard_requests() -> list[bytes]:
+    """Images that have to be resampled, and many hits to tell of."""
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(_NUM_HARD):
+        with io.BytesIO() as stream:
+            pixels = random.normal(size=(_SIDE, _SIDE)).astype(np.float32)
+            astropy_fits.PrimaryHDU(pixels).writeto(stream)
+            found.append(_request(stream.getvalue(), _MANY))
+    return found
+
+
+_ECHO = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+class Echo(grpc.GenericRpcHandler):
+    def service(self, details):
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+server = grpc.server(ThreadPoolExecutor(8))
+server.add_generic_rpc_handlers((Echo(),))
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+sys.stdin.read()
+"""
+
+
+def _beside_parts(
+    address: str, requests: list[bytes], files: list[str], data: Path
+) -> Measure:
+    """One caller; each round the parts first, then the whole: caches are shared alike."""
+    echo = subprocess.Popen(
+        [sys.executable, "-c", _ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert echo.stdout is not None
+    session = _bare_session()
+    stamps = np.random.default_rng(0).normal(size=(len(files), 1, 1, 64, 64))
+    stamps = stamps.astype(np.float32)
+    [segment] = (data / "collections/sky/segments").glob("*.faiss")
+    index = faiss.read_index(str(segment))
+    manifest = json.loads((data / "collections/sky/manifest.json").read_text())
+    width = manifest["body"]["segments"][0]["width"]
+    parameters = faiss.SearchParametersHNSW(efSearch=width)
+    queries = np.load(vectors.extended(vectors.base(), len(files), seed=3))
+    with (
+        grpc.insecure_channel(address) as channel,
+        grpc.insecure_channel(f"127.0.0.1:{int(echo.stdout.readline())}") as echoing,
+    ):
+        ask, repeat = _bare_call(channel, _METHOD), _bare_call(echoing, "/any/Echo")
+        parts: dict[str, Callable[[int], object]] = {
+            "echo": lambda i: repeat(requests[i]),
+            "fitsio": lambda i: fitsio.read(files[i], header=True),
+            "onnxruntime": lambda i: session.run(None, {"stamps": stamps[i]}),
+            "faiss": lambda i: index.search(queries[i : i + 1], 10, params=parameters),
+            "analyze": lambda i: ask(requests[i]),
+        }
+        faiss.omp_set_num_threads(1)  # a single query wakes no second thread
+        taken = {name: np.empty(ROUNDS) for name in parts}
+        for number in range(-50, ROUNDS):
+            for name, work in parts.items():
+                began = time.perf_counter()
+                work(number % len(files))
+                taken[name][number] = time.perf_counter() - began
+    echo.kill()
+    echo.wait()
+    medians = {name: float(np.median(seconds)) for name, seconds in taken.items()}
+    ours = medians.pop("analyze")
+    of = {f"{name}_microseconds": one * 1e6 for name, one in medians.items()}
+    return Measure(
+        "service.analyze_vs_parts",
+        ours / sum(medians.values()),
+        f"median time of one caller, {SIZE:,} objects, over the sum of bare parts",
+        {"analyze_microseconds": ours * 1e6, **of},
+    )
+
+
+def _bare_call(channel: Any, method: str) -> Callable[[bytes], bytes]:
+    call: Callable[[bytes], bytes] = channel.unary_unary(method)
+    return call
+
+
+def _bare_session() -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        str(BASE), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _tail(address: str, asked: str) -> Measure:
+    """How long the slowest wait at 70 % of what the server can do."""
+    load = Load(address, _METHOD, asked, 8, 10, callers=CALLERS)
+    capacity = load.offered().goodput
+    found = Load(address, _METHOD, asked, 20, 10, rate=0.7 * capacity).offered()
+    assert found.answered.all()
+    return Measure(
+        "service.p99_vs_p50_at_70_percent",
+        found.latency(99) / found.latency(50),
+        "slowest hundredth over median, calls at random moments",
+        {
+            "capacity_per_second": capacity,
+            "offered_per_second": found.rate,
+            "late_p99_milliseconds": _late(found),
+            "p50_milliseconds": found.latency(50) * 1e3,
+            "p99_milliseconds": found.latency(99) * 1e3,
+        },
+    )
+
+
+def _late(found: Outcome) -> float:
+    """How much later than planned the generator sent, milliseconds."""
+    return float(np.percentile(found.late, 99)) * 1e3
+
+
+def _overload(
+    address: str, process: "subprocess.Popen[bytes]", asked: str
+) -> list[Measure]:
+    """Ten times what it can do, for a while, and what comes after."""
+    deadline = 1.0
+
+    def offer(rate: float, seconds: float) -> Outcome:
+        load = Load(address, _METHOD, asked, seconds, deadline, rate=rate)
+        return load.offered()
+
+    closed = Load(address, _METHOD, asked, 8, deadline, callers=CALLERS)
+    capacity = closed.offered().goodput
+    assert capacity <= 200, f"{capacity:.0f} calls per second: give it more to do"
+    peaks = [offer(share * capacity, 8) for share in (0.9, 1.0, 1.1, 1.3)]
+    peak = max(found.goodput for found in peaks)
+    before = _resident(process)
+    found = offer(10 * peak, SECONDS)
+    after = _resident(process)
+    calm = offer(0.7 * peak, 10)
+    failed = ~found.answered & ~found.refused
+    of = {
+        "peak_per_second": peak,
+        "goodput_per_second": found.goodput,
+        "offered_per_second": found.rate,
+        "offered_over_peak": found.rate / peak,
+        "late_p99_milliseconds": _late(found),
+        "seconds": SECONDS,
+        "answered_p99_milliseconds": found.latency(99) * 1e3,
+        "refused_p50_milliseconds": _refusal(found, 50),
+        "refused_p99_milliseconds": _refusal(found, 99),
+        "failed_share": float(failed.mean()),
+        "memory_before_megabytes": before / 1e6,
+        "memory_after_megabytes": after / 1e6,
+        "recovery_seconds": _recovery(calm),
+    }
+    return [
+        Measure(
+            "service.overload_goodput",
+            found.goodput / peak,
+            "calls answered in time at 10 times the load, over the most there are",
+            of,
+        )
+    ]
+
+
+def _refusal(found: Outcome, percent: float) -> float:
+    if not found.refused.any():
+        return float("nan")
+    return float(np.percentile(found.took[found.refused], percent)) * 1e3
+
+
+def _recovery(calm: Outcome) -> float:
+    """The end of the last second after the overload with less than 95 % answered."""
+    seconds = calm.due.astype(int)
+    shares = np.bincount(seconds, calm.answered) / np.bincount(seconds)
+    return float(np.flatnonzero(shares < 0.95).max(initial=-1) + 1)
+
+
+def _resident(process: "subprocess.Popen[bytes]") -> int:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if "VmRSS" in line)
