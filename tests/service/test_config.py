@@ -96,6 +96,23 @@ def test_variables_of_the_client_are_none_of_ours() -> None:
     assert load({}, environment=environment) == Settings()
 
 
+def test_origins_are_a_list_or_a_text_with_commas() -> None:
+    """Whole origins, none that stands for all."""
+    origins = ("https://a.example", "http://localhost:8080")
+    for given in (list(origins), ", ".join(origins)):
+        settings = load({"data": ".", "cors_origins": given}, environment={})
+        assert settings.cors_origins == origins
+    for wrong in ("*", "a.example", "https://a.example/page"):
+        with pytest.raises(BadSettings, match="no origin"):
+            load({"data": ".", "cors_origins": wrong}, environment={})
+
+
+@pytest.mark.parametrize("name", ["http_address", "metrics_address"])
+def test_what_listens_beside_stays_at_home_too(name: str) -> None:
+    with pytest.raises(BadSettings, match=r"10\.0\.0\.1:1 can be reached"):
+        load({"data": ".", name: "10.0.0.1:1"}, environment={})
+
+
 def test_settings_do_not_change() -> None:
     settings = load({"data": "."}, environment={})
     with pytest.raises(pydantic.ValidationError):

@@ -8,6 +8,7 @@ effect is worse than none.
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import (
 from skylike.service.errors import BadSettings
 
 PREFIX = "SKYLIKE_"
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 DATA = Path("skylike-data")
 """Data directory where none is named: in the folder one works in."""
 
@@ -44,9 +46,18 @@ class Settings(BaseModel):
         default="127.0.0.1:50051",
         description="HOST:PORT to listen on; port 0 picks a free one.",
     )
+    http_address: str | None = Field(
+        default=None,
+        description="HOST:PORT for the same over HTTP and JSON; none by default.",
+    )
     metrics_address: str | None = Field(
         default=None,
         description="HOST:PORT for Prometheus to read metrics from; none by default.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description="Origins of web pages that may ask over HTTP, parted by commas; none "
+        "by default.",
     )
     insecure: bool = Field(
         default=False,
@@ -132,7 +143,7 @@ class Settings(BaseModel):
         default=False, description="Log JSON lines instead of text for people."
     )
 
-    @field_validator("address", "metrics_address")
+    @field_validator("address", "http_address", "metrics_address")
     @classmethod
     def _has_host_and_port(cls, address: str | None) -> str | None:
         if address is None:
@@ -141,6 +152,24 @@ class Settings(BaseModel):
         if not host or not port.isdecimal() or int(port) > 65535:
             raise ValueError("expected HOST:PORT with a port from 0 to 65535")
         return address
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, origins: object) -> object:
+        """As text, which is all the environment has."""
+        if isinstance(origins, str):
+            return tuple(one.strip() for one in origins.split(",") if one.strip())
+        return origins
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin} is no origin: expected https://HOST or https://HOST:PORT"
+                )
+        return origins
 
     @field_validator("roots", mode="before")
     @classmethod
@@ -167,16 +196,17 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _stays_at_home(self) -> Self:
-        if not (
-            self.insecure
-            or self.tls_certificate
-            or is_loopback(split_address(self.address)[0])
-        ):
-            raise ValueError(
-                f"{self.address} can be reached from other machines, and nothing "
-                "protects it: use a loopback address such as 127.0.0.1, tls_certificate "
-                "and tls_key, or --insecure"
-            )
+        for address in filter(None, (self.address, self.http_address)):
+            if not (
+                self.insecure
+                or self.tls_certificate
+                or is_loopback(split_address(address)[0])
+            ):
+                raise ValueError(
+                    f"{address} can be reached from other machines, and nothing "
+                    "protects it: use a loopback address such as 127.0.0.1, "
+                    "tls_certificate and tls_key, or --insecure"
+                )
         metrics = self.metrics_address
         if metrics and not (self.insecure or is_loopback(split_address(metrics)[0])):
             raise ValueError(

@@ -6,7 +6,8 @@
     ├── BadInput             what was sent cannot be used
     │   ├── BadCutout        the FITS file cannot be read as pixels
     │   ├── BadStamp         the pixels cannot become a stamp of the model's kind
-    │   └── BadRequest       the question itself is malformed
+    │   ├── BadRequest       the question itself is malformed
+    │   └── TooLarge         it has more bytes than are read
     ├── BadModel             the model file is not one of ours
     ├── BadSettings          a setting is unknown or has no meaning
     ├── NotFound
@@ -75,6 +76,12 @@ class BadRequest(BadInput):
     """The question itself is malformed."""
 
     reason = "bad_request"
+
+
+class TooLarge(BadInput):
+    """What was sent has more bytes than are read."""
+
+    reason = "too_large"
 
 
 class BadModel(SkylikeError):

@@ -79,13 +79,14 @@ def keys_of(settings: Settings) -> Keys:
             "one",
             reason="no_keys",
         )
-    host, _ = split_address(settings.address)
-    if not (keys.all() or settings.insecure or is_loopback(host)):
-        raise BadSettings(
-            f"{settings.address} can be reached from other machines, and there is no "
-            "API key: make one by skylike-service keys add, or --insecure",
-            reason="no_keys",
-        )
+    for address in filter(None, (settings.address, settings.http_address)):
+        host, _ = split_address(address)
+        if not (keys.all() or settings.insecure or is_loopback(host)):
+            raise BadSettings(
+                f"{address} can be reached from other machines, and there is no API key: "
+                "make one by skylike-service keys add, or --insecure",
+                reason="no_keys",
+            )
     return keys
 
 

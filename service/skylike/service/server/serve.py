@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
+from skylike.service.gateway import Gateway
 from skylike.service.jobs import Jobs
 from skylike.service.monitoring import Monitor
 from skylike.service.processes import num_cores
@@ -82,6 +84,8 @@ class Server:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._grace_seconds = settings.grace_seconds
+        self._gateway: Gateway | None = None
+        self._closing = contextlib.ExitStack()
         self.monitor = Monitor(engine)
         places = settings.workers or num_cores()
         admission = Admission(settings, places)
@@ -117,11 +121,12 @@ class Server:
         self._health = health.Health(SERVICES)
         health.add_to(self._server, self._health)
         reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
-        self.address = self._listen(settings.address, tls.credentials(settings))
-        self.addresses = {"address": self.address}
-        if settings.metrics_address is not None:
-            bound = self.monitor.expose(settings.metrics_address)
-            self.addresses["metrics_address"] = bound
+        try:
+            self.address = self._listen(settings.address, tls.credentials(settings))
+            self.addresses = {"address": self.address, **self._listen_beside(settings)}
+        except BaseException:
+            self.stop()
+            raise
         self._server.start()
 
     def __enter__(self) -> Self:
@@ -141,11 +146,30 @@ class Server:
         A call that gRPC does not get rid of is left behind.
         """
         self._health.stopping()
+        if self._gateway is not None:
+            self._gateway.stop()
         has_stopped = self._server.stop(self._grace_seconds)
         self._jobs.close()
         if not has_stopped.wait(self._grace_seconds + _STOP_SECONDS):
             _log.warning("left_behind", why="calls did not end when cancelled")
         self.monitor.stop()
+        self._closing.close()
+
+    def _listen_beside(self, settings: Settings) -> dict[str, str]:
+        """Metrics, and HTTP, which asks at a socket that only this user can reach."""
+        addresses = {}
+        if settings.metrics_address is not None:
+            bound = self.monitor.expose(settings.metrics_address)
+            addresses["metrics_address"] = bound
+        if settings.http_address is not None:
+            folder = tempfile.TemporaryDirectory(prefix="skylike-")
+            target = f"unix:{self._closing.enter_context(folder)}/grpc"
+            self._server.add_insecure_port(target)
+            self._gateway = Gateway(
+                settings.http_address, target, settings, self.monitor
+            )
+            addresses["http_address"] = self._gateway.address
+        return addresses
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> str:
         try:

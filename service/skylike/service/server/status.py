@@ -24,6 +24,8 @@ _PUSHBACK_KEY = "grpc-retry-pushback-ms"
 # Where a class is missing, its nearest base counts.
 STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.BadInput: grpc.StatusCode.INVALID_ARGUMENT,
+    # As gRPC says it itself of a message.
+    errors.TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.ModelMismatch: grpc.StatusCode.FAILED_PRECONDITION,

@@ -1,0 +1,193 @@
+"""The application: endpoints of the contract, and a few that only HTTP has."""
+
+from typing import Annotated, Any
+
+import grpc
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from grpc_health.v1 import health_pb2
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from skylike.service.errors import NotFound, SkylikeError
+from skylike.service.gateway import reading
+from skylike.service.gateway.comments import comments
+from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
+from skylike.service.gateway.page import HEADERS, page
+from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
+from skylike.service.gateway.rpc import Metadata, Rpc
+from skylike.service.gateway.schema import reference, schemas
+from skylike.service.gateway.surround import REQUEST_ID
+from skylike.service.gateway.transcode import to_json
+from skylike.service.monitoring import CONTENT_TYPE, Monitor
+
+_ABOUT = (
+    "What in the archive looks like this, what kind is it, and how odd is it. Fields are "
+    "those of the contract skylike.v1; numbers of 64 bits are texts, bytes are base64. "
+    "Errors are application/problem+json with a reason."
+)
+_GET_OBJECT = Rpc("CatalogService/GetObject")
+_CHECK, _LIST = Rpc("Health/Check"), Rpc("Health/List")
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
+
+_bearer = HTTPBearer(
+    auto_error=False, description="An API key, where keys are asked for."
+)
+
+
+def caller(
+    request: Request,
+    key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Metadata:
+    """Who asks, as the gRPC server wants to know it: that decides who may ask what."""
+    named = (REQUEST_ID, str(request.state.request_id))
+    secret = "" if key is None else key.credentials
+    if not (secret.isascii() and secret.isprintable()):  # no key of ours
+        secret = "?"
+    return (named, ("authorization", f"Bearer {secret}")) if secret else (named,)
+
+
+Caller = Annotated[Metadata, Depends(caller)]
+
+
+def application(
+    channel: grpc.Channel, monitor: Monitor, origins: tuple[str, ...]
+) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    channel
+        To the gRPC server.
+    monitor
+        What knows the metrics.
+    origins
+        Web pages whose scripts may ask.
+    """
+    # The pages that FastAPI makes fetch their scripts from elsewhere.
+    app = FastAPI(
+        title="skylike",
+        description=_ABOUT,
+        version="v1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID],
+        )
+    for kind in (SkylikeError, grpc.RpcError, HTTPException):
+        app.add_exception_handler(kind, _problem(monitor))
+    for endpoint in ENDPOINTS:
+        _add(app, endpoint, channel)
+
+    @app.get("/v1/thumbnail", response_class=Response)
+    async def thumbnail(request: Request, who: Caller) -> Response:
+        """A picture of an object, as PNG; it says which version of the collection."""
+        asked = await reading.from_address(request, _GET_OBJECT)
+        found = await _GET_OBJECT(channel, asked, who, request.is_disconnected)
+        if not found.object.thumbnail_png:
+            raise NotFound(f"{asked.id!r} has no thumbnail", reason="no_thumbnail")
+        return _cached(request, found)
+
+    @app.get("/v1/health/live")
+    async def live() -> dict[str, str]:
+        """Whether the process answers at all."""
+        return {"status": "SERVING"}
+
+    @app.get("/v1/health/ready")
+    async def ready(request: Request, who: Caller) -> JSONResponse:
+        """Whether questions are answered; 503 if not."""
+        checked = await _CHECK(
+            channel, _CHECK.new_request(), who, request.is_disconnected
+        )
+        is_ready = checked.status == _SERVING
+        status = "SERVING" if is_ready else "NOT_SERVING"
+        return JSONResponse({"status": status}, 200 if is_ready else 503)
+
+    @app.get("/v1/health/list", response_class=Response)
+    async def health(request: Request, who: Caller) -> Response:
+        """The health of each service and collection, by name."""
+        listed = await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
+        return Response(to_json(listed), media_type=reading.JSON)
+
+    @app.get("/v1/metrics", response_class=Response)
+    async def metrics(request: Request, who: Caller) -> Response:
+        """Metrics in Prometheus' text format, for those who may list health."""
+        await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
+        return Response(monitor.metrics(), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    async def openapi() -> dict[str, Any]:
+        return _openapi(app)
+
+    @app.get("/v1/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page(_openapi(app)), headers=HEADERS)
+
+    return app
+
+
+def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel) -> None:
+    async def answer(request: Request, who: Caller) -> Response:
+        asked = await endpoint.read(request, endpoint.rpc)
+        reply = await endpoint.rpc(channel, asked, who, request.is_disconnected)
+        return Response(to_json(reply), media_type=reading.JSON)
+
+    method = endpoint.rpc.descriptor
+    app.add_api_route(
+        endpoint.path,
+        answer,
+        methods=[endpoint.verb],
+        name=method.name,
+        description=comments().get(method.full_name, ""),
+        response_class=Response,
+        responses={
+            200: {
+                "description": comments().get(method.output_type.full_name, ""),
+                "content": {reading.JSON: {"schema": reference(method.output_type)}},
+            },
+            "4XX": _PROBLEM,
+        },
+        openapi_extra=endpoint.described(),
+    )
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    document = app.openapi()
+    methods = [endpoint.rpc.descriptor for endpoint in ENDPOINTS]
+    messages = [
+        one for method in methods for one in (method.input_type, method.output_type)
+    ]
+    document["components"]["schemas"] = schemas(messages)
+    return document
+
+
+def _cached(request: Request, found: Any) -> Response:
+    """A thumbnail, or that it is still the same: it is, while nothing was written."""
+    context = found.context
+    mark = f'"{context.collection}-{context.collection_version}"'
+    headers = {"ETag": mark, "Cache-Control": "private, no-cache"}
+    if mark in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(found.object.thumbnail_png, headers=headers, media_type="image/png")
+
+
+def _problem(monitor: Monitor) -> Any:
+    async def handle(request: Request, error: Exception) -> Response:
+        told = problem_of(error)
+        if isinstance(error, SkylikeError):  # others the gRPC server has counted
+            monitor.failed(error, str(told.status))
+        response = told.response(str(request.state.request_id))
+        if isinstance(error, HTTPException):
+            response.headers.update(error.headers or {})
+        return response
+
+    return handle

@@ -1,0 +1,108 @@
+"""`Gateway`: an HTTP server beside the gRPC server, in a thread of its own."""
+
+import socket
+import ssl
+import threading
+import time
+
+import grpc
+import uvicorn
+
+from skylike.service.config import Settings, join_address, split_address
+from skylike.service.errors import BadSettings
+from skylike.service.gateway.app import application
+from skylike.service.gateway.surround import Surround
+from skylike.service.monitoring import Monitor
+
+# For what a message holds beside a file.
+_ROOM_BYTES = 2**16
+_BACKLOG = 128
+
+
+class Gateway:
+    """Answers over HTTP what a gRPC server says. Starts on creation.
+
+    Parameters
+    ----------
+    address
+        HOST:PORT to listen on.
+    target
+        Where the gRPC server listens, without TLS.
+    settings
+        Limits, TLS, and who may ask.
+    monitor
+        Sees every request.
+
+    Attributes
+    ----------
+    address
+        HOST:PORT it listens on, with the port that was picked if 0 was asked for.
+
+    Raises
+    ------
+    BadSettings
+        ``address_unusable`` if the address cannot be listened on.
+    """
+
+    def __init__(
+        self, address: str, target: str, settings: Settings, monitor: Monitor
+    ) -> None:
+        listening = _listen(address)
+        self.address = join_address(
+            split_address(address)[0], listening.getsockname()[1]
+        )
+        unlimited = [
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", -1),
+        ]
+        self._channel = grpc.insecure_channel(target, unlimited)
+        app = application(self._channel, monitor, settings.cors_origins)
+        most_bytes = settings.max_message_bytes - _ROOM_BYTES
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                Surround(app, monitor, most_bytes),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
+                ssl_ca_certs=settings.tls_client_ca and str(settings.tls_client_ca),
+                ssl_cert_reqs=(
+                    ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE
+                ),
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listening],), name="gateway"
+        )
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Refuse new requests, let those that run finish within the grace, and end."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._channel.close()
+
+
+def _listen(address: str) -> socket.socket:
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends at once only where the protocol is spelled out, else after 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, int(port)))
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise BadSettings(
+            f"cannot listen on {address}: it is in use, or not of this machine",
+            reason="address_unusable",
+        ) from error
+    return listening

@@ -1,0 +1,85 @@
+"""Calls of the gRPC server, by name, with the messages of the contract."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+HasGone: TypeAlias = Callable[[], Awaitable[bool]]
+
+# Whoever asks over HTTP cannot say how long it will wait.
+_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+
+_METHODS: dict[str, MethodDescriptor] = {
+    f"{service.name}/{method.name}": method
+    for file in (search_pb2, catalog_pb2, job_pb2, health_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """One method that takes a message and gives one.
+
+    Attributes
+    ----------
+    name
+        Such as ``SearchService/Analyze``.
+    """
+
+    name: str
+
+    @property
+    def descriptor(self) -> MethodDescriptor:
+        """What the contract says of it."""
+        return _METHODS[self.name]
+
+    def new_request(self) -> Any:
+        """A request, empty."""
+        return message_factory.GetMessageClass(self.descriptor.input_type)()
+
+    async def __call__(
+        self,
+        channel: grpc.Channel,
+        request: Message,
+        metadata: Metadata,
+        has_gone: HasGone,
+    ) -> Any:
+        """Ask, and give up when who waits for the answer has gone.
+
+        Raises
+        ------
+        grpc.RpcError
+            As the server says.
+        """
+        service = self.descriptor.containing_service.full_name
+        method = channel.unary_unary(
+            f"/{service}/{self.descriptor.name}",
+            type(request).SerializeToString,
+            message_factory.GetMessageClass(self.descriptor.output_type).FromString,
+        )
+        call: Any = method.future(request, timeout=_SECONDS, metadata=metadata)
+        loop = asyncio.get_running_loop()
+        is_done = asyncio.Event()
+        call.add_done_callback(lambda _: loop.call_soon_threadsafe(is_done.set))
+        try:
+            while not is_done.is_set():
+                try:
+                    await asyncio.wait_for(is_done.wait(), _LOOK_SECONDS)
+                except TimeoutError:
+                    if await has_gone():
+                        call.cancel()
+        finally:
+            call.cancel()  # does nothing to one that is done
+        return call.result()
