@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,10 @@ from grpc_reflection.v1alpha import reflection_pb2
 from skylike.service import logs
 from skylike.service.calls import STAGES
 from skylike.service.config import Settings
+from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
+from skylike.service.keys import Keys, Scope
+from skylike.service.library import Library
 from skylike.service.server.serve import Server
 from skylike.v1 import (
     catalog_pb2,
@@ -112,6 +116,42 @@ def test_errors_are_counted_by_reason_and_nothing_of_callers_becomes_a_label(
     code = "INVALID_ARGUMENT"
     assert found[f'skylike_calls_total{{code="{code}",method="{ANALYZE}"}}'] == 1
     assert not [name for name in found if "such" in name or "made.up" in name]
+
+
+def test_questions_of_a_stream_are_counted_and_measured_each(
+    server: Server, channel: grpc.Channel, sky: SimpleNamespace
+) -> None:
+    good = types_pb2.Query(cutout=types_pb2.Cutout(fits=sky.draw()))
+    questions = [
+        search_pb2.AnalyzeStreamRequest(
+            item_id=f"{number}",
+            analyze=search_pb2.AnalyzeRequest(collection="sky", query=query),
+        )
+        for number, query in enumerate([good, good, types_pb2.Query()])
+    ]
+    stub = search_pb2_grpc.SearchServiceStub(channel)
+    assert len(list(stub.AnalyzeStream(iter(questions)))) == 3
+    found = _metrics(server)
+    assert found['skylike_stream_items_total{code="OK"}'] == 2
+    assert found['skylike_stream_items_total{code="INVALID_ARGUMENT"}'] == 1
+    assert found['skylike_errors_total{reason="empty_query"}'] == 1
+    assert found['skylike_stage_seconds_count{stage="embed"}'] == 2
+    of_stream = '{code="OK",method="skylike.v1.SearchService/AnalyzeStream"}'
+    assert found[f"skylike_calls_total{of_stream}"] == 1
+
+
+def test_calls_without_a_key_are_counted(data: Path) -> None:
+    """Though they never come as far as a method."""
+    Keys(data / "keys.json").add("reader", Scope.READ)
+    settings = Settings(data=data, address="127.0.0.1:0", metrics_address="127.0.0.1:0")
+    with (
+        Library(data) as library,
+        Server(Engine(library), settings) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        with pytest.raises(grpc.RpcError):
+            _analyze(channel, types_pb2.Query(object_id="ring-0"), "sky")
+        assert _metrics(server)['skylike_errors_total{reason="no_key"}'] == 1
 
 
 def test_a_taken_address_of_metrics_is_refused(

@@ -49,9 +49,15 @@ class Metrics:
             ["method", "code"],
             registry=registry,
         )
+        self._items = Counter(
+            "skylike_stream_items",
+            "Questions of streams that have been answered, by how.",
+            ["code"],
+            registry=registry,
+        )
         self._errors = Counter(
             "skylike_errors",
-            "Calls that were refused or failed, by reason.",
+            "Calls, and questions of streams, that were refused or failed, by reason.",
             ["reason"],
             registry=registry,
         )
@@ -96,14 +102,20 @@ class Metrics:
         """Count a call that is not any more."""
         self._in_flight.labels(method).dec()
         self._calls.labels(method, call.code).inc()
-        if call.reason:
-            self._errors.labels(call.reason).inc()
         self._seconds.labels(method).observe(seconds)
         self._bytes.labels(method).observe(call.request_bytes)
-        for stage, spent in call.seconds.items():
-            self._stages[stage].observe(spent)
+        self._inside(call)
 
-    def refused(self, method: str, code: str, reason: str) -> None:
+    def item_ended(self, item: Call) -> None:
+        """Count one question of a stream."""
+        self._items.labels(item.code).inc()
+        self._inside(item)
+
+    def refused(self, reason: str) -> None:
+        """Count a call that did not come as far as its method."""
+        self._errors.labels(reason).inc()
+
+    def turned_away(self, method: str, code: str, reason: str) -> None:
         """Count a call that never began."""
         self._calls.labels(method, code).inc()
         self._errors.labels(reason).inc()
@@ -115,6 +127,12 @@ class Metrics:
     def serve(self, host: str, port: int) -> tuple[WSGIServer, threading.Thread]:
         """The same over HTTP, by a thread of its own."""
         return start_http_server(port, host, self._registry)
+
+    def _inside(self, call: Call) -> None:
+        if call.reason:
+            self._errors.labels(call.reason).inc()
+        for stage, spent in call.seconds.items():
+            self._stages[stage].observe(spent)
 
 
 class _Collections(Collector):

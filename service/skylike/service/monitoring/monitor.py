@@ -71,9 +71,22 @@ class Monitor:
                 if is_logged:
                     _log.info("answered", **_told(call, seconds))
 
-    def refused(self, method: str, error: SkylikeError, code: str) -> None:
+    @contextlib.contextmanager
+    def item(self) -> Iterator[None]:
+        """While one question of a stream is answered, in whatever thread."""
+        call = calls.begin("OK")
+        try:
+            yield
+        finally:
+            self._metrics.item_ended(call)
+
+    def refused(self, error: SkylikeError) -> None:
+        """Count a call that was refused before it was read."""
+        self._metrics.refused(error.reason)
+
+    def turned_away(self, method: str, error: SkylikeError, code: str) -> None:
         """Count a call that was not even looked at."""
-        self._metrics.refused(method, code, error.reason)
+        self._metrics.turned_away(method, code, error.reason)
 
     def failed(self, error: Exception, code: str) -> None:
         """Tell how the call that this context is part of has failed."""

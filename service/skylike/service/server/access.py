@@ -26,6 +26,7 @@ from skylike.service.errors import (
     Unauthenticated,
 )
 from skylike.service.keys import FILE, Key, Keys, Scope
+from skylike.service.monitoring import Monitor
 from skylike.service.server.interceptors import REQUEST_ID_KEY, request_id_of
 from skylike.service.server.status import rpc_status
 
@@ -101,10 +102,13 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
     ----------
     keys
         Those that count.
+    monitor
+        Told of what is refused.
     """
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, monitor: Monitor) -> None:
         self._keys = keys
+        self._monitor = monitor
         self._asking = keys.path.exists()
         self._guard = threading.Lock()
         self._buckets: dict[Key, Bucket] = {}
@@ -186,6 +190,7 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
         def refuse(
             requests: Iterator[bytes], context: grpc.ServicerContext
         ) -> Iterator[bytes]:
+            self._monitor.refused(error)
             _log.info(
                 "refused",
                 request_id=request_id,

@@ -124,7 +124,7 @@ class Door(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stub
 
     def _refusal(self, rpc: str, request_id: str, error: Overloaded) -> "_Handler":
         status = rpc_status(error, request_id)
-        self._monitor.refused(rpc.removeprefix("/"), error, status.code.name)
+        self._monitor.turned_away(rpc.removeprefix("/"), error, status.code.name)
         self._num_refused += 1
         now = time.monotonic()
         if now - self._told >= 1:

@@ -9,6 +9,7 @@ import structlog
 from skylike.service.catalog import MAX_ID_BYTES
 from skylike.service.engine import Engine
 from skylike.service.errors import BadRequest
+from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
 from skylike.service.server.options import how_from
 from skylike.service.server.status import tell
@@ -24,8 +25,9 @@ _log = structlog.get_logger()
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     """Answers questions about cutouts, archived objects and embeddings."""
 
-    def __init__(self, engine: Engine, workers: int) -> None:
+    def __init__(self, engine: Engine, workers: int, monitor: Monitor) -> None:
         self._engine = engine
+        self._monitor = monitor
         self._at_once = _WAITING * workers
         self._pool = ThreadPoolExecutor(workers, "stream")
 
@@ -100,12 +102,19 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: search_pb2.AnalyzeStreamRequest
     ) -> search_pb2.AnalyzeStreamResponse:
         """The answer to one question of a stream, whatever becomes of it."""
+        with self._monitor.item():
+            return self._answered(request)
+
+    def _answered(
+        self, request: search_pb2.AnalyzeStreamRequest
+    ) -> search_pb2.AnalyzeStreamResponse:
         answer = search_pb2.AnalyzeStreamResponse(item_id=request.item_id)
         try:
             _check_item(request.item_id)
             answer.analysis.CopyFrom(self._analyzed(request.analyze))
         except Exception as error:
             told = tell(error, f"item {request.item_id!r}")
+            self._monitor.failed(error, told.code.name)
             if told.is_ours:
                 _log.exception("failed", item_id=request.item_id)
             item = search_pb2.ItemError(

@@ -93,7 +93,7 @@ class Server:
             # A thread for each, or some would wait unseen; most only wait.
             ThreadPoolExecutor(settings.max_calls, thread_name_prefix="rpc"),
             interceptors=[
-                Access(keys_of(settings)),
+                Access(keys_of(settings), self.monitor),
                 Door(admission, self.monitor),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
@@ -109,7 +109,7 @@ class Server:
             ),
         )
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            SearchServicer(engine, places), self._server
+            SearchServicer(engine, places, self.monitor), self._server
         )
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), self._server
