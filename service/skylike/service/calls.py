@@ -31,6 +31,9 @@ class Call:
         What was received.
     seconds
         How long each stage took, all of its turns together.
+    batches
+        How many stamps each run of the model had that was made in its threads; some may
+        be of other calls.
     """
 
     code: str
@@ -39,6 +42,7 @@ class Call:
     reason: str = ""
     request_bytes: int = 0
     seconds: dict[StageName, float] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
 
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
@@ -68,6 +72,13 @@ def spent(stage: StageName, seconds: float) -> None:
     call = _current.get()
     if call is not None:
         call.seconds[stage] = call.seconds.get(stage, 0.0) + seconds
+
+
+def batch(size: int) -> None:
+    """Tell how many stamps a run of the model has."""
+    call = _current.get()
+    if call is not None:
+        call.batches.append(size)
 
 
 class Stage:

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from skylike.service import calls
 from skylike.service.batching import Batching
 from skylike.service.errors import BadModel, ModelMismatch
 from skylike.service.processes import num_cores
@@ -166,6 +167,7 @@ class Encoder:
         return list(self._run(np.concatenate(singles))[:, np.newaxis])
 
     def _run(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
+        calls.batch(len(stamps))
         found: NDArray[np.float32] = self._session.run(None, {self._input: stamps})[0]
         return found
 

@@ -82,6 +82,7 @@ def test_metrics_tell_calls_stages_sizes_and_collections(
     found = _metrics(server)
     for stage in ("decode", "stamp", "embed", "search", "answer"):
         assert found[f'skylike_stage_seconds_count{{stage="{stage}"}}'] == 1
+    assert found['skylike_batch_size_bucket{le="1.0"}'] == 1
     of_call = f'{{method="{ANALYZE}"}}'
     assert found[f'skylike_calls_total{{code="OK",method="{ANALYZE}"}}'] == 1
     assert found[f"skylike_call_seconds_count{of_call}"] == 1

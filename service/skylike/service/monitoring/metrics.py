@@ -28,6 +28,7 @@ _SECONDS = (
     *(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 _BYTES = tuple(4**power for power in range(5, 15))  # 1 KiB to 256 MiB
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 _States = Callable[[], Iterable[tuple[str, CollectionInfo | None]]]
 
@@ -82,6 +83,12 @@ class Metrics:
             registry=registry,
         )
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._batches = Histogram(
+            "skylike_batch_size",
+            "Stamps that one run of the model had.",
+            buckets=_SIZES,
+            registry=registry,
+        )
         self._bytes = Histogram(
             "skylike_request_bytes",
             "Size of what was received for a call.",
@@ -133,6 +140,8 @@ class Metrics:
             self._errors.labels(call.reason).inc()
         for stage, spent in call.seconds.items():
             self._stages[stage].observe(spent)
+        for size in call.batches:
+            self._batches.observe(size)
 
 
 class _Collections(Collector):
