@@ -71,15 +71,16 @@ EVERY = 200  # calls between two looks at whether it still answers
 CALLERS = 4
 # Never named by a random message: it has to be what it was, at the end.
 KEPT = "kept"
+FILES, MODEL = "files", "tiny.onnx"
 
 
 class Run:
     """Many calls to one process."""
 
-    def __init__(self, service: Service, seed: int) -> None:
+    def __init__(self, service: Service, folder: Path, seed: int) -> None:
         self._service, self._seed = service, seed
         self._lock = threading.Lock()
-        self._sense = _sense()
+        self._sense = _sense(folder)
         with grpc.insecure_channel(service.address) as channel:
             self._methods = [
                 method for one in reflected.services(channel) for method in one.methods
@@ -228,7 +229,7 @@ def _reason(call: Any) -> str:
     return str(info.reason)
 
 
-def _sense() -> Sense:
+def _sense(folder: Path) -> Sense:
     """What a caller would know of the archive below."""
     ids = [f"{kind}-{number}" for kind in KINDS for number in range(20)]
     doomed = [f"{kind}-{number}" for kind in KINDS for number in range(15, 20)]
@@ -251,6 +252,10 @@ def _sense() -> Sense:
         "AttributeIn.name": ("kind", "number"),
         "AttributeRange.name": ("number", "valid_fraction"),
         "request_id": ("", "", "5f0c4a52-3a57-4d55-9b4e-9c1e8e1f3c11"),
+        "sources": (str(folder / FILES),),
+        "model": (str(folder / MODEL),),
+        "path": tuple(str(folder / f"snapshot-{number}") for number in range(20)),
+        "kind": ("", "flat"),
         "service": ("", "skylike.v1.SearchService"),
         "hdu": ("", "", "", "0"),
         "stokes": ("",),
@@ -275,7 +280,10 @@ def _sense() -> Sense:
 
 def archive(folder: Path) -> Path:
     """A data directory with collections that are fitted, not fitted, and empty."""
-    model = write_model(folder / "tiny.onnx")
+    model = write_model(folder / MODEL)
+    (folder / FILES).mkdir()
+    for number, data in enumerate((draw("ring", 77), draw("long", 78)[:3000], b"")):
+        (folder / FILES / f"{number}.fits").write_bytes(data)
     with Library(folder / "data") as library:
         for name in (KEPT, "sky"):
             fill(library, name, model, num_each=20)
@@ -299,8 +307,8 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = archive(Path(folder))
-        with Service(data, Path(folder), *LIMITS) as service:
-            run = Run(service, arguments.seed)
+        with Service(data, Path(folder), *LIMITS, "--roots", folder) as service:
+            run = Run(service, Path(folder), arguments.seed)
             run.calls(arguments.replay or range(arguments.count))
             peak = service.resident_bytes("VmHWM") if service.is_alive else 0
             if service.is_alive and (code := service.stop()) != 0:

@@ -1,17 +1,16 @@
 """A service that is read, written, filled anew and switched, and never fails a read.
 
 ``python -m tests.soak.run --seconds 1800`` runs for that long. Readers ask every question
-through an alias; a writer adds and deletes, so that the number of objects stays; a switcher
+through aliases; a writer adds and deletes, so that the number of objects stays; a switcher
 makes a new collection beside the live one, copies every object, switches the alias, takes
-it back and switches again, and deletes what is no longer needed. No call may fail, and
-neither memory nor open files may grow: a line is fitted to each.
-
-Made by hand here is what a re-indexing job does: jobs cannot be started over gRPC yet, so
-that the new collection has the model of the old one, and no fit.
+it back and switches again, and deletes what is no longer needed; jobs go from one model to
+another and back, from the files. No call may fail, and neither memory nor open files may
+grow: a line is fitted to each.
 """
 
 import argparse
 import itertools
+import json
 import sys
 import tempfile
 import threading
@@ -30,16 +29,26 @@ from tests.process import Service
 from skylike.client import Client
 from skylike.service.engine import CutoutQuery, Engine
 from skylike.service.library import Library
-from skylike.v1 import catalog_pb2, catalog_pb2_grpc, types_pb2
+from skylike.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
+    types_pb2,
+)
 
 LIVE = "live"
 FITTED = "sky"
+SURVEY = "survey"
+ARCHIVE, MODEL, OTHER = "archive", "tiny.onnx", "other.onnx"
+NUM_FILES = 60
 NUM_EACH = 100
 LASTING = [f"{kind}-{number}" for kind in KINDS for number in range(NUM_EACH)]
 READERS = 2
 BATCH, KEPT_BATCHES = 10, 20
 PAGE = 100
 SWITCH_SECONDS = 3.0
+REINDEX_SECONDS = 2.0
 SAMPLE_SECONDS = 0.25
 CALL_SECONDS = 30.0
 # Along the line that is fitted to what was measured after the first third: part of the
@@ -50,20 +59,32 @@ MOST_RISE, MOST_FILES = 0.1, 8
 class Soak:
     """Work that goes on until it is told to stop, and what became of it."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, folder: Path) -> None:
+        self._address, self._folder = address, folder
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.troubles: list[str] = []
         self.milliseconds: list[float] = []
 
+    def prepare(self) -> None:
+        """Have the survey indexed by a job, and give it its alias."""
+        with _catalog(self._address) as catalog, _jobs(self._address) as jobs:
+            name = f"{SURVEY}-0"
+            create = catalog_pb2.CreateCollectionRequest
+            catalog.CreateCollection(create(collection=name, model_of=FITTED))
+            sources = [str(self._folder / ARCHIVE)]
+            index = job_pb2.IndexJob(collection=name, sources=sources)
+            _done(jobs, index=index)
+            point = catalog_pb2.SetAliasRequest
+            catalog.SetAlias(point(alias=SURVEY, collection=name))
+
     def run(self, seconds: float, watch: Callable[[], None]) -> None:
         """Work for some time; `watch` is called now and then."""
         work = [lambda seed=seed: self._read(seed) for seed in range(READERS)]
         threads = [
             threading.Thread(target=self._guarded, args=(one,))
-            for one in (*work, self._write, self._switch)
+            for one in (*work, self._write, self._switch, self._reindex)
         ]
         for thread in threads:
             thread.start()
@@ -155,6 +176,19 @@ class Soak:
                     delete = catalog_pb2.DeleteCollectionRequest
                     catalog.DeleteCollection(delete(collection=old))
 
+    def _reindex(self) -> None:
+        """Go to the other model and back, by jobs that read every file again."""
+        with _catalog(self._address) as catalog, _jobs(self._address) as jobs:
+            for model in itertools.cycle((OTHER, MODEL)):
+                if self._stopping.wait(REINDEX_SECONDS):
+                    return
+                path = str(self._folder / model)
+                again = job_pb2.ReindexJob(alias=SURVEY, model=path)
+                made = _done(jobs, reindex=again)
+                delete = catalog_pb2.DeleteCollectionRequest
+                catalog.DeleteCollection(delete(collection=made["before"]))
+                self._note("reindex")
+
 
 def _is_ranked(answer: Any, one: str) -> bool:
     scores = [hit.score for hit in answer.hits]
@@ -185,6 +219,11 @@ _QUESTIONS: Sequence[tuple[str, _Ask, _IsRight]] = (
         "embed",
         lambda client, one, cutout: client.embed(cutout, collection=LIVE),
         lambda answer, one: answer.context.collection.startswith(LIVE),
+    ),
+    (
+        "neighbors in the survey",
+        lambda client, one, cutout: client.neighbors(cutout, collection=SURVEY),
+        lambda answer, one: answer.hits[0].id.endswith(".fits"),
     ),
     (
         "analyze fitted",
@@ -233,6 +272,22 @@ def _vector(catalog: Any, collection: str, name: str) -> types_pb2.Vector:
     return found
 
 
+def _done(jobs: Any, **work: Any) -> Any:
+    """What a job did, once it is done."""
+    started = jobs.StartJob(job_pb2.StartJobRequest(**work)).job
+    *_, last = jobs.WatchJob(job_pb2.WatchJobRequest(job_id=started.job_id))
+    if last.job.state != job_pb2.JOB_STATE_DONE:
+        raise RuntimeError(f"{last.job.kind}: {last.job.reason} {last.job.message}")
+    return json.loads(last.job.result_json)
+
+
+@contextmanager
+def _jobs(address: str) -> Iterator[Any]:
+    """A connection to `JobService`."""
+    with grpc.insecure_channel(address) as channel:
+        yield job_pb2_grpc.JobServiceStub(channel)
+
+
 @contextmanager
 def _catalog(address: str) -> Iterator[Any]:
     """A connection to `CatalogService`."""
@@ -257,20 +312,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1800)
     seconds = parser.parse_args().seconds
-    with tempfile.TemporaryDirectory() as folder:
-        model = write_model(Path(folder) / "tiny.onnx")
-        with Library(Path(folder) / "data") as library:
-            fill(library, FITTED, model, num_each=20)
-            embed = Engine(library).embed
-            ordinary = [embed(FITTED, CutoutQuery(draw("long", i))) for i in range(20)]
-            calibration = np.stack([one.vector for one in ordinary])
-            library.collection(FITTED).fit(calibration=calibration)
-            fill(library, f"{LIVE}-0", model, num_each=NUM_EACH)
-            library.point_alias(LIVE, f"{LIVE}-0")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        data = _archive(folder)
         resident: list[float] = []
         files: list[float] = []
-        with Service(Path(folder) / "data", Path(folder)) as service:
-            soak = Soak(service.address)
+        with Service(data, folder, "--roots", folder) as service:
+            soak = Soak(service.address, folder)
+            soak.prepare()
 
             def watch() -> None:
                 resident.append(service.resident_bytes())
@@ -281,6 +330,25 @@ def main() -> int:
             soak.run(seconds, watch)
             code = service.stop()
     return report(soak, resident, files, code)
+
+
+def _archive(folder: Path) -> Path:
+    """A data directory; and beside it files to be indexed, and a second model."""
+    model = write_model(folder / MODEL)
+    write_model(folder / OTHER, seed=1)
+    (folder / ARCHIVE).mkdir()
+    for number in range(NUM_FILES):
+        drawn = draw(KINDS[number % len(KINDS)], 2000 + number)
+        (folder / ARCHIVE / f"{number:04}.fits").write_bytes(drawn)
+    with Library(folder / "data") as library:
+        fill(library, FITTED, model, num_each=20)
+        embed = Engine(library).embed
+        ordinary = [embed(FITTED, CutoutQuery(draw("long", i))) for i in range(20)]
+        calibration = np.stack([one.vector for one in ordinary])
+        library.collection(FITTED).fit(calibration=calibration)
+        fill(library, f"{LIVE}-0", model, num_each=NUM_EACH)
+        library.point_alias(LIVE, f"{LIVE}-0")
+    return folder / "data"
 
 
 def report(

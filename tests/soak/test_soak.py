@@ -24,3 +24,4 @@ def test_no_read_fails_while_collections_are_filled_and_switched() -> None:
     assert int(passed.removesuffix(" passed")) > 500
     assert failed == "0 failed"
     assert "'switch': " in run.stderr
+    assert "'reindex': " in run.stderr
