@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,16 @@ def test_it_is_hardened_and_stops_gracefully(unit: Any) -> None:
     assert service["KillSignal"] == "SIGTERM"
     assert float(service["TimeoutStopSec"]) > settings.grace_seconds
     assert not settings.insecure
+
+
+def test_what_the_settings_file_suggests_are_settings() -> None:
+    """The lines that are commented out too."""
+    lines = (DEPLOY / "skylike.toml").read_text().splitlines()
+    suggested = [line for line in lines if re.match(r"# \w+ = ", line)]
+    assert suggested
+    for line in suggested:
+        [name] = tomllib.loads(line.removeprefix("# "))
+        assert name in config.Settings.model_fields
 
 
 @pytest.mark.slow

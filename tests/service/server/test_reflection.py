@@ -1,7 +1,6 @@
 """The contract as tools see it that have no protos: grpc_cli, grpcurl, other languages."""
 
-from collections.abc import Callable, Iterator
-from graphlib import TopologicalSorter
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,19 +8,13 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
+from tests import reflected
 
 from skylike.service.server.serve import SERVICES
-from skylike.v1 import catalog_pb2, job_pb2, search_pb2
 
-Ask = Callable[..., Any]
-HERE = {
-    service.full_name: service
-    for file in (search_pb2.DESCRIPTOR, catalog_pb2.DESCRIPTOR, job_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
-}
+HERE = {name: descriptor_pool.Default().FindServiceByName(name) for name in SERVICES}
 
 
 @pytest.fixture
@@ -31,35 +24,12 @@ def channel(served: SimpleNamespace) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture(params=["v1", "v1alpha"])
-def ask(channel: grpc.Channel, request: pytest.FixtureRequest) -> Ask:
-    """One question to the reflection of a version."""
-    method = channel.stream_stream(
-        f"/grpc.reflection.{request.param}.ServerReflection/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )
-
-    def one(**question: str) -> Any:
-        [answer] = method(iter([reflection_pb2.ServerReflectionRequest(**question)]))
-        return answer
-
-    return one
-
-
-@pytest.fixture
-def pool(ask: Ask) -> descriptor_pool.DescriptorPool:
-    """What can be learned of our services: nothing in it comes from our stubs."""
-    files: dict[str, FileDescriptorProto] = {}
-    for service in SERVICES:
-        answer = ask(file_containing_symbol=service).file_descriptor_response
-        for data in answer.file_descriptor_proto:
-            file = FileDescriptorProto.FromString(data)
-            files[file.name] = file
-    learned = descriptor_pool.DescriptorPool()
-    order = TopologicalSorter({name: set(f.dependency) for name, f in files.items()})
-    for name in order.static_order():
-        learned.Add(files[name])
-    return learned
+def told(
+    channel: grpc.Channel, request: pytest.FixtureRequest
+) -> Mapping[str, ServiceDescriptor]:
+    """What the server lists and describes: nothing in it comes from our stubs."""
+    found = reflected.services(channel, request.param)
+    return {service.full_name: service for service in found}
 
 
 def _signature(method: MethodDescriptor) -> tuple[str, bool, str, bool, str]:
@@ -72,25 +42,23 @@ def _signature(method: MethodDescriptor) -> tuple[str, bool, str, bool, str]:
     )
 
 
-def test_services_are_listed(ask: Ask) -> None:
+def test_services_are_listed(told: Mapping[str, ServiceDescriptor]) -> None:
     """As `grpc_cli ls` does: ours, all of them, with health and reflection."""
-    listed = {s.name for s in ask(list_services="").list_services_response.service}
-    assert set(HERE) == set(SERVICES)
-    assert set(SERVICES) < listed
-    assert "grpc.health.v1.Health" in listed
-    assert any("reflection" in name for name in listed)
+    assert {name for name in told if name.startswith("skylike.")} == set(SERVICES)
+    assert "grpc.health.v1.Health" in told
+    assert any("reflection" in name for name in told)
 
 
-def test_methods_are_described(pool: descriptor_pool.DescriptorPool) -> None:
+def test_methods_are_described(told: Mapping[str, ServiceDescriptor]) -> None:
     """As `grpc_cli ls -l` does: every method, its messages, and what streams."""
-    for name in SERVICES:
-        told = [_signature(method) for method in pool.FindServiceByName(name).methods]
-        assert told == [_signature(method) for method in HERE[name].methods]
-        assert told
+    for name, ours in HERE.items():
+        signatures = [_signature(method) for method in told[name].methods]
+        assert signatures == [_signature(method) for method in ours.methods]
+        assert signatures
 
 
 def test_messages_are_described_to_the_last_field(
-    pool: descriptor_pool.DescriptorPool,
+    told: Mapping[str, ServiceDescriptor],
 ) -> None:
     """As `grpc_cli type` does: every message that a method reaches."""
     seen: set[str] = set()
@@ -107,19 +75,18 @@ def test_messages_are_described_to_the_last_field(
                     field.message_type, ours.fields_by_name[field.name].message_type
                 )
 
-    for name in SERVICES:
-        service = pool.FindServiceByName(name)
-        for theirs, ours in zip(service.methods, HERE[name].methods, strict=True):
+    for name, service in HERE.items():
+        for theirs, ours in zip(told[name].methods, service.methods, strict=True):
             compare(theirs.input_type, ours.input_type)
             compare(theirs.output_type, ours.output_type)
     assert "skylike.v1.Vector" in seen
 
 
 def test_a_call_can_be_made_of_what_was_learned(
-    pool: descriptor_pool.DescriptorPool, channel: grpc.Channel
+    told: Mapping[str, ServiceDescriptor], channel: grpc.Channel
 ) -> None:
     """As `grpc_cli call` does, with numbers written by hand."""
-    service = pool.FindServiceByName("skylike.v1.SearchService")
+    service = told["skylike.v1.SearchService"]
     method = service.methods_by_name["Neighbors"]
     make = message_factory.GetMessageClass
     call = channel.unary_unary(
@@ -133,6 +100,15 @@ def test_a_call_can_be_made_of_what_was_learned(
     assert [hit.rank for hit in answer.hits] == [1, 2]
 
 
-def test_what_is_unknown_is_not_found(ask: Ask) -> None:
-    answer = ask(file_containing_symbol="skylike.v1.Nothing").error_response
-    assert answer.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+def test_what_is_unknown_is_not_found(channel: grpc.Channel) -> None:
+    ask = channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    question = reflection_pb2.ServerReflectionRequest(
+        file_containing_symbol="skylike.v1.Nothing"
+    )
+    [answer] = ask(iter([question]))
+    code = answer.error_response.error_code
+    assert code == grpc.StatusCode.NOT_FOUND.value[0]
