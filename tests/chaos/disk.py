@@ -137,12 +137,10 @@ class Disk:
         """
         self._root.cut(keep)
 
-    def write_back(self, but: str) -> None:
-        """Time goes by, and what lies beside a folder of this name becomes durable."""
-        for name, node in self._root.now.items():
-            if isinstance(node, File) and name != but:
-                node.sync(self._count)
-        self._root.sync(self._count)
+    def write_back(self) -> None:
+        """Time goes by, and all that processes see becomes durable."""
+        for node in (self._root, *(node for _, node in self._walk())):
+            node.sync(self._count)
 
     @property
     def count(self) -> int:
