@@ -115,12 +115,13 @@ def test_what_was_acknowledged_survives_the_power(folder: Path) -> None:
 
 
 OPENING = """
-import sys
+import os, sys
 from pathlib import Path
 from skylike.service.library import Library
 with Library(Path(sys.argv[1]) / "data") as library:
     for name in library.names():
         library.collection(name)
+    os._exit(0)  # closing would make durable too
 """
 
 
