@@ -37,6 +37,8 @@ STATUS_OF: dict[type[errors.SkylikeError], int] = {
     errors.BadSettings: 500,
     errors.StorageFailed: 507,
     errors.DamagedData: 500,
+    errors.DeadlineExceeded: 504,
+    errors.Cancelled: 499,  # nobody is there to read it; logs and metrics tell it
 }
 _BY_KIND = {kind.reason.upper(): status for kind, status in STATUS_OF.items()}
 # Of the connection, before any of our own code has seen the call.
