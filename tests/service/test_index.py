@@ -202,7 +202,10 @@ def test_what_lies_far_from_the_query_is_found_as_well(
     assert recall(found, exact) >= 0.99
 
 
-def test_how_far_a_graph_is_is_told_while_it_is_made(tmp_path: Path) -> None:
+def test_how_far_a_graph_is_is_told_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skylike.service.index.linking._PAUSE", 0.02)
     told: list[int] = []
     num = 30_000
     build([unit(num, 64)], tmp_path / "graph", Kind.HNSW, told=told.append)

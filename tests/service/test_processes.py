@@ -54,20 +54,22 @@ def is_gone(process: int) -> bool:
 
 
 def test_readers_need_no_main_module_and_end_with_their_parent(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("""
+import os
+def number(_):
+    return os.getpid()
+""")
     script = tmp_path / "script.py"
     script.write_text("""
 import time
 from skylike.service.processes import Processes
-from tests.service.test_processes import look_around
-with Processes(look_around, 1) as processes:
-    print(processes.submit(0).result()[0], flush=True)
+from work import number
+with Processes(number, 1) as processes:
+    print(processes.submit(0).result(), flush=True)
     time.sleep(60)
 """)
     with subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        [sys.executable, script], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())

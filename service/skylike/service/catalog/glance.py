@@ -1,6 +1,6 @@
 """A short look at a catalog that is open, as another process would see it."""
 
-import random
+import secrets
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def glance(catalog: Catalog) -> None:
     try:
         if anew.state().version < before.version:
             raise rows.damaged("the number of writes")
-        row = np.array([random.randint(1, max(1, before.last_row))])
+        row = np.array([1 + secrets.randbelow(max(1, before.last_row))])
         anew.objects(row.tolist(), thumbnails=True)
         anew.vectors_there(row)
     finally:
