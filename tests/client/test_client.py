@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,10 +104,14 @@ def test_the_client_gives_what_the_engine_gives(
     assert answer.anomaly.calibrated == (expected.anomaly.p_value is not None)
     assert answer.anomaly.score == expected.anomaly.score
     assert answer.anomaly.percentile == expected.anomaly.percentile
-    _same_hits(answer.anomaly.neighbors, expected.anomaly.neighbors)
+    told = [(hit.id, hit.score) for hit in answer.anomaly.neighbors]
+    assert told == list(expected.anomaly.neighbors)
 
     assert client.cluster(**asked, collection="sky").cluster == answer.cluster
-    assert client.anomaly(**asked, collection="sky").anomaly == answer.anomaly
+    alone = client.anomaly(**asked, collection="sky").anomaly
+    assert replace(alone, neighbors=()) == replace(answer.anomaly, neighbors=())
+    _same_hits(alone.neighbors, engine.anomaly("sky", query).hits)
+    assert [(hit.id, hit.score) for hit in alone.neighbors] == told
     near = client.neighbors(**asked, collection="sky", k=7, thumbnails=True)
     assert near.hits == answer.hits
     embedded = client.embed(**asked, collection="sky")

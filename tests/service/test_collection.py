@@ -672,7 +672,7 @@ def test_fits_are_stored_and_answer(directory: Path) -> None:
         assert all(id in collection.known([id]) for id in clusters.exemplar_ids[0])
 
         # The score of a stored object is what serving gives without itself.
-        hits = collection.search(vectors[:1], anomaly.k, exclude=["o0"])[0]
+        hits = collection.nearest(vectors[:1], anomaly.k, exclude=["o0"])[0]
         served = anomaly.score([hit.score for hit in hits], [hit.row for hit in hits])
         assert served in anomaly.archive_scores.tolist()
         nearest = np.sort(vectors[1:].astype(float) @ vectors[0])[::-1][:5]

@@ -190,7 +190,7 @@ class ClusterShare(google.protobuf.message.Message):
     name: builtins.str
     """Its name: given by people, else "cluster N"."""
     probability: builtins.float
-    """Probability that the query belongs to it; all shares sum to 1."""
+    """Probability that the query belongs to it; the shares of all clusters sum to 1."""
     def __init__(
         self,
         *,
@@ -223,7 +223,7 @@ class ClusterAnswer(google.protobuf.message.Message):
 
     @property
     def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ClusterShare]:
-        """Every cluster, most probable first."""
+        """Every cluster of a probability of at least 1e-6, most probable first."""
 
     @property
     def exemplar_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -337,7 +337,9 @@ class AnomalyAnswer(google.protobuf.message.Message):
     """How many calibration objects the p-value rests on."""
     @property
     def neighbors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[skylike.v1.types_pb2.Hit]:
-        """The neighbours the score is made of, nearest first, without thumbnails."""
+        """The neighbours the score is made of, nearest first, without thumbnails; within the
+        answer to Analyze only the ids of their objects.
+        """
 
     def __init__(
         self,

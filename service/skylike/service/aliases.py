@@ -1,10 +1,12 @@
 """`Aliases`: names that point to collections, and where they pointed before."""
 
+import re
 from pathlib import Path
 
 from skylike.service import durable
 from skylike.service.errors import BadRequest, DamagedData, UnknownCollection
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _REMEMBERED = 10  # targets of an alias
 
 
@@ -99,3 +101,18 @@ class Aliases:
     def _save(self, targets: dict[str, list[str]]) -> None:
         durable.write_sealed(self._path, targets)
         self._targets = targets
+
+
+def is_name(name: str) -> bool:
+    """Whether a collection or an alias may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> None:
+    """Raise `BadRequest` (``bad_name``) unless it `is_name`."""
+    if not is_name(name):
+        raise BadRequest(
+            f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, _ and -, "
+            "beginning with a letter or digit.",
+            reason="bad_name",
+        )

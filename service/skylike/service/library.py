@@ -12,7 +12,6 @@ Copying a stopped library copies everything.
 """
 
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from skylike.service import durable, snapshot
-from skylike.service.aliases import Aliases
+from skylike.service.aliases import Aliases, check_name, is_name
 from skylike.service.collection import Collection, Problem
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
@@ -34,8 +33,6 @@ from skylike.service.errors import (
 from skylike.service.lock import lock
 from skylike.service.models import Models
 from skylike.service.snapshot import Facts
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class Library:
@@ -59,6 +56,7 @@ class Library:
         self._lock_file = lock(directory)
         self._guard = threading.RLock()
         self._open: dict[str, Collection] = {}
+        self._only = ""  # the only collection, once that is known
         try:
             self._models = Models(directory / "models")
             self._aliases = Aliases(directory / "aliases.json")
@@ -144,7 +142,7 @@ class Library:
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
         found = (path.name for path in self._collections.iterdir() if path.is_dir())
-        return sorted(name for name in found if _NAME.fullmatch(name))
+        return sorted(name for name in found if is_name(name))
 
     def delete(self, name: str) -> None:
         """Remove a collection and all that is in it. Models stay.
@@ -277,7 +275,7 @@ class Library:
         UnknownCollection
             If there is no such collection; an alias is none.
         """
-        _check_name(name)
+        check_name(name)
         with self._changing():
             self._directory(collection)
             if (self._collections / name).exists():
@@ -339,7 +337,11 @@ class Library:
         """While what is in the directory changes: alone, with errors of the disk as ours."""
         with self._guard, durable.storing(self.directory):
             self._check_open()
-            yield
+            self._only = ""
+            try:
+                yield
+            finally:
+                self._only = ""
 
     def _published(self, unfinished: Path, name: str) -> Collection:
         """A collection that was made aside, under its name; or none, if that fails."""
@@ -362,7 +364,7 @@ class Library:
         shutil.rmtree(gone, ignore_errors=True)
 
     def _require_free(self, name: str) -> None:
-        _check_name(name)
+        check_name(name)
         if (self._collections / name).exists():
             raise AlreadyExists(f"There is a collection {name!r} already.")
         if self._aliases.target(name) is not None:
@@ -370,7 +372,7 @@ class Library:
 
     def _directory(self, name: str) -> Path:
         directory = self._collections / name
-        if not _NAME.fullmatch(name) or not directory.is_dir():
+        if not is_name(name) or not directory.is_dir():
             known = ", ".join(self.names()) or "none"
             raise UnknownCollection(
                 f"There is no collection {name!r}; there are: {known}."
@@ -378,23 +380,16 @@ class Library:
         return directory
 
     def _only_name(self) -> str:
-        names = self.names()
-        if len(names) != 1:
-            raise BadRequest(
-                f"Name a collection; there are: {', '.join(names) or 'none'}.",
-                reason="which_collection",
-            )
-        return names[0]
+        if not self._only:  # listing a folder at each call takes as long as a search
+            names = self.names()
+            if len(names) != 1:
+                raise BadRequest(
+                    f"Name a collection; there are: {', '.join(names) or 'none'}.",
+                    reason="which_collection",
+                )
+            self._only = names[0]
+        return self._only
 
     def _check_open(self) -> None:
         if self._lock_file.closed:
             raise NotReady(f"The library {self.directory} is closed.", reason="closed")
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise BadRequest(
-            f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, _ and -, "
-            "beginning with a letter or digit.",
-            reason="bad_name",
-        )

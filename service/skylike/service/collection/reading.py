@@ -218,14 +218,33 @@ class Reading:
         DamagedData
             If an object is not as it was written.
         """
+        found = self.search_beyond(vectors, k, k, exclude, thumbnails, **how)
+        return [hits for hits, _ in found]
+
+    def search_beyond(
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        reach: int,
+        exclude: Sequence[str | None] | None = None,
+        thumbnails: bool = False,
+        **how: Unpack[How],
+    ) -> list[tuple[list[Scored], list[Found]]]:
+        """The `reach` nearest of each query, and the first k of them with their objects.
+
+        Reading an object costs far more than finding it. Raises as `search`.
+        """
         while True:
             view = self._view
-            found = self.nearest(vectors, k, exclude=exclude, **how)
-            rows = {hit.row for answer in found for hit in answer}
-            objects = self._catalog.objects(rows, thumbnails)
+            found = self.nearest(vectors, reach, exclude=exclude, **how)
+            rows = {hit.row for answer in found for hit in answer[:k]}
+            objects = self._catalog.objects(rows, thumbnails) if rows else {}
             if len(objects) == len(rows):
                 return [
-                    [Scored(objects[hit.row], hit.score, hit.row) for hit in answer]
+                    (
+                        [Scored(objects[hit.row], hit.score) for hit in answer[:k]],
+                        answer,
+                    )
                     for answer in found
                 ]
             is_current = self._catalog.state().version == view.version

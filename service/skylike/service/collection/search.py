@@ -34,11 +34,10 @@ class Found(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """An object, its cosine to the query, -1 to 1, and its catalog row."""
+    """An object and its cosine to the query, -1 to 1."""
 
     object: SkyObject
     score: float
-    row: int
 
 
 class How(TypedDict, total=False):

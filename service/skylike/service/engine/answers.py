@@ -1,13 +1,13 @@
 """From what a search and the fits say to answers."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.clusters import ClusterFit
-from skylike.service.collection import Scored
+from skylike.service.collection import Found, Scored
 from skylike.service.engine.resolve import Resolved
 from skylike.service.engine.separation import separations_deg
 from skylike.service.engine.types import (
@@ -19,6 +19,7 @@ from skylike.service.engine.types import (
 
 # Embeddings of one stamp differ by about 1e-7 with their company in a batch.
 _SAME_COSINE = 1 - 1e-6
+_POSSIBLE = 1e-6  # probability of a cluster that is worth telling
 
 
 def hits(scored: Sequence[Scored], found: Resolved) -> tuple[Hit, ...]:
@@ -32,10 +33,19 @@ def hits(scored: Sequence[Scored], found: Resolved) -> tuple[Hit, ...]:
     )
 
 
-def cluster_answer(fit: ClusterFit, found: Resolved) -> ClusterAnswer:
-    """Share a query out among the clusters."""
-    probabilities = fit.probabilities(found.vector[np.newaxis])[0]
+def cluster_answers(fit: ClusterFit, found: Sequence[Resolved]) -> list[ClusterAnswer]:
+    """Share each query out among the clusters."""
+    return [
+        _cluster_answer(fit, probabilities)
+        for probabilities in fit.probabilities(np.stack([one.vector for one in found]))
+    ]
+
+
+def _cluster_answer(
+    fit: ClusterFit, probabilities: NDArray[np.float64]
+) -> ClusterAnswer:
     order = np.argsort(-probabilities, kind="stable")
+    order = order[: max(1, np.count_nonzero(probabilities >= _POSSIBLE))]
     best = int(order[0])
     return ClusterAnswer(
         fit_version=fit.version,
@@ -51,24 +61,21 @@ def cluster_answer(fit: ClusterFit, found: Resolved) -> ClusterAnswer:
 
 
 def anomaly_answer(
-    fit: AnomalyFit, scored: Sequence[Scored], found: Resolved
+    fit: AnomalyFit, near: Sequence[Found], query: Resolved
 ) -> AnomalyAnswer:
-    """Judge by those `fit.k` nearest of `scored` that were there at the fit.
+    """Judge by those `fit.k` nearest of `near` that were there at the fit.
 
     Objects added since do not count, as they did not for the calibration; where too
     many of them lie in between, they do, and there is no p-value. A query that is an
     archived object, by id or by its vector, is compared with the others only, as the
     archive's own scores were; a conformal p-value would not be valid for it.
     """
-    archived = bool(found.ids)
-    if not archived and scored and scored[0].score > _SAME_COSINE:
-        archived, scored = True, scored[1:]
-    fitted = [one for one in scored if fit.covers(one.row)]
+    archived = bool(query.ids)
+    if not archived and near and near[0].score > _SAME_COSINE:
+        archived, near = True, near[1:]
+    fitted = [one for one in near if fit.covers(one.row)]
     is_comparable = len(fitted) >= fit.k
-    nearest = [
-        _without_thumbnail(one)
-        for one in (fitted if is_comparable else scored)[: fit.k]
-    ]
+    nearest = (fitted if is_comparable else near)[: fit.k]
     score = fit.score([one.score for one in nearest], [one.row for one in nearest])
     return AnomalyAnswer(
         fit_version=fit.version,
@@ -76,11 +83,5 @@ def anomaly_answer(
         percentile=fit.percentile(score),
         p_value=fit.p_value(score) if is_comparable and not archived else None,
         num_calibration=len(fit.calibration_scores),
-        neighbors=hits(nearest, found),
+        neighbors=tuple((one.id, one.score) for one in nearest),
     )
-
-
-def _without_thumbnail(one: Scored) -> Scored:
-    if not one.object.thumbnail:
-        return one
-    return one._replace(object=dataclasses.replace(one.object, thumbnail=b""))

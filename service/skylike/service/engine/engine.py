@@ -1,15 +1,17 @@
 """The engine: one method per question."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from skylike.service import caller
-from skylike.service.anomaly import AnomalyFit
 from skylike.service.calls import Stage
-from skylike.service.collection import MAX_K, Collection, How, Scored
-from skylike.service.columns import All, Not, WithIds
-from skylike.service.engine.answers import anomaly_answer, cluster_answer, hits
+from skylike.service.collection import Collection, How, Scored
+from skylike.service.engine.answers import (
+    anomaly_answer,
+    cluster_answers,
+    hits,
+)
 from skylike.service.engine.keeping import Keeping, context_of
-from skylike.service.engine.resolve import Resolved, resolve
+from skylike.service.engine.resolve import Resolved, resolve, resolve_all
+from skylike.service.engine.searching import fitted, search
 from skylike.service.engine.types import (
     Analysis,
     Anomaly,
@@ -59,7 +61,7 @@ class Engine(Keeping):
         """
         _check_k(k)
         archive, context, found = self._resolve(collection, query)
-        scored = _search(archive, found, k, thumbnails=thumbnails, how=how)
+        [(scored, _)] = search(archive, [found], k, thumbnails=thumbnails, how=how)
         with Stage("answer"):
             return Neighbors(context, found.reading, hits(scored, found))
 
@@ -76,7 +78,7 @@ class Engine(Keeping):
         if fit is None:
             raise _not_fitted(archive.name, "clusters")
         _, context, found = self._resolve(collection, query)
-        return Cluster(context, found.reading, cluster_answer(fit, found))
+        return Cluster(context, found.reading, *cluster_answers(fit, [found]))
 
     def anomaly(self, collection: str, query: Query) -> Anomaly:
         """How odd the query is.
@@ -91,9 +93,17 @@ class Engine(Keeping):
         if fit is None:
             raise _not_fitted(archive.name, "anomaly fit")
         _, context, found = self._resolve(collection, query)
-        scored = _search_fitted(archive, found, fit, fit.k + 1)
+        [(_, near)] = search(archive, [found], 0, fit.k + 1)
+        near = fitted(archive, found, near, fit.k + 1, fit)
         with Stage("answer"):
-            return Anomaly(context, found.reading, anomaly_answer(fit, scored, found))
+            answer = anomaly_answer(fit, near, found)
+            objects = archive.objects([id for id, _ in answer.neighbors])
+            scored = [
+                Scored(objects[id], score)
+                for id, score in answer.neighbors
+                if id in objects  # it may have been deleted meanwhile
+            ]
+            return Anomaly(context, found.reading, answer, hits(scored, found))
 
     def analyze(
         self,
@@ -113,34 +123,77 @@ class Engine(Keeping):
         """
         _check_k(k)
         archive, context, found = self._resolve(collection, query)
-        clusters, anomaly = archive.clusters, archive.anomaly
-        if anomaly is None or how:
-            chosen = _search(archive, found, k, thumbnails=thumbnails, how=how)
-        if anomaly is not None:
-            reach = anomaly.k + 1 if how else max(k, anomaly.k + 1)
-            scored = _search_fitted(
-                archive, found, anomaly, reach, thumbnails=thumbnails and not how
-            )
-            chosen = chosen if how else scored[:k]
-        with Stage("answer"):
-            return Analysis(
-                context,
-                found.reading,
-                hits(chosen, found),
-                None if clusters is None else cluster_answer(clusters, found),
-                None if anomaly is None else anomaly_answer(anomaly, scored, found),
-            )
+        return _analyses(archive, context, [found], k, thumbnails, how)[0]
+
+    def analyze_all(
+        self,
+        collection: str,
+        queries: Sequence[Query],
+        k: int = 10,
+        *,
+        thumbnails: bool = False,
+        how: How | None = None,
+    ) -> list[Analysis | Exception]:
+        """As `analyze` of each, or what that raises; together they take less time.
+
+        Raises
+        ------
+        BadRequest
+            Unless 1 <= k <= 1000.
+        """
+        _check_k(k)
+        archive = self._archive(collection)
+        context = context_of(archive)
+        encoder = self.library.encoder(archive.name)
+        resolved = resolve_all(queries, archive, encoder, self._limits)
+        found = [one for one in resolved if isinstance(one, Resolved)]
+        answers = iter(_analyses(archive, context, found, k, thumbnails, how))
+        return [next(answers) if isinstance(one, Resolved) else one for one in resolved]
 
     def _resolve(
         self, collection: str, query: Query
     ) -> tuple[Collection, Context, Resolved]:
         archive = self._archive(collection)
         context = context_of(archive)
-        return (
-            archive,
-            context,
-            resolve(query, archive, self.library.encoder(collection), self._limits),
-        )
+        encoder = self.library.encoder(archive.name)
+        return archive, context, resolve(query, archive, encoder, self._limits)
+
+
+def _analyses(
+    archive: Collection,
+    context: Context,
+    found: Sequence[Resolved],
+    k: int,
+    thumbnails: bool,
+    how: How | None,
+) -> list[Analysis]:
+    if not found:
+        return []
+    clusters, anomaly = archive.clusters, archive.anomaly
+    judged = k if anomaly is None else anomaly.k + 1
+    reach = k if how else max(k, judged)
+    searched = search(archive, found, k, reach, thumbnails=thumbnails, how=how)
+    near = [all_near for _, all_near in searched]
+    if anomaly is not None:
+        if how:
+            reach = judged
+            near = [all_near for _, all_near in search(archive, found, 0, reach)]
+        near = [
+            fitted(archive, one, all_near, reach, anomaly)
+            for one, all_near in zip(found, near, strict=True)
+        ]
+    with Stage("answer"):
+        kinds = None if clusters is None else cluster_answers(clusters, found)
+        return [
+            Analysis(
+                context,
+                one.reading,
+                hits(scored, one),
+                None if kinds is None else kinds[i],
+                None if anomaly is None else anomaly_answer(anomaly, near[i], one),
+            )
+            for i, (one, (scored, _)) in enumerate(zip(found, searched, strict=True))
+        ]
 
 
 def _check_k(k: int) -> None:
@@ -156,44 +209,3 @@ def _not_fitted(collection: str, what: str) -> NotReady:
         f"collection {collection!r} has no {what} yet: run skylike-service fit",
         reason="not_fitted",
     )
-
-
-def _search(
-    archive: Collection,
-    found: Resolved,
-    k: int,
-    *,
-    thumbnails: bool = False,
-    how: How | None = None,
-) -> list[Scored]:
-    """The k nearest, without what the query is made of."""
-    caller.check()
-    wanted = how or How()
-    exclude = None
-    if len(found.ids) == 1:
-        exclude = list(found.ids)
-    elif found.ids:
-        others = Not(WithIds(frozenset(found.ids)))
-        where = wanted.get("where")
-        wanted = {**wanted, "where": All((where, others)) if where else others}
-    with Stage("search"):
-        return archive.search(
-            found.vector[np.newaxis], k, exclude, thumbnails=thumbnails, **wanted
-        )[0]
-
-
-def _search_fitted(
-    archive: Collection,
-    found: Resolved,
-    fit: AnomalyFit,
-    k: int,
-    *,
-    thumbnails: bool = False,
-) -> list[Scored]:
-    """The k nearest, and more until `fit.k` + 1 of them were there at the fit."""
-    while True:
-        scored = _search(archive, found, k, thumbnails=thumbnails)
-        fitted = sum(fit.covers(one.row) for one in scored)
-        if fitted > fit.k or len(scored) < k or k == MAX_K:
-            return scored
-        k = min(4 * k, MAX_K)

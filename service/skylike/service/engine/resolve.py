@@ -1,5 +1,6 @@
 """From what was asked about to its vector."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,34 +70,78 @@ def resolve(
     UnknownId
         If no object has the id, or none lies near the place (``nothing_there``).
     """
-    match query:
-        case CutoutQuery():
-            image, made = see(query, encoder, limits)
-            _refuse_constant(made.flags, query.name or "the cutout")
-            reading = Reading(
-                hdu=image.hdu,
-                axes=image.axes,
-                shape=image.pixels.shape,
-                position=image.position,
-                pixel_scale_arcsec=image.pixel_scale_arcsec,
-                unit=image.unit,
-                flags=made.flags,
-                valid_fraction=made.valid_fraction,
-                warnings=image.warnings,
-            )
-            caller.check()
-            with Stage("embed"):
-                vector = encoder.embed(made.pixels[np.newaxis])[0]
-            return Resolved(vector, reading, image.position)
-        case IdQuery():
-            return _archived(collection.get(query.id), collection)
-        case SkyQuery():
-            return _archived(_nearest_on_sky(query, collection), collection)
-        case ExamplesQuery():
-            vector = collection.towards(query.like, query.unlike)
-            return Resolved(vector, ids=(*query.like, *query.unlike))
-        case VectorQuery():
-            return Resolved(to_unit(query, collection))
+    [found] = resolve_all([query], collection, encoder, limits)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def resolve_all(
+    queries: Sequence[Query],
+    collection: Collection,
+    encoder: Encoder,
+    limits: fits.Limits,
+) -> list[Resolved | Exception]:
+    """As `resolve` of each, or what that raises; cutouts are embedded together."""
+    seen = [_seen(query, collection, encoder, limits) for query in queries]
+    stamps = [one.stamp for one in seen if isinstance(one, _Stamped)]
+    if not stamps:
+        return [one for one in seen if not isinstance(one, _Stamped)]
+    caller.check()
+    with Stage("embed"):
+        vectors = iter(encoder.embed(np.stack(stamps)))
+    return [
+        Resolved(next(vectors), one.reading, one.reading.position)
+        if isinstance(one, _Stamped)
+        else one
+        for one in seen
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stamped:
+    """A cutout that was read; its stamp has the shape that the model wants."""
+
+    reading: Reading
+    stamp: NDArray[np.float32]
+
+
+def _seen(
+    query: Query, collection: Collection, encoder: Encoder, limits: fits.Limits
+) -> Resolved | _Stamped | Exception:
+    """All of `resolve` but embedding."""
+    try:
+        match query:
+            case CutoutQuery():
+                return _stamped(query, encoder, limits)
+            case IdQuery():
+                return _archived(collection.get(query.id), collection)
+            case SkyQuery():
+                return _archived(_nearest_on_sky(query, collection), collection)
+            case ExamplesQuery():
+                vector = collection.towards(query.like, query.unlike)
+                return Resolved(vector, ids=(*query.like, *query.unlike))
+            case VectorQuery():
+                return Resolved(to_unit(query, collection))
+    except Exception as error:  # told where it was asked
+        return error
+
+
+def _stamped(query: CutoutQuery, encoder: Encoder, limits: fits.Limits) -> _Stamped:
+    image, made = see(query, encoder, limits)
+    _refuse_constant(made.flags, query.name or "the cutout")
+    reading = Reading(
+        hdu=image.hdu,
+        axes=image.axes,
+        shape=image.pixels.shape,
+        position=image.position,
+        pixel_scale_arcsec=image.pixel_scale_arcsec,
+        unit=image.unit,
+        flags=made.flags,
+        valid_fraction=made.valid_fraction,
+        warnings=image.warnings,
+    )
+    return _Stamped(reading, made.pixels)
 
 
 def _archived(found: SkyObject, collection: Collection) -> Resolved:

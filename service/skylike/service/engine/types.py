@@ -144,7 +144,7 @@ class ClusterShare(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClusterAnswer:
-    """The kind of object: every cluster, most probable first."""
+    """The kind of object: clusters that are possible at all, most probable first."""
 
     fit_version: int
     shares: tuple[ClusterShare, ...]
@@ -163,23 +163,27 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyAnswer:
-    """How odd: `p_value` is None where it would not be valid."""
+    """How odd, and by which objects: id and cosine of each, nearest first.
+
+    `p_value` is None where it would not be valid.
+    """
 
     fit_version: int
     score: float
     percentile: float
     p_value: float | None
     num_calibration: int
-    neighbors: tuple[Hit, ...]
+    neighbors: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """The anomaly of a query."""
+    """The anomaly of a query, and its neighbours with their objects."""
 
     context: Context
     reading: Reading | None
     anomaly: AnomalyAnswer
+    hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)

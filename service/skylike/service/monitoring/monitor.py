@@ -1,6 +1,7 @@
 """`Monitor`: a call from its beginning to its end, and collections all the time."""
 
 import contextlib
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +44,13 @@ class Monitor:
 
     @contextlib.contextmanager
     def call(
-        self, method: str, request_id: str, *, well: str, is_logged: bool = True
+        self,
+        method: str,
+        request_id: str,
+        *,
+        well: str,
+        is_logged: bool = True,
+        later: Callable[[Callable[[], None]], bool] = lambda _: False,
     ) -> Iterator[Call]:
         """While a call is answered: counted, measured, and logged at its end.
 
@@ -57,6 +64,9 @@ class Monitor:
             The code of a call that ends well.
         is_logged
             Whether the end is worth a line.
+        later
+            Does what it is given once the caller has its answer, who need not wait for
+            it; or tells that this has been so already.
         """
         start = time.perf_counter()
         call = calls.begin(well)
@@ -66,10 +76,13 @@ class Monitor:
             try:
                 yield call
             finally:
-                seconds = time.perf_counter() - start
-                self._metrics.ended(method, call, seconds)
-                if is_logged:
-                    _log.info("answered", **_told(call, seconds))
+                here = contextvars.copy_context()
+
+                def end() -> None:
+                    here.run(self._ended, method, call, start, is_logged)
+
+                if not later(end):
+                    end()
 
     @contextlib.contextmanager
     def item(self) -> Iterator[None]:
@@ -98,6 +111,12 @@ class Monitor:
             self._engine.condition.doubt(call.collection, error)
         if isinstance(error, DamagedData | StorageFailed):
             self._wake.set()
+
+    def _ended(self, method: str, call: Call, start: float, is_logged: bool) -> None:
+        seconds = time.perf_counter() - start
+        self._metrics.ended(method, call, seconds)
+        if is_logged:
+            _log.info("answered", **_told(call, seconds))
 
     def start(self, on_look: Callable[[Condition], None]) -> None:
         """Look at every collection, and go on looking until `stop`.

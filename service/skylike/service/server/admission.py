@@ -35,6 +35,7 @@ class Admission(Layer):
     """
 
     def __init__(self, settings: Settings, places: int) -> None:
+        super().__init__()
         longest = settings.max_wait_seconds
         length = int(settings.max_calls * _IN_LINE)
         self._questions = Line(places, longest, length)
@@ -52,16 +53,9 @@ class Admission(Layer):
         self._load.require_room()
         self._line(rpc).announce(rpc)
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], _Handler | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "_Handler | None":
+    def surrounded(self, rpc: str, handler: "_Handler") -> "_Handler":
         """Put `around` around our methods, but for streams."""
-        handler = continuation(handler_call_details)
-        if not _waits(handler_call_details.method, handler):
-            return handler
-        return super().intercept_service(lambda _: handler, handler_call_details)
+        return super().surrounded(rpc, handler) if _waits(rpc, handler) else handler
 
     @contextmanager
     def around(

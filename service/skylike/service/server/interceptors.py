@@ -36,6 +36,9 @@ _OF_STREAMS = {
 class Layer(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stubs only
     """An interceptor that surrounds a call, of one message or of many, by `around`."""
 
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[_Handler, _Handler]] = {}
+
     def around(
         self, rpc: str, request: Any, context: grpc.ServicerContext
     ) -> AbstractContextManager[Any]:
@@ -47,10 +50,19 @@ class Layer(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stu
         continuation: "Callable[[grpc.HandlerCallDetails], _Handler | None]",
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "_Handler | None":
-        """Put `around` around the method, whatever kind it is of."""
+        """The method with `around` around it."""
         handler = continuation(handler_call_details)
         if handler is None:
             return None
+        # Methods have the same handler at every call, which is put around it once.
+        rpc = handler_call_details.method
+        known = self._made.get(rpc)
+        if known is None or known[0] is not handler:
+            known = self._made[rpc] = handler, self.surrounded(rpc, handler)
+        return known[1]
+
+    def surrounded(self, rpc: str, handler: "_Handler") -> "_Handler":
+        """Put `around` around a method, whatever kind it is of."""
         inner: Any = (
             handler.unary_unary
             or handler.unary_stream
@@ -59,7 +71,6 @@ class Layer(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stu
         )
         if hasattr(inner, "experimental_non_blocking"):
             return handler
-        rpc = handler_call_details.method
 
         def method(request: Any, context: grpc.ServicerContext) -> Any:
             with self.around(rpc, request, context) as inside:
@@ -85,6 +96,7 @@ class RequestLog(Layer):
     """
 
     def __init__(self, monitor: Monitor) -> None:
+        super().__init__()
         self._monitor = monitor
 
     @contextmanager
@@ -96,7 +108,11 @@ class RequestLog(Layer):
         context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
         is_logged = not rpc.startswith(_PROBES)
         with self._monitor.call(
-            rpc.removeprefix("/"), request_id, well="OK", is_logged=is_logged
+            rpc.removeprefix("/"),
+            request_id,
+            well="OK",
+            is_logged=is_logged,
+            later=context.add_callback,
         ) as call:
             try:
                 yield _measured(request, call)
@@ -112,6 +128,7 @@ class ErrorMapping(Layer):
     """Turns exceptions into statuses."""
 
     def __init__(self, monitor: Monitor) -> None:
+        super().__init__()
         self._monitor = monitor
 
     @contextmanager

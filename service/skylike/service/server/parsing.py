@@ -18,25 +18,13 @@ from skylike.service.server.interceptors import Layer
 class Parsing(Layer):
     """Lets methods see messages only; the innermost layer, since it raises `BadRequest`."""
 
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], Any]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
+    def surrounded(self, rpc: str, handler: Any) -> Any:
         """Let what cannot be parsed come through to `around`."""
-
-        def lenient(details: grpc.HandlerCallDetails) -> Any:
-            handler = continuation(details)
-            # Watching health has no layers: it stays gRPC's to parse.
-            is_bare = hasattr(
-                getattr(handler, "unary_stream", None), "experimental_non_blocking"
-            )
-            if handler is None or is_bare:
-                return handler
-            parse = _lenient(handler.request_deserializer)
-            return handler._replace(request_deserializer=parse)
-
-        return super().intercept_service(lenient, handler_call_details)
+        made: Any = super().surrounded(rpc, handler)
+        if made is handler:  # watching health has no layers: it stays gRPC's to parse
+            return handler
+        parse = _lenient(handler.request_deserializer)
+        return made._replace(request_deserializer=parse)
 
     @contextmanager
     def around(

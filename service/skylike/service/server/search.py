@@ -81,7 +81,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         return search_pb2.AnomalyResponse(
             context=translate.context_to(answer.context),
             reading=translate.reading_to(answer.reading),
-            anomaly=translate.anomaly_to(answer.anomaly),
+            anomaly=translate.anomaly_to(answer.anomaly, answer.hits),
         )
 
     def Analyze(  # noqa: N802

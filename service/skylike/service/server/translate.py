@@ -1,5 +1,7 @@
 """Between the engine's types and the protos, field for field."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Literal, assert_never
 
 import numpy as np
@@ -225,10 +227,17 @@ def cluster_to(answer: engine.ClusterAnswer | None) -> search_pb2.ClusterAnswer 
     )
 
 
-def anomaly_to(answer: engine.AnomalyAnswer | None) -> search_pb2.AnomalyAnswer | None:
-    """How odd it is."""
+def anomaly_to(
+    answer: engine.AnomalyAnswer | None, hits: Sequence[engine.Hit] | None = None
+) -> search_pb2.AnomalyAnswer | None:
+    """How odd it is; neighbours by their ids, or as hits."""
     if answer is None:
         return None
+    neighbors = (
+        map(_near_to, itertools.count(1), answer.neighbors)
+        if hits is None
+        else map(hit_to, hits)
+    )
     return search_pb2.AnomalyAnswer(
         fit_version=answer.fit_version,
         score=answer.score,
@@ -236,8 +245,13 @@ def anomaly_to(answer: engine.AnomalyAnswer | None) -> search_pb2.AnomalyAnswer 
         p_value=answer.p_value,
         calibrated=answer.p_value is not None,
         num_calibration=answer.num_calibration,
-        neighbors=[hit_to(hit) for hit in answer.neighbors],
+        neighbors=neighbors,
     )
+
+
+def _near_to(rank: int, near: tuple[str, float]) -> types_pb2.Hit:
+    id, score = near
+    return types_pb2.Hit(rank=rank, score=score, object=types_pb2.Object(id=id))
 
 
 def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
