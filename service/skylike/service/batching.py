@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from skylike.service.calls import Stage
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -67,7 +69,8 @@ class Batching(Generic[_Item, _Result]):
                 mine.called.acquire()
                 self._waiting.append(mine)
         if mine.batch is None:
-            mine.called.acquire()
+            with Stage("queue"):
+                mine.called.acquire()
         if mine.batch is not None:
             try:
                 self._settle(mine.batch)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skylike.service import calls
 from skylike.service.batching import Batching
+from skylike.service.calls import Stage
 from skylike.service.errors import BadModel, ModelMismatch
 from skylike.service.processes import num_cores
 from skylike.service.stamp import StampSpec
@@ -133,11 +134,13 @@ class Encoder:
         batches = [stamps[i : i + size] for i in range(0, len(stamps), size)]
         if len(stamps) == 1:
             return self._singles(stamps)
-        if len(batches) == 1:
-            return self._run(stamps)
         vectors = np.empty((len(stamps), self.dimension), np.float32)
-        for i, found in enumerate(self._pool.map(self._run, batches)):
-            vectors[i * size : (i + 1) * size] = found
+        with Stage("embed"):
+            for batch in batches:
+                calls.batch(len(batch))
+            run = map if len(batches) == 1 else self._pool.map
+            for i, found in enumerate(run(self._run, batches)):
+                vectors[i * size : (i + 1) * size] = found
         return vectors
 
     def check_file(self) -> None:
@@ -162,12 +165,13 @@ class Encoder:
         self, singles: Sequence[NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
         """The vectors of stamps that came one by one, each (1, dimension)."""
-        if len(singles) == 1:
-            return [self._run(singles[0])]
-        return list(self._run(np.concatenate(singles))[:, np.newaxis])
+        calls.batch(len(singles))
+        with Stage("embed"):
+            if len(singles) == 1:
+                return [self._run(singles[0])]
+            return list(self._run(np.concatenate(singles))[:, np.newaxis])
 
     def _run(self, stamps: NDArray[np.float32]) -> NDArray[np.float32]:
-        calls.batch(len(stamps))
         found: NDArray[np.float32] = self._session.run(None, {self._input: stamps})[0]
         return found
 

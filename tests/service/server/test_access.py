@@ -4,6 +4,7 @@ import importlib
 import json
 import pkgutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,8 @@ from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings, DamagedData, UnknownId
 from skylike.service.keys import Keys, Scope
 from skylike.service.library import Library
-from skylike.service.server.access import Bucket, needed
+from skylike.service.server.bucket import Bucket
+from skylike.service.server.scopes import needed
 from skylike.service.server.serve import Server
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
 
@@ -72,7 +74,9 @@ class Guarded:
     def __init__(self, server: Server, keys: Keys) -> None:
         self.server = server
         self.keys = keys
-        self.channel = grpc.insecure_channel(server.address)
+        # A connection of its own, not one that is shared within the process.
+        options = (("grpc.use_local_subchannel_pool", 1),)
+        self.channel = grpc.insecure_channel(server.address, options)
 
     def call(
         self, method: str, *metadata: tuple[str, str | bytes], request: bytes = b""
@@ -367,35 +371,48 @@ def test_what_is_refused_is_not_read(guarded: Guarded) -> None:
     code, _, _ = guarded.call(
         "/skylike.v1.SearchService/Embed", _bearer(key), request=hostile
     )
-    assert (
-        code is grpc.StatusCode.INVALID_ARGUMENT
-    )  # gRPC's word for what is no message
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_refusing_needs_no_worker(tmp_path: Path) -> None:
-    """While the only one is busy, who has no key is told so at once."""
-    started, done = threading.Event(), threading.Event()
+def test_refusing_needs_no_thread(tmp_path: Path) -> None:
+    """While all calls there may be are busy: health is told, and others are refused."""
+    started, done = threading.Semaphore(0), threading.Event()
+    count = 8
 
     class Slow(Engine):
         def get(self, *_: object, **__: object) -> Any:
-            started.set()
+            started.release()
             done.wait(60)
             raise UnknownId("nothing")
 
     keys = Keys(tmp_path / "keys.json")
     key = keys.add("a", READ)
-    settings = Settings(data=tmp_path, address="127.0.0.1:0", workers=1)
+    settings = Settings(
+        data=tmp_path, address="127.0.0.1:0", workers=count, max_calls=count
+    )
     with Library(tmp_path) as library, Server(Slow(library), settings) as server:
-        made = Guarded(server, keys)
-        with made.channel:
-            catalog = catalog_pb2_grpc.CatalogServiceStub(made.channel)
-            running = catalog.GetObject.future(
-                catalog_pb2.GetObjectRequest(), metadata=(_bearer(key),)
-            )
-            assert started.wait(60)
-            assert made.call(_ASK)[0] is grpc.StatusCode.UNAUTHENTICATED
+        # gRPC lets a connection have half of them.
+        first, second, third = (Guarded(server, keys) for _ in range(3))
+        with first.channel, second.channel, third.channel:
+            asked, shown = catalog_pb2.GetObjectRequest(), (_bearer(key),)
+            running = [
+                catalog_pb2_grpc.CatalogServiceStub(one.channel).GetObject.future(
+                    asked, metadata=shown
+                )
+                for one in (first, second)
+                for _ in range(count // 2)
+            ]
+            for _ in running:
+                assert started.acquire(timeout=60)
+            health = health_pb2_grpc.HealthStub(third.channel)
+            health.Check(health_pb2.HealthCheckRequest(), timeout=20)
+            refused = third.call(_ASK)
+            assert refused[:2] == (grpc.StatusCode.UNAUTHENTICATED, "NO_KEY")
+            refused = third.call(_ASK, _bearer(key))
+            assert refused[:2] == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
             done.set()
-            assert running.code() is grpc.StatusCode.NOT_FOUND
+            for call in running:
+                assert call.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_logs_name_the_key_and_never_tell_it(
@@ -425,14 +442,27 @@ def test_logs_name_the_key_and_never_tell_it(
         ("pipeline-7", "OK"),
         ("pipeline-7", "NOT_FOUND"),
     ]
-    refused = [entry for entry in entries if entry["event"] == "refused"]
-    assert [one["reason"] for one in refused][:4] == [
-        "wrong_key",
-        "wrong_key",
-        "no_key",
-        "no_key",
-    ]
-    assert refused[0]["request_id"] == "to-sky"
+    [refused] = [entry for entry in entries if entry["event"] == "refused"]
+    assert (refused["reason"], refused["request_id"]) == ("wrong_key", "to-sky")
+    assert refused["calls"] == 1
+
+
+def test_a_flood_of_refused_calls_is_told_once_a_second(
+    guarded: Guarded, log: Callable[[], list[Any]]
+) -> None:
+    """With how many there were, or it would fill the disk."""
+    guarded.keys.add("a", READ)
+    count = 0
+    until = time.monotonic() + 2.5
+    while time.monotonic() < until:
+        guarded.call(_ASK)
+        count += 1
+    entries = [entry for entry in log() if entry["event"] == "refused"]
+    assert 2 <= len(entries) <= 3
+    assert entries[0]["calls"] == 1
+    told = sum(entry["calls"] for entry in entries)
+    assert count / 2 < told <= count
+    assert all(entry["reasons"] == f"no_key: {entry['calls']}" for entry in entries)
 
 
 def test_other_machines_need_a_key_to_be_there(

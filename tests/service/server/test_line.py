@@ -9,7 +9,8 @@ import pytest
 
 from skylike.service import caller
 from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
-from skylike.service.server.line import Line, Load
+from skylike.service.server.line import Coming, Line
+from skylike.service.server.load import Load
 
 FOREVER = float("inf")
 
@@ -34,9 +35,12 @@ class Work:
         number: int = 0,
         seconds_left: float = FOREVER,
         still: Callable[[], None] = lambda: None,
+        coming: Coming | None = None,
+        is_patient: bool = False,
     ) -> "Future[None]":
         def call() -> None:
-            with caller.waits(still), self.line.turn("ask", seconds_left):
+            turn = self.line.turn("ask", seconds_left, coming, is_patient=is_patient)
+            with caller.waits(still), turn:
                 self.order.append(number)
                 assert self._may_end.acquire(timeout=20)
 
@@ -158,16 +162,79 @@ def test_those_on_the_way_count(pool: ThreadPoolExecutor) -> None:
     with line.turn("ask", FOREVER):
         time.sleep(0.1)
     work = Work(line, pool)
-    line.announce("ask")
-    line.announce("ask")
+    coming = [line.announce("ask"), line.announce("ask")]
     with pytest.raises(Overloaded):
         line.announce("ask")
-    calls = [work.come(), work.come()]
+    calls = [work.come(coming=one) for one in coming]
     _until(lambda: len(work.order) == 1 and len(line) == 1)
     work.end(2)
     for call in calls:
         call.result(20)
     line.announce("ask")
+
+
+def test_who_turned_back_on_the_way_counts_no_more() -> None:
+    """Nobody has to tell: what stood for it is gone with the call."""
+    line = Line(1, max_wait_seconds=0.15, max_length=100)
+    with line.turn("ask", FOREVER):
+        time.sleep(0.1)
+    for _ in range(100):
+        line.announce("ask")
+
+
+def test_a_long_call_keeps_its_place_and_no_other(pool: ThreadPoolExecutor) -> None:
+    """The others are enough for those that are short."""
+    line = Line(2, max_wait_seconds=0.1, max_length=100)
+    with line.turn("ask", FOREVER):
+        time.sleep(0.02)
+    work = Work(line, pool)
+    long = work.come()
+    _until(lambda: len(work.order) == 1)
+    time.sleep(0.5)
+    short = [work.come()]
+    _until(lambda: len(work.order) == 2)
+    short.append(work.come())
+    _until(lambda: len(line) == 1)
+    work.end(3)
+    for call in (long, *short):
+        call.result(20)
+
+
+def test_who_is_patient_waits_however_long(pool: ThreadPoolExecutor) -> None:
+    """And is not refused where others are."""
+    line = Line(1, max_wait_seconds=0.01, max_length=100)
+    with line.turn("ask", FOREVER):
+        time.sleep(0.2)
+    work = Work(line, pool)
+    calls = [work.come(number, is_patient=True) for number in range(4)]
+    _until(lambda: len(work.order) + len(line) == 4)
+    with pytest.raises(Overloaded), line.turn("ask", FOREVER):
+        pass
+    work.end(4)
+    for call in calls:
+        call.result(20)
+
+
+def test_a_call_that_ran_out_of_time_tells_how_long_it_took(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Or the line would believe that such calls are short."""
+    line = Line(1, max_wait_seconds=0.01, max_length=100)
+
+    def run_out() -> None:
+        with line.turn("ask", FOREVER):
+            time.sleep(0.3)
+            raise DeadlineExceeded("late")
+
+    with pytest.raises(DeadlineExceeded):
+        run_out()
+    work = Work(line, pool)
+    call = work.come()
+    _until(lambda: len(work.order) == 1)
+    with pytest.raises(Overloaded), line.turn("ask", seconds_left=0.2):
+        pass
+    work.end()
+    call.result(20)
 
 
 def test_a_line_has_an_end(pool: ThreadPoolExecutor) -> None:
@@ -189,6 +256,26 @@ def test_bytes_are_counted_while_they_are_held() -> None:
     with load.holding(500), pytest.raises(Overloaded, match="send fewer") as caught:
         load.require_room()
     assert caught.value.reason == "too_many_bytes"
-    with load.holding(60), load.holding(40), pytest.raises(Overloaded):
-        load.require_room(1)
-    load.require_room(100)
+    with load.holding(60), load.holding(40):
+        with pytest.raises(Overloaded):
+            load.require_room()
+        with pytest.raises(Overloaded), load.holding(1):
+            pass
+    with load.holding(100):
+        pass
+
+
+def test_who_may_wait_takes_bytes_when_there_is_room(pool: ThreadPoolExecutor) -> None:
+    """And none if nobody waits for it any more."""
+    load = Load(100)
+    with load.holding(60):
+        waiting = pool.submit(load.take, 50, lambda: True)
+        has_gone = pool.submit(load.take, 50, lambda: False)
+        assert has_gone.result(20) is False
+        assert not waiting.done()
+    assert waiting.result(20) is True
+    with pytest.raises(Overloaded), load.holding(60):
+        pass
+    load.let_go(50)
+    with load.holding(60):
+        pass

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import grpc
 import pytest
 
-from skylike.service.server.stream import streamed
+from skylike.service.server.load import Load
+from skylike.service.server.stream import Streamed
 from skylike.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 
@@ -46,12 +47,27 @@ def test_every_question_has_its_answer_whatever_becomes_of_the_others(
     assert set(found) == set(queries)
     for name in cutouts:
         alone = search.Analyze(question(name, queries[name]).analyze)
-        assert found[name].analysis == alone
+        _assert_same(found[name].analysis, alone)
     assert (found["broken"].error.code, found["broken"].error.reason) == (3, "NOT_FITS")
-    assert found["unknown"].error.kind == "UNKNOWN_ID" or (
-        found["unknown"].error.reason == "UNKNOWN_ID"
-    )
+    assert found["unknown"].error.kind == "NOT_FOUND"
+    assert found["unknown"].error.reason == "UNKNOWN_ID"
     assert found["x" * 513].error.reason == "BAD_ID"
+
+
+def _assert_same(
+    one: search_pb2.AnalyzeResponse, other: search_pb2.AnalyzeResponse
+) -> None:
+    """But for what a vector differs by with its company in a batch."""
+    assert one.context == other.context
+    assert one.reading == other.reading
+    assert [hit.object for hit in one.hits] == [hit.object for hit in other.hits]
+    scores = [hit.score for hit in other.hits]
+    assert [hit.score for hit in one.hits] == pytest.approx(scores, abs=1e-6)
+    assert one.cluster.best.label == other.cluster.best.label
+    assert one.cluster.exemplar_ids == other.cluster.exemplar_ids
+    assert one.anomaly.score == pytest.approx(other.anomaly.score, rel=1e-3)
+    near = [hit.object.id for hit in one.anomaly.neighbors]
+    assert near == [hit.object.id for hit in other.anomaly.neighbors]
 
 
 def test_a_stream_without_questions_ends(
@@ -96,18 +112,108 @@ def test_a_caller_who_goes_leaves_no_thread_behind(
     assert readers() == 0
 
 
-def test_no_more_are_taken_in_than_there_is_room_for() -> None:
+class Number(int):
+    """A question of one byte."""
+
+    def ByteSize(self) -> int:  # noqa: N802
+        return 1
+
+
+def _streamed(
+    questions: Iterator[Number],
+    answer: Callable[[Sequence[Number]], Sequence[str]],
+    pool: ThreadPoolExecutor,
+    load: Load | None = None,
+) -> Iterator[str]:
+    return iter(Streamed(questions, answer, pool, 2, 4, load or Load(10**6)))
+
+
+def _names(numbers: Sequence[Number]) -> list[str]:
+    return [str(number) for number in numbers]
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as made:
+        yield made
+
+
+def test_no_more_are_taken_in_than_there_is_room_for(pool: ThreadPoolExecutor) -> None:
     """While nobody takes an answer."""
     taken: list[int] = []
 
-    def questions() -> Iterator[int]:
+    def questions() -> Iterator[Number]:
         for number in range(100):
             taken.append(number)
-            yield number
+            yield Number(number)
 
-    with ThreadPoolExecutor(2) as pool:
-        answers = streamed(questions(), str, pool, at_once=4)
-        assert next(answers)
-        time.sleep(0.2)
-        assert len(taken) <= 6
-        assert len(list(answers)) == 99
+    answers = _streamed(questions(), _names, pool)
+    assert next(answers)
+    _until_still(lambda: len(taken))
+    assert len(taken) <= 18
+    assert len(list(answers)) == 99
+
+
+def test_no_more_bytes_are_taken_in_than_may_be_held(pool: ThreadPoolExecutor) -> None:
+    """All that are given back at the end, also by who does not listen any more."""
+    load, taken = Load(5), []
+
+    def questions() -> Iterator[Number]:
+        for number in range(100):
+            taken.append(number)
+            yield Number(number)
+
+    answers = _streamed(questions(), _names, pool, load)
+    assert next(answers)
+    _until_still(lambda: len(taken))
+    assert len(taken) <= 7
+    answers.close()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 10
+    while not load.take(5, lambda: False):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_those_that_come_meanwhile_are_answered_together(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Up to a size, and each once."""
+    sizes, may_end = [], threading.Event()
+
+    def answer(numbers: Sequence[Number]) -> list[str]:
+        sizes.append(len(numbers))
+        assert may_end.wait(20)
+        return _names(numbers)
+
+    answers = _streamed(map(Number, range(14)), answer, pool)
+    threading.Timer(0.2, may_end.set).start()
+    assert sorted(answers, key=int) == [str(number) for number in range(14)]
+    assert max(sizes) == 4
+    assert len(sizes) <= 6
+
+
+@pytest.mark.parametrize("where", ["questions", "answer"])
+def test_what_breaks_ends_the_stream_with_its_error(
+    pool: ThreadPoolExecutor, where: str
+) -> None:
+    """Never with answers missing and all well, nor without an end."""
+
+    def questions() -> Iterator[Number]:
+        yield Number(1)
+        if where == "questions":
+            raise RuntimeError("broken")
+
+    def answer(numbers: Sequence[Number]) -> list[str]:
+        if where == "answer":
+            raise RuntimeError("broken")
+        return _names(numbers)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        list(_streamed(questions(), answer, pool))
+
+
+def _until_still(count: Callable[[], int]) -> None:
+    """Until it has not grown for a while."""
+    before = -1
+    while before != (before := count()):
+        time.sleep(0.1)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import caller, calls
-from skylike.service.calls import Stage
 from skylike.service.collection import DURABLE, Collection, SkyObject, Writing
 from skylike.service.columns import Filter
 from skylike.service.engine.condition import Condition
@@ -120,8 +119,7 @@ class Keeping:
             stored.append(described(new, seen))
         caller.check()
         if stamps:
-            with Stage("embed"):
-                vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
+            vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
         caller.check()
         write = archive.upsert if replace else archive.add
         try:

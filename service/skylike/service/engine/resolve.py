@@ -88,8 +88,7 @@ def resolve_all(
     if not stamps:
         return [one for one in seen if not isinstance(one, _Stamped)]
     caller.check()
-    with Stage("embed"):
-        vectors = iter(encoder.embed(np.stack(stamps)))
+    vectors = iter(encoder.embed(np.stack(stamps)))
     return [
         Resolved(next(vectors), one.reading, one.reading.position)
         if isinstance(one, _Stamped)

@@ -113,17 +113,18 @@ class Metrics:
         self._bytes.labels(method).observe(call.request_bytes)
         self._inside(call)
 
-    def item_ended(self, item: Call) -> None:
-        """Count one question of a stream."""
-        self._items.labels(item.code).inc()
-        self._inside(item)
+    def items_ended(self, together: Call) -> None:
+        """Count what some questions of a stream took together."""
+        self._inside(together)
 
-    def refused(self, reason: str) -> None:
-        """Count a call that did not come as far as its method."""
-        self._errors.labels(reason).inc()
+    def item_ended(self, code: str, reason: str) -> None:
+        """Count one question of a stream; the reason is empty for one that was answered."""
+        self._items.labels(code).inc()
+        if reason:
+            self._errors.labels(reason).inc()
 
-    def turned_away(self, method: str, code: str, reason: str) -> None:
-        """Count a call that never began."""
+    def refused(self, method: str, code: str, reason: str) -> None:
+        """Count a call that was refused before it was read."""
         self._calls.labels(method, code).inc()
         self._errors.labels(reason).inc()
 

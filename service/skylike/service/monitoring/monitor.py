@@ -85,29 +85,33 @@ class Monitor:
                     end()
 
     @contextlib.contextmanager
-    def item(self) -> Iterator[None]:
-        """While one question of a stream is answered, in whatever thread."""
+    def items(self) -> Iterator[None]:
+        """While some questions of a stream are answered together, in whatever thread."""
         call = calls.begin("OK")
         try:
             yield
         finally:
-            self._metrics.item_ended(call)
+            self._metrics.items_ended(call)
 
-    def refused(self, error: SkylikeError) -> None:
+    def item(self, code: str, error: Exception | None = None) -> None:
+        """Count one question of a stream by how it ended."""
+        self._metrics.item_ended(code, _reason(error))
+        if error is not None:
+            self._doubt(calls.current(), error)
+
+    def refused(self, method: str, error: SkylikeError, code: str) -> None:
         """Count a call that was refused before it was read."""
-        self._metrics.refused(error.reason)
-
-    def turned_away(self, method: str, error: SkylikeError, code: str) -> None:
-        """Count a call that was not even looked at."""
-        self._metrics.turned_away(method, code, error.reason)
+        self._metrics.refused(method, code, error.reason)
 
     def failed(self, error: Exception, code: str) -> None:
         """Tell how the call that this context is part of has failed."""
         call = calls.current()
-        if call is None:
-            return
-        call.code, call.reason = code, getattr(error, "reason", "internal")
-        if call.collection and isinstance(error, DamagedData):
+        if call is not None:
+            call.code, call.reason = code, _reason(error)
+            self._doubt(call, error)
+
+    def _doubt(self, call: Call | None, error: Exception) -> None:
+        if call is not None and call.collection and isinstance(error, DamagedData):
             self._engine.condition.doubt(call.collection, error)
         if isinstance(error, DamagedData | StorageFailed):
             self._wake.set()
@@ -197,6 +201,10 @@ class Monitor:
                 with contextlib.suppress(SkylikeError):
                     state = self._engine.describe(name)
             yield name, state
+
+
+def _reason(error: Exception | None) -> str:
+    return "" if error is None else getattr(error, "reason", "internal")
 
 
 def _told(call: Call, seconds: float) -> dict[str, object]:

@@ -1,16 +1,12 @@
 """Who may call what, decided before a call is read.
 
 Where keys are asked for, each call brings one as the metadata ``authorization: Bearer
-KEY``. What a method needs follows from its name, and what is not known needs the most,
-so that a method that is added is safe until somebody says otherwise.
+KEY``.
 """
 
-import functools
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import grpc
@@ -25,41 +21,18 @@ from skylike.service.errors import (
     TooManyRequests,
     Unauthenticated,
 )
-from skylike.service.keys import FILE, Key, Keys, Scope
-from skylike.service.monitoring import Monitor
-from skylike.service.server.interceptors import REQUEST_ID_KEY, request_id_of
-from skylike.service.server.status import rpc_status
+from skylike.service.keys import FILE, Key, Keys
+from skylike.service.server.bucket import Bucket
+from skylike.service.server.interceptors import request_id_of
+from skylike.service.server.refusal import Refusals, is_refusal
+from skylike.service.server.scopes import needed
 
-_RULES: tuple[tuple[str, Scope | None], ...] = (
-    # Whoever watches over a service asks these, and they tell nothing of what it holds.
-    (r"/grpc\.health\.v1\.Health/(Check|Watch)", None),
-    (r"/grpc\.health\.v1\.Health/List", Scope.READ),
-    (r"/grpc\.reflection\.(v1|v1alpha)\.ServerReflection/.*", Scope.READ),
-    (r"/skylike\.v1\.SearchService/.*", Scope.READ),
-    (r"/skylike\.v1\.\w+/(Get|List|Count|Scroll|Watch)[A-Z]\w*", Scope.READ),
-    # What changes objects; what changes collections, names and jobs needs more.
-    (
-        r"/skylike\.v1\.CatalogService/((Add|Delete)Objects|Set(Attributes|Labels))",
-        Scope.WRITE,
-    ),
-)
+_LOOK_SECONDS = 1.0  # for whether somebody who has to wait has gone
 
 _log = structlog.get_logger()
 
 _Metadata: TypeAlias = "Sequence[tuple[str, str | bytes]] | None"
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-
-@functools.lru_cache(maxsize=256)  # each call asks
-def needed(method: str) -> Scope | None:
-    """What a key has to have for a method such as ``/package.Service/Method``.
-
-    None where no key is needed.
-    """
-    for pattern, scope in _RULES:
-        if re.fullmatch(pattern, method):
-            return scope
-    return Scope.ADMIN
 
 
 def keys_of(settings: Settings) -> Keys:
@@ -95,24 +68,23 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
     """Lets calls of every kind through that have a key for what they ask.
 
     Keys are asked for where there is a file of them, even of none, and from then on:
-    a file that is lost opens nothing. Refused calls are not read, and have a thread of
-    their own, so that they keep none from answering.
+    a file that is lost opens nothing. Each message of a stream is asked for like a call:
+    its key has to be one still, and those that come too fast wait.
 
     Parameters
     ----------
     keys
         Those that count.
-    monitor
-        Told of what is refused.
+    refusals
+        Makes what refuses.
     """
 
-    def __init__(self, keys: Keys, monitor: Monitor) -> None:
+    def __init__(self, keys: Keys, refusals: Refusals) -> None:
         self._keys = keys
-        self._monitor = monitor
+        self._refusals = refusals
         self._asking = keys.path.exists()
         self._guard = threading.Lock()
         self._buckets: dict[Key, Bucket] = {}
-        self._refusing = ThreadPoolExecutor(1, thread_name_prefix="refuse")
 
     def intercept_service(
         self,
@@ -123,14 +95,23 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
         method = handler_call_details.method
         metadata = handler_call_details.invocation_metadata
         try:
-            key = self.admit(method, metadata)
-        except SkylikeError as error:
-            return self._refusal(method, request_id_of(metadata or ()), error)
-        if key is not None:
+            secret, key = self._admitted(method, metadata)
+            if key is None:
+                return continuation(handler_call_details)
             structlog.contextvars.bind_contextvars(key=key.name)
-        return continuation(handler_call_details)
+            handler = continuation(handler_call_details)
+            if handler is None or is_refusal(handler):
+                return handler
+            if handler.request_streaming:
+                return self._metered(handler, secret)
+            # Only now, for what there is no room for does not count.
+            self._require_rate(key)
+        except SkylikeError as error:
+            request_id = request_id_of(metadata or ())
+            return self._refusals.handler(method, request_id, error)
+        return handler
 
-    def admit(self, method: str, metadata: _Metadata) -> Key | None:
+    def _admitted(self, method: str, metadata: _Metadata) -> tuple[str, Key | None]:
         """The key that a call brought; None where it needs none.
 
         Raises
@@ -139,22 +120,20 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             ``no_key`` or ``wrong_key``.
         PermissionDenied
             ``missing_scope`` if the key is for less.
-        TooManyRequests
-            If it has been used too often.
         """
         scope = needed(method)
         self._asking = self._asking or self._keys.path.exists()
         if scope is None or not self._asking:
-            return None
-        key = self._known(_bearer(metadata or ()))
+            return "", None
+        secret = _bearer(metadata or ())
+        key = self._known(secret)
         if key.scope < scope:
             raise PermissionDenied(
                 f"the API key {key.name!r} has the scope {key.scope}; {method[:200]} "
                 f"needs {scope}",
                 reason="missing_scope",
             )
-        self._count(key)
-        return key
+        return secret, key
 
     def _known(self, secret: str) -> Key:
         try:
@@ -170,65 +149,44 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             )
         return key
 
-    def _count(self, key: Key) -> None:
-        if key.rate is None:
-            return
-        with self._guard:
-            if key not in self._buckets:
-                self._buckets[key] = Bucket(key.rate)
-            seconds = self._buckets[key].take(time.monotonic())
-        if seconds:
+    def _require_rate(self, key: Key) -> None:
+        if seconds := self._taken(key):
             raise TooManyRequests(
                 f"the API key {key.name!r} is for {key.rate:g} calls a second: ask "
                 f"again in {seconds:.3g} s",
                 retry_seconds=seconds,
             )
 
-    def _refusal(self, method: str, request_id: str, error: SkylikeError) -> "_Handler":
-        status = rpc_status(error, request_id)
-
-        def refuse(
-            requests: Iterator[bytes], context: grpc.ServicerContext
-        ) -> Iterator[bytes]:
-            self._monitor.refused(error)
-            _log.info(
-                "refused",
-                request_id=request_id,
-                method=method[:200].removeprefix("/"),
-                code=status.code.name,
-                reason=error.reason,
-            )
-            context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
-            context.abort_with_status(status)
-
-        refuse.experimental_thread_pool = self._refusing  # type: ignore[attr-defined]
-        # Of this kind whatever the method is, for only it starts before it has read.
-        return grpc.stream_stream_rpc_method_handler(refuse)
-
-
-class Bucket:
-    """As many calls a second as a rate allows, and a second's worth of them at once.
-
-    Parameters
-    ----------
-    rate
-        Calls a second.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._full = max(1.0, rate)
-        self._left = self._full
-        self._then = 0.0
-
-    def take(self, now: float) -> float:
-        """0 if a call is allowed now, which is counted; else the seconds until one is."""
-        self._left = min(self._full, self._left + (now - self._then) * self._rate)
-        self._then = now
-        if self._left >= 1:
-            self._left -= 1
+    def _taken(self, key: Key) -> float:
+        """0 if a call was taken from what the key is for; else seconds until one is."""
+        if key.rate is None:
             return 0.0
-        return (1 - self._left) / self._rate
+        with self._guard:
+            if key not in self._buckets:
+                self._buckets[key] = Bucket(key.rate)
+            return self._buckets[key].take(time.monotonic())
+
+    def _metered(self, handler: "_Handler", secret: str) -> "_Handler":
+        """A method whose messages are let in like calls."""
+
+        def metered(
+            requests: Iterator[Any], context: grpc.ServicerContext
+        ) -> Iterator[Any]:
+            for request in requests:
+                while seconds := self._taken(self._known(secret)):
+                    if not context.is_active():
+                        return
+                    time.sleep(min(seconds, _LOOK_SECONDS))
+                yield request
+
+        inner: Any = handler.stream_stream or handler.stream_unary
+
+        def method(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            return inner(metered(requests, context), context)
+
+        made: Any = handler
+        name = "stream_stream" if handler.response_streaming else "stream_unary"
+        return made._replace(**{name: method})  # type: ignore[no-any-return]
 
 
 def _bearer(metadata: "Sequence[tuple[str, str | bytes]]") -> str:

@@ -15,7 +15,7 @@ import structlog
 
 from skylike.service.calls import Call
 from skylike.service.monitoring import Monitor
-from skylike.service.server.status import rpc_status
+from skylike.service.server.status import is_ours, rpc_status
 
 REQUEST_ID_KEY = "x-request-id"
 
@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Asked every few seconds by those who watch over a server.
 _PROBES = "/grpc.health."
+_WELL = grpc.StatusCode.OK.name
+_GONE, _LATE = grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _OF_STREAMS = {
@@ -80,6 +82,8 @@ class Layer(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stu
             with self.around(rpc, request, context) as inside:
                 yield from inner(inside, context)
 
+        if pool := getattr(inner, "experimental_thread_pool", None):
+            method.experimental_thread_pool = pool  # type: ignore[attr-defined]
         make = _OF_STREAMS[handler.request_streaming, handler.response_streaming]
         return make(
             stream if handler.response_streaming else method,
@@ -110,18 +114,19 @@ class RequestLog(Layer):
         with self._monitor.call(
             rpc.removeprefix("/"),
             request_id,
-            well="OK",
+            well=_WELL,
             is_logged=is_logged,
             later=context.add_callback,
         ) as call:
             try:
                 yield _measured(request, call)
             except GeneratorExit:  # nobody takes what a stream answers any more
-                call.code = grpc.StatusCode.CANCELLED.name
+                call.code = _GONE.name
                 raise
             finally:
-                if not context.is_active():
-                    call.code = grpc.StatusCode.CANCELLED.name
+                if call.code == _WELL and not context.is_active():
+                    is_late = context.time_remaining() <= 0
+                    call.code = (_LATE if is_late else _GONE).name
 
 
 class ErrorMapping(Layer):
@@ -144,7 +149,7 @@ class ErrorMapping(Layer):
             request_id = structlog.contextvars.get_contextvars()["request_id"]
             status = rpc_status(error, request_id)
             self._monitor.failed(error, status.code.name)
-            if status.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
+            if is_ours(status.code):
                 _log.exception("failed")
             context.abort_with_status(status)
 

@@ -14,15 +14,22 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from skylike.service import caller
 from skylike.service.calls import Stage
-from skylike.service.errors import DeadlineExceeded, Overloaded
+from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
 
 _NEWEST = 0.1  # weight of the newest call in what its kind takes
 _SOONEST, _LATEST = 0.1, 5.0  # seconds within which to come back
 _ON_THE_WAY = 0.5  # seconds that a call may take from the door to the line
-_MEGABYTE = 2**20
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Coming:
+    """A call whose request is still on its way; forgotten with the call itself."""
+
+    since: float
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +71,7 @@ class Line:
         self._guard = threading.Lock()
         self._waiting: deque[_Call] = deque()
         self._working: set[_Call] = set()
-        self._coming: deque[float] = deque()
+        self._coming: WeakSet[Coming] = WeakSet()
         self._seconds: dict[str, float] = {}
         self._next_return = 0.0
 
@@ -73,7 +80,14 @@ class Line:
         return len(self._waiting)
 
     @contextmanager
-    def turn(self, kind: str, seconds_left: float) -> Iterator[None]:
+    def turn(
+        self,
+        kind: str,
+        seconds_left: float,
+        coming: Coming | None = None,
+        *,
+        is_patient: bool = False,
+    ) -> Iterator[None]:
         """Wait for a place, and keep it meanwhile.
 
         Parameters
@@ -82,6 +96,10 @@ class Line:
             Calls of one kind take about as long as each other.
         seconds_left
             Until the caller's deadline; infinite if there is none.
+        coming
+            What `announce` gave, if the call was announced.
+        is_patient
+            Whether it waits however long it takes.
 
         Raises
         ------
@@ -90,7 +108,7 @@ class Line:
         Cancelled, DeadlineExceeded
             If the caller did not wait that long.
         """
-        call = self._join(kind, seconds_left)
+        call = self._join(kind, seconds_left, coming, is_patient)
         if not call.began:
             with Stage("queue"):
                 self._await(call, seconds_left)
@@ -98,13 +116,22 @@ class Line:
         try:
             caller.check()
             began = time.monotonic()
-            yield
+            try:
+                yield
+            except (Cancelled, DeadlineExceeded):  # it would have taken longer still
+                took = max(time.monotonic() - began, self._seconds.get(kind, 0.0))
+                raise
             took = time.monotonic() - began
         finally:
             self._leave(call, kind, took)
 
-    def announce(self, kind: str) -> None:
+    def announce(self, kind: str) -> Coming:
         """Say that a call comes, whose request has to be read first.
+
+        Returns
+        -------
+        Coming
+            To be kept as long as the call goes on.
 
         Raises
         ------
@@ -113,31 +140,33 @@ class Line:
         """
         with self._guard:
             now = time.monotonic()
-            # Some never come: their callers went, or may not ask this.
-            while self._coming and self._coming[0] < now - _ON_THE_WAY:
-                self._coming.popleft()
             if len(self._working) + len(self._coming) >= self._places:
                 self._require_short(kind, math.inf, now)
-            self._coming.append(now)
+            coming = Coming(now)
+            self._coming.add(coming)
+            return coming
 
-    def _join(self, kind: str, seconds_left: float) -> _Call:
+    def _join(
+        self, kind: str, seconds_left: float, coming: Coming | None, is_patient: bool
+    ) -> _Call:
         with self._guard:
             now = time.monotonic()
-            if self._coming:
-                self._coming.popleft()
+            if coming is not None:
+                self._coming.discard(coming)
             call = _Call(self._seconds.get(kind, 0.0))
             if len(self._working) < self._places:
                 call.began = now
                 self._working.add(call)
                 return call
-            self._require_short(kind, seconds_left, now)
+            if not is_patient:
+                self._require_short(kind, seconds_left, now)
             call.turn.acquire()
             self._waiting.append(call)
             return call
 
     def _require_short(self, kind: str, seconds_left: float, now: float) -> None:
         seconds = self._seconds.get(kind, 0.0)
-        wait = self._expected_wait(now) + len(self._coming) * seconds / self._places
+        wait = self._expected_wait(seconds, now)
         longest = min(max(self._max_wait_seconds, seconds), seconds_left - seconds)
         if wait > longest or len(self._waiting) >= self._max_length:
             raise Overloaded(
@@ -146,11 +175,23 @@ class Line:
                 retry_seconds=self._return_in(now, wait, seconds),
             )
 
-    def _expected_wait(self, now: float) -> float:
-        """Of one who joins now: of those at work, half is done or more."""
-        ahead = sum(call.seconds for call in self._waiting)
-        ahead += sum(max(now - call.began, call.seconds / 2) for call in self._working)
-        return ahead / self._places
+    def _expected_wait(self, seconds: float, now: float) -> float:
+        """Of one that joins now, and takes so long itself."""
+        on_the_way = sum(now - one.since < _ON_THE_WAY for one in self._coming)
+        ahead = sum(call.seconds for call in self._waiting) + on_the_way * seconds
+        # Of those at work, half is done or more.
+        left = [max(now - one.began, one.seconds / 2) for one in self._working]
+        left += [0.0] * (self._places - len(left))
+        # Who waits goes where there is room first: all places that become free until
+        # then have done their share of it.
+        left.sort()
+        done, wait = 0.0, math.inf
+        for number, one in enumerate(left, start=1):
+            if wait <= one:
+                break
+            done += one
+            wait = (ahead + done) / number
+        return wait
 
     def _return_in(self, now: float, wait: float, seconds: float) -> float:
         """One place after another, so that they do not all come back together."""
@@ -168,7 +209,7 @@ class Line:
                 raise DeadlineExceeded("the deadline passed while the call waited")
 
     def _leave(self, call: _Call, kind: str, took: float | None) -> None:
-        """Make room; only calls that were answered tell how long their kind takes."""
+        """Make room; calls that failed do not tell how long their kind takes."""
         with self._guard:
             if took is not None:
                 before = self._seconds.setdefault(kind, took)
@@ -179,47 +220,3 @@ class Line:
                 following.began = time.monotonic()
                 self._working.add(following)
                 following.turn.release()
-
-
-class Load:
-    """The bytes of requests that are held, in line or at work.
-
-    Parameters
-    ----------
-    max_bytes
-        A request is taken up to this sum; a single one always is.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._guard = threading.Lock()
-        self._held = 0
-
-    def require_room(self, num_bytes: int = 0) -> None:
-        """Raise `Overloaded` if a request is too much; a single one never is."""
-        if self._held and self._held + num_bytes > self._max_bytes:
-            raise Overloaded(
-                f"requests of {self._held / _MEGABYTE:.0f} MiB are held already, and "
-                f"this one has {num_bytes / _MEGABYTE:.1f}: send fewer at the same "
-                "time, or this one later",
-                retry_seconds=1.0,
-                reason="too_many_bytes",
-            )
-
-    @contextmanager
-    def holding(self, num_bytes: int) -> Iterator[None]:
-        """Count a request for as long as it is held.
-
-        Raises
-        ------
-        Overloaded
-            If too much is held already.
-        """
-        with self._guard:
-            self.require_room(num_bytes)
-            self._held += num_bytes
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._held -= num_bytes

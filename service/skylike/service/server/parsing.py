@@ -1,7 +1,8 @@
-"""Bytes that are no message are a bad request, told like any other.
+"""Messages that cannot be read or sent are errors with a reason, like any other.
 
-gRPC answers them with INTERNAL and no reason. In a stream whose answer is on its way at
-that moment it also never gets rid of the call, for which a stopping server then waits.
+gRPC answers bytes that are no message with INTERNAL and no reason. In a stream whose
+answer is on its way at that moment it also never gets rid of the call, for which a
+stopping server then waits.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,20 +12,56 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from skylike.service.errors import BadRequest
+from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.server.interceptors import Layer
+
+_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 class Parsing(Layer):
-    """Lets methods see messages only; the innermost layer, since it raises `BadRequest`."""
+    """Lets methods see messages only, and answer only by what may be sent.
+
+    The innermost layer, since it raises what others tell.
+
+    Parameters
+    ----------
+    max_bytes
+        Of an answer.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._max_bytes = max_bytes
 
     def surrounded(self, rpc: str, handler: Any) -> Any:
-        """Let what cannot be parsed come through to `around`."""
+        """Let what cannot be parsed come through to `around`, and look at answers."""
         made: Any = super().surrounded(rpc, handler)
         if made is handler:  # watching health has no layers: it stays gRPC's to parse
             return handler
         parse = _lenient(handler.request_deserializer)
-        return made._replace(request_deserializer=parse)
+        (kind,) = (kind for kind in _KINDS if getattr(made, kind))
+        inner = getattr(made, kind)
+
+        def method(request: Any, context: grpc.ServicerContext) -> Any:
+            return self._sendable(inner(request, context))
+
+        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            yield from map(self._sendable, inner(request, context))
+
+        bounded: Any = stream if made.response_streaming else method
+        if pool := getattr(inner, "experimental_thread_pool", None):
+            bounded.experimental_thread_pool = pool
+        return made._replace(request_deserializer=parse, **{kind: bounded})
+
+    def _sendable(self, answer: Any) -> Any:
+        """What gRPC would refuse to send, without a reason."""
+        if answer.ByteSize() > self._max_bytes:
+            raise TooLarge(
+                f"the answer has {answer.ByteSize()} bytes; at most {self._max_bytes} "
+                "may be sent: ask for fewer at a time",
+                reason="answer_too_large",
+            )
+        return answer
 
     @contextmanager
     def around(

@@ -32,6 +32,7 @@ from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
 from skylike.service.server.parsing import Parsing
+from skylike.service.server.refusal import Refusals
 from skylike.service.server.search import SearchServicer
 from skylike.v1 import (
     catalog_pb2,
@@ -42,15 +43,22 @@ from skylike.v1 import (
     search_pb2_grpc,
 )
 
-SERVICES = (
-    search_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name,
-    catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
-    job_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
+_SERVICES = (
+    search_pb2.DESCRIPTOR.services_by_name["SearchService"],
+    catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    job_pb2.DESCRIPTOR.services_by_name["JobService"],
+)
+SERVICES = tuple(service.full_name for service in _SERVICES)
+_METHODS = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for service in _SERVICES
+    for method in service.methods
 )
 
 # What cancelled calls get to end.
 _STOP_SECONDS = 2.0
 _SWITCH_SECONDS = 0.0005
+_KEEPALIVE_MILLISECONDS = 30_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -89,19 +97,24 @@ class Server:
         self.monitor = Monitor(engine)
         places = settings.workers or num_cores()
         admission = Admission(settings, places)
+        refusals = Refusals(self.monitor, _METHODS)
         self._server = grpc.server(
             # A thread for each, or some would wait unseen; most only wait.
             ThreadPoolExecutor(settings.max_calls, thread_name_prefix="rpc"),
             interceptors=[
-                Access(keys_of(settings), self.monitor),
-                Door(admission, self.monitor),
+                Access(keys_of(settings), refusals),
+                Door(admission, refusals),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
                 admission,
-                Parsing(),
+                Parsing(settings.max_message_bytes),
             ],
-            maximum_concurrent_rpcs=settings.max_calls,
             options=(
+                # No connection takes the places of all others; and of one that is there
+                # no more, nothing tells but asking.
+                ("grpc.max_concurrent_streams", max(1, settings.max_calls // 2)),
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MILLISECONDS // 3),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
                 # Or a second server on the same port would take half of the calls.
@@ -109,7 +122,7 @@ class Server:
             ),
         )
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            SearchServicer(engine, places, self.monitor), self._server
+            SearchServicer(engine, places, admission, self.monitor), self._server
         )
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), self._server

@@ -81,7 +81,12 @@ class Told:
     @property
     def is_ours(self) -> bool:
         """Whether it is nothing that a caller can mend."""
-        return self.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
+        return is_ours(self.code)
+
+
+def is_ours(code: grpc.StatusCode) -> bool:
+    """Whether what went wrong is nothing that a caller can mend."""
+    return code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 
 
 def tell(error: Exception, request_id: str) -> Told:

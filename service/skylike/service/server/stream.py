@@ -1,87 +1,160 @@
-"""Many questions over one call, answered as they are ready."""
+"""Many questions over one call, answered as they are ready, several together."""
 
+import contextvars
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from skylike.service.errors import SkylikeError
+import grpc
 
-_Question = TypeVar("_Question")
+from skylike.service.server.load import Load
+
+
+class _Sized(Protocol):
+    def ByteSize(self) -> int: ...  # noqa: N802
+
+
+_Question = TypeVar("_Question", bound=_Sized)
 _Answer = TypeVar("_Answer")
 
 
-def streamed(
-    questions: Iterator[_Question],
-    answer: Callable[[_Question], _Answer],
-    pool: Executor,
-    at_once: int,
-) -> Iterator[_Answer]:
-    """Answer questions, in the order in which their answers are ready.
+class Streamed(Generic[_Question, _Answer]):
+    """Answers to a stream of questions, in the order in which they are ready.
+
+    Questions are read by a thread of their own, and only while there is room for them:
+    so flow control holds back who asks too fast, and who does not listen. Those that
+    have come while others were answered are answered together.
 
     Parameters
     ----------
     questions
-        Read by a thread of their own, and only while fewer than `at_once` are in work
-        or wait for their answer to be taken: so flow control holds back who asks too
-        fast, and who does not listen.
+        Those of the call.
     answer
-        Answers one of them; raises nothing.
+        Answers some of them, in their order.
     pool
         Where questions are answered.
-    at_once
-        How many are in work at most.
-
-    Yields
-    ------
-    answers
-        One for each question, until there are no more, or the caller has gone.
-
-    Raises
-    ------
-    SkylikeError
-        That `questions` raised.
+    workers
+        How many batches are answered at the same time.
+    size
+        Questions of a batch, at most.
+    load
+        What is held of all requests.
     """
-    # A number: of all questions.
-    ready: SimpleQueue[_Answer | int | SkylikeError] = SimpleQueue()
-    room = threading.Semaphore(at_once)
-    has_gone = threading.Event()
 
-    def work(question: _Question) -> None:
-        if not has_gone.is_set():
-            ready.put(answer(question))
+    def __init__(
+        self,
+        questions: Iterator[_Question],
+        answer: Callable[[Sequence[_Question]], Sequence[_Answer]],
+        pool: Executor,
+        workers: int,
+        size: int,
+        load: Load,
+    ) -> None:
+        self._questions = questions
+        self._answer = answer
+        self._pool = pool
+        self._workers = workers
+        self._size = size
+        self._load = load
+        self._guard = threading.Lock()
+        self._waiting: deque[_Question] = deque()
+        self._num_working = 0
+        self._num_bytes = 0  # of what was taken in and is not yet answered
+        # As many as are at work, and as many that are the next.
+        self._room = threading.Semaphore(2 * workers * size)
+        self._has_gone = False
+        # An answer with the bytes of its question; the number of all; what went wrong.
+        self._ready: SimpleQueue[tuple[_Answer, int] | int | Exception] = SimpleQueue()
 
-    def ask() -> None:
+    def __iter__(self) -> Iterator[_Answer]:
+        """One answer for each question, until there are no more, or the caller has gone.
+
+        Raises
+        ------
+        Exception
+            What `questions` or `answer` raised.
+        """
+        run = contextvars.copy_context().run
+        threading.Thread(
+            target=run, args=[self._ask], name="stream", daemon=True
+        ).start()
+        taken, total = 0, None
+        try:
+            while total is None or taken < total:
+                found = self._ready.get()
+                if isinstance(found, Exception):
+                    raise found
+                if isinstance(found, int):
+                    total = found
+                    continue
+                answer, num_bytes = found
+                yield answer
+                taken += 1
+                self._let_go(num_bytes)
+                self._room.release()
+        finally:
+            with self._guard:
+                self._has_gone = True
+                self._waiting.clear()
+                num_bytes = self._num_bytes
+            self._let_go(num_bytes)
+            self._room.release()  # for a question that waits for it
+
+    def _ask(self) -> None:
         count = 0
         try:
-            for question in questions:
-                room.acquire()
-                if has_gone.is_set():
+            for question in self._questions:
+                self._room.acquire()
+                if not self._take(question):
                     return
-                pool.submit(work, question)
                 count += 1
-        except SkylikeError as error:  # what came is no question
-            ready.put(error)
-            return
-        except Exception:  # how gRPC says that the caller has gone
-            has_gone.set()
-            count = 0
-        ready.put(count)
+            self._ready.put(count)
+        except grpc.RpcError:  # how gRPC says that the caller has gone
+            self._ready.put(0)
+        except Exception as error:
+            self._ready.put(error)
 
-    threading.Thread(target=ask, name="stream", daemon=True).start()
-    taken, total = 0, None
-    try:
-        while total is None or taken < total:
-            found = ready.get()
-            if isinstance(found, SkylikeError):
-                raise found
-            if isinstance(found, int):
-                total = found
-                continue
-            yield found
-            taken += 1
-            room.release()
-    finally:
-        has_gone.set()
-        room.release()  # for a question that waits for it
+    def _take(self, question: _Question) -> bool:
+        """Take a question in; not if nobody waits for its answer any more."""
+        num_bytes = question.ByteSize()
+        if not self._load.take(num_bytes, lambda: not self._has_gone):
+            return False
+        with self._guard:
+            if self._has_gone:
+                self._load.let_go(num_bytes)
+                return False
+            self._num_bytes += num_bytes
+            self._waiting.append(question)
+            if self._num_working < self._workers:
+                self._num_working += 1
+                self._start()
+            return True
+
+    def _start(self) -> None:
+        self._pool.submit(contextvars.copy_context().run, self._work)
+
+    def _work(self) -> None:
+        with self._guard:
+            count = min(self._size, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
+        try:
+            if batch:
+                sizes = [one.ByteSize() for one in batch]
+                for ready in zip(self._answer(batch), sizes, strict=True):
+                    self._ready.put(ready)
+        except Exception as error:
+            self._ready.put(error)
+        with self._guard:
+            if self._waiting:
+                self._start()  # behind those of other streams
+            else:
+                self._num_working -= 1
+
+    def _let_go(self, num_bytes: int) -> None:
+        with self._guard:
+            num_bytes = min(num_bytes, self._num_bytes)
+            self._num_bytes -= num_bytes
+        self._load.let_go(num_bytes)

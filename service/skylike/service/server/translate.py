@@ -1,18 +1,19 @@
 """Between the engine's types and the protos, field for field."""
 
-import itertools
-from collections.abc import Sequence
-from typing import Literal, assert_never
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, assert_never
 
 import numpy as np
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from numpy.typing import NDArray
 
 from skylike.service import engine
 from skylike.service.collection import SkyObject
 from skylike.service.errors import BadRequest
-from skylike.service.fits import SkyPosition
 from skylike.service.server.options import position_from, value_from
 from skylike.v1 import catalog_pb2, search_pb2, types_pb2
+
+_Hits: TypeAlias = "RepeatedCompositeFieldContainer[types_pb2.Hit]"
 
 _AXIS_KINDS: dict[int, Literal["bands", "spectral"]] = {
     types_pb2.AXIS_KIND_BANDS: "bands",
@@ -150,17 +151,31 @@ def reading_to(reading: engine.Reading | None) -> types_pb2.Reading | None:
     """How a cutout was read."""
     if reading is None:
         return None
-    return types_pb2.Reading(
-        hdu=reading.hdu,
-        axes=reading.axes.value,
-        shape=reading.shape,
-        position=_position_to(reading.position),
-        pixel_scale_arcsec=reading.pixel_scale_arcsec,
-        unit=reading.unit,
-        flags=reading.flags.names,
-        valid_fraction=reading.valid_fraction,
-        warnings=reading.warnings,
-    )
+    made = types_pb2.Reading()
+    _fill_reading(made, reading)
+    return made
+
+
+def _fill_context(made: types_pb2.Context, context: engine.Context) -> None:
+    made.collection = context.collection
+    made.collection_version = context.collection_version
+    made.model_id = context.model_id
+
+
+def _fill_reading(made: types_pb2.Reading, reading: engine.Reading) -> None:
+    made.hdu = reading.hdu
+    made.axes = reading.axes.value
+    made.shape.extend(reading.shape)
+    if reading.position is not None:
+        made.position.ra_deg = reading.position.ra_deg
+        made.position.dec_deg = reading.position.dec_deg
+    if reading.pixel_scale_arcsec is not None:
+        made.pixel_scale_arcsec = reading.pixel_scale_arcsec
+    if reading.unit is not None:
+        made.unit = reading.unit
+    made.flags.extend(reading.flags.names)
+    made.valid_fraction = reading.valid_fraction
+    made.warnings.extend(reading.warnings)
 
 
 def vector_to(vector: NDArray[np.float32], model_id: str) -> types_pb2.Vector:
@@ -171,22 +186,26 @@ def vector_to(vector: NDArray[np.float32], model_id: str) -> types_pb2.Vector:
 
 
 def object_to(one: SkyObject) -> types_pb2.Object:
-    """An object of a collection.
+    """An object of a collection."""
+    made = types_pb2.Object()
+    fill_object(made, one)
+    return made
 
-    Its parts are filled where they are: made apart and copied, they take four times as
-    long, and an answer has many objects.
-    """
-    made = types_pb2.Object(
-        id=one.id,
-        epoch_mjd=one.epoch_mjd,
-        flags=one.flags.names,
-        valid_fraction=one.valid_fraction,
-        thumbnail_png=one.thumbnail,
-        labels=sorted(one.labels),
-    )
+
+def fill_object(made: types_pb2.Object, one: SkyObject) -> None:
+    """Write an object where it is told: made apart and copied it takes far longer."""
+    made.id = one.id
     if one.position is not None:
         made.position.ra_deg = one.position.ra_deg
         made.position.dec_deg = one.position.dec_deg
+    if one.epoch_mjd is not None:
+        made.epoch_mjd = one.epoch_mjd
+    if one.flags:
+        made.flags.extend(one.flags.names)
+    made.valid_fraction = one.valid_fraction
+    made.thumbnail_png = one.thumbnail
+    if one.labels:
+        made.labels.extend(sorted(one.labels))
     if one.uri is not None:
         made.source.uri = one.uri
     if one.hdu is not None:
@@ -195,63 +214,52 @@ def object_to(one: SkyObject) -> types_pb2.Object:
         made.source.box.extend(one.box)
     for name, value in one.attributes.items():
         _fill_value(made.attributes[name], value)
-    return made
 
 
-def hit_to(hit: engine.Hit) -> types_pb2.Hit:
-    """One row of an answer."""
-    return types_pb2.Hit(
-        rank=hit.rank,
-        score=hit.score,
-        object=object_to(hit.object),
-        separation_deg=hit.separation_deg,
-    )
+def fill_hits(made: "_Hits", hits: Iterable[engine.Hit]) -> None:
+    """Write the rows of an answer."""
+    for hit in hits:
+        row = made.add(
+            rank=hit.rank, score=hit.score, separation_deg=hit.separation_deg
+        )
+        fill_object(row.object, hit.object)
 
 
-def cluster_to(answer: engine.ClusterAnswer | None) -> search_pb2.ClusterAnswer | None:
-    """The kind of object."""
-    if answer is None:
-        return None
-    shares = [
-        search_pb2.ClusterShare(
+def fill_analysis(made: search_pb2.AnalyzeResponse, answer: engine.Analysis) -> None:
+    """Write all three answers."""
+    _fill_context(made.context, answer.context)
+    if answer.reading is not None:
+        _fill_reading(made.reading, answer.reading)
+    fill_hits(made.hits, answer.hits)
+    if answer.cluster is not None:
+        fill_cluster(made.cluster, answer.cluster)
+    if answer.anomaly is not None:
+        fill_anomaly(made.anomaly, answer.anomaly)
+        for rank, (id, score) in enumerate(answer.anomaly.neighbors, start=1):
+            made.anomaly.neighbors.add(rank=rank, score=score).object.id = id
+
+
+def fill_cluster(made: search_pb2.ClusterAnswer, answer: engine.ClusterAnswer) -> None:
+    """Write the kind of object."""
+    made.fit_version = answer.fit_version
+    for share in answer.shares:
+        made.shares.add(
             label=share.label, name=share.name, probability=share.probability
         )
-        for share in answer.shares
-    ]
-    return search_pb2.ClusterAnswer(
-        fit_version=answer.fit_version,
-        best=shares[0],
-        shares=shares,
-        exemplar_ids=answer.exemplar_ids,
-        size=answer.size,
-    )
+    made.best.CopyFrom(made.shares[0])
+    made.exemplar_ids.extend(answer.exemplar_ids)
+    made.size = answer.size
 
 
-def anomaly_to(
-    answer: engine.AnomalyAnswer | None, hits: Sequence[engine.Hit] | None = None
-) -> search_pb2.AnomalyAnswer | None:
-    """How odd it is; neighbours by their ids, or as hits."""
-    if answer is None:
-        return None
-    neighbors = (
-        map(_near_to, itertools.count(1), answer.neighbors)
-        if hits is None
-        else map(hit_to, hits)
-    )
-    return search_pb2.AnomalyAnswer(
-        fit_version=answer.fit_version,
-        score=answer.score,
-        percentile=answer.percentile,
-        p_value=answer.p_value,
-        calibrated=answer.p_value is not None,
-        num_calibration=answer.num_calibration,
-        neighbors=neighbors,
-    )
-
-
-def _near_to(rank: int, near: tuple[str, float]) -> types_pb2.Hit:
-    id, score = near
-    return types_pb2.Hit(rank=rank, score=score, object=types_pb2.Object(id=id))
+def fill_anomaly(made: search_pb2.AnomalyAnswer, answer: engine.AnomalyAnswer) -> None:
+    """Write how odd it is; not its neighbours."""
+    made.fit_version = answer.fit_version
+    made.score = answer.score
+    made.percentile = answer.percentile
+    if answer.p_value is not None:
+        made.p_value = answer.p_value
+        made.calibrated = True
+    made.num_calibration = answer.num_calibration
 
 
 def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
@@ -279,12 +287,6 @@ def clusters_to(answer: engine.Clusters) -> list[catalog_pb2.ClusterInfo]:
         )
         for one in answer.clusters
     ]
-
-
-def _position_to(position: SkyPosition | None) -> types_pb2.Position | None:
-    if position is None:
-        return None
-    return types_pb2.Position(ra_deg=position.ra_deg, dec_deg=position.dec_deg)
 
 
 def _box_from(source: types_pb2.Source) -> tuple[int, int, int, int] | None:
