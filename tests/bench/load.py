@@ -106,7 +106,8 @@ def write_requests(path: Path, messages: list[bytes]) -> str:
     return str(path)
 
 
-def _read_requests(path: str) -> list[bytes]:
+def read_requests(path: str) -> list[bytes]:
+    """What `write_requests` wrote."""
     data, at, found = Path(path).read_bytes(), 0, []
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "little")
@@ -178,7 +179,7 @@ def _closed(load: Load, ask: Any, requests: list[bytes]) -> list[tuple[float, ..
 def main() -> None:
     """Offer the load of the command line, and print what became of it."""
     load = Load(**json.loads(sys.argv[1]))
-    requests = _read_requests(load.requests)
+    requests = read_requests(load.requests)
     with grpc.insecure_channel(load.address) as channel:
         bare: Any = channel  # its stubs want serialisers
         ask = bare.unary_unary(load.method)

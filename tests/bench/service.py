@@ -18,7 +18,7 @@ import grpc
 import numpy as np
 import onnxruntime
 from astropy.io import fits as astropy_fits
-from tests.bench import vectors
+from tests.bench import stream, vectors
 from tests.bench.collection import sky_object
 from tests.bench.imaging import small_files
 from tests.bench.load import Load, Outcome, write_requests
@@ -54,6 +54,7 @@ def measure() -> list[Measure]:
         found = []
         with _serving(large) as (address, _):
             found.append(_beside_parts(address, requests, files, large))
+            found.append(stream.measure(address, requests, files, large, Path(folder)))
             found.append(_tail(address, asked))
         with _serving(flat) as (address, process):
             found += _overload(address, process, hard)

@@ -1,0 +1,218 @@
+"""How many questions a stream answers, beside what the bare parts would allow.
+
+Each part is measured alone, as quick as it gets on all cores: messages that only go there
+and back, files that are only read, stamps embedded and vectors searched in batches. One
+item needs all of them, so the seconds of each add up to what an item takes at least.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import faiss as _faiss
+import grpc
+import numpy as np
+import onnxruntime
+from tests.bench.load import read_requests, write_requests
+from tests.bench.measure import Measure
+
+from skylike.service.encoder import BASE
+from skylike.service.processes import num_cores
+from skylike.v1 import search_pb2
+
+faiss: Any = _faiss  # its stubs lack what is used here
+
+_METHOD = "/skylike.v1.SearchService/AnalyzeStream"
+_SECONDS = 6.0
+_BATCH = 64
+_ROUNDS = 3
+
+_ECHO = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+class Echo(grpc.GenericRpcHandler):
+    def service(self, details):
+        return grpc.stream_stream_rpc_method_handler(lambda requests, context: requests)
+server = grpc.server(ThreadPoolExecutor(8))
+server.add_generic_rpc_handlers((Echo(),))
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+sys.stdin.read()
+"""
+
+_READ = """
+import sys, time, fitsio
+files = sys.argv[2:]
+for file in files: fitsio.read(file, header=True)
+print(flush=True)
+sys.stdin.readline()
+began = time.perf_counter()
+count = 0
+while time.perf_counter() - began < float(sys.argv[1]):
+    for file in files: fitsio.read(file, header=True)
+    count += len(files)
+print(count / (time.perf_counter() - began))
+"""
+
+
+def measure(
+    address: str, requests: list[bytes], files: list[str], data: Path, folder: Path
+) -> Measure:
+    """The stream of one caller, between two measurements of the parts."""
+    messages = [
+        search_pb2.AnalyzeStreamRequest(
+            item_id=f"item-{number}",
+            analyze=search_pb2.AnalyzeRequest.FromString(request),
+        ).SerializeToString()
+        for number, request in enumerate(requests)
+    ]
+    asked = write_requests(folder / "stream", messages)
+    before = _parts(asked, files, data)
+    rates = [_flow(address, _METHOD, asked) for _ in range(_ROUNDS)]
+    after = _parts(asked, files, data)
+    parts = {name: (rate + after[name]) / 2 for name, rate in before.items()}
+    allowed = 1 / sum(1 / rate for rate in parts.values())
+    return Measure(
+        "service.stream_vs_parts",
+        float(np.median(rates)) / allowed,
+        "questions per second of one stream, over what the bare parts allow on all cores",
+        {
+            "items_per_second": float(np.median(rates)),
+            "allowed_per_second": allowed,
+            **{f"{name}_per_second": rate for name, rate in parts.items()},
+        },
+    )
+
+
+def _parts(asked: str, files: list[str], data: Path) -> dict[str, float]:
+    """How many items a second each part does alone."""
+    return {
+        "echo": _echo(asked),
+        "fitsio": _read(files),
+        "onnxruntime": _embedded(),
+        "faiss": _searched(data),
+    }
+
+
+def _echo(asked: str) -> float:
+    echo = subprocess.Popen(
+        [sys.executable, "-c", _ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert echo.stdout is not None
+    rate = _flow(f"127.0.0.1:{int(echo.stdout.readline())}", "/any/Echo", asked)
+    echo.kill()
+    echo.wait()
+    return rate
+
+
+def _read(files: list[str]) -> float:
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _READ, str(_SECONDS / 2), *files],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(num_cores())
+    ]
+    for reader in readers:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+    return sum(float(reader.communicate("\n")[0]) for reader in readers)
+
+
+def _embedded() -> float:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        str(BASE), options, providers=["CPUExecutionProvider"]
+    )
+    stamps = np.random.default_rng(0).normal(size=(_BATCH, 1, 64, 64))
+    return _rate(lambda: session.run(None, {"stamps": stamps.astype(np.float32)}))
+
+
+def _searched(data: Path) -> float:
+    [segment] = (data / "collections/sky/segments").glob("*.faiss")
+    index = faiss.read_index(str(segment))
+    manifest = json.loads((data / "collections/sky/manifest.json").read_text())
+    width = manifest["body"]["segments"][0]["width"]
+    parameters = faiss.SearchParametersHNSW(efSearch=width)
+    stored = faiss.rev_swig_ptr(index.storage.get_xb(), index.ntotal * index.d)
+    chosen = np.random.default_rng(0).integers(index.ntotal, size=(50, _BATCH))
+    queries = itertools.cycle(stored.reshape(-1, index.d)[rows] for rows in chosen)
+    guard = threading.Lock()
+
+    def search() -> None:
+        faiss.omp_set_num_threads(1)  # of this thread: each core has one of its own
+        with guard:
+            query = next(queries)
+        index.search(query, 10, params=parameters)
+
+    return _rate(search)
+
+
+def _rate(work: Callable[[], object]) -> float:
+    """Items a second, in batches, by a thread for each core."""
+
+    def repeat(_: int) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            work()
+            count += _BATCH
+        return count
+
+    work()
+    began = time.perf_counter()
+    until = began + _SECONDS / 2
+    with ThreadPoolExecutor(num_cores()) as pool:
+        count = sum(pool.map(repeat, range(num_cores())))
+    return count / (time.perf_counter() - began)
+
+
+def _flow(address: str, method: str, asked: str) -> float:
+    """Messages a second through a stream, from another process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.stream", address, method, asked],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Send messages as fast as they are taken, and count the answers."""
+    address, method, asked = sys.argv[1:]
+    requests = read_requests(asked)
+    with grpc.insecure_channel(address) as channel:
+        bare: Any = channel  # its stubs want serialisers
+        ask = bare.stream_stream(method)
+        list(ask(iter(requests)))  # what is slow the first time
+        began = time.perf_counter()
+
+        def until_the_end() -> Iterator[bytes]:
+            for request in itertools.cycle(requests):
+                if time.perf_counter() - began > _SECONDS:
+                    return
+                yield request
+
+        answers = list(ask(until_the_end()))
+        rate = len(answers) / (time.perf_counter() - began)
+    if method == _METHOD:
+        for answer in answers:
+            assert search_pb2.AnalyzeStreamResponse.FromString(answer).HasField(
+                "analysis"
+            )
+    sys.stdout.write(str(rate))
+
+
+if __name__ == "__main__":
+    main()
