@@ -20,6 +20,7 @@ import faiss as _faiss
 import grpc
 import numpy as np
 import onnxruntime
+from tests.bench import vectors
 from tests.bench.load import read_requests, write_requests
 from tests.bench.measure import Measure
 
@@ -145,9 +146,8 @@ def _searched(data: Path) -> float:
     manifest = json.loads((data / "collections/sky/manifest.json").read_text())
     width = manifest["body"]["segments"][0]["width"]
     parameters = faiss.SearchParametersHNSW(efSearch=width)
-    stored = faiss.rev_swig_ptr(index.storage.get_xb(), index.ntotal * index.d)
-    chosen = np.random.default_rng(0).integers(index.ntotal, size=(50, _BATCH))
-    queries = itertools.cycle(stored.reshape(-1, index.d)[rows] for rows in chosen)
+    known = np.load(vectors.extended(vectors.base(), 50 * _BATCH, seed=3))
+    queries = itertools.cycle(known.reshape(50, _BATCH, -1))
     guard = threading.Lock()
 
     def search() -> None:

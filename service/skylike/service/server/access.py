@@ -95,7 +95,7 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
         method = handler_call_details.method
         metadata = handler_call_details.invocation_metadata
         try:
-            secret, key = self._admitted(method, metadata)
+            key = self.allow(method, metadata)
             if key is None:
                 return continuation(handler_call_details)
             structlog.contextvars.bind_contextvars(key=key.name)
@@ -103,7 +103,7 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             if handler is None or is_refusal(handler):
                 return handler
             if handler.request_streaming:
-                return self._metered(handler, secret)
+                return self._metered(handler, _bearer(metadata or ()))
             # Only now, for what there is no room for does not count.
             self._require_rate(key)
         except SkylikeError as error:
@@ -111,7 +111,7 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             return self._refusals.handler(method, request_id, error)
         return handler
 
-    def _admitted(self, method: str, metadata: _Metadata) -> tuple[str, Key | None]:
+    def allow(self, method: str, metadata: _Metadata) -> Key | None:
         """The key that a call brought; None where it needs none.
 
         Raises
@@ -124,16 +124,15 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
         scope = needed(method)
         self._asking = self._asking or self._keys.path.exists()
         if scope is None or not self._asking:
-            return "", None
-        secret = _bearer(metadata or ())
-        key = self._known(secret)
+            return None
+        key = self._known(_bearer(metadata or ()))
         if key.scope < scope:
             raise PermissionDenied(
                 f"the API key {key.name!r} has the scope {key.scope}; {method[:200]} "
                 f"needs {scope}",
                 reason="missing_scope",
             )
-        return secret, key
+        return key
 
     def _known(self, secret: str) -> Key:
         try:
