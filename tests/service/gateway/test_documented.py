@@ -7,26 +7,25 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.service.gateway.conftest import Serving
 
-from skylike.service.config import Settings
+from skylike.service.gateway import events
 from skylike.service.gateway.endpoints import ENDPOINTS
-from skylike.service.server.serve import Server
 
 PAGE = Path(__file__).parents[3] / "docs" / "service.md"
 
 
 def test_the_lines_for_curl_work(
-    served: SimpleNamespace, sky: SimpleNamespace, tmp_path: Path
+    serving: Serving, data: Path, sky: SimpleNamespace, tmp_path: Path
 ) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl here")
-    [block] = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.M)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.M)
+    lines = "".join(blocks).replace("curl -s", "curl -sS --fail-with-body")
     (tmp_path / "new.fits").write_bytes(sky.draw())
-    settings = Settings(address="127.0.0.1:0", http_address="127.0.0.1:0")
-    with Server(served.engine, settings) as server:
-        server.ready()
+    with serving(data) as server:
         done = subprocess.run(
-            ["bash", "-euc", block.replace("curl -s", "curl -sS --fail-with-body")],
+            ["bash", "-euc", lines],
             cwd=tmp_path,
             env={
                 "URL": f"http://{server.addresses['http_address']}",
@@ -37,12 +36,12 @@ def test_the_lines_for_curl_work(
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count('"context"') == 5
+    assert done.stdout.count('"context"') == 8
+    assert '"hits": [{"rank": 1' in done.stdout
     assert (tmp_path / "ring-0.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_endpoint_is_told() -> None:
     text = PAGE.read_text()
-    for endpoint in ENDPOINTS:
-        path = endpoint.path.removeprefix("/v1").replace("{collection}", "NAME")
-        assert path in text, endpoint
+    for path in (*(one.path for one in ENDPOINTS), events.PATH):
+        assert path.removeprefix("/v1") in text

@@ -1,22 +1,25 @@
 """The application: endpoints of the contract, and a few that only HTTP has."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
 import grpc
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from grpc_health.v1 import health_pb2
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from skylike.service.config import Settings
 from skylike.service.errors import NotFound, SkylikeError
 from skylike.service.gateway import reading
+from skylike.service.gateway.callers import Caller
 from skylike.service.gateway.comments import comments
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
+from skylike.service.gateway.events import add_events
 from skylike.service.gateway.page import HEADERS, page
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
-from skylike.service.gateway.rpc import Metadata, Rpc
+from skylike.service.gateway.rpc import Rpc
 from skylike.service.gateway.schema import reference, schemas
 from skylike.service.gateway.surround import REQUEST_ID
 from skylike.service.gateway.transcode import to_json
@@ -32,28 +35,12 @@ _CHECK, _LIST = Rpc("Health/Check"), Rpc("Health/List")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
 
-_bearer = HTTPBearer(
-    auto_error=False, description="An API key, where keys are asked for."
-)
-
-
-def caller(
-    request: Request,
-    key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Metadata:
-    """Who asks, as the gRPC server wants to know it: that decides who may ask what."""
-    named = (REQUEST_ID, str(request.state.request_id))
-    secret = "" if key is None else key.credentials
-    if not (secret.isascii() and secret.isprintable()):  # no key of ours
-        secret = "?"
-    return (named, ("authorization", f"Bearer {secret}")) if secret else (named,)
-
-
-Caller = Annotated[Metadata, Depends(caller)]
-
 
 def application(
-    channel: grpc.Channel, monitor: Monitor, origins: tuple[str, ...]
+    channel: grpc.Channel,
+    monitor: Monitor,
+    settings: Settings,
+    is_stopping: Callable[[], bool],
 ) -> FastAPI:
     """Make the application.
 
@@ -63,8 +50,10 @@ def application(
         To the gRPC server.
     monitor
         What knows the metrics.
-    origins
-        Web pages whose scripts may ask.
+    settings
+        Where it listens, and whose web pages may ask.
+    is_stopping
+        Whether what goes on and on has to end.
     """
     # The pages that FastAPI makes fetch their scripts from elsewhere.
     app = FastAPI(
@@ -75,18 +64,21 @@ def application(
         redoc_url=None,
         openapi_url=None,
     )
-    if origins:
+    if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
-            expose_headers=[REQUEST_ID],
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=[
+                *("Authorization", "Content-Type", "Idempotency-Key", REQUEST_ID)
+            ],
+            expose_headers=[REQUEST_ID, "Retry-After"],
         )
     for kind in (SkylikeError, grpc.RpcError, HTTPException):
         app.add_exception_handler(kind, _problem(monitor))
     for endpoint in ENDPOINTS:
         _add(app, endpoint, channel)
+    add_events(app, channel, is_stopping)
 
     @app.get("/v1/thumbnail", response_class=Response)
     async def thumbnail(request: Request, who: Caller) -> Response:

@@ -56,7 +56,9 @@ class Gateway:
             ("grpc.max_receive_message_length", -1),
         ]
         self._channel = grpc.insecure_channel(target, unlimited)
-        app = application(self._channel, monitor, settings.cors_origins)
+        app = application(
+            self._channel, monitor, settings, lambda: self._server.should_exit
+        )
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -60,9 +60,9 @@ class Problem:
     detail: str
     retry_seconds: float | None = None
 
-    def response(self, request_id: str) -> Response:
-        """The whole answer."""
-        body = {
+    def body(self, request_id: str) -> dict[str, str | int]:
+        """The fields of RFC 9457, and ours."""
+        return {
             "type": "about:blank",
             "title": _title(self.status),
             "status": self.status,
@@ -71,12 +71,17 @@ class Problem:
             "kind": self.kind,
             "request_id": request_id,
         }
+
+    def response(self, request_id: str) -> Response:
+        """The whole answer."""
         headers = {}
         if self.retry_seconds is not None:
             headers["Retry-After"] = str(math.ceil(self.retry_seconds))
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        return Response(json.dumps(body), self.status, headers, MEDIA_TYPE)
+        return Response(
+            json.dumps(self.body(request_id)), self.status, headers, MEDIA_TYPE
+        )
 
 
 def problem_of(error: Exception) -> Problem:

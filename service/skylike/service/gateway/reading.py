@@ -1,30 +1,45 @@
 """From an HTTP request to a message of the contract.
 
 A body is JSON, a form with a file, or the bytes of a FITS file; what else there is to
-say of a file stands in the address.
+say of a file stands in the form or the address.
 """
 
+import re
 from typing import Any
 
 from fastapi import Request
+from google.protobuf.descriptor import Descriptor
 from starlette.datastructures import UploadFile
 
 from skylike.service.errors import BadRequest
 from skylike.service.gateway.rpc import Rpc
 from skylike.service.gateway.transcode import read_json, read_texts
+from skylike.v1 import catalog_pb2
 
 JSON = "application/json"
 FORM = "multipart/form-data"
 FITS = ("application/fits", "image/fits", "application/octet-stream")
 
-# Of a file, beside what stands in the address.
-OF_CUTOUT = ("hdu", "name", "axis_kind", "stokes")
+_OF_CUTOUT = ("hdu", "name", "axis_kind", "stokes")
+_OF_OBJECT = ("id", "position", "epoch_mjd", "source", "attributes", "labels")
+_OF_WRITE = ("collection", "replace", "options")
+_OF_QUESTION = ("collection", "k", "thumbnails", "options")
+
+_IDEMPOTENCY_KEY = "idempotency-key"
+# A string of RFC 9651, as the draft has it, or a bare word, as most send it.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
 async def from_address(request: Request, rpc: Rpc) -> Any:
     """A message whose fields stand in the address."""
+    if await request.body():
+        raise BadRequest(
+            "this request has no body: put what it says into the address",
+            reason="bad_form",
+        )
     message = rpc.new_request()
     read_texts(_texts(request) | request.path_params, message)
+    _name_write(request, message)
     return message
 
 
@@ -32,23 +47,52 @@ async def from_json(request: Request, rpc: Rpc) -> Any:
     """A message that is the body."""
     if _media_type(request) != JSON:
         raise _unreadable(request, JSON)
-    _refuse_texts(request)
+    if request.query_params:
+        raise BadRequest(
+            "beside a body of JSON the address says nothing: put it into the body",
+            reason="bad_form",
+        )
     message = rpc.new_request()
     read_json(await request.body(), message)
+    _name_write(request, message)
     return message
 
 
-async def from_question(request: Request, rpc: Rpc) -> Any:
-    """A message with a query: as JSON, or about a file that is the body or in a form."""
+async def from_file(request: Request, rpc: Rpc) -> Any:
+    """A message as JSON, or about one file that is the body or in a form."""
     match _media_type(request):
         case "application/json":
             return await from_json(request, rpc)
         case "multipart/form-data":
-            return await _from_form(request, rpc)
+            message = await _from_form(request, rpc)
         case "application/fits" | "image/fits" | "application/octet-stream":
-            return _about(await request.body(), _texts(request), rpc)
+            message = _about(await request.body(), _texts(request), rpc)
         case _:
             raise _unreadable(request, JSON, FORM, *FITS)
+    _name_write(request, message)
+    return message
+
+
+def beside_file(message: Any) -> list[tuple[Any, tuple[str, ...]]]:
+    """The parts of a message about one file, and the fields that are said beside it.
+
+    The first is the cutout. Each field has another name.
+    """
+    if isinstance(message, catalog_pb2.AddObjectsRequest):
+        new = message.objects.add()
+        return [(new.cutout, _OF_CUTOUT), (new, _OF_OBJECT), (message, _OF_WRITE)]
+    there = message.DESCRIPTOR.fields_by_name
+    of_question = tuple(name for name in _OF_QUESTION if name in there)
+    return [(message.query.cutout, _OF_CUTOUT), (message, of_question)]
+
+
+def is_write(message: Descriptor) -> bool:
+    """Whether a request can have a name, by which it is done once."""
+    options = message.fields_by_name.get("options")
+    return (
+        options is not None
+        and options.message_type is catalog_pb2.WriteOptions.DESCRIPTOR
+    )
 
 
 async def _from_form(request: Request, rpc: Rpc) -> Any:
@@ -60,18 +104,49 @@ async def _from_form(request: Request, rpc: Rpc) -> Any:
                 reason="bad_form",
             )
         said = {name: text for name, text in form.items() if isinstance(text, str)}
+        if len(said) + 1 < len(form.multi_items()):
+            raise BadRequest("the form says something twice", reason="bad_form")
         texts = {"name": file.filename or "", **_texts(request), **said}
         return _about(await file.read(), texts, rpc)
 
 
 def _about(fits: bytes, texts: dict[str, str], rpc: Rpc) -> Any:
     message = rpc.new_request()
-    cutout = message.query.cutout
-    cutout.fits = fits
-    of_cutout = {name: texts.pop(name) for name in OF_CUTOUT if name in texts}
-    read_texts(of_cutout, cutout)
-    read_texts(texts, message)
+    parts = beside_file(message)
+    known = {name for _, names in parts for name in names}
+    if unknown := sorted(texts.keys() - known):
+        raise BadRequest(
+            f"beside a file nothing is called {unknown[0][:100]!r}; there are: "
+            f"{', '.join(sorted(known))}",
+            reason="bad_form",
+        )
+    parts[0][0].fits = fits
+    for part, names in parts:
+        read_texts({name: texts[name] for name in names if name in texts}, part)
     return message
+
+
+def _name_write(request: Request, message: Any) -> None:
+    """Take the caller's name for a write from the header that is made for it."""
+    keys = request.headers.getlist(_IDEMPOTENCY_KEY)
+    if not keys:
+        return
+    if not is_write(message.DESCRIPTOR):
+        raise BadRequest(
+            "an Idempotency-Key is for writes of objects: without one, look whether "
+            "this was done before you send it again",
+            reason="bad_request_id",
+        )
+    quoted = _QUOTED.fullmatch(keys[0])
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else keys[0]
+    known = {key, *keys[1:], *filter(None, [message.options.request_id])}
+    if not key or len(known) > 1:
+        raise BadRequest(
+            "the write has several names, or an empty one: one Idempotency-Key, or "
+            "options.request_id, is enough",
+            reason="bad_request_id",
+        )
+    message.options.request_id = key
 
 
 def _media_type(request: Request) -> str:
@@ -84,14 +159,6 @@ def _texts(request: Request) -> dict[str, str]:
     if len(found) < len(request.query_params.multi_items()):
         raise BadRequest("the address says something twice", reason="bad_form")
     return found
-
-
-def _refuse_texts(request: Request) -> None:
-    if request.query_params:
-        raise BadRequest(
-            "beside a body of JSON the address says nothing: put it into the body",
-            reason="bad_form",
-        )
 
 
 def _unreadable(request: Request, *expected: str) -> BadRequest:

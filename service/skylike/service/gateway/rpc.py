@@ -1,7 +1,9 @@
 """Calls of the gRPC server, by name, with the messages of the contract."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,7 +20,10 @@ HasGone: TypeAlias = Callable[[], Awaitable[bool]]
 
 # Whoever asks over HTTP cannot say how long it will wait.
 _SECONDS = 120.0
-_LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+"""After which it is looked whether somebody still waits."""
+
+_MOST_WAITING = 16  # answers that nobody has taken yet
 
 _METHODS: dict[str, MethodDescriptor] = {
     f"{service.name}/{method.name}": method
@@ -30,7 +35,7 @@ _METHODS: dict[str, MethodDescriptor] = {
 
 @dataclass(frozen=True)
 class Rpc:
-    """One method that takes a message and gives one.
+    """One method that takes a message, and gives one or many.
 
     Attributes
     ----------
@@ -63,12 +68,7 @@ class Rpc:
         grpc.RpcError
             As the server says.
         """
-        service = self.descriptor.containing_service.full_name
-        method = channel.unary_unary(
-            f"/{service}/{self.descriptor.name}",
-            type(request).SerializeToString,
-            message_factory.GetMessageClass(self.descriptor.output_type).FromString,
-        )
+        method = self._on(channel.unary_unary)
         call: Any = method.future(request, timeout=_SECONDS, metadata=metadata)
         loop = asyncio.get_running_loop()
         is_done = asyncio.Event()
@@ -76,10 +76,66 @@ class Rpc:
         try:
             while not is_done.is_set():
                 try:
-                    await asyncio.wait_for(is_done.wait(), _LOOK_SECONDS)
+                    await asyncio.wait_for(is_done.wait(), LOOK_SECONDS)
                 except TimeoutError:
                     if await has_gone():
                         call.cancel()
         finally:
             call.cancel()  # does nothing to one that is done
         return call.result()
+
+    async def stream(
+        self, channel: grpc.Channel, request: Message, metadata: Metadata
+    ) -> AsyncGenerator[Any, None]:
+        """Ask, and give each answer; None whenever there was none for a while.
+
+        Raises
+        ------
+        grpc.RpcError
+            As the server says.
+        """
+        call: Any = self._on(channel.unary_stream)(request, metadata=metadata)
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Queue[Any] = asyncio.Queue()
+        room = threading.Semaphore(_MOST_WAITING)
+
+        def give(one: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the gateway has ended
+                loop.call_soon_threadsafe(arrived.put_nowait, one)
+
+        def take() -> None:
+            try:
+                for reply in call:
+                    give(reply)
+                    room.acquire()
+                give(None)
+            except grpc.RpcError as error:
+                give(error)
+
+        threading.Thread(target=take, name=self.name, daemon=True).start()
+        try:
+            while True:
+                try:
+                    one = await asyncio.wait_for(arrived.get(), LOOK_SECONDS)
+                except TimeoutError:
+                    yield None
+                    continue
+                if one is None:
+                    return
+                if isinstance(one, grpc.RpcError):
+                    raise one
+                yield one
+                room.release()
+        finally:
+            call.cancel()
+            room.release()
+
+    def _on(self, kind: Any) -> Any:
+        service = self.descriptor.containing_service.full_name
+        return kind(
+            f"/{service}/{self.descriptor.name}",
+            message_factory.GetMessageClass(
+                self.descriptor.input_type
+            ).SerializeToString,
+            message_factory.GetMessageClass(self.descriptor.output_type).FromString,
+        )

@@ -3,6 +3,7 @@
 Fields are called as in the contract; numbers of 64 bits are texts, bytes are base64.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,20 +36,18 @@ def read_json(text: bytes, request: Message) -> None:
 def read_texts(texts: Mapping[str, str], request: Message) -> None:
     """Fill fields of a request with texts, as parts of an address have them.
 
+    Fields of more than one value, such as a filter, are JSON.
+
     Raises
     ------
     BadRequest
         ``bad_json`` if there is no such field, or a text is no value of it.
     """
     fields = request.DESCRIPTOR.fields_by_name
-    values: dict[str, Any] = {}
-    for name, text in texts.items():
-        field = fields.get(name)
-        is_truth = field is not None and field.type == FieldDescriptor.TYPE_BOOL
-        values[name] = text == "true" if is_truth and text in _TRUTHS else text
     try:
+        values = {name: _value(fields.get(name), text) for name, text in texts.items()}
         json_format.ParseDict(values, request)
-    except (json_format.Error, ValueError) as error:
+    except (json_format.Error, ValueError, RecursionError) as error:
         raise _bad(request, error) from error
 
 
@@ -69,6 +68,15 @@ def _unpack(vector: Any) -> None:
     """Numbers are what people want to see in JSON."""
     vector.values.extend(np.frombuffer(vector.packed, "<f4").tolist())
     vector.packed = b""
+
+
+def _value(field: Any, text: str) -> Any:
+    if field is None:
+        return text
+    if field.is_repeated or field.message_type is not None:
+        return json.loads(text)
+    is_truth = field.type == FieldDescriptor.TYPE_BOOL and text in _TRUTHS
+    return text == "true" if is_truth else text
 
 
 def _bad(request: Message, error: Exception) -> BadRequest:
