@@ -27,6 +27,7 @@ from skylike.service.errors import BadSettings
 
 PREFIX = "SKYLIKE_"
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
 DATA = Path("skylike-data")
 """Data directory where none is named: in the folder one works in."""
 
@@ -58,6 +59,11 @@ class Settings(BaseModel):
         default=(),
         description="Origins of web pages that may ask over HTTP, parted by commas; none "
         "by default.",
+    )
+    http_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Names by which HTTP callers may call this service besides, such as "
+        "a proxy's, parted by commas; at a loopback address none but its own by default.",
     )
     insecure: bool = Field(
         default=False,
@@ -153,13 +159,13 @@ class Settings(BaseModel):
             raise ValueError("expected HOST:PORT with a port from 0 to 65535")
         return address
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "http_hosts", mode="before")
     @classmethod
-    def _separated_by_commas(cls, origins: object) -> object:
+    def _separated_by_commas(cls, names: object) -> object:
         """As text, which is all the environment has."""
-        if isinstance(origins, str):
-            return tuple(one.strip() for one in origins.split(",") if one.strip())
-        return origins
+        if isinstance(names, str):
+            return tuple(one.strip() for one in names.split(",") if one.strip())
+        return names
 
     @field_validator("cors_origins")
     @classmethod
@@ -170,6 +176,16 @@ class Settings(BaseModel):
                     f"{origin} is no origin: expected https://HOST or https://HOST:PORT"
                 )
         return origins
+
+    @field_validator("http_hosts")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST_NAME.fullmatch(host):
+                raise ValueError(
+                    f"{host} is no name of a host: expected one without a port"
+                )
+        return tuple(host.lower() for host in hosts)
 
     @field_validator("roots", mode="before")
     @classmethod

@@ -36,6 +36,7 @@ def _help(field: str) -> str:
 @click.option("--http-address", help=_help("http_address"))
 @click.option("--metrics-address", help=_help("metrics_address"))
 @click.option("--cors-origins", help=_help("cors_origins"))
+@click.option("--http-hosts", help=_help("http_hosts"))
 @click.option("--insecure", is_flag=True, default=None, help=_help("insecure"))
 @click.option("--tls-certificate", type=_PATH, help=_help("tls_certificate"))
 @click.option("--tls-key", type=_PATH, help=_help("tls_key"))

@@ -17,6 +17,7 @@ from skylike.service.gateway.callers import Caller
 from skylike.service.gateway.comments import comments
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
 from skylike.service.gateway.events import add_events
+from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.page import HEADERS, page
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
 from skylike.service.gateway.rpc import Rpc
@@ -74,6 +75,7 @@ def application(
             ],
             expose_headers=[REQUEST_ID, "Retry-After"],
         )
+    app.add_middleware(Guard, settings=settings, monitor=monitor)  # the outermost
     for kind in (SkylikeError, grpc.RpcError, HTTPException):
         app.add_exception_handler(kind, _problem(monitor))
     for endpoint in ENDPOINTS:
