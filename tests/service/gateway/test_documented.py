@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from tests.service.gateway.conftest import Serving
 
-from skylike.service.gateway import events
+from skylike.service.gateway import cone, events
 from skylike.service.gateway.endpoints import ENDPOINTS
 
 PAGE = Path(__file__).parents[3] / "docs" / "service.md"
@@ -39,9 +39,10 @@ def test_the_lines_for_curl_work(
     assert done.stdout.count('"context"') == 8
     assert '"hits": [{"rank": 1' in done.stdout
     assert (tmp_path / "ring-0.png").read_bytes().startswith(b"\x89PNG")
+    assert b'value="OK"' in (tmp_path / "around.vot").read_bytes()
 
 
 def test_every_endpoint_is_told() -> None:
     text = PAGE.read_text()
-    for path in (*(one.path for one in ENDPOINTS), events.PATH):
+    for path in (*(one.path for one in ENDPOINTS), cone.PATH, events.PATH):
         assert path.removeprefix("/v1") in text

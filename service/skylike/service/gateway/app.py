@@ -15,6 +15,7 @@ from skylike.service.errors import NotFound, SkylikeError
 from skylike.service.gateway import reading
 from skylike.service.gateway.callers import Caller
 from skylike.service.gateway.comments import comments
+from skylike.service.gateway.cone import add_cone_search
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
 from skylike.service.gateway.events import add_events
 from skylike.service.gateway.guard import Guard
@@ -80,6 +81,7 @@ def application(
         app.add_exception_handler(kind, _problem(monitor))
     for endpoint in ENDPOINTS:
         _add(app, endpoint, channel)
+    add_cone_search(app, channel, monitor)
     add_events(app, channel, is_stopping)
 
     @app.get("/v1/thumbnail", response_class=Response)
