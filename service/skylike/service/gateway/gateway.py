@@ -1,7 +1,6 @@
 """`Gateway`: an HTTP server beside the gRPC server, in a thread of its own."""
 
 import socket
-import ssl
 import threading
 import time
 
@@ -12,6 +11,7 @@ from skylike.service.config import Settings, join_address, split_address
 from skylike.service.errors import BadSettings
 from skylike.service.gateway.app import application
 from skylike.service.gateway.surround import Surround
+from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
 
 # For what a message holds beside a file.
@@ -41,12 +41,14 @@ class Gateway:
     Raises
     ------
     BadSettings
-        ``address_unusable`` if the address cannot be listened on.
+        ``address_unusable`` if the address cannot be listened on; ``tls_files`` if the
+        certificate cannot be used.
     """
 
     def __init__(
         self, address: str, target: str, settings: Settings, monitor: Monitor
     ) -> None:
+        tls = context_of(settings)
         listening = _listen(address)
         self.address = join_address(
             split_address(address)[0], listening.getsockname()[1]
@@ -60,24 +62,19 @@ class Gateway:
             self._channel, monitor, settings, lambda: self._server.should_exit
         )
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                Surround(app, monitor, most_bytes),
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
-                ssl_certfile=settings.tls_certificate,
-                ssl_keyfile=settings.tls_key,
-                ssl_ca_certs=settings.tls_client_ca and str(settings.tls_client_ca),
-                ssl_cert_reqs=(
-                    ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE
-                ),
-            )
+        config = uvicorn.Config(
+            Surround(app, monitor, most_bytes, settings.max_held_bytes),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
         )
+        config.load()
+        config.ssl = tls  # not by names of files, which it would read but once
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="gateway"
         )
