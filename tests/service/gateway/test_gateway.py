@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from google.protobuf import json_format
+from tests.service.gateway.conftest import Serving
 
 from skylike.service.config import Settings, split_address
 from skylike.service.engine import Engine
@@ -155,6 +157,8 @@ def test_a_thumbnail_is_kept_by_browsers_until_something_is_written(
     mark = answer.headers["etag"]
     version = http.get("/v1/collections/sky").json()["collection"]["context"]
     assert mark == f'"sky-{version["collection_version"]}"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     again = http.get("/v1/thumbnail", params=ask, headers={"If-None-Match": mark})
     assert (again.status_code, again.content) == (304, b"")
 
@@ -305,7 +309,9 @@ def test_only_named_pages_may_ask(http: httpx.Client, served: SimpleNamespace) -
 def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     """No script, no address of another host; every endpoint is on it."""
     answer = http.get("/v1/docs")
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
     for absent in ("<script", "http://", "https://", "src="):
         assert absent not in answer.text
     document = http.get("/v1/openapi.json").json()
@@ -314,6 +320,22 @@ def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     hit = document["components"]["schemas"]["Hit"]["properties"]
     assert hit["score"]["description"] == "Cosine similarity to the query, -1 to 1."
     assert "requestBody" in document["paths"]["/v1/analyze"]["post"]
+
+
+def test_text_of_a_header_is_never_a_page(
+    http: httpx.Client, sky: SimpleNamespace
+) -> None:
+    """What a file says of itself comes back as JSON, cut to what prints."""
+    hostile = sky.draw("ring", 1, BUNIT="<script>x</script>", OBJECT="<img src=x>")
+    about = {"collection": "sky", "name": "<script>\x1b[31m"}
+    answer = http.post("/v1/embed", content=hostile, headers=FITS, params=about)
+    assert answer.json()["reading"]["unit"] == "<script>x</script>"
+    bad = http.post("/v1/embed", content=b"SIMPLE  = ", headers=FITS, params=about)
+    assert "\x1b" not in _problem(bad)["detail"]
+    nothing = http.get("/v1/<script>alert(1)</script>")
+    for told in (answer, bad, nothing):
+        assert told.headers["content-type"].partition(";")[0].endswith("json")
+        assert told.headers["x-content-type-options"] == "nosniff"
 
 
 def test_keys_count_here_as_over_grpc(data: Path) -> None:
@@ -360,3 +382,34 @@ def test_it_says_when_it_is_not_ready(served: SimpleNamespace) -> None:
         assert httpx.get(f"{base}/live").status_code == 200
         server.ready()
         assert httpx.get(f"{base}/ready").status_code == 200
+
+
+def test_bodies_that_are_being_sent_have_a_limit_together(
+    serving: Serving, data: Path, sky: SimpleNamespace
+) -> None:
+    """Of one who sends slowly; the others are told to come later, until it has gone."""
+    settings: Any = {"max_held_bytes": 2**20, "max_message_bytes": 2**21}
+    content = sky.draw()
+    content += b"\0" * (2**19 + 2**18 - len(content))
+    with serving(data, **settings) as server:
+        url = f"http://{server.addresses['http_address']}/v1/embed"
+        host, port = split_address(server.addresses["http_address"])
+        with socket.create_connection((host, int(port)), timeout=20) as slow:
+            slow.sendall(
+                b"POST /v1/embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n"
+                b"Content-Type: application/fits\r\n\r\n" + b"\0" * 2**19
+            )
+            time.sleep(0.5)
+            ask: Any = {
+                "content": content,
+                "headers": FITS,
+                "params": {"collection": "sky"},
+            }
+            answer = httpx.post(url, **ask)
+            assert _problem(answer)["reason"] == "TOO_MANY_BYTES"
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        until = time.monotonic() + 20
+        while (answer := httpx.post(url, **ask)).status_code == 503:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert answer.status_code == 200, answer.text

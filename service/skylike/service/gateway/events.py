@@ -25,6 +25,14 @@ _HAS_ENDED = (
     job_pb2.JOB_STATE_FAILED,
     job_pb2.JOB_STATE_CANCELLED,
 )
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": ["job", "problem"]},
+        "id": {"type": "string", "description": "The state of the job."},
+        "data": {"type": "string", "contentMediaType": reading.JSON},
+    },
+}
 # So that no proxy takes the connection for a dead one.
 _QUIET_SECONDS = 15.0
 
@@ -38,7 +46,7 @@ def add_events(
         PATH,
         response_class=Response,
         responses={
-            200: {"content": {_MEDIA_TYPE: {"schema": {"type": "string"}}}},
+            200: {"content": {_MEDIA_TYPE: {"schema": _EVENT}}},
             204: {"description": "It has ended, as the last event told."},
         },
         openapi_extra={

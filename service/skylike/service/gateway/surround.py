@@ -11,7 +11,7 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from skylike.service.calls import Call
-from skylike.service.errors import TooLarge
+from skylike.service.errors import Overloaded, TooLarge
 from skylike.service.gateway.problems import problem_of
 from skylike.service.monitoring import Monitor
 
@@ -34,12 +34,18 @@ class Surround:
         Sees every request.
     most_bytes
         Of the body of a request; more is not read.
+    most_held_bytes
+        Of all bodies at the same time.
     """
 
-    def __init__(self, app: FastAPI, monitor: Monitor, most_bytes: int) -> None:
+    def __init__(
+        self, app: FastAPI, monitor: Monitor, most_bytes: int, most_held_bytes: int
+    ) -> None:
         self._app = app
         self._monitor = monitor
         self._most_bytes = most_bytes
+        self._most_held_bytes = most_held_bytes
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,7 +60,11 @@ class Surround:
         with self._monitor.call(
             method, request_id, well="200", is_logged=is_logged
         ) as call:
-            await self._answer(scope, self._limited(receive, scope, call), send, call)
+            try:
+                limited = self._limited(receive, scope, call)
+                await self._answer(scope, limited, send, call)
+            finally:
+                self._held_bytes -= call.request_bytes
 
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, call: Call
@@ -69,6 +79,7 @@ class Surround:
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = scope["state"]["request_id"]
                 headers["X-Content-Type-Options"] = "nosniff"
+                headers["Cross-Origin-Resource-Policy"] = "same-origin"
             await send(message)
 
         try:
@@ -87,9 +98,16 @@ class Surround:
             if int(said) > self._most_bytes:
                 raise self._too_large()
             message = await receive()
-            call.request_bytes += len(message.get("body", b""))
+            num_bytes = len(message.get("body", b""))
+            call.request_bytes += num_bytes
+            self._held_bytes += num_bytes
             if call.request_bytes > self._most_bytes:
                 raise self._too_large()
+            if num_bytes and self._held_bytes > self._most_held_bytes:
+                raise Overloaded(
+                    "too much is being sent to this service at the same time",
+                    reason="too_many_bytes",
+                )
             return message
 
         return limited
