@@ -367,6 +367,39 @@ def test_keys_count_here_as_over_grpc(data: Path) -> None:
             )
 
 
+def test_who_asks_too_often_is_told_when_to_come_back(
+    serving: Serving, data: Path
+) -> None:
+    secret = Keys(data / "keys.json").add("reader", Scope.READ, rate=0.2)
+    mine = {"Authorization": f"Bearer {secret}"}
+    with serving(data) as server:
+        url = f"http://{server.addresses['http_address']}/v1/aliases"
+        assert httpx.get(url, headers=mine).status_code == 200
+        answer = httpx.get(url, headers=mine)
+    assert _problem(answer)["reason"] == "TOO_MANY_REQUESTS"
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 5
+
+
+@pytest.mark.parametrize("most_bytes", [2**16, 2**25])
+def test_who_may_not_ask_is_refused_before_the_body_is_there(
+    serving: Serving, data: Path, most_bytes: int
+) -> None:
+    """With nothing of it sent, and with all of it on its way."""
+    Keys(data / "keys.json").add("reader", Scope.READ)
+    with serving(data) as server:
+        said = (
+            b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n"
+        )
+        answer = _send(server, said + b"Content-Type: application/fits\r\n\r\n")
+        assert b"401" in answer.splitlines()[0]
+        assert b'"NO_KEY"' in answer
+        url = f"http://{server.addresses['http_address']}/v1/analyze"
+        for _ in range(20):
+            told = httpx.post(url, content=b"\0" * most_bytes, headers=FITS)
+            assert _problem(told)["reason"] == "NO_KEY"
+
+
 def test_a_taken_address_is_refused(server: Server, served: SimpleNamespace) -> None:
     taken = server.addresses["http_address"]
     settings = Settings(address="127.0.0.1:0", http_address=taken)

@@ -1,7 +1,7 @@
 """The application: endpoints of the contract, and a few that only HTTP has."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from fastapi import FastAPI, Request, Response
@@ -21,7 +21,7 @@ from skylike.service.gateway.events import add_events
 from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.page import HEADERS, page
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
-from skylike.service.gateway.rpc import Rpc
+from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.gateway.schema import reference, schemas
 from skylike.service.gateway.surround import REQUEST_ID
 from skylike.service.gateway.transcode import to_json
@@ -35,6 +35,9 @@ _ABOUT = (
 _GET_OBJECT = Rpc("CatalogService/GetObject")
 _CHECK, _LIST = Rpc("Health/Check"), Rpc("Health/List")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
+Allow: TypeAlias = Callable[[str, Metadata], object]
+"""Raises unless a method may be called by who brings such metadata."""
+
 _PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
 
 
@@ -42,6 +45,7 @@ def application(
     channel: grpc.Channel,
     monitor: Monitor,
     settings: Settings,
+    allow: Allow,
     is_stopping: Callable[[], bool],
 ) -> FastAPI:
     """Make the application.
@@ -54,6 +58,8 @@ def application(
         What knows the metrics.
     settings
         Where it listens, and whose web pages may ask.
+    allow
+        Raises unless the caller may call the method.
     is_stopping
         Whether what goes on and on has to end.
     """
@@ -80,7 +86,7 @@ def application(
     for kind in (SkylikeError, grpc.RpcError, HTTPException):
         app.add_exception_handler(kind, _problem(monitor))
     for endpoint in ENDPOINTS:
-        _add(app, endpoint, channel)
+        _add(app, endpoint, channel, allow)
     add_cone_search(app, channel, monitor)
     add_events(app, channel, is_stopping)
 
@@ -131,8 +137,9 @@ def application(
     return app
 
 
-def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel) -> None:
+def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel, allow: Allow) -> None:
     async def answer(request: Request, who: Caller) -> Response:
+        allow(endpoint.rpc.path, who)  # the gRPC server sees no call before its end
         asked = await endpoint.read(request, endpoint.rpc)
         reply = await endpoint.rpc(channel, asked, who, request.is_disconnected)
         return Response(to_json(reply), media_type=reading.JSON)

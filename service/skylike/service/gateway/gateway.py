@@ -9,7 +9,7 @@ import uvicorn
 
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.errors import BadSettings
-from skylike.service.gateway.app import application
+from skylike.service.gateway.app import Allow, application
 from skylike.service.gateway.surround import Surround
 from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
@@ -32,6 +32,8 @@ class Gateway:
         Limits, TLS, and who may ask.
     monitor
         Sees every request.
+    allow
+        Raises unless the caller may call the method, before a request is read.
 
     Attributes
     ----------
@@ -46,7 +48,12 @@ class Gateway:
     """
 
     def __init__(
-        self, address: str, target: str, settings: Settings, monitor: Monitor
+        self,
+        address: str,
+        target: str,
+        settings: Settings,
+        monitor: Monitor,
+        allow: Allow,
     ) -> None:
         tls = context_of(settings)
         listening = _listen(address)
@@ -59,7 +66,7 @@ class Gateway:
         ]
         self._channel = grpc.insecure_channel(target, unlimited)
         app = application(
-            self._channel, monitor, settings, lambda: self._server.should_exit
+            self._channel, monitor, settings, allow, lambda: self._server.should_exit
         )
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
         config = uvicorn.Config(

@@ -50,6 +50,11 @@ class Rpc:
         """What the contract says of it."""
         return _METHODS[self.name]
 
+    @property
+    def path(self) -> str:
+        """As gRPC has it on the wire: ``/package.Service/Method``."""
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
     def new_request(self) -> Any:
         """A request, empty."""
         return message_factory.GetMessageClass(self.descriptor.input_type)()
@@ -131,9 +136,8 @@ class Rpc:
             room.release()
 
     def _on(self, kind: Any) -> Any:
-        service = self.descriptor.containing_service.full_name
         return kind(
-            f"/{service}/{self.descriptor.name}",
+            self.path,
             message_factory.GetMessageClass(
                 self.descriptor.input_type
             ).SerializeToString,

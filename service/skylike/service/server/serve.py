@@ -98,11 +98,12 @@ class Server:
         places = settings.workers or num_cores()
         admission = Admission(settings, places)
         refusals = Refusals(self.monitor, _METHODS)
+        self._access = Access(keys_of(settings), refusals)
         self._server = grpc.server(
             # A thread for each, or some would wait unseen; most only wait.
             ThreadPoolExecutor(settings.max_calls, thread_name_prefix="rpc"),
             interceptors=[
-                Access(keys_of(settings), refusals),
+                self._access,
                 Door(admission, refusals),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
@@ -179,7 +180,11 @@ class Server:
             target = f"unix:{self._closing.enter_context(folder)}/grpc"
             self._server.add_insecure_port(target)
             self._gateway = Gateway(
-                settings.http_address, target, settings, self.monitor
+                settings.http_address,
+                target,
+                settings,
+                self.monitor,
+                self._access.allow,
             )
             addresses["http_address"] = self._gateway.address
         return addresses
