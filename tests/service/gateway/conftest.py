@@ -42,3 +42,12 @@ def own(data: Path, tmp_path: Path) -> Iterator[httpx.Client]:
         base = f"http://{server.addresses['http_address']}/v1"
         with httpx.Client(base_url=base, timeout=30) as client:
             yield client
+
+
+def problem_in(answer: httpx.Response) -> dict[str, Any]:
+    """The body of an answer that is a problem, which says the same as its headers."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    assert told["status"] == answer.status_code
+    assert told["request_id"] == answer.headers["x-request-id"]
+    return told

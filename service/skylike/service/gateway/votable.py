@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from skylike.service.gateway.transcode import to_json
-
 _BEGIN = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<VOTABLE version="1.1" xmlns="http://www.ivoa.net/xml/VOTable/v1.1">\n'
@@ -103,7 +101,11 @@ def _optional(field: str) -> Callable[[Any], str]:
 
 
 def _attributes_of(row: Any) -> str:
-    return json.dumps(json.loads(to_json(row))["attributes"], ensure_ascii=False)
+    values = {
+        name: getattr(value, value.WhichOneof("kind"))
+        for name, value in row.attributes.items()
+    }
+    return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
 
 LEAST = (
@@ -183,7 +185,7 @@ ALL = (
         "attributes",
         "unicodeChar",
         "meta.record",
-        "Typed attributes, as JSON",
+        "Attributes, as JSON",
         _attributes_of,
     ),
 )
