@@ -11,6 +11,7 @@ from tests.service.gateway.conftest import Serving
 
 from skylike.service.gateway import cone, events
 from skylike.service.gateway.endpoints import ENDPOINTS
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2
 
 PAGE = Path(__file__).parents[3] / "docs" / "service.md"
 
@@ -46,3 +47,15 @@ def test_every_endpoint_is_told() -> None:
     text = PAGE.read_text()
     for path in (*(one.path for one in ENDPOINTS), cone.PATH, events.PATH):
         assert path.removeprefix("/v1") in text
+
+
+def test_every_method_of_the_contract_can_be_asked() -> None:
+    """But for streams of questions, which are for pipelines over gRPC."""
+    contract = {
+        f"{service.name}/{method.name}"
+        for file in (search_pb2, catalog_pb2, job_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if not method.client_streaming
+    }
+    assert {one.rpc.name for one in ENDPOINTS} | {"JobService/WatchJob"} == contract

@@ -213,15 +213,20 @@ def test_a_job_is_started_watched_and_told(own: httpx.Client, tmp_path: Path) ->
         assert (answer.status_code, answer.json()["reason"]) == (404, "UNKNOWN_JOB")
 
 
+def _images(folder: Path, sky: SimpleNamespace, number: int) -> str:
+    """Enough of them for a job to take a while."""
+    folder.mkdir()
+    for i in range(number):
+        (folder / f"{i}.fits").write_bytes(sky.draw("ring", i))
+    return str(folder)
+
+
 def test_a_job_is_cancelled(
     own: httpx.Client, sky: SimpleNamespace, tmp_path: Path
 ) -> None:
     """One that waits behind another; who watches it is told."""
-    images = tmp_path / "images"
-    images.mkdir()
-    for i in range(200):
-        (images / f"{i}.fits").write_bytes(sky.draw("ring", i))
-    work = {"index": {"collection": "sky", "sources": [str(images)], "workers": 1}}
+    images = _images(tmp_path / "images", sky, 200)
+    work = {"index": {"collection": "sky", "sources": [images], "workers": 1}}
     running = own.post("/jobs", json=work).json()["job"]["job_id"]
     waiting = own.post("/jobs", json={"fit": {"collection": "sky"}}).json()["job"]
     with own.stream("GET", f"/jobs/{waiting['job_id']}/events") as watched:
@@ -229,6 +234,25 @@ def test_a_job_is_cancelled(
         told = watched.read().decode()
     assert "JOB_STATE_CANCELLED" in told
     assert own.post(f"/jobs/{running}/cancel").status_code == 200
+
+
+def test_who_stops_watching_holds_nothing(
+    own: httpx.Client, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Neither a thread of the service nor a call of it: each ends as cancelled."""
+    for name in "ab":
+        work = {"collection": "sky", "sources": [_images(tmp_path / name, sky, 300)]}
+        job = own.post("/jobs", json={"index": {**work, "workers": 1}}).json()["job"]
+    for _ in range(3):
+        with own.stream("GET", f"/jobs/{job['job_id']}/events") as answer:
+            assert next(answer.iter_lines()) == "event: job"
+    method = 'method="skylike.v1.JobService/WatchJob"'
+    cancelled = f'skylike_calls_total{{code="CANCELLED",{method}}} 3.0'
+    until = time.monotonic() + 10
+    while cancelled not in (told := own.get("/metrics").text):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert f"skylike_calls_in_flight{{{method}}} 0.0" in told
 
 
 def test_nothing_that_is_said_is_passed_over(
@@ -289,11 +313,8 @@ def test_each_scope_may_do_what_it_may_over_grpc(
 def test_a_watched_job_does_not_keep_a_server_from_stopping(
     serving: Serving, data: Path, sky: SimpleNamespace, tmp_path: Path
 ) -> None:
-    images = tmp_path / "images"
-    images.mkdir()
-    for i in range(400):
-        (images / f"{i}.fits").write_bytes(sky.draw("ring", i))
-    work = {"index": {"collection": "sky", "sources": [str(images)], "workers": 1}}
+    images = _images(tmp_path / "images", sky, 400)
+    work = {"index": {"collection": "sky", "sources": [images], "workers": 1}}
     with serving(data, roots=[tmp_path], grace_seconds=30) as server:
         base = f"http://{server.addresses['http_address']}/v1"
         with httpx.Client(base_url=base, timeout=60) as http:
