@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.client import types
-from skylike.v1 import catalog_pb2, search_pb2, types_pb2
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2, types_pb2
 
 
 def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
@@ -52,15 +52,29 @@ def analysis(message: search_pb2.AnalyzeResponse) -> types.Analysis:
 def added(message: catalog_pb2.AddObjectsResponse) -> types.Added:
     """The answer of AddObjects."""
     return types.Added(
-        _context(message.context), tuple(_object(one) for one in message.objects)
+        _context(message.context),
+        tuple(object_(one) for one in message.objects),
+        message.was_done,
     )
+
+
+def changed(message: Any) -> types.Changed:
+    """The answer of DeleteObjects, SetAttributes or SetLabels."""
+    return types.Changed(
+        _context(message.context), message.num_objects, message.was_done
+    )
+
+
+def count(message: catalog_pb2.CountObjectsResponse) -> types.Count:
+    """The answer of CountObjects."""
+    return types.Count(_context(message.context), message.num_objects)
 
 
 def found(message: catalog_pb2.GetObjectResponse) -> types.Found:
     """The answer of GetObject."""
     return types.Found(
         _context(message.context),
-        _object(message.object),
+        object_(message.object),
         _vector(message.vector) if message.HasField("vector") else None,
     )
 
@@ -77,6 +91,47 @@ def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
         cluster_fit_version=message.cluster_fit_version,
         anomaly_fit_version=message.anomaly_fit_version,
         damage=message.damage,
+    )
+
+
+def clusters(message: catalog_pb2.ListClustersResponse) -> types.Clusters:
+    """The answer of ListClusters."""
+    return types.Clusters(
+        _context(message.context),
+        message.fit_version,
+        tuple(
+            types.ClusterInfo(
+                one.label, one.name, one.size, one.weight, tuple(one.exemplar_ids)
+            )
+            for one in message.clusters
+        ),
+    )
+
+
+def alias(message: catalog_pb2.Alias) -> types.Alias:
+    """An alias."""
+    return types.Alias(message.alias, message.collection)
+
+
+def job(message: job_pb2.Job) -> types.Job:
+    """A job."""
+    return types.Job(
+        id=message.job_id,
+        kind=message.kind,
+        state=types.JobState(
+            job_pb2.JobState.Name(message.state).removeprefix("JOB_STATE_").lower()
+        ),
+        stage=message.stage,
+        done=message.done,
+        total=message.total,
+        rate=message.rate,
+        seconds_left=_optional(
+            message, "seconds_left", message.HasField("seconds_left")
+        ),
+        seconds=message.seconds,
+        result=json.loads(message.result_json or "{}"),
+        reason=message.reason.lower(),
+        message=message.message,
     )
 
 
@@ -111,7 +166,8 @@ def _vector(message: types_pb2.Vector) -> NDArray[np.float32]:
     return np.frombuffer(message.packed, "<f4").astype(np.float32)
 
 
-def _object(message: types_pb2.Object) -> types.Object:
+def object_(message: types_pb2.Object) -> types.Object:
+    """An object of ListObjects, or within another answer."""
     placed = message.HasField("position")
     return types.Object(
         id=message.id,
@@ -128,6 +184,7 @@ def _object(message: types_pb2.Object) -> types.Object:
         flags=tuple(message.flags),
         valid_fraction=message.valid_fraction,
         thumbnail_png=message.thumbnail_png,
+        labels=tuple(message.labels),
     )
 
 
@@ -139,7 +196,7 @@ def _hits(messages: Any) -> tuple[types.Hit, ...]:
             separation_deg=_optional(
                 message, "separation_deg", message.HasField("separation_deg")
             ),
-            object=_object(message.object),
+            object=object_(message.object),
         )
         for message in messages
     )

@@ -41,12 +41,18 @@ class SkylikeClientError(Exception):
         Stable code in lower snake case.
     request_id
         Name of the call in the server's log; empty if it did not get there.
+    status
+        Name of the gRPC status, such as ``UNAVAILABLE``; empty for what the client
+        found itself.
     """
 
-    def __init__(self, message: str, *, reason: str, request_id: str = "") -> None:
+    def __init__(
+        self, message: str, *, reason: str, request_id: str = "", status: str = ""
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.request_id = request_id
+        self.status = status
 
 
 class BadInput(SkylikeClientError):
@@ -129,11 +135,11 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[SkylikeClientError]] = {
 
 def from_rpc_error(error: grpc.RpcError, address: str) -> SkylikeClientError:
     """The exception for a failed call to a service."""
-    # Every error of a unary call is a Call too, though its type does not say so.
+    # Every error of a call is a Call too, though its type does not say so.
     call: Any = error
     code: grpc.StatusCode = call.code()
     info, retry = _details(call.trailing_metadata() or ())
-    kind = _BY_KIND.get(info.metadata.get("kind", "")) or _BY_STATUS.get(code, Internal)
+    kind = _class(code, info.metadata.get("kind", ""))
     message = call.details() or code.name
     if not info.reason:  # it comes from the connection, not from the service
         message = f"no answer from the service at {address}: {message}"
@@ -141,10 +147,22 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> SkylikeClientError:
         message,
         reason=(info.reason or code.name).lower(),
         request_id=info.metadata.get("request_id", ""),
+        status=code.name,
     )
     if isinstance(made, Overloaded) and retry.HasField("retry_delay"):
         made.retry_seconds = retry.retry_delay.ToNanoseconds() / 1e9
     return made
+
+
+def from_item(code: int, kind: str, reason: str, message: str) -> SkylikeClientError:
+    """The exception for one item of a stream, which names its status by number."""
+    status = next((one for one in grpc.StatusCode if one.value[0] == code), None)
+    status = status or grpc.StatusCode.UNKNOWN
+    return _class(status, kind)(message, reason=reason.lower(), status=status.name)
+
+
+def _class(code: grpc.StatusCode, kind: str) -> type[SkylikeClientError]:
+    return _BY_KIND.get(kind) or _BY_STATUS.get(code, Internal)
 
 
 def _details(

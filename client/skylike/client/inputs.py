@@ -3,14 +3,25 @@
 import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.client import pixels
 from skylike.client.errors import BadInput
-from skylike.client.types import Attribute, Cutout, Embedding, NewObject, Source
+from skylike.client.queries import (
+    Cutout,
+    Examples,
+    NewObject,
+    ObjectId,
+    Place,
+    Source,
+)
+from skylike.client.types import Attribute, Embedding
 from skylike.v1 import catalog_pb2, types_pb2
 
 _WITH_HDU = re.compile(r"^(?P<path>.+?)(?P<hdu>(\[[^\[\]]*\])+)$", re.DOTALL)
@@ -21,23 +32,34 @@ _AXIS_KINDS = {
 }
 
 
-def to_query(
-    source: Source | None, object_id: str | None, max_bytes: int
-) -> types_pb2.Query:
-    """The query for exactly one of a source and an object's id.
+def to_query(query: Source, max_bytes: int) -> types_pb2.Query:
+    """The message for what a question is about.
 
     Raises
     ------
     TypeError
-        If both or none are given.
+        If it is nothing a question can be about.
     BadInput
         If a file cannot be read, or is larger than the service takes.
     """
-    if (source is None) == (object_id is None):
-        raise TypeError("give either a query or an object_id")
-    if object_id is not None:
-        return types_pb2.Query(object_id=sendable(object_id))
-    content = _content(source, max_bytes)
+    match query:
+        case ObjectId():
+            return types_pb2.Query(object_id=sendable(query.id))
+        case Examples():
+            return types_pb2.Query(
+                examples=types_pb2.Examples(
+                    like_ids=texts(query.like), unlike_ids=texts(query.unlike)
+                )
+            )
+        case Place():
+            position = to_position(query.ra_deg, query.dec_deg)
+            return types_pb2.Query(
+                sky=types_pb2.SkyQuery(position=position, radius_deg=query.radius_deg)
+            )
+    place = pixels.place_of(query)
+    if place is not None:
+        return to_query(place, max_bytes)
+    content = _content(query, max_bytes)
     if isinstance(content, types_pb2.Vector):
         return types_pb2.Query(vector=content)
     return types_pb2.Query(cutout=content)
@@ -58,14 +80,30 @@ def to_new_object(new: NewObject, max_bytes: int) -> catalog_pb2.NewObject:
         position=(
             None
             if new.ra_deg is None or new.dec_deg is None
-            else types_pb2.Position(ra_deg=new.ra_deg, dec_deg=new.dec_deg)
+            else to_position(new.ra_deg, new.dec_deg)
         ),
         epoch_mjd=new.epoch_mjd,
         source=None if new.uri is None else types_pb2.Source(uri=sendable(new.uri)),
-        attributes={
-            sendable(name): _value(name, one) for name, one in new.attributes.items()
-        },
+        attributes=to_values(new.attributes),
+        labels=texts(new.labels),
     )
+
+
+def to_position(ra_deg: float, dec_deg: float) -> types_pb2.Position:
+    """A position as it is; the service checks it."""
+    return types_pb2.Position(ra_deg=ra_deg, dec_deg=dec_deg)
+
+
+def to_values(attributes: Mapping[str, Attribute]) -> dict[str, types_pb2.Value]:
+    """Attributes by their names; `BadInput` (``bad_attribute``) for what is none."""
+    return {sendable(name): to_value(name, one) for name, one in attributes.items()}
+
+
+def texts(several: Sequence[str]) -> list[str]:
+    """Texts that a message can hold; a single one is a slip, not a list of letters."""
+    if isinstance(several, str):
+        raise TypeError(f"expected several texts, not {several!r} alone")
+    return [sendable(one) for one in several]
 
 
 def split_hdu(source: str) -> tuple[Path, str]:
@@ -80,33 +118,47 @@ def split_hdu(source: str) -> tuple[Path, str]:
 def _content(source: Any, max_bytes: int) -> types_pb2.Cutout | types_pb2.Vector:
     match source:
         case Cutout():
-            found = _content(source.source, max_bytes)
-            if not isinstance(found, types_pb2.Cutout):
-                raise TypeError("a Cutout is a path or the bytes of a FITS file")
-            if source.axis_kind not in _AXIS_KINDS:
-                raise BadInput(
-                    f"axis_kind is {source.axis_kind!r}; it can be 'bands' or 'spectral'",
-                    reason="bad_axis_kind",
-                )
-            found.hdu = sendable(source.hdu) or found.hdu
-            found.axis_kind = _AXIS_KINDS[source.axis_kind]
-            found.stokes = sendable(source.stokes)
-            return found
+            return _cutout(source, max_bytes)
+        case Embedding():
+            return _vector(source.vector, source.context.model_id)
+        case np.ndarray() if source.ndim < 2:
+            return _vector(source, "")
         case bytes():
             return types_pb2.Cutout(fits=source)
-        case str() | Path():
-            path, hdu = split_hdu(str(source))
+        case str() | PathLike():
+            path, hdu = split_hdu(os.fspath(source))
             return types_pb2.Cutout(
                 fits=_read(path, max_bytes), hdu=sendable(hdu), name=_readable(path)
             )
-        case Embedding():
-            return _vector(source.vector, source.context.model_id)
-        case np.ndarray():
-            return _vector(source, "")
-    raise TypeError(
-        "a query is a path, the bytes of a FITS file, a Cutout, a vector or an Embedding; "
-        f"this is a {type(source).__name__}"
-    )
+    fits = pixels.fits_of(source, None)
+    if fits is None:
+        raise TypeError(
+            "a query is a file, the bytes of one, an array, an HDU, a Cutout, a vector, "
+            "an Embedding, Examples, a Place or an ObjectId; "
+            f"this is a {type(source).__name__}"
+        )
+    return types_pb2.Cutout(fits=fits)
+
+
+def _cutout(cutout: Cutout, max_bytes: int) -> types_pb2.Cutout:
+    if cutout.wcs is None:
+        found = _content(cutout.source, max_bytes)
+        if not isinstance(found, types_pb2.Cutout):
+            raise TypeError("a Cutout is a piece of sky, not a vector")
+    else:
+        fits = pixels.fits_of(cutout.source, cutout.wcs)
+        if fits is None:
+            raise TypeError("a wcs goes with an array; a file has its own")
+        found = types_pb2.Cutout(fits=fits)
+    if cutout.axis_kind not in _AXIS_KINDS:
+        raise BadInput(
+            f"axis_kind is {cutout.axis_kind!r}; it can be 'bands' or 'spectral'",
+            reason="bad_axis_kind",
+        )
+    found.hdu = sendable(cutout.hdu) or found.hdu
+    found.axis_kind = _AXIS_KINDS[cutout.axis_kind]
+    found.stokes = sendable(cutout.stokes)
+    return found
 
 
 def _vector(vector: NDArray[Any], model_id: str) -> types_pb2.Vector:
@@ -175,7 +227,8 @@ def _readable(path: Path) -> str:
     return path.name.encode("utf-8", "backslashreplace").decode()
 
 
-def _value(name: str, value: Attribute | np.generic) -> types_pb2.Value:
+def to_value(name: str, value: Attribute | np.generic) -> types_pb2.Value:
+    """An attribute's value."""
     match value.item() if isinstance(value, np.generic) else value:
         case bool(truth):  # before int, of which it is one
             return types_pb2.Value(truth=truth)

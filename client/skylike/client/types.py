@@ -5,7 +5,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,7 @@ class Object(Plain):
     flags: tuple[str, ...]
     valid_fraction: float
     thumbnail_png: bytes = field(repr=False)
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +177,31 @@ class Analysis(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Added(Plain):
-    """What was stored, in the order sent."""
+    """What was stored, in the order sent.
+
+    Nothing where `was_done`: the write had been done before, by its request id.
+    """
 
     context: Context
     objects: tuple[Object, ...]
+    was_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Plain):
+    """How many objects a write found; `was_done` says that it had been done before."""
+
+    context: Context
+    num_objects: int
+    was_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Plain):
+    """How many objects there are."""
+
+    context: Context
+    num_objects: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,54 +211,6 @@ class Found(Plain):
     context: Context
     object: Object
     vector: NDArray[np.float32] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cutout:
-    """A FITS file, with what it does not say itself.
-
-    Attributes
-    ----------
-    source
-        A file (``file.fits[SCI]`` selects an HDU), or its bytes.
-    hdu
-        What to read: ``1``, ``SCI``, ``SCI,2``; ``g=1;r=2`` for an HDU for each band;
-        ``[SCI][11:74,21:84]`` for a section, counted from 1, ends included.
-    axis_kind
-        ``bands`` or ``spectral``: what a third axis is where the header is silent.
-    stokes
-        Which plane of a Stokes axis; empty: I.
-    """
-
-    source: str | Path | bytes
-    hdu: str = ""
-    axis_kind: str | None = None
-    stokes: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NewObject:
-    """An object to add: what is None is taken from a file's header.
-
-    Attributes
-    ----------
-    id
-        Unique in the collection.
-    source
-        A file (``file.fits[SCI]`` selects an HDU), its bytes, or an embedding made
-        by the collection's model.
-    """
-
-    id: str
-    source: "Source"
-    ra_deg: float | None = None
-    dec_deg: float | None = None
-    epoch_mjd: float | None = None
-    uri: str | None = None
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-
-
-Source = str | Path | bytes | Cutout | NDArray[np.floating[Any]] | Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +226,72 @@ class CollectionInfo(Plain):
     cluster_fit_version: int
     anomaly_fit_version: int
     damage: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo(Plain):
+    """A cluster: `weight` is its share of all objects, as the mixture sees it."""
+
+    label: int
+    name: str
+    size: int
+    weight: float
+    exemplar_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters(Plain):
+    """The clusters, by falling size; version 0 and none before the first fit."""
+
+    context: Context
+    fit_version: int
+    clusters: tuple[ClusterInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias(Plain):
+    """A name that points to a collection."""
+
+    alias: str
+    collection: str
+
+
+class JobState(StrEnum):
+    """How far a job is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Plain):
+    """Long work on the server.
+
+    `done` of `total` in its `stage`, at a `rate` per second; `total` is 0 and
+    `seconds_left` None while nobody knows. `result` is what it did, when it is done;
+    `reason` and `message` are why it failed.
+    """
+
+    id: str
+    kind: str
+    state: JobState
+    stage: str
+    done: int
+    total: int
+    rate: float
+    seconds_left: float | None
+    seconds: float
+    result: Mapping[str, Any]
+    reason: str
+    message: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will come of it any more."""
+        return self.state not in (JobState.WAITING, JobState.RUNNING)
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypedDict, TypeVar
 import click
 
 from skylike.client.cli import text
-from skylike.client.client import DEFAULT_ADDRESS, Client
+from skylike.client.client import Client
 from skylike.client.credentials import (
     KEY_FILE_VARIABLE,
     KEY_VARIABLE,
@@ -17,7 +17,8 @@ from skylike.client.credentials import (
     key_in,
 )
 from skylike.client.errors import SkylikeClientError
-from skylike.client.types import Cutout
+from skylike.client.queries import Cutout
+from skylike.client.session import DEFAULT_ADDRESS
 
 
 class _Answer(Protocol):

@@ -1,0 +1,61 @@
+"""Long work on the server, one job at a time, that goes on when the caller has gone."""
+
+from collections.abc import AsyncIterator
+
+from skylike.client import convert, errors, requests, types
+from skylike.client.inputs import sendable
+from skylike.client.queries import Work
+from skylike.client.session import Session
+from skylike.client.transport import Rpc
+from skylike.v1 import job_pb2
+
+_SERVICE = "/skylike.v1.JobService"
+_START = Rpc(f"{_SERVICE}/StartJob", job_pb2.StartJobResponse.FromString)
+_GET = Rpc(f"{_SERVICE}/GetJob", job_pb2.GetJobResponse.FromString)
+_LIST = Rpc(f"{_SERVICE}/ListJobs", job_pb2.ListJobsResponse.FromString)
+_WATCH = Rpc(f"{_SERVICE}/WatchJob", job_pb2.WatchJobResponse.FromString)
+_CANCEL = Rpc(f"{_SERVICE}/CancelJob", job_pb2.CancelJobResponse.FromString)
+
+
+class JobCalls(Session):
+    """Starts, watches and stops long work."""
+
+    async def start_job(self, work: Work) -> types.Job:
+        """Start a job, or put it in line."""
+        answer = await self._call(_START, requests.to_job(work), is_safe=False)
+        return convert.job(answer.job)
+
+    async def job(self, id: str) -> types.Job:
+        """A job as it is now."""
+        request = job_pb2.GetJobRequest(job_id=sendable(id))
+        return convert.job((await self._call(_GET, request)).job)
+
+    async def jobs(self) -> list[types.Job]:
+        """All jobs since the service was started, the newest first, at most 1000."""
+        answer = await self._call(_LIST, job_pb2.ListJobsRequest())
+        return [convert.job(one) for one in answer.jobs]
+
+    async def watch_job(self, id: str) -> AsyncIterator[types.Job]:
+        """A job now, and again whenever something about it changes, until it has ended.
+
+        There is no deadline. A connection that is lost is made again.
+        """
+        request = job_pb2.WatchJobRequest(job_id=sendable(id))
+        failed = 0
+        while True:
+            try:
+                async for answer in self._listen(_WATCH, request):
+                    failed = 0
+                    yield convert.job(answer.job)
+                return
+            except errors.SkylikeClientError as error:
+                failed += 1
+                seconds = self._budget.pause(error, failed, is_safe=True)
+                if seconds is None:
+                    raise
+                await self._way.sleep(seconds)
+
+    async def cancel_job(self, id: str) -> types.Job:
+        """Stop a job as soon as it can be left; what it wrote stays."""
+        request = job_pb2.CancelJobRequest(job_id=sendable(id))
+        return convert.job((await self._call(_CANCEL, request)).job)
