@@ -15,6 +15,7 @@ from skylike.client.jobs import JobCalls
 from skylike.client.objects import Objects
 from skylike.client.search import Search
 from skylike.client.session import DEFAULT_ADDRESS, MAX_MESSAGE_BYTES
+from skylike.client.stream import Stream
 from skylike.client.transport import Blocking, drive, iterate
 
 _P = ParamSpec("_P")
@@ -22,7 +23,7 @@ _T = TypeVar("_T")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class AsyncClient(Search, Objects, Collections, JobCalls):
+class AsyncClient(Search, Stream, Objects, Collections, JobCalls):
     """A connection to a skylike service, for asyncio.
 
     As `Client`, with coroutines and asynchronous iterators; files are read by threads.
@@ -136,6 +137,7 @@ class Client:
     cluster = _blocking(AsyncClient.cluster)
     anomaly = _blocking(AsyncClient.anomaly)
     analyze = _blocking(AsyncClient.analyze)
+    analyze_many = _iterating(AsyncClient.analyze_many)
 
     add = _blocking(AsyncClient.add)
     delete = _blocking(AsyncClient.delete)

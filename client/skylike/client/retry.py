@@ -21,6 +21,11 @@ def pause(failed: int) -> float:
     return random.uniform(0, min(_FIRST_SECONDS * 2 ** (failed - 1), _LONGEST_SECONDS))
 
 
+def may_pass(error: SkylikeClientError) -> bool:
+    """Whether the service could not be reached, was busy, or was just stopping."""
+    return error.status in ("UNAVAILABLE", "CANCELLED")
+
+
 @dataclass(slots=True)
 class Budget:
     """Lets few calls be made again where most fail: they would only add to the load.
@@ -52,7 +57,7 @@ class Budget:
         is_safe
             Whether it may be made twice.
         """
-        if error.status != "UNAVAILABLE":
+        if not may_pass(error):
             return None
         # No lock: a token more or less is nothing, a lock held during a fork is.
         self.tokens = max(0.0, self.tokens - 1)

@@ -6,13 +6,14 @@ such a coroutine where it stands.
 """
 
 import asyncio
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
@@ -50,8 +51,31 @@ class Mailbox(Protocol[_T]):
     def put(self) -> Callable[[_T], None]:
         """Put one in; never waits."""
 
-    async def get(self) -> _T:
-        """Wait for the next one."""
+    async def get(self, seconds: float = math.inf) -> _T:
+        """Wait for the next one; `TimeoutError` if none comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation(Generic[_T]):
+    """A call that goes on: an asynchronous iterable of its answers.
+
+    Attributes
+    ----------
+    cancel
+        Ends it at once. May be called by any thread.
+    """
+
+    _address: str
+    _received: AsyncIterator[_T]
+    cancel: Callable[[], Any]
+
+    async def __aiter__(self) -> AsyncIterator[_T]:
+        try:
+            with _told(self._address):
+                async for answer in self._received:
+                    yield answer
+        finally:
+            self.cancel()
 
 
 class Transport(ABC):
@@ -101,10 +125,10 @@ class Transport(ABC):
             )
             return answer
 
-    async def converse(
+    def converse(
         self, rpc: Rpc[_T], requests: Message | AsyncIterator[Message]
-    ) -> AsyncIterator[_T]:
-        """The answers to one request, or to a stream of them; without a deadline."""
+    ) -> "Conversation[_T]":
+        """Begin a call that goes on: one request or many, many answers, no deadline."""
         with _told(self._address):
             channel = self._channel()
             is_one = isinstance(requests, Message)
@@ -115,11 +139,7 @@ class Transport(ABC):
                 requests if is_one else self._sent(requests),
                 metadata=self._connection.metadata,
             )
-            try:
-                async for answer in self._received(call):
-                    yield answer
-            finally:
-                call.cancel()
+        return Conversation(self._address, self._received(call), call.cancel)
 
     @abstractmethod
     def _channel(self) -> Any: ...
@@ -236,15 +256,21 @@ class _ThreadsMailbox:
         self._items: SimpleQueue[Any] = SimpleQueue()
         self.put = self._items.put
 
-    async def get(self) -> Any:
-        return self._items.get()
+    async def get(self, seconds: float = math.inf) -> Any:
+        try:
+            return self._items.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+        except Empty:
+            raise TimeoutError from None
 
 
 class _TasksMailbox:
     def __init__(self) -> None:
         self._items: asyncio.Queue[Any] = asyncio.Queue()
         self.put = self._items.put_nowait
-        self.get = self._items.get
+
+    async def get(self, seconds: float = math.inf) -> Any:
+        async with asyncio.timeout(seconds if seconds < _FOREVER_SECONDS else None):
+            return await self._items.get()
 
 
 def drive(work: Coroutine[Any, Any, _T]) -> _T:

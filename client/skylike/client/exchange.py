@@ -1,0 +1,302 @@
+"""The asking and answering behind `analyze_many`.
+
+One coroutine, `Exchange.answers`, owns all that changes. Another takes items from the
+caller's iterable, one for each turn it is given, and makes questions of them; a third
+hears what the service answers. Both tell the first by a mailbox. It gives turns only
+while few questions are unanswered, so that a fast iterable waits for a slow service, or
+for a slow caller; and it keeps what is unanswered, to ask it again when a connection is
+lost.
+"""
+
+import math
+import time
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+)
+from dataclasses import dataclass
+from typing import Any
+
+from skylike.client import convert, errors, inputs, retry, types
+from skylike.client.session import Session
+from skylike.client.transport import Conversation, Mailbox, Rpc
+from skylike.v1 import search_pb2 as pb
+
+_ANALYZE = Rpc("/skylike.v1.SearchService/Analyze", pb.AnalyzeResponse.FromString)
+_STREAM = Rpc(
+    "/skylike.v1.SearchService/AnalyzeStream", pb.AnalyzeStreamResponse.FromString
+)
+_MOST_UNANSWERED = 32
+_MOST_BYTES = 64 * 2**20
+_AHEAD = 2  # items that are read before they are needed
+
+_END: Any = object()
+Outcome = types.Analysis | errors.SkylikeClientError
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """What was made of an item."""
+
+    key: Any
+    request: pb.AnalyzeStreamRequest
+    size: int
+
+
+@dataclass(slots=True)
+class _Unaskable:
+    """No question could be made of an item."""
+
+    key: Any
+    error: errors.SkylikeClientError
+
+
+@dataclass(slots=True)
+class _NoMore:
+    """There are no more items, or the caller's iterable failed."""
+
+    error: Exception | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A connection: what is said on it, and what ends it."""
+
+    says: Mailbox[pb.AnalyzeStreamRequest | None]
+    call: Conversation[pb.AnalyzeStreamResponse]
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One came over a connection."""
+
+    line: _Line
+    message: pb.AnalyzeStreamResponse
+
+
+@dataclass(slots=True)
+class _HungUp:
+    """No more answers come over a connection."""
+
+    line: _Line
+    error: errors.SkylikeClientError
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One `analyze_many`.
+
+    Attributes
+    ----------
+    session
+        Who asks.
+    items
+        What is asked about: queries, or pairs of a key and a query.
+    question
+        What is asked of each.
+    """
+
+    session: Session
+    items: Any
+    question: pb.AnalyzeRequest
+
+    def __post_init__(self) -> None:
+        self._way = self.session._way
+        self._timeout = self.session._target.timeout
+        self._inbox: Mailbox[Any] = self._way.mailbox()
+        self._turns: Mailbox[bool] = self._way.mailbox()
+        self._unanswered: dict[str, _Question] = {}
+        self._num_bytes = self._num_asked = self._failed = 0
+        self._line: _Line | None = None
+        self._alive = time.monotonic()
+
+    async def answers(self) -> AsyncIterator[tuple[Any, Outcome]]:
+        """Every item's outcome."""
+        end = self._way.start(self._take())
+        taking, has_ended = 0, False
+        try:
+            while True:
+                while not has_ended and taking < _AHEAD and self._has_room(taking):
+                    self._turns.put(True)
+                    taking += 1
+                if has_ended and not self._unanswered:
+                    return
+                match await self._next():
+                    case _Question() as question:
+                        taking -= 1
+                        self._ask(question)
+                    case _Unaskable(key, why):
+                        taking -= 1
+                        yield key, why
+                    case _NoMore(None):
+                        has_ended = True
+                    case _NoMore(Exception() as failure):
+                        raise failure
+                    case _Answer(line, message) if line is self._line:
+                        self._alive, self._failed = time.monotonic(), 0
+                        yield self._done(message.item_id).key, _outcome(message)
+                    case _HungUp(line, error) if line is self._line:
+                        async for outcome in self._recover(error):
+                            yield outcome
+        finally:
+            self._turns.put(False)
+            self._hang_up()
+            end()
+
+    def _has_room(self, taking: int) -> bool:
+        num_more = len(self._unanswered) + taking
+        return num_more < _MOST_UNANSWERED and self._num_bytes < _MOST_BYTES
+
+    async def _next(self) -> Any:
+        """The next thing that happens; silence must not last while answers are due."""
+        try:
+            return await self._inbox.get(
+                self._timeout if self._unanswered else math.inf
+            )
+        except TimeoutError:
+            raise errors.DeadlineExceeded(
+                f"{len(self._unanswered)} questions are unanswered, and the service at "
+                f"{self.session.address} is silent for {self._timeout:g} s",
+                reason="deadline_exceeded",
+            ) from None
+
+    def _ask(self, question: _Question) -> None:
+        assert question.request is not None
+        if not self._unanswered:
+            self._alive = time.monotonic()
+        self._num_asked += 1
+        question.request.item_id = str(self._num_asked)
+        self._unanswered[question.request.item_id] = question
+        self._num_bytes += question.size
+        if self._line is None:
+            self._connect()
+        else:
+            self._line.says.put(question.request)
+
+    def _done(self, item_id: str) -> _Question:
+        question = self._unanswered.pop(item_id)
+        self._num_bytes -= question.size
+        return question
+
+    def _connect(self) -> None:
+        """Begin a call, and ask all that is unanswered."""
+        says = self._way.mailbox()
+        for question in self._unanswered.values():
+            says.put(question.request)
+        self._line = _Line(says, self._way.converse(_STREAM, _said(says)))
+        self._way.start(_hear(self._line, self._inbox))
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.says.put(None)
+            self._line.call.cancel()
+            self._line = None
+
+    async def _recover(
+        self, error: errors.SkylikeClientError
+    ) -> AsyncIterator[tuple[Any, Outcome]]:
+        """Go on after a call has ended: over a new one, or without what ended it."""
+        self._hang_up()
+        told = error.retry_seconds if isinstance(error, errors.Overloaded) else None
+        if retry.may_pass(error) or told is not None:
+            self._failed += 1
+            seconds = max(told or 0.0, retry.pause(self._failed))
+            if time.monotonic() + seconds > self._alive + self._timeout:
+                raise error
+            await self._way.sleep(seconds)
+            if self._unanswered:
+                self._connect()
+        elif isinstance(error, errors.Overloaded | errors.BadInput):
+            # One of the messages is one that the service does not take.
+            for item_id in list(self._unanswered):
+                question = self._done(item_id)
+                yield question.key, await self._alone(question)
+        else:
+            raise error
+
+    async def _alone(self, question: _Question) -> Outcome:
+        assert question.request is not None
+        try:
+            answer = await self.session._call(_ANALYZE, question.request.analyze)
+        except errors.SkylikeClientError as error:
+            return error
+        return convert.analysis(answer)
+
+    async def _take(self) -> None:
+        """Make a question of an item, for each turn."""
+        try:
+            if isinstance(self.items, AsyncIterable):
+                take = _taking_asynchronously(self.items, self._made, self._way.apart)
+            else:
+                take = _taking(self.items, self._made, self._way.apart)
+            while await self._turns.get():
+                question = await take()
+                if question is _END:
+                    self._inbox.put(_NoMore())
+                    return
+                self._inbox.put(question)
+        except Exception as error:  # whatever the caller's iterable raises
+            self._inbox.put(_NoMore(error))
+
+    def _made(self, item: Any) -> _Question | _Unaskable:
+        key, query = item if isinstance(item, tuple) else (item, item)
+        request = pb.AnalyzeStreamRequest(analyze=self.question)
+        try:
+            largest = self.session._target.max_message_bytes
+            request.analyze.query.CopyFrom(inputs.to_query(query, largest))
+            self.session._require_sendable(request)
+        except errors.SkylikeClientError as error:
+            return _Unaskable(key, error)
+        return _Question(key, request, request.ByteSize())
+
+
+def _taking(
+    items: Iterable[Any], made: Callable[[Any], Any], apart: Any
+) -> Callable[[], Any]:
+    iterator = iter(items)
+
+    def take() -> Any:
+        item = next(iterator, _END)
+        return _END if item is _END else made(item)
+
+    return lambda: apart(take)
+
+
+def _taking_asynchronously(
+    items: AsyncIterable[Any], made: Callable[[Any], Any], apart: Any
+) -> Callable[[], Any]:
+    iterator = aiter(items)
+
+    async def take() -> Any:
+        item = await anext(iterator, _END)
+        return _END if item is _END else await apart(lambda: made(item))
+
+    return take
+
+
+async def _said(
+    says: Mailbox[pb.AnalyzeStreamRequest | None],
+) -> AsyncIterator[pb.AnalyzeStreamRequest]:
+    while (request := await says.get()) is not None:
+        yield request
+
+
+async def _hear(line: _Line, inbox: Mailbox[Any]) -> None:
+    try:
+        async for answer in line.call:
+            inbox.put(_Answer(line, answer))
+        ended = errors.Unavailable(
+            "the service ended the stream", reason="unavailable", status="UNAVAILABLE"
+        )
+        inbox.put(_HungUp(line, ended))
+    except errors.SkylikeClientError as error:
+        inbox.put(_HungUp(line, error))
+
+
+def _outcome(answer: pb.AnalyzeStreamResponse) -> Outcome:
+    if answer.HasField("error"):
+        told = answer.error
+        return errors.from_item(told.code, told.kind, told.reason, told.message)
+    return convert.analysis(answer.analysis)

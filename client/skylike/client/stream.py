@@ -1,0 +1,76 @@
+"""Many questions over one call, as pipelines ask them."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sized
+from typing import Any
+
+from skylike.client import inputs, requests
+from skylike.client.exchange import Exchange, Outcome
+from skylike.client.filters import Filter
+from skylike.client.progress import Progress, shown
+from skylike.client.session import Session
+from skylike.v1 import search_pb2 as pb
+
+
+class Stream(Session):
+    """Asks about many things at once."""
+
+    async def analyze_many(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        collection: str | None = None,
+        k: int = 10,
+        thumbnails: bool = False,
+        where: Filter | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+        least: bool = False,
+        min_score: float | None = None,
+        progress: Progress = False,
+    ) -> AsyncIterator[tuple[Any, Outcome]]:
+        """Neighbours, cluster and anomaly of many queries, as they are ready.
+
+        What is wrong with one item is its outcome, and ends nothing. When the
+        connection is lost, what is unanswered is asked again over a new one.
+
+        Parameters
+        ----------
+        items
+            Queries, pairs of a key and a query, or a mapping of keys to queries. They
+            are taken, by another thread, as answers are: at most 32, or 64 MiB, are
+            unanswered. An `AsyncClient` takes asynchronous iterables too.
+        collection, k, thumbnails, where, exact, effort, least, min_score
+            As those of `analyze`.
+        progress
+            True shows a bar, for which tqdm is needed; or a function that is called
+            with how many are done and how many there are, None if nobody knows.
+
+        Yields
+        ------
+        key
+            That of the pair, or the query itself.
+        outcome
+            An `Analysis`, or the `SkylikeClientError` that `analyze` would raise.
+
+        Raises
+        ------
+        SkylikeClientError
+            If the service refuses the caller, or is not to be reached or silent for
+            longer than the client's timeout.
+        """
+        how = requests.how(k, thumbnails, where, exact, effort, least, min_score)
+        question = pb.AnalyzeRequest(
+            collection=inputs.sendable(collection or ""), **how
+        )
+        if isinstance(items, Mapping):
+            items = items.items()
+        exchange = Exchange(self, items, question)
+        total = len(items) if isinstance(items, Sized) else None
+        with shown(progress, total) as done:
+            answers = exchange.answers()
+            try:
+                async for key, outcome in answers:
+                    done()
+                    yield key, outcome
+            finally:
+                await answers.aclose()  # type: ignore[attr-defined]
