@@ -1,10 +1,9 @@
-"""Where a service is and who asks it: a channel for each process and event loop.
+"""Where a service is, who asks it, and a channel to it for each process.
 
-A channel of gRPC does not survive a fork, and one of asyncio belongs to its event loop.
-So none is handed on: whoever has none yet gets one at the first call.
+A channel does not survive a fork. So none is handed on: a process that has none yet
+makes one at the first call.
 """
 
-import asyncio
 import functools
 import os
 import re
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-import grpc.aio
 
 from skylike.client import errors
 from skylike.client.credentials import Tls, credentials
@@ -83,7 +81,7 @@ class Target:
 
 
 class Connection:
-    """Gives each process, and each event loop in it, its channel to the service.
+    """Gives each process its channel to the service.
 
     Parameters
     ----------
@@ -94,7 +92,7 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._credentials = credentials(target.address, target.tls, target.api_key)
-        self._channels: dict[tuple[int, asyncio.AbstractEventLoop | None], Any] = {}
+        self._channels: dict[int, grpc.Channel] = {}
         self._is_closed = False
 
     @property
@@ -102,59 +100,41 @@ class Connection:
         """Of each call."""
         return self._credentials.metadata
 
-    def blocking(self) -> grpc.Channel:
-        """The channel of this process."""
-        channel: grpc.Channel = self._channel(None)
-        return channel
-
-    def asynchronous(self) -> grpc.aio.Channel:
-        """The channel of the event loop that runs."""
-        channel: grpc.aio.Channel = self._channel(asyncio.get_running_loop())
-        return channel
-
-    def close(self) -> list[Any]:
-        """End it; the channels of this process, for their owner to close."""
-        self._is_closed = True
-        of_others = {
-            key: c for key, c in self._channels.items() if key[0] != os.getpid()
-        }
-        ours = [c for key, c in self._channels.items() if key not in of_others]
-        self._channels = of_others
-        return ours
-
-    def _channel(self, loop: asyncio.AbstractEventLoop | None) -> Any:
+    def channel(self) -> grpc.Channel:
+        """The channel of this process; raises what `closed` gives after `close`."""
         if self._is_closed:
             raise closed()
-        key = (os.getpid(), loop)
-        found = self._channels.get(key)
+        process = os.getpid()
+        found = self._channels.get(process)
         if found is None:
             # No lock: one that another thread holds during a fork is held for ever.
-            # What was inherited stays referred to: closing it is its owner's business.
-            self._channels = {
-                key: channel
-                for key, channel in self._channels.items()
-                if key[1] is None or not key[1].is_closed()
-            }
-            made = self._make(None if loop is None else grpc.aio)
-            found = self._channels.setdefault(key, made)
+            # What was inherited stays referred to: its end is its owner's business.
+            made = self._make()
+            found = self._channels.setdefault(process, made)
             if found is not made:
-                made.close()  # never of asyncio: a loop has one thread
+                made.close()
         return found
 
-    def _make(self, asynchronous: Any) -> Any:
-        target, door = self._target, asynchronous or grpc
+    def close(self) -> None:
+        """End all calls of this process."""
+        self._is_closed = True
+        channel = self._channels.pop(os.getpid(), None)
+        if channel is not None:
+            channel.close()
+
+    def _make(self) -> grpc.Channel:
         options = (
-            ("grpc.max_receive_message_length", target.max_message_bytes),
-            ("grpc.max_send_message_length", target.max_message_bytes),
+            ("grpc.max_receive_message_length", self._target.max_message_bytes),
+            ("grpc.max_send_message_length", self._target.max_message_bytes),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 5000),
             # Else a process would go on with the sockets of the one it was forked from.
             ("grpc.use_local_subchannel_pool", 1),
         )
         if self._credentials.channel is None:
-            return door.insecure_channel(target.address, options=options)
-        return door.secure_channel(
-            target.address, self._credentials.channel, options=options
+            return grpc.insecure_channel(self._target.address, options)
+        return grpc.secure_channel(
+            self._target.address, self._credentials.channel, options
         )
 
 

@@ -17,7 +17,10 @@ from collections.abc import (
     Iterable,
 )
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
+
+from google.protobuf.message import Message
 
 from skylike.client import convert, errors, inputs, retry, types
 from skylike.client.session import Session
@@ -64,7 +67,7 @@ class _NoMore:
 class _Line:
     """A connection: what is said on it, and what ends it."""
 
-    says: Mailbox[pb.AnalyzeStreamRequest | None]
+    says: SimpleQueue[Message | None]
     call: Conversation[pb.AnalyzeStreamResponse]
 
 
@@ -182,10 +185,10 @@ class Exchange:
 
     def _connect(self) -> None:
         """Begin a call, and ask all that is unanswered."""
-        says = self._way.mailbox()
+        says: SimpleQueue[Message | None] = SimpleQueue()
         for question in self._unanswered.values():
             says.put(question.request)
-        self._line = _Line(says, self._way.converse(_STREAM, _said(says)))
+        self._line = _Line(says, self._way.converse(_STREAM, says))
         self._way.start(_hear(self._line, self._inbox))
 
     def _hang_up(self) -> None:
@@ -274,13 +277,6 @@ def _taking_asynchronously(
         return _END if item is _END else await apart(lambda: made(item))
 
     return take
-
-
-async def _said(
-    says: Mailbox[pb.AnalyzeStreamRequest | None],
-) -> AsyncIterator[pb.AnalyzeStreamRequest]:
-    while (request := await says.get()) is not None:
-        yield request
 
 
 async def _hear(line: _Line, inbox: Mailbox[Any]) -> None:

@@ -102,8 +102,10 @@ def _storable(array: NDArray[Any]) -> tuple[NDArray[Any], int]:
         return (array.astype("i2") + 128).astype("u1"), -128
     if kind == "u" and size > 1:
         half = 1 << (8 * size - 1)
-        moved = (array ^ array.dtype.type(half)).view(f"{array.dtype.byteorder}i{size}")
-        return moved.astype(f">i{size}"), half
+        native = array.astype(f"u{size}")
+        return (native ^ native.dtype.type(half)).view(f"i{size}").astype(
+            f">i{size}"
+        ), half
     if kind in "iu":
         return array.astype(f">{kind}{size}"), 0
     raise BadInput(

@@ -2,7 +2,8 @@
 
 The two do the same under the same names, so that what is built on them is written once,
 as coroutines. Those of `Blocking` never wait for a loop: they block, and `drive` runs
-such a coroutine where it stands.
+such a coroutine where it stands. Both use the channels of gRPC that threads use: those
+of `grpc.aio` do not survive a fork, and belong to one event loop.
 """
 
 import asyncio
@@ -11,13 +12,12 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
-import grpc.aio
 from google.protobuf.message import Message
 
 from skylike.client import errors
@@ -47,9 +47,8 @@ class Rpc(Generic[_T_co]):
 class Mailbox(Protocol[_T]):
     """What one puts in and another takes out, both of the same transport."""
 
-    @property
-    def put(self) -> Callable[[_T], None]:
-        """Put one in; never waits."""
+    def put(self, item: _T) -> None:
+        """Put one in; never waits. May be called by any thread."""
 
     async def get(self, seconds: float = math.inf) -> _T:
         """Wait for the next one; `TimeoutError` if none comes."""
@@ -111,47 +110,52 @@ class Transport(ABC):
             Whether to wait for a connection where there is none.
         """
         with _told(self._address):
-            method = self._channel().unary_unary(
+            method = self._connection.channel().unary_unary(
                 rpc.path, request_serializer=_to_bytes, response_deserializer=rpc.parse
             )
-            answer: _T = await self._settled(
-                method(
-                    request,
-                    # None for ever: very large numbers overflow in gRPC.
-                    timeout=seconds if seconds < _FOREVER_SECONDS else None,
-                    metadata=self._connection.metadata,
-                    wait_for_ready=patient or None,
-                )
+            answer: _T = await self._answer(
+                method,
+                request,
+                # None for ever: very large numbers overflow in gRPC.
+                timeout=seconds if seconds < _FOREVER_SECONDS else None,
+                metadata=self._connection.metadata,
+                wait_for_ready=patient or None,
             )
             return answer
 
     def converse(
-        self, rpc: Rpc[_T], requests: Message | AsyncIterator[Message]
+        self, rpc: Rpc[_T], requests: "Message | SimpleQueue[Message | None]"
     ) -> "Conversation[_T]":
-        """Begin a call that goes on: one request or many, many answers, no deadline."""
+        """Begin a call that goes on and has many answers; it has no deadline.
+
+        Parameters
+        ----------
+        rpc
+            The call.
+        requests
+            The only one, or those that are put into a queue, until None is.
+        """
         with _told(self._address):
-            channel = self._channel()
+            channel = self._connection.channel()
             is_one = isinstance(requests, Message)
-            method = (channel.unary_stream if is_one else channel.stream_stream)(
+            method: Any = (channel.unary_stream if is_one else channel.stream_stream)(
                 rpc.path, request_serializer=_to_bytes, response_deserializer=rpc.parse
             )
             call = method(
-                requests if is_one else self._sent(requests),
+                requests if isinstance(requests, Message) else iter(requests.get, None),
                 metadata=self._connection.metadata,
             )
-        return Conversation(self._address, self._received(call), call.cancel)
+        return Conversation(self._address, self._answers(call), call.cancel)
+
+    async def close(self) -> None:
+        """End all calls."""
+        self._connection.close()
 
     @abstractmethod
-    def _channel(self) -> Any: ...
+    async def _answer(self, method: Any, request: Any, **how: Any) -> Any: ...
 
     @abstractmethod
-    async def _settled(self, call: Any) -> Any: ...
-
-    @abstractmethod
-    def _sent(self, requests: Any) -> Any: ...
-
-    @abstractmethod
-    def _received(self, call: Any) -> AsyncIterator[Any]: ...
+    def _answers(self, call: Any) -> AsyncIterator[Any]: ...
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
@@ -169,24 +173,14 @@ class Transport(ABC):
     def mailbox(self) -> Mailbox[Any]:
         """For those that go on at the same time."""
 
-    @abstractmethod
-    async def close(self) -> None:
-        """End all calls."""
-
 
 class Blocking(Transport):
     """Of threads that wait."""
 
-    def _channel(self) -> Any:
-        return self._connection.blocking()
+    async def _answer(self, method: Any, request: Any, **how: Any) -> Any:
+        return method(request, **how)
 
-    async def _settled(self, call: Any) -> Any:
-        return call
-
-    def _sent(self, requests: Any) -> Any:
-        return iterate(requests)
-
-    async def _received(self, call: Any) -> AsyncIterator[Any]:
+    async def _answers(self, call: Any) -> AsyncIterator[Any]:
         for answer in call:
             yield answer
 
@@ -207,26 +201,39 @@ class Blocking(Transport):
         """For threads."""
         return _ThreadsMailbox()
 
-    async def close(self) -> None:
-        """Close this process's channel."""
-        for channel in self._connection.close():
-            channel.close()
-
 
 class Asynchronous(Transport):
     """On an event loop."""
 
-    def _channel(self) -> Any:
-        return self._connection.asynchronous()
+    async def _answer(self, method: Any, request: Any, **how: Any) -> Any:
+        call = method.future(request, **how)
+        settled = self.mailbox()
+        call.add_done_callback(settled.put)
+        try:
+            await settled.get()
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        return call.result()
 
-    async def _settled(self, call: Any) -> Any:
-        return await call
+    async def _answers(self, call: Any) -> AsyncIterator[Any]:
+        heard = self.mailbox()
 
-    def _sent(self, requests: Any) -> Any:
-        return requests
+        def hear() -> None:
+            try:
+                for answer in call:
+                    heard.put((answer, None))
+                heard.put((None, StopAsyncIteration))
+            except grpc.RpcError as error:
+                heard.put((None, error))
 
-    async def _received(self, call: Any) -> AsyncIterator[Any]:
-        async for answer in call:
+        threading.Thread(target=hear, daemon=True).start()
+        while True:
+            answer, end = await heard.get()
+            if end is StopAsyncIteration:
+                return
+            if end is not None:
+                raise end
             yield answer
 
     async def sleep(self, seconds: float) -> None:
@@ -245,16 +252,13 @@ class Asynchronous(Transport):
         """For tasks."""
         return _TasksMailbox()
 
-    async def close(self) -> None:
-        """Close this process's channels."""
-        for channel in self._connection.close():
-            await channel.close()
-
 
 class _ThreadsMailbox:
     def __init__(self) -> None:
         self._items: SimpleQueue[Any] = SimpleQueue()
-        self.put = self._items.put
+
+    def put(self, item: Any) -> None:
+        self._items.put(item)
 
     async def get(self, seconds: float = math.inf) -> Any:
         try:
@@ -266,7 +270,11 @@ class _ThreadsMailbox:
 class _TasksMailbox:
     def __init__(self) -> None:
         self._items: asyncio.Queue[Any] = asyncio.Queue()
-        self.put = self._items.put_nowait
+        self._loop = asyncio.get_running_loop()
+
+    def put(self, item: Any) -> None:
+        with suppress(RuntimeError):  # nobody is there any more: the loop is closed
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
 
     async def get(self, seconds: float = math.inf) -> Any:
         async with asyncio.timeout(seconds if seconds < _FOREVER_SECONDS else None):
@@ -308,7 +316,7 @@ def _told(address: str) -> Iterator[None]:
         yield
     except grpc.RpcError as error:
         raise errors.from_rpc_error(error, address) from error
-    except (ValueError, grpc.aio.UsageError) as error:  # of a closed channel
+    except ValueError as error:  # of a closed channel
         raise closed() from error
 
 
