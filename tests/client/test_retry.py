@@ -162,6 +162,13 @@ def test_other_failures_are_final(ask: Ask, moody: Moody, failure: Any) -> None:
     assert len(moody.calls) == 1
 
 
+def test_a_busy_service_is_asked_until_the_deadline(ask: Ask, moody: Moody) -> None:
+    """It says itself when it has time, and that it has done nothing yet."""
+    moody.failures = [Overloaded("full", retry_seconds=0.01)] * 7
+    assert ask("count", timeout=20).num_objects == 0
+    assert len(moody.calls) == 8
+
+
 def test_five_attempts_are_enough(ask: Ask, moody: Moody) -> None:
     moody.failures = [UNAVAILABLE] * 9
     with pytest.raises(errors.Unavailable):

@@ -113,7 +113,7 @@ class Exchange:
         self._unanswered: dict[str, _Question] = {}
         self._num_bytes = self._num_asked = self._failed = 0
         self._line: _Line | None = None
-        self._alive = time.monotonic()
+        self._failing_since = 0.0
 
     async def answers(self) -> AsyncIterator[tuple[Any, Outcome]]:
         """Every item's outcome."""
@@ -138,7 +138,7 @@ class Exchange:
                     case _NoMore(Exception() as failure):
                         raise failure
                     case _Answer(line, message) if line is self._line:
-                        self._alive, self._failed = time.monotonic(), 0
+                        self._failed = 0
                         yield self._done(message.item_id).key, _outcome(message)
                     case _HungUp(line, error) if line is self._line:
                         async for outcome in self._recover(error):
@@ -166,9 +166,6 @@ class Exchange:
             ) from None
 
     def _ask(self, question: _Question) -> None:
-        assert question.request is not None
-        if not self._unanswered:
-            self._alive = time.monotonic()
         self._num_asked += 1
         question.request.item_id = str(self._num_asked)
         self._unanswered[question.request.item_id] = question
@@ -204,9 +201,12 @@ class Exchange:
         self._hang_up()
         told = error.retry_seconds if isinstance(error, errors.Overloaded) else None
         if retry.may_pass(error) or told is not None:
+            now = time.monotonic()
+            if not self._failed:
+                self._failing_since = now
             self._failed += 1
             seconds = max(told or 0.0, retry.pause(self._failed))
-            if time.monotonic() + seconds > self._alive + self._timeout:
+            if now + seconds > self._failing_since + self._timeout:
                 raise error
             await self._way.sleep(seconds)
             if self._unanswered:
@@ -220,7 +220,6 @@ class Exchange:
             raise error
 
     async def _alone(self, question: _Question) -> Outcome:
-        assert question.request is not None
         try:
             answer = await self.session._call(_ANALYZE, question.request.analyze)
         except errors.SkylikeClientError as error:

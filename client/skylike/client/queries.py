@@ -15,7 +15,7 @@ Ack = Literal["sync", "async"]
 of the service only."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Cutout:
     """A piece of sky, with what its file does not say itself.
 

@@ -1,9 +1,10 @@
 """Whether a call that failed is made again, and when.
 
-Calls that may safely be made twice are, when the service cannot be reached or is busy;
-the others only when the service itself says that it did not begin them. The pauses grow
-twofold and are random from nothing to that (full jitter), so that many clients do not
-come back together; a pause the service asks for is kept.
+A call that the service was too busy to begin is made again, as late as it asks for, until
+its deadline. One that came to nothing on the way, or at a service that stops, may have
+been done: it is made again only if it may safely be made twice, a few times, and not
+where most calls fail. The pauses grow twofold and are random from nothing to that (full
+jitter), so that many clients do not come back together.
 """
 
 import random
@@ -59,10 +60,9 @@ class Budget:
         """
         if not may_pass(error):
             return None
+        if isinstance(error, Overloaded):  # it was not begun, and may come again
+            return max(error.retry_seconds or 0.0, pause(failed))
         # No lock: a token more or less is nothing, a lock held during a fork is.
         self.tokens = max(0.0, self.tokens - 1)
-        if failed >= _MOST_ATTEMPTS or self.tokens < _TOKENS / 2:
-            return None
-        if isinstance(error, Overloaded):  # it was not begun
-            return max(error.retry_seconds or 0.0, pause(failed))
-        return pause(failed) if is_safe else None
+        may_again = is_safe and failed < _MOST_ATTEMPTS and self.tokens >= _TOKENS / 2
+        return pause(failed) if may_again else None
