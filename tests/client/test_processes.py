@@ -13,10 +13,13 @@ from tests.certificates import Authority
 
 from skylike.client import AsyncClient, Client, Tls
 from skylike.client.client import _Calls
+from skylike.service.config import Settings
+from skylike.service.keys import Keys, Scope
+from skylike.service.server.serve import Server
 
 _SCRIPT = """
 import asyncio, multiprocessing, os, sys, warnings
-from skylike.client import AsyncClient, Client, ObjectId
+from skylike.client import AsyncClient, Client, ObjectId, Tls
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks where threads are
 
@@ -30,8 +33,9 @@ def ask(client, name, told):
     told.put((os.getpid(), found.object.id))
 
 if __name__ == "__main__":
-    kind, start, address = sys.argv[1:]
-    client = {"Client": Client, "AsyncClient": AsyncClient}[kind](address)
+    kind, start, address, *ca = sys.argv[1:]
+    tls = Tls(*ca) if ca else None
+    client = {"Client": Client, "AsyncClient": AsyncClient}[kind](address, tls=tls)
     here = multiprocessing.SimpleQueue()
     ask(client, "ring-0", here)  # the connection stands before there are others
     context = multiprocessing.get_context(start)
@@ -58,14 +62,41 @@ def test_processes_share_a_client_made_before_them(
     served: SimpleNamespace, tmp_path: Path, kind: str, start: str
 ) -> None:
     """It had been used before; parent and children are answered, twice."""
-    script = tmp_path / "script.py"
+    _run(tmp_path, kind, start, served.address)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_certificates_and_the_key_of_the_environment_go_along(
+    served: SimpleNamespace, tmp_path: Path, start: str
+) -> None:
+    ours = Authority(tmp_path / "ours")
+    certificate, key = ours.issue("server")
+    settings = Settings(
+        data=tmp_path,
+        address="127.0.0.1:0",
+        tls_certificate=certificate,
+        tls_key=key,
+        grace_seconds=0,
+    )
+    api_key = Keys(tmp_path / "keys.json").add("night", Scope.READ)
+    with Server(served.engine, settings) as server:
+        server.ready()
+        _run(
+            tmp_path, "Client", start, server.address, ours.ca, SKYLIKE_API_KEY=api_key
+        )
+
+
+def _run(folder: Path, *arguments: str | Path, **environment: str) -> None:
+    """Run the script; what it started ends with it."""
+    script = folder / "script.py"
     script.write_text(_SCRIPT)
     process = subprocess.Popen(
-        [sys.executable, str(script), kind, start, served.address],
+        [sys.executable, script, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=os.environ | environment,
     )
     try:
         told, failed = process.communicate(timeout=100)
