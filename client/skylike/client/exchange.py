@@ -23,8 +23,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from skylike.client import convert, errors, inputs, retry, types
+from skylike.client.mailbox import Mailbox
 from skylike.client.session import Session
-from skylike.client.transport import Conversation, Mailbox, Rpc
+from skylike.client.transport import Conversation, Rpc
 from skylike.v1 import search_pb2 as pb
 
 _ANALYZE = Rpc("/skylike.v1.SearchService/Analyze", pb.AnalyzeResponse.FromString)

@@ -7,21 +7,21 @@ of `grpc.aio` do not survive a fork, and belong to one event loop.
 """
 
 import asyncio
-import math
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from skylike.client import errors
 from skylike.client.connection import Connection, Target, closed
+from skylike.client.mailbox import Mailbox, TasksMailbox, ThreadsMailbox
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -42,16 +42,6 @@ class Rpc(Generic[_T_co]):
 
     path: str
     parse: Callable[[bytes], _T_co]
-
-
-class Mailbox(Protocol[_T]):
-    """What one puts in and another takes out, both of the same transport."""
-
-    def put(self, item: _T) -> None:
-        """Put one in; never waits. May be called by any thread."""
-
-    async def get(self, seconds: float = math.inf) -> _T:
-        """Wait for the next one; `TimeoutError` if none comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +189,7 @@ class Blocking(Transport):
 
     def mailbox(self) -> Mailbox[Any]:
         """For threads."""
-        return _ThreadsMailbox()
+        return ThreadsMailbox()
 
 
 class Asynchronous(Transport):
@@ -250,35 +240,7 @@ class Asynchronous(Transport):
 
     def mailbox(self) -> Mailbox[Any]:
         """For tasks."""
-        return _TasksMailbox()
-
-
-class _ThreadsMailbox:
-    def __init__(self) -> None:
-        self._items: SimpleQueue[Any] = SimpleQueue()
-
-    def put(self, item: Any) -> None:
-        self._items.put(item)
-
-    async def get(self, seconds: float = math.inf) -> Any:
-        try:
-            return self._items.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        except Empty:
-            raise TimeoutError from None
-
-
-class _TasksMailbox:
-    def __init__(self) -> None:
-        self._items: asyncio.Queue[Any] = asyncio.Queue()
-        self._loop = asyncio.get_running_loop()
-
-    def put(self, item: Any) -> None:
-        with suppress(RuntimeError):  # nobody is there any more: the loop is closed
-            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
-
-    async def get(self, seconds: float = math.inf) -> Any:
-        async with asyncio.timeout(seconds if seconds < _FOREVER_SECONDS else None):
-            return await self._items.get()
+        return TasksMailbox()
 
 
 def drive(work: Coroutine[Any, Any, _T]) -> _T:
