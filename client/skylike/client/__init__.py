@@ -22,6 +22,7 @@ from skylike.client.queries import (
     ReindexJob,
     SnapshotJob,
 )
+from skylike.client.tabulate import tabulate
 from skylike.client.types import (
     Added,
     Alias,
@@ -84,6 +85,7 @@ __all__ = [
     "SkylikeClientError",
     "SnapshotJob",
     "Tls",
+    "tabulate",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

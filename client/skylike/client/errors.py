@@ -4,6 +4,7 @@
 
     SkylikeClientError
     ├── BadInput             what was sent cannot be used
+    ├── MissingPackage       a package that the answer's form needs is not installed
     ├── NotFound             no such collection or object
     ├── AlreadyExists        the id is taken
     ├── FailedPrecondition   the collection is not in the state the call needs
@@ -57,6 +58,10 @@ class SkylikeClientError(Exception):
 
 class BadInput(SkylikeClientError):
     """What was sent cannot be used; sending it again will not help."""
+
+
+class MissingPackage(SkylikeClientError):
+    """A package that the form of an answer needs is not installed."""
 
 
 class NotFound(SkylikeClientError):

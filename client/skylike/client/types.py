@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.client.tables import columns
+from skylike.client.tables.origin import origin
+from skylike.client.tables.table import Table, gather
+from skylike.client.tables.tabular import Tabular
+
 Attribute = str | int | float | bool
 
 
@@ -99,12 +104,15 @@ class Embedding(Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbors(Plain):
-    """The most alike objects, best first."""
+class Neighbors(Plain, Tabular):
+    """The most alike objects, best first; a table of hits."""
 
     context: Context
     reading: Reading | None
     hits: tuple[Hit, ...]
+
+    def _table(self) -> Table:
+        return columns.hits(self.hits, origin(self.context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,26 +155,37 @@ class Anomaly(Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterResult(Plain):
-    """A cluster and where it comes from."""
+class ClusterResult(Plain, Tabular):
+    """A cluster and where it comes from; a table of the shares of all clusters."""
 
     context: Context
     reading: Reading | None
     cluster: Cluster
 
+    def _table(self) -> Table:
+        facts = origin(self.context, cluster=self.cluster)
+        return gather(columns.SHARE, self.cluster.shares, facts)
+
 
 @dataclass(frozen=True, slots=True)
-class AnomalyResult(Plain):
-    """An anomaly and where it comes from."""
+class AnomalyResult(Plain, Tabular):
+    """An anomaly and where it comes from; a table of the neighbours that explain it."""
 
     context: Context
     reading: Reading | None
     anomaly: Anomaly
 
+    def _table(self) -> Table:
+        facts = origin(self.context, anomaly=self.anomaly)
+        return columns.hits(self.anomaly.neighbors, facts)
+
 
 @dataclass(frozen=True, slots=True)
-class Analysis(Plain):
-    """All three answers; cluster and anomaly are None while they are not fitted."""
+class Analysis(Plain, Tabular):
+    """All three answers; cluster and anomaly are None while they are not fitted.
+
+    As a table its hits; `tabulate` of several shows the other answers beside them.
+    """
 
     context: Context
     reading: Reading | None
@@ -174,10 +193,13 @@ class Analysis(Plain):
     cluster: Cluster | None
     anomaly: Anomaly | None
 
+    def _table(self) -> Table:
+        return columns.hits(self.hits, origin(self.context, self.cluster, self.anomaly))
+
 
 @dataclass(frozen=True, slots=True)
-class Added(Plain):
-    """What was stored, in the order sent.
+class Added(Plain, Tabular):
+    """What was stored, in the order sent; a table of objects.
 
     Nothing where `was_done`: the write had been done before, by its request id.
     """
@@ -185,6 +207,9 @@ class Added(Plain):
     context: Context
     objects: tuple[Object, ...]
     was_done: bool = False
+
+    def _table(self) -> Table:
+        return columns.objects(self.objects, origin(self.context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +230,15 @@ class Count(Plain):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found(Plain):
-    """One object, and its embedding when asked for."""
+class Found(Plain, Tabular):
+    """One object, and its embedding when asked for; a table of one object."""
 
     context: Context
     object: Object
     vector: NDArray[np.float32] | None
+
+    def _table(self) -> Table:
+        return columns.objects([self.object], origin(self.context))
 
 
 @dataclass(frozen=True, slots=True)

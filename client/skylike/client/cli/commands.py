@@ -19,6 +19,7 @@ from skylike.client.credentials import (
 from skylike.client.errors import SkylikeClientError
 from skylike.client.queries import Cutout
 from skylike.client.session import DEFAULT_ADDRESS
+from skylike.client.tables.text import printable
 
 
 class _Answer(Protocol):
@@ -102,7 +103,7 @@ class _Asking:
 
     def tell(self, lines: Sequence[str]) -> None:
         for line in lines:
-            click.echo(text.printable(line))
+            click.echo(printable(line))
 
     def fail(self, error: SkylikeClientError, name: str | None = None) -> None:
         """Report an error: for machines beside the answers, for people beside them."""
@@ -116,7 +117,7 @@ class _Asking:
             return
         where = f"{name}: " if name and name not in str(error) else ""
         line = f"error: {where}{error} [{error.reason}]"
-        click.echo(text.printable(line), err=True)
+        click.echo(printable(line), err=True)
 
 
 def _where(command: _Decorated) -> _Decorated:

@@ -6,6 +6,7 @@ that it cannot move the cursor, change colours or forge lines.
 
 from collections.abc import Sequence
 
+from skylike.client.tables.text import printable
 from skylike.client.types import (
     Analysis,
     Anomaly,
@@ -21,16 +22,6 @@ from skylike.client.types import (
 )
 
 _NONE = "-"
-
-
-def printable(text: str) -> str:
-    r"""The text with everything that does not print spelled out, such as ``\x1b``."""
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def analysis(answer: Analysis) -> list[str]:

@@ -1,0 +1,261 @@
+"""The columns there are: name, unit, UCD, description and where each is found.
+
+A name that is used in forms without units says its unit, but for ``ra`` and ``dec``,
+which are degrees wherever astronomers meet them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from skylike.client.tables.table import Field, Kind, Table, gather, walk
+from skylike.client.tables.text import printable
+
+TEXT, NUMBER, INTEGER, TRUTH = Kind.TEXT, Kind.NUMBER, Kind.INTEGER, Kind.TRUTH
+
+
+def _section(box: Sequence[int]) -> str:
+    """A pixel box as cfitsio and DS9 write it: from 1, the end included."""
+    if not box:
+        return ""
+    x0, y0, x1, y1 = box
+    return f"[{x0 + 1}:{x1},{y0 + 1}:{y1}]"
+
+
+OBJECT = (
+    Field("object_id", TEXT, "id", "Name in the collection", ucd="meta.id;meta.main"),
+    Field("ra", NUMBER, "ra_deg", "Right ascension", "deg", "pos.eq.ra;meta.main"),
+    Field("dec", NUMBER, "dec_deg", "Declination", "deg", "pos.eq.dec;meta.main"),
+    Field(
+        "epoch_mjd",
+        NUMBER,
+        "epoch_mjd",
+        "When it was observed, Modified Julian Date",
+        "d",
+        "time.epoch",
+    ),
+    Field("flags", TEXT, "flags", "What is poor about its stamp", ucd="meta.code.qual"),
+    Field(
+        "valid_fraction",
+        NUMBER,
+        "valid_fraction",
+        "Share of its pixels that hold data, 0 to 1",
+        ucd="stat.filling",
+    ),
+    Field("uri", TEXT, "uri", "The file of its pixels", ucd="meta.ref.uri"),
+    Field("hdu", TEXT, "hdu", "The HDU of its pixels", ucd="meta.id.part"),
+    Field(
+        "section",
+        TEXT,
+        "box",
+        "The pixels of the HDU, as a FITS section; none: all",
+        ucd="meta.id.part",
+        cell=_section,
+    ),
+)
+
+HIT = (
+    Field("rank", INTEGER, "rank", "1 for the most alike", ucd="stat.rank"),
+    OBJECT[0].within("object"),
+    Field(
+        "score",
+        NUMBER,
+        "score",
+        "Cosine similarity to the query, -1 to 1",
+        ucd="stat.correlation",
+    ),
+    Field(
+        "separation_deg",
+        NUMBER,
+        "separation_deg",
+        "Angular distance to the query",
+        "deg",
+        "pos.angDistance",
+    ),
+    *(field.within("object") for field in OBJECT[1:]),
+)
+
+SHARE = (
+    Field(
+        "cluster",
+        INTEGER,
+        "label",
+        "Number of the cluster within its fit",
+        ucd="meta.code.class",
+    ),
+    Field("cluster_name", TEXT, "name", "Name of the cluster", ucd="meta.note"),
+    Field(
+        "cluster_probability",
+        NUMBER,
+        "probability",
+        "Probability that the query belongs to the cluster",
+        ucd="stat.probability",
+    ),
+)
+
+ANOMALY = (
+    Field(
+        "anomaly_score",
+        NUMBER,
+        "score",
+        "How far from all others; to be compared within one fit only",
+        ucd="stat.value",
+    ),
+    Field(
+        "anomaly_percentile",
+        NUMBER,
+        "percentile",
+        "Share of the archive that scores lower, percent",
+        ucd="stat.percentile",
+    ),
+    Field(
+        "p_value",
+        NUMBER,
+        "p_value",
+        "Conformal p-value of being ordinary; small means odd",
+        ucd="stat.probability",
+    ),
+)
+
+COLLECTION = (
+    Field("collection", TEXT, "name", "Name of the collection", ucd="meta.id"),
+    Field("collection_version", INTEGER, "version", "Its version", ucd="meta.version"),
+    Field("num_objects", INTEGER, "num_objects", "Objects it holds", ucd="meta.number"),
+    Field("dimension", INTEGER, "dimension", "Length of its vectors"),
+    Field("model_id", TEXT, "model_id", "sha256 of the model's file", ucd="meta.id"),
+    Field(
+        "cluster_fit_version",
+        INTEGER,
+        "cluster_fit_version",
+        "Version of its cluster fit; 0: none",
+        ucd="meta.version",
+    ),
+    Field(
+        "anomaly_fit_version",
+        INTEGER,
+        "anomaly_fit_version",
+        "Version of its anomaly fit; 0: none",
+        ucd="meta.version",
+    ),
+    Field("damage", TEXT, "damage", "Why it cannot be used", ucd="meta.note"),
+)
+
+
+def _radius_deg(reading: Any) -> float | None:
+    """Half of the longer side of the image that was read."""
+    if reading.pixel_scale_arcsec is None:
+        return None
+    return float(max(reading.shape[-2:]) * reading.pixel_scale_arcsec / 7200)
+
+
+# What was asked about, beside each of its hits.
+QUERY = (
+    Field("query", TEXT, "query", "What was asked about", ucd="meta.id"),
+    Field(
+        "query_ra",
+        NUMBER,
+        "answer.reading.ra_deg",
+        "Right ascension of the query's centre",
+        "deg",
+        "pos.eq.ra",
+    ),
+    Field(
+        "query_dec",
+        NUMBER,
+        "answer.reading.dec_deg",
+        "Declination of the query's centre",
+        "deg",
+        "pos.eq.dec",
+    ),
+    Field(
+        "query_radius_deg",
+        NUMBER,
+        "answer.reading",
+        "Half of the longer side of the query's image",
+        "deg",
+        "phys.angSize",
+        cell=_radius_deg,
+    ),
+    Field(
+        "query_flags",
+        TEXT,
+        "answer.reading.flags",
+        "What is poor about the query's stamp",
+        ucd="meta.code.qual",
+    ),
+)
+
+_TAKEN = frozenset(
+    field.name
+    for fields in (HIT, QUERY, SHARE, ANOMALY, COLLECTION)
+    for field in fields
+)
+
+
+def objects(found: Sequence[Any], facts: Mapping[str, str]) -> Table:
+    """A row for each object, its attributes in columns of their own."""
+    return gather([*OBJECT, *attributes(found, "attributes")], found, facts)
+
+
+def hits(found: Sequence[Any], facts: Mapping[str, str]) -> Table:
+    """A row for each hit, with its object."""
+    return gather([*HIT, *attributes(found, "object.attributes")], found, facts)
+
+
+def attributes(rows: Iterable[Any], path: str) -> list[Field]:
+    """A field for each attribute that one of the objects has, by name.
+
+    Numbers are whole where all are; what is of several kinds is written as text. A
+    name that is taken by a column, or differs from another by case alone, becomes
+    ``attribute_NAME``.
+    """
+    kinds: dict[str, set[Kind]] = {}
+    for row in rows:
+        for name, value in (walk(row, path) or {}).items():
+            kinds.setdefault(name, set()).add(_kind(value))
+    fields, taken = [], set(_TAKEN)
+    for name in sorted(kinds):
+        shown = printable(name) or "attribute"
+        while shown.casefold() in taken:
+            shown = f"attribute_{shown}"
+        taken.add(shown.casefold())
+        kind = _together(kinds[name])
+        fields.append(
+            Field(
+                shown,
+                kind,
+                path,
+                f"Attribute {printable(name)} of the object",
+                cell=_Attribute(name, kind),
+            )
+        )
+    return fields
+
+
+class _Attribute:
+    """Takes one attribute, as the kind that its column has."""
+
+    def __init__(self, name: str, kind: Kind) -> None:
+        self._name, self._kind = name, kind
+
+    def __call__(self, attributes: Any) -> Any:
+        value = attributes.get(self._name)
+        if value is None or self._kind is not TEXT:
+            return value
+        return str(value)
+
+
+def _kind(value: Any) -> Kind:
+    match value:
+        case bool():
+            return TRUTH
+        case int():
+            return INTEGER
+        case float():
+            return NUMBER
+    return TEXT
+
+
+def _together(kinds: set[Kind]) -> Kind:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return NUMBER if kinds == {INTEGER, NUMBER} else TEXT
