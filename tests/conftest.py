@@ -206,7 +206,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def skylike() -> Run:
     """The client's command line, as a process of its own."""
-    command = [sys.executable, "-Ic", "from skylike.client.cli import main; main()"]
+    isolated = ["-I"] if sys.flags.isolated else []  # as the tests themselves are
+    script = "from skylike.client.cli import main; main(prog_name='skylike')"
+    command = [sys.executable, *isolated, "-c", script]
 
     def run(*arguments: str | Path, **environment: str) -> Any:
         return subprocess.run(

@@ -28,7 +28,11 @@ def thing(number: int, **fields: Any) -> Object:
         "uri": "night/one.fits" if known else "",
         "hdu": "1 (SCI)" if known else "",
         "box": (10, 20, 74, 84) if known else (),
-        "attributes": {"mag": 18.5 + number, "survey": "ours"},
+        "attributes": {
+            "mag": 18.5 + number,
+            "survey": "ours",
+            "pixel_scale_arcsec": 0.5,
+        },
         "flags": ("EDGE", "LOW_SN") if known else (),
         "valid_fraction": 0.75,
         "thumbnail_png": b"",

@@ -1,5 +1,6 @@
 """``skylike``, as a process of its own."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -85,9 +86,9 @@ def test_hostile_text_is_harmless(
     )
     where = ("--collection=bare", f"--address={served.address}")
     for arguments in (
-        ("objects", hostile),
+        ("objects", "get", hostile),
         ("neighbors", "--id=ring-0", "--k=1000"),
-        ("objects", "no\x1b[31m"),
+        ("objects", "get", "no\x1b[31m"),
     ):
         done = skylike(*arguments, *where)
         shown = done.stdout + done.stderr
@@ -97,15 +98,20 @@ def test_hostile_text_is_harmless(
 
 def test_collections_and_objects(skylike: Run, served: SimpleNamespace) -> None:
     """For people and for machines."""
-    done = skylike("collections", f"--address={served.address}", "--json")
+    done = skylike("collections", "list", f"--address={served.address}", "--json")
     infos = [json.loads(line) for line in done.stdout.splitlines()]
     assert [info["name"] for info in infos] == ["bare", "empty", "sky"]
     assert infos[2]["num_objects"] == 60
     assert infos[2]["stamp_spec"]["size"] == 32
-    done = skylike("collections", SKYLIKE_ADDRESS=served.address)
+    done = skylike("collections", "list", SKYLIKE_ADDRESS=served.address)
     assert done.stdout.splitlines()[3].split()[:2] == ["sky", "60"]
     done = skylike(
-        "objects", "ring-3", "nobody", f"--address={served.address}", "--collection=sky"
+        "objects",
+        "get",
+        "ring-3",
+        "nobody",
+        f"--address={served.address}",
+        "--collection=sky",
     )
     assert done.returncode == 1
     assert "number           3" in done.stdout
@@ -118,7 +124,7 @@ def test_collections_and_objects(skylike: Run, served: SimpleNamespace) -> None:
         (("query",), "FITS file"),
         (("query", "a.fits", "--k=0"), "--k"),
         (("query", "a.fits", "--wrong"), "--wrong"),
-        (("objects",), "ID"),
+        (("objects", "get"), "ID"),
     ],
 )
 def test_wrong_usage_exits_with_2(
@@ -131,7 +137,48 @@ def test_wrong_usage_exits_with_2(
 
 def test_nobody_there_is_one_line(skylike: Run, tmp_path: Path) -> None:
     """No traceback; a file that is not there is told apart."""
-    done = skylike("collections", "--address=127.0.0.1:1", "--timeout=0.5")
+    done = skylike("collections", "list", "--address=127.0.0.1:1", "--timeout=0.5")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "127.0.0.1:1" in done.stderr
+
+
+def test_many_files_are_answered_over_one_stream(
+    skylike: Run, served: SimpleNamespace, files: list[Path], tmp_path: Path
+) -> None:
+    """Of arguments, a list and standard input; each with its line, errors too."""
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{files[2]}\n\n{tmp_path}/none.fits\n")
+    options = ("--collection=sky", "-k2", f"--address={served.address}")
+    done = skylike("many", *files[:2], "--from", listed, "--json", *options)
+    assert done.returncode == 1
+    answers = {one["query"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert [len(answers[str(files[i])]["hits"]) for i in (0, 2)] == [2, 2]
+    assert answers[str(files[1])]["error"]["reason"] == "not_fits"
+    assert answers[f"{tmp_path}/none.fits"]["error"]["reason"] == "file_missing"
+
+    done = skylike("many", files[0], *options)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{files[0]}: ")
+    assert "; odder than " in done.stdout
+    assert skylike("many").returncode == 2
+
+
+def test_many_files_become_one_table(
+    skylike: Run, served: SimpleNamespace, files: list[Path], tmp_path: Path
+) -> None:
+    """In the order of the files; what failed says why."""
+    path = tmp_path / "night.csv"
+    done = skylike(
+        *("many", *files, files[0], "--out", path, "--filter=kind = ring", "-k2"),
+        *("--collection=sky", f"--address={served.address}"),
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["query"] for row in rows] == [
+        str(files[i]) for i in (0, 0, 1, 2, 2, 0, 0)
+    ]
+    assert [row["error"] for row in rows] == ["", "", "not_fits", "", "", "", ""]
+    assert {row["kind"] for row in rows} == {"ring", ""}

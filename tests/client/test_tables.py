@@ -19,7 +19,7 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.table import QTable
 from pyarrow import parquet
 
-from skylike.client import Client, errors, tabulate
+from skylike.client import Client, Object, errors, tabulate
 from skylike.client.tables import columns
 from skylike.client.tables.writing import FORMATS
 
@@ -144,7 +144,7 @@ def test_parquet_tells_origin_and_meaning_in_its_schema(tmp_path: Path) -> None:
 
 
 def test_regions_mark_objects_and_what_was_asked_about(tmp_path: Path) -> None:
-    """A cross for each object with a place, a circle as large as the image, once."""
+    """A circle where the extent is known, else a cross; a query once."""
     path = tmp_path / "kin.reg"
     tabulate({"new.fits": analysis(thing(0), thing(1), thing(2))}).write(path)
     lines = path.read_text(encoding="ascii").splitlines()
@@ -152,7 +152,7 @@ def test_regions_mark_objects_and_what_was_asked_about(tmp_path: Path) -> None:
     assert lines[lines.index("icrs") + 1 :] == [
         'circle(10.50000000,20.50000000,15.000") # text={new.fits}',
         "point(150.25000000,-2.50000000) # point=cross text={1 object-0}",
-        "point(151.25000000,-2.50000000) # point=cross text={2 object-1}",
+        'circle(151.25000000,-2.50000000,16.000") # text={2 object-1}',
     ]
     with pytest.raises(errors.BadInput, match="none of the 1 rows") as caught:
         near(thing(2)).write(path)
@@ -170,6 +170,10 @@ def test_analyses_stand_together() -> None:
     assert list(table["anomaly_percentile"].filled(-1)) == [98, 98, -1]
     assert table["query_radius_deg"][0].to_value(units.arcsec) == 15
     assert len(tabulate(list(answers.values())).to_table()) == 3
+    failed = errors.BadInput("no FITS", reason="not_fits")
+    both = tabulate([*answers.items(), ("c.fits", failed)]).to_table()
+    assert list(both["error"].filled("")) == ["", "", "", "not_fits"]
+    assert len(tabulate({"c.fits": failed}).to_table()) == 1
     with pytest.raises(TypeError, match="one kind"):
         tabulate([answers["a.fits"], thing(1)])
     with pytest.raises(TypeError, match="str"):
@@ -181,6 +185,7 @@ def test_nothing_found_is_a_table_too(tmp_path: Path, name: str) -> None:
     """With all its columns; but regions of nothing are an error."""
     assert len(near().to_table()) == len(near().to_pandas()) == 0
     assert len(tabulate([]).to_table()) == 0
+    assert tabulate([], Object).to_table().colnames[0] == "object_id"
     path = tmp_path / "nothing"
     if name == "ds9":
         with pytest.raises(errors.BadInput, match="0 rows"):
@@ -316,6 +321,9 @@ def test_every_ucd_is_a_word_of_the_vocabulary() -> None:
     fields = [
         *(columns.HIT + columns.QUERY + columns.SHARE + columns.ANOMALY),
         *columns.COLLECTION,
+        *columns.CLUSTER,
+        *columns.ALIAS,
+        *columns.JOB,
     ]
     for field in fields:
         assert field.description

@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from skylike.client import types
+from skylike.client.errors import SkylikeClientError
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin, together
-from skylike.client.tables.table import Table, gather
+from skylike.client.tables.table import Field, Table, gather
 from skylike.client.tables.tabular import Tabular
 
 Answer = types.Analysis | types.Neighbors | types.ClusterResult | types.AnomalyResult
+Outcome = Answer | SkylikeClientError
+
+_PLAIN: Mapping[type, Sequence[Field]] = {
+    types.Alias: columns.ALIAS,
+    types.ClusterInfo: columns.CLUSTER,
+    types.CollectionInfo: columns.COLLECTION,
+    types.Job: columns.JOB,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,33 +33,40 @@ class Tabulated(Tabular):
         return self.table
 
 
-def tabulate(answers: Iterable[Any] | Mapping[str, Answer]) -> Tabulated:
+def tabulate(
+    answers: Iterable[Any] | Mapping[Any, Outcome], kind: type | None = None
+) -> Tabulated:
     """One table of several answers of one kind.
 
     Parameters
     ----------
     answers
-        Analyses, neighbours, clusters or anomalies, by the names of what was asked about
-        or without names; or objects, hits or collections.
+        Analyses, neighbours, clusters or anomalies, errors among them: by the names of
+        what was asked about, as pairs of name and answer, or without names. Or objects,
+        hits, collections, clusters, aliases or jobs.
+    kind
+        What they are; by default what the first of them is.
 
     Returns
     -------
     Tabulated
         Of analyses and neighbours a row for each hit beside what was asked about, and
-        one row for what has no hits; of all others a row each.
+        one row for what has no hits or is an error; of all others a row each.
 
     Raises
     ------
     TypeError
         If the answers are not all of one of these kinds.
     """
-    if isinstance(answers, Mapping):
-        names, items = list(answers), list(answers.values())
-    else:
-        items = list(answers)
-        names = [str(number) for number in range(1, len(items) + 1)]
-    kind = type(items[0]) if items else types.Analysis
-    if any(type(one) is not kind for one in items):
+    items = list(answers.items() if isinstance(answers, Mapping) else answers)
+    names = [str(number) for number in range(1, len(items) + 1)]
+    if items and all(isinstance(one, tuple) for one in items):
+        names = [str(name) for name, _ in items]
+        items = [outcome for _, outcome in items]
+    if kind is None:
+        kinds = [type(one) for one in items if not isinstance(one, SkylikeClientError)]
+        kind = kinds[0] if kinds else types.Analysis
+    if not all(isinstance(one, kind | SkylikeClientError) for one in items):
         raise TypeError("a table is made of answers of one kind")
     if kind in get_args(Answer):
         return Tabulated(_asked(kind, names, items))
@@ -58,27 +74,28 @@ def tabulate(answers: Iterable[Any] | Mapping[str, Answer]) -> Tabulated:
         return Tabulated(columns.hits(items, {}))
     if kind is types.Object:
         return Tabulated(columns.objects(items, {}))
-    if kind is types.CollectionInfo:
-        return Tabulated(gather(columns.COLLECTION, items, {}))
+    if kind in _PLAIN:
+        return Tabulated(gather(_PLAIN[kind], items, {}))
     raise TypeError(f"no table is made of a {kind.__name__}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     query: str
-    answer: Answer
+    answer: Answer | None
     hit: types.Hit | None
+    error: SkylikeClientError | None = None
 
 
-def _asked(
-    kind: type[Answer], names: Sequence[str], answers: Sequence[Answer]
-) -> Table:
+def _asked(kind: type[Answer], names: Sequence[str], outcomes: Sequence[Any]) -> Table:
     """A row for each hit, and one for each answer without."""
-    rows = [
-        _Row(name, answer, hit)
-        for name, answer in zip(names, answers, strict=True)
-        for hit in getattr(answer, "hits", ()) or [None]
-    ]
+    rows = []
+    for name, outcome in zip(names, outcomes, strict=True):
+        if isinstance(outcome, SkylikeClientError):
+            rows.append(_Row(name, None, None, outcome))
+        else:
+            hits = getattr(outcome, "hits", ()) or [None]
+            rows += [_Row(name, outcome, hit) for hit in hits]
     told = {field.name for field in dataclasses.fields(kind)}
     fields = list(columns.QUERY)
     for name, some in (("cluster", columns.SHARE), ("anomaly", columns.ANOMALY)):
@@ -93,6 +110,7 @@ def _asked(
             getattr(answer, "cluster", None),
             getattr(answer, "anomaly", None),
         )
-        for answer in answers
+        for answer in outcomes
+        if not isinstance(answer, SkylikeClientError)
     ]
     return gather(fields, rows, together(facts))

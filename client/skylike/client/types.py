@@ -60,6 +60,13 @@ class Reading(Plain):
     valid_fraction: float
     warnings: tuple[str, ...]
 
+    @property
+    def radius_deg(self) -> float | None:
+        """Half of the image's longer side on the sky, where the scale is known."""
+        if self.pixel_scale_arcsec is None:
+            return None
+        return max(self.shape[-2:]) * self.pixel_scale_arcsec / 7200
+
 
 @dataclass(frozen=True, slots=True)
 class Object(Plain):
@@ -77,6 +84,15 @@ class Object(Plain):
     valid_fraction: float
     thumbnail_png: bytes = field(repr=False)
     labels: tuple[str, ...] = ()
+
+    @property
+    def radius_deg(self) -> float | None:
+        """Half of the longer side of its box on the sky, where both are known."""
+        scale = self.attributes.get("pixel_scale_arcsec")
+        if not self.box or not isinstance(scale, float):
+            return None
+        x0, y0, x1, y1 = self.box
+        return max(x1 - x0, y1 - y0) * scale / 7200
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +284,17 @@ class ClusterInfo(Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Clusters(Plain):
+class Clusters(Plain, Tabular):
     """The clusters, by falling size; version 0 and none before the first fit."""
 
     context: Context
     fit_version: int
     clusters: tuple[ClusterInfo, ...]
+
+    def _table(self) -> Table:
+        return gather(
+            columns.CLUSTER, self.clusters, origin(self.context, cluster=self)
+        )
 
 
 @dataclass(frozen=True, slots=True)

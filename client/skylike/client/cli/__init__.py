@@ -3,6 +3,29 @@
 Exit codes: 0 everything was answered; 1 something failed; 2 usage.
 """
 
-from skylike.client.cli.commands import main
+import click
+
+from skylike.client.cli.archive import aliases, clusters, collections
+from skylike.client.cli.completion import completion
+from skylike.client.cli.health import health
+from skylike.client.cli.jobs import jobs
+from skylike.client.cli.many import many
+from skylike.client.cli.objects import objects
+from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="skylike")
+def main() -> None:
+    """Ask a skylike service what a piece of sky looks like."""
+
+
+main.add_command(query)
+main.add_command(query, "analyze")
+for _command in (
+    *(many, neighbors, cluster, anomaly, embed),
+    *(objects, collections, aliases, clusters, jobs, health, completion),
+):
+    main.add_command(_command)
 
 __all__ = ["main"]

@@ -8,16 +8,25 @@ from collections.abc import Sequence
 
 from skylike.client.tables.text import printable
 from skylike.client.types import (
+    Added,
+    Alias,
     Analysis,
     Anomaly,
     AnomalyResult,
+    Changed,
     Cluster,
     ClusterResult,
+    Clusters,
     CollectionInfo,
     Context,
+    Count,
+    Embedding,
     Found,
     Hit,
+    Job,
+    JobState,
     Neighbors,
+    Object,
     Reading,
 )
 
@@ -34,6 +43,16 @@ def analysis(answer: Analysis) -> list[str]:
     if answer.cluster is None or answer.anomaly is None:
         lines.append("not fitted yet: no cluster or anomaly")
     return lines
+
+
+def brief(name: str, answer: Analysis) -> str:
+    """All three answers on one line."""
+    facts = [f"{hit.id} {hit.score:.4f}" for hit in answer.hits[:1]]
+    if answer.cluster is not None:
+        facts.append(f"{answer.cluster.name} {answer.cluster.probability:.3f}")
+    if answer.anomaly is not None:
+        facts.append(f"odder than {answer.anomaly.percentile:.1f} %")
+    return f"{name}: {'; '.join(facts)}"
 
 
 def neighbors(answer: Neighbors) -> list[str]:
@@ -66,12 +85,63 @@ def found(answer: Found) -> list[str]:
         ("epoch [MJD]", _NONE if one.epoch_mjd is None else one.epoch_mjd),
         ("file", f"{one.uri}[{one.hdu}]" if one.uri else _NONE),
         ("flags", ", ".join(one.flags) or _NONE),
+        ("labels", ", ".join(one.labels) or _NONE),
         ("valid", f"{one.valid_fraction:.1%}"),
         *sorted(one.attributes.items()),
     ]
     return _heading(answer.context, None) + [
         f"  {name:16} {value}" for name, value in facts
     ]
+
+
+def embedding(answer: Embedding) -> list[str]:
+    """Its length and first numbers."""
+    first = " ".join(f"{number:.4f}" for number in answer.vector[:6])
+    return [
+        *_heading(answer.context, answer.reading),
+        f"embedding of {len(answer.vector)} numbers: {first} ...",
+    ]
+
+
+def objects(found: Sequence[Object]) -> list[str]:
+    """Objects as a table."""
+    rows = [("id", "ra [deg]", "dec [deg]", "flags", "labels")]
+    rows += [
+        (
+            one.id,
+            _degrees(one.ra_deg),
+            _degrees(one.dec_deg),
+            ", ".join(one.flags) or _NONE,
+            ", ".join(one.labels) or _NONE,
+        )
+        for one in found
+    ]
+    return table(rows, right="1,2")
+
+
+def added(answer: Added) -> list[str]:
+    """What was stored."""
+    flags = [
+        f" ({', '.join(one.flags)})" if one.flags else "" for one in answer.objects
+    ]
+    return [
+        f"added {one.id}{poor}" for one, poor in zip(answer.objects, flags, strict=True)
+    ]
+
+
+def changed(answer: Changed) -> list[str]:
+    """How many a write found."""
+    return [f"{answer.num_objects} objects"]
+
+
+def count(answer: Count) -> list[str]:
+    """How many there are."""
+    return [str(answer.num_objects)]
+
+
+def collection(info: CollectionInfo) -> list[str]:
+    """One collection."""
+    return collections([info])
 
 
 def collections(infos: Sequence[CollectionInfo]) -> list[str]:
@@ -88,6 +158,45 @@ def collections(infos: Sequence[CollectionInfo]) -> list[str]:
         for info in infos
     ]
     return table(rows, right="1,2,3")
+
+
+def alias(one: Alias) -> list[str]:
+    """Where a name points to."""
+    return [f"{one.alias} -> {one.collection}"]
+
+
+def aliases(several: Sequence[Alias]) -> list[str]:
+    """Names and their collections."""
+    rows = [("alias", "collection"), *((one.alias, one.collection) for one in several)]
+    return table(rows, right="")
+
+
+def clusters(answer: Clusters) -> list[str]:
+    """The clusters of a fit."""
+    rows = [("cluster", "objects", "share", "such as")]
+    rows += [
+        (one.name, str(one.size), f"{one.weight:.1%}", ", ".join(one.exemplar_ids[:3]))
+        for one in answer.clusters
+    ]
+    lines = _heading(answer.context, None)
+    return lines + (table(rows, right="1,2") if answer.clusters else ["not fitted yet"])
+
+
+def job(one: Job) -> list[str]:
+    """How far a job is, on one line."""
+    line = f"{one.kind} {one.id}: {one.state}"
+    if one.state is JobState.RUNNING and one.stage:
+        line += f", {one.stage} {one.done}" + (f" of {one.total}" if one.total else "")
+        if one.seconds_left is not None:
+            line += f", {one.seconds_left:.0f} s left"
+    if one.message:
+        line += f": {one.message} [{one.reason}]"
+    return [line]
+
+
+def jobs(several: Sequence[Job]) -> list[str]:
+    """Jobs, a line each."""
+    return [line for one in several for line in job(one)] or ["no jobs"]
 
 
 def hits(found: Sequence[Hit]) -> list[str]:
@@ -111,7 +220,7 @@ def table(rows: Sequence[tuple[str, ...]], right: str) -> list[str]:
     """Columns as wide as they need to be; `right` names those set to the right."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    to_right = {int(number) for number in right.split(",")}
+    to_right = {int(number) for number in right.split(",") if number}
     return [
         "  ".join(
             cell.rjust(width) if number in to_right else cell.ljust(width)

@@ -34,6 +34,7 @@ OBJECT = (
         "time.epoch",
     ),
     Field("flags", TEXT, "flags", "What is poor about its stamp", ucd="meta.code.qual"),
+    Field("labels", TEXT, "labels", "What people call it", ucd="src.class"),
     Field(
         "valid_fraction",
         NUMBER,
@@ -50,6 +51,14 @@ OBJECT = (
         "The pixels of the HDU, as a FITS section; none: all",
         ucd="meta.id.part",
         cell=_section,
+    ),
+    Field(
+        "radius_deg",
+        NUMBER,
+        "radius_deg",
+        "Half of the longer side of its section on the sky",
+        "deg",
+        "phys.angSize",
     ),
 )
 
@@ -139,17 +148,50 @@ COLLECTION = (
     Field("damage", TEXT, "damage", "Why it cannot be used", ucd="meta.note"),
 )
 
+CLUSTER = (
+    *SHARE[:2],
+    Field("size", INTEGER, "size", "Objects it held when fitted", ucd="meta.number"),
+    Field(
+        "weight",
+        NUMBER,
+        "weight",
+        "Share of all objects, 0 to 1, as the mixture sees it",
+        ucd="stat.weight",
+    ),
+    Field(
+        "exemplars",
+        TEXT,
+        "exemplar_ids",
+        "Ids of its members closest to its centre",
+        ucd="meta.id.assoc",
+    ),
+)
 
-def _radius_deg(reading: Any) -> float | None:
-    """Half of the longer side of the image that was read."""
-    if reading.pixel_scale_arcsec is None:
-        return None
-    return float(max(reading.shape[-2:]) * reading.pixel_scale_arcsec / 7200)
+ALIAS = (
+    Field("alias", TEXT, "alias", "The name", ucd="meta.id"),
+    Field("collection", TEXT, "collection", "What it points to", ucd="meta.id.assoc"),
+)
 
+JOB = (
+    Field("job_id", TEXT, "id", "Name of the job", ucd="meta.id;meta.main"),
+    Field("kind", TEXT, "kind", "What it does"),
+    Field("state", TEXT, "state", "How far it is", ucd="meta.code.status"),
+    Field("stage", TEXT, "stage", "What it is at", ucd="meta.note"),
+    Field("done", INTEGER, "done", "How much of the stage is done", ucd="meta.number"),
+    Field(
+        "total", INTEGER, "total", "How much there is; 0: unknown", ucd="meta.number"
+    ),
+    Field("seconds", NUMBER, "seconds", "Since it was started", "s", "time.duration"),
+    Field("reason", TEXT, "reason", "Why it failed", ucd="meta.code.error"),
+    Field("message", TEXT, "message", "Why it failed, in words", ucd="meta.note"),
+)
 
 # What was asked about, beside each of its hits.
 QUERY = (
     Field("query", TEXT, "query", "What was asked about", ucd="meta.id"),
+    Field(
+        "error", TEXT, "error.reason", "Why there is no answer", ucd="meta.code.error"
+    ),
     Field(
         "query_ra",
         NUMBER,
@@ -169,11 +211,10 @@ QUERY = (
     Field(
         "query_radius_deg",
         NUMBER,
-        "answer.reading",
+        "answer.reading.radius_deg",
         "Half of the longer side of the query's image",
         "deg",
         "phys.angSize",
-        cell=_radius_deg,
     ),
     Field(
         "query_flags",
@@ -185,9 +226,7 @@ QUERY = (
 )
 
 _TAKEN = frozenset(
-    field.name
-    for fields in (HIT, QUERY, SHARE, ANOMALY, COLLECTION)
-    for field in fields
+    field.name for fields in (HIT, QUERY, SHARE, ANOMALY) for field in fields
 )
 
 

@@ -1,6 +1,7 @@
-"""Region files of DS9: a cross at each object, and a circle around what was asked about."""
+"""Region files of DS9: where objects are, and what was asked about."""
 
 import re
+from collections.abc import Iterator
 
 from skylike.client.errors import BadInput
 from skylike.client.tables.table import Cell, Table
@@ -20,7 +21,11 @@ def content(table: Table) -> bytes:
     lines = ["# Region file format: DS9 version 4.1"]
     lines += [f"# {_safe(name)}: {_safe(fact)}" for name, fact in table.facts.items()]
     lines += ["global color=green", "icrs"]
-    marks = dict.fromkeys(_circles(table)) | dict.fromkeys(_crosses(table))
+    queries = _marks(table, "query_ra", "query_dec", "query_radius_deg", "", "query")
+    objects = _marks(table, "ra", "dec", "radius_deg", "rank", "object_id")
+    marks = dict.fromkeys(
+        [*queries, *objects]
+    )  # a query once, not for each of its hits
     if not marks:
         raise BadInput(
             f"none of the {len(table)} rows has a place on the sky for a region; write "
@@ -30,22 +35,16 @@ def content(table: Table) -> bytes:
     return "\n".join([*lines, *marks, ""]).encode("ascii")
 
 
-def _crosses(table: Table) -> list[str]:
-    return [
-        f"point({ra:.8f},{dec:.8f}) # point=cross text={{{_label(rank, name)}}}"
-        for ra, dec, rank, name in _cells(table, "ra", "dec", "rank", "object_id")
-        if ra is not None and dec is not None
-    ]
-
-
-def _circles(table: Table) -> list[str]:
-    """Each query once, though it stands beside each of its hits."""
-    names = ("query_ra", "query_dec", "query_radius_deg", "query")
-    return [
-        f'circle({ra:.8f},{dec:.8f},{3600 * radius:.3f}") # text={{{_label(None, name)}}}'
-        for ra, dec, radius, name in _cells(table, *names)
-        if ra is not None and dec is not None and isinstance(radius, float)
-    ]
+def _marks(table: Table, *names: str) -> Iterator[str]:
+    """A circle where the extent is known, a cross where the place alone is."""
+    for ra, dec, radius, rank, name in _cells(table, *names):
+        if ra is None or dec is None:
+            continue
+        text = f"text={{{_label(rank, name)}}}"
+        if isinstance(radius, float):
+            yield f'circle({ra:.8f},{dec:.8f},{3600 * radius:.3f}") # {text}'
+        else:
+            yield f"point({ra:.8f},{dec:.8f}) # point=cross {text}"
 
 
 def _cells(table: Table, *names: str) -> list[tuple[Cell, ...]]:

@@ -1,0 +1,101 @@
+"""``skylike many``: files by the thousand over one stream."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from skylike.client.cli import options, text
+from skylike.client.cli.asking import Asking, asking
+from skylike.client.errors import SkylikeClientError
+from skylike.client.exchange import Outcome
+from skylike.client.queries import Cutout
+from skylike.client.tabulate import tabulate
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(), metavar="[FILE.fits[HDU]]...")
+@click.option(
+    "--from",
+    "listed",
+    type=click.File(errors="surrogateescape"),
+    metavar="LIST",
+    help="Files by name, one on each line; - for standard input, as they come.",
+)
+@options.reading
+@options.collection
+@options.search
+@options.out
+@asking
+def many(
+    files: Sequence[str],
+    listed: IO[str] | None,
+    out: str | None,
+    hdu: str,
+    axis_kind: str | None,
+    stokes: str,
+    **given: Any,
+) -> None:
+    """Analyze many files at once, and answer as soon as each is ready.
+
+    Prints a line for each; a table of --out is in the order of the files, and tells the
+    errors too.
+    """
+    if not (files or listed):
+        raise click.UsageError("name FITS files, or a list of them by --from")
+    asking = Asking.taken_from(given)
+    names: list[str] = []
+
+    def questions() -> Iterator[tuple[int, Cutout]]:
+        for name in _names(files, listed):
+            names.append(name)
+            yield len(names) - 1, Cutout(name, hdu, axis_kind, stokes)
+
+    outcomes: list[tuple[int, Outcome]] = []
+    failed = False
+    is_bar = sys.stderr.isatty() and (out is not None or not sys.stdout.isatty())
+    with asking.client() as client, _progress(is_bar) as progress:
+        for number, outcome in client.analyze_many(
+            questions(), progress=progress, **given
+        ):
+            failed = failed or isinstance(outcome, SkylikeClientError)
+            if out is not None:
+                outcomes.append((number, outcome))
+            _tell(asking, names[number], outcome, is_printed=out is None)
+        if out is not None:
+            outcomes.sort(key=lambda pair: pair[0])
+            tabulate([(names[number], one) for number, one in outcomes]).write(out)
+    sys.exit(1 if failed else 0)
+
+
+def _names(files: Sequence[str], listed: IO[str] | None) -> Iterator[str]:
+    yield from files
+    for line in listed or ():
+        if name := line.rstrip("\r\n"):
+            yield name
+
+
+def _tell(asking: Asking, name: str, outcome: Outcome, *, is_printed: bool) -> None:
+    if isinstance(outcome, SkylikeClientError):
+        asking.fail(outcome, name)
+    elif is_printed and asking.as_json:
+        click.echo(json.dumps({"query": name, **outcome.to_dict()}))
+    elif is_printed:
+        asking.tell([text.brief(name, outcome)])
+
+
+@contextmanager
+def _progress(is_bar: bool) -> Iterator[bool | Callable[[int, int | None], None]]:
+    """How many are done, on a terminal where nothing else is printed."""
+    if not is_bar:
+        yield False
+        return
+
+    def tell(done: int, total: int | None) -> None:
+        click.echo(f"\r{done} done", nl=False, err=True)
+
+    yield tell
+    click.echo(err=True)

@@ -1,0 +1,151 @@
+"""Options that several commands have, and the values they take."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from skylike.client.cli.filters import parse
+from skylike.client.errors import BadInput
+from skylike.client.filters import Filter
+from skylike.client.tables.writing import format_of
+from skylike.client.types import Attribute
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+class FilterText(click.ParamType[Filter]):
+    """A text of the language of filters."""
+
+    name = "filter"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Filter:
+        """Read it; a wrong one is wrong usage."""
+        if isinstance(value, Filter):
+            return value
+        try:
+            return parse(value)
+        except BadInput as error:
+            self.fail(str(error), param, ctx)
+
+
+class Export(click.Path):
+    """A file whose ending names a format of tables."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Look at the ending before anything is asked."""
+        try:
+            format_of(value)
+        except BadInput as error:
+            self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class NamedValue(click.ParamType[tuple[str, Attribute]]):
+    """NAME=VALUE: a number, true or false where it reads as one; else, or quoted, text."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Attribute]:
+        """Split it and find the kind."""
+        if isinstance(value, tuple):
+            return value
+        name, sign, text = value.partition("=")
+        if not (name and sign):
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name, _kind(text)
+
+
+def _kind(text: str) -> Attribute:
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return text[1:-1]
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+collection = click.option(
+    "--collection", help="The collection; not needed where there is only one."
+)
+where = click.option(
+    "--filter",
+    "where",
+    type=FilterText(),
+    metavar="CONDITION",
+    help="Which objects: mag < 20 and not flag(EDGE); kind in (ring, disk); "
+    "label(odd) or cone(150.1, 2.2, 5 arcmin); epoch >= 60000; id = NAME.",
+)
+out = click.option(
+    "--out",
+    type=Export(dir_okay=False),
+    metavar="FILE",
+    help="Write a table instead of printing; the ending tells the format: "
+    ".vot .ecsv .parquet .csv .reg",
+)
+ids = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+ack = click.option(
+    "--ack",
+    type=click.Choice(["sync", "async"]),
+    default="sync",
+    show_default=True,
+    help="What the answer promises: sync survives the loss of power.",
+)
+
+
+def search(command: _Decorated) -> _Decorated:
+    """Give a command what `Client.neighbors` takes."""
+    options = [
+        click.option(
+            "-k",
+            "--k",
+            default=10,
+            show_default=True,
+            type=click.IntRange(1, 1000),
+            help="How many neighbours.",
+        ),
+        where,
+        click.option("--exact", is_flag=True, help="Compare with all, without index."),
+        click.option(
+            "--effort",
+            default=1.0,
+            show_default=True,
+            type=click.FloatRange(0.1, 16),
+            help="How widely to search an index.",
+        ),
+        click.option("--least", is_flag=True, help="The least similar instead."),
+        click.option(
+            "--min-score",
+            type=click.FloatRange(-1, 1),
+            help="Only what scores at least this.",
+        ),
+        click.option(
+            "--thumbnails", is_flag=True, help="With --json: hits carry a PNG (base64)."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def reading(command: _Decorated) -> _Decorated:
+    """Give a command what says how to read files."""
+    hdu = click.option(
+        "--hdu",
+        default="",
+        help="What to read of each file: 1, SCI or SCI,2; g=1;r=2 for an HDU for each "
+        "band; [SCI][11:74,21:84] for a section.",
+    )
+    axis_kind = click.option(
+        "--axis-kind",
+        type=click.Choice(["bands", "spectral"]),
+        help="What a third axis is where the header does not say.",
+    )
+    stokes = click.option(
+        "--stokes", default="", help="Which plane of a Stokes axis.  [default: I]"
+    )
+    return hdu(axis_kind(stokes(command)))

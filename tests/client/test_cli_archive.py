@@ -1,0 +1,191 @@
+"""``skylike`` on what a service holds: read, written, named, worked on."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from skylike.service.config import Settings
+from skylike.service.engine import Engine
+from skylike.service.library import Library
+from skylike.service.server.serve import Server
+
+Run = Callable[..., "CompletedProcess[str]"]
+Ask = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def root(tmp_path: Path, sky: SimpleNamespace) -> Path:
+    """A folder that jobs may name, with images."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.fits").write_bytes(sky.draw("ring", 300 + number))
+    return folder
+
+
+@pytest.fixture
+def address(data: Path, root: Path) -> Iterator[str]:
+    """A service of its own with the collection ``sky``."""
+    settings = Settings(
+        data=data, address="127.0.0.1:0", grace_seconds=1, roots=(root,)
+    )
+    with Library(data) as library, Server(Engine(library), settings) as server:
+        server.ready()
+        yield server.address
+
+
+@pytest.fixture
+def ask(skylike: Run, address: str) -> Ask:
+    """Run a command with ``--json``; gives its lines, after checking the exit code."""
+
+    def run(*arguments: str | Path, code: int = 0) -> list[Any]:
+        done = skylike(*arguments, "--json", SKYLIKE_ADDRESS=address)
+        assert done.returncode == code, done.stdout + done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return run
+
+
+@pytest.fixture
+def tell(skylike: Run, address: str) -> Callable[..., list[str]]:
+    """Run a command; gives its lines for people."""
+
+    def run(*arguments: str | Path) -> list[str]:
+        done = skylike(*arguments, SKYLIKE_ADDRESS=address)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+def test_objects_are_added_named_found_and_removed(
+    ask: Ask, tell: Callable[..., list[str]], root: Path
+) -> None:
+    """Every command of ``skylike objects``, for machines and for people."""
+    first, second = root / "0.fits", root / "1.fits"
+    added = ask(
+        *("objects", "add", first, root / "none.fits", second),
+        *("--attribute", "survey=ours", "--attribute", "mag=18.5", "--label", "odd"),
+        code=1,
+    )
+    assert [one.get("query") for one in added] == [
+        *(str(first), str(root / "none.fits"), str(second)),
+    ]
+    assert added[1]["error"]["reason"] == "file_missing"
+    attributes = added[0]["objects"][0]["attributes"]
+    assert (attributes["survey"], attributes["mag"]) == ("ours", 18.5)
+
+    [found] = ask("objects", "get", first)
+    assert found["object"]["labels"] == ["odd"]
+    assert any("odd" in line for line in tell("objects", "get", first))
+    ours = ("--filter", "survey = ours and mag < 19")
+    assert ask("objects", "count", *ours)[0]["num_objects"] == 2
+    assert tell("objects", "count") == ["62"]
+
+    [changed] = ask("objects", "label", first, "nobody", "--add=ring", "--remove=odd")
+    assert changed["num_objects"] == 1
+    assert tell("objects", "label", second, "--add=disk") == ["1 objects"]
+    assert [one["id"] for one in ask("objects", "list", "--filter=label(ring)")] == [
+        str(first)
+    ]
+    ask("objects", "attributes", first, "--set", "mag=20", "--remove", "survey")
+    assert ask("objects", "count", *ours)[0]["num_objects"] == 1
+    lines = tell("objects", "list", "--limit=3")
+    assert lines[0].split() == ["id", "ra", "[deg]", "dec", "[deg]", "flags", "labels"]
+    assert len(lines) == 4
+
+    assert tell("objects", "add", second, "--replace", "--id", str(second)) == [
+        f"added {second} (RESAMPLED)"
+    ]
+    assert ask("objects", "delete", first, second, "nobody")[0]["num_objects"] == 2
+    assert tell("objects", "count") == ["60"]
+
+
+def test_collections_aliases_and_clusters(
+    ask: Ask, tell: Callable[..., list[str]], skylike: Run, address: str
+) -> None:
+    """Made, pointed to, switched back, listed and removed."""
+    assert (
+        ask("collections", "create", "next", "--model-of", "sky")[0]["name"] == "next"
+    )
+    names = [line.split()[0] for line in tell("collections", "list")]
+    assert names == ["collection", "next", "sky"]
+    assert ask("collections", "get", "sky")[0]["num_objects"] == 60
+
+    assert tell("aliases", "set", "live", "next") == ["live -> next"]
+    assert ask("aliases", "set", "live", "sky") == [
+        {"alias": "live", "collection": "sky"}
+    ]
+    assert tell("aliases", "list")[1].split() == ["live", "sky"]
+    assert tell("aliases", "rollback", "live") == ["live -> next"]
+    assert ask("collections", "delete", "next", "--yes", code=1)[0]["error"]["reason"]
+    assert tell("aliases", "delete", "live") == ["alias live is removed"]
+    refused = skylike("collections", "delete", "next", SKYLIKE_ADDRESS=address)
+    assert refused.returncode == 1, "nobody answered that it should be removed"
+    assert ask("collections", "delete", "next", "--yes") == [{"collection": "next"}]
+    assert [one["name"] for one in ask("collections", "list")] == ["sky"]
+
+    [clusters] = ask("clusters")
+    lines = tell("clusters", "--collection=sky")
+    assert len(lines) == 2 + len(clusters["clusters"])
+    assert lines[1].split()[:2] == ["cluster", "objects"]
+
+
+def test_jobs_are_started_watched_and_listed(
+    ask: Ask, tell: Callable[..., list[str]], root: Path
+) -> None:
+    """Every kind of job; the exit code tells whether it was done."""
+    watched = ask("jobs", "start", "index", "sky", root, "--workers=1", "--watch")
+    assert watched[-1]["state"] == "done"
+    assert ask("objects", "count")[0]["num_objects"] == 66
+    assert ask("jobs", "start", "fit", "--seed=1", "--watch")[-1]["kind"] == "fit"
+    ask("jobs", "start", "compact", "--kind=flat", "--watch")
+    ask("jobs", "start", "snapshot", root / "sky.snapshot", "--watch")
+    assert (root / "sky.snapshot").exists()
+    [started] = ask("jobs", "start", "reindex", "nobody", root / "0.fits")
+    failed = ask("jobs", "watch", started["id"], code=1)[-1]
+    assert failed["state"] == "failed"
+    assert failed["message"]
+    assert ask("jobs", "get", started["id"]) == [failed]
+    ask("jobs", "cancel", started["id"])
+    listed = tell("jobs", "list")
+    assert len(listed) == 5
+    assert listed[0].startswith(f"reindex {started['id']}: failed: ")
+    assert ask("jobs", "get", "nobody", code=1)[0]["error"]["reason"] == "unknown_job"
+
+
+def test_whether_it_is_healthy(
+    ask: Ask, tell: Callable[..., list[str]], skylike: Run, address: str
+) -> None:
+    assert tell("health") == [f"{address} is ready"]
+    assert ask("health", "--wait=1") == [{"address": address, "ready": True}]
+    done = skylike("health", "--address=127.0.0.1:1", "--wait=0.2")
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("objects", "get"), "ID"),
+        (("objects", "add", "a", "b", "--id=c"), "--id"),
+        (("objects", "add", "a", "--attribute", "mag"), "NAME=VALUE"),
+        (("objects", "label", "a"), "--add"),
+        (("objects", "attributes", "a"), "--set"),
+        (("objects", "list", "--filter", "mag <"), "needs a number at the end"),
+        (("objects", "list", "--out", "kin.doc"), ".ecsv"),
+        (("jobs", "start", "compact", "--kind=best"), "--kind"),
+        (("completion", "tcsh"), "bash"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    skylike: Run, arguments: tuple[str, ...], named: str
+) -> None:
+    done = skylike(*arguments)
+    assert done.returncode == 2
+    assert named in done.stderr
