@@ -206,7 +206,7 @@ def test_the_command_line_takes_them(
         f"--tls-key={guarded.own[1]}",
     )
     ca = f"--tls-ca={guarded.ours.ca}"
-    done = skylike("collections", "--json", *files, ca, f"--api-key-file={key}")
+    done = skylike("collections", "list", "--json", *files, ca, f"--api-key-file={key}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[0])
     environment = {

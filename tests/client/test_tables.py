@@ -1,11 +1,13 @@
 """Answers as tables, data frames and files: every form holds the same."""
 
 import csv
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ from astropy.table import QTable
 from pyarrow import parquet
 
 from skylike.client import Client, Object, errors, tabulate
+from skylike.client.filters import Between
 from skylike.client.tables import columns
 from skylike.client.tables.writing import FORMATS
 
@@ -332,3 +335,49 @@ def test_every_ucd_is_a_word_of_the_vocabulary() -> None:
     for some in (columns.HIT + columns.QUERY + columns.SHARE + columns.ANOMALY,):
         names = [field.name.casefold() for field in some]
         assert len(set(names)) == len(names)
+
+
+def test_an_export_tells_what_was_asked(
+    client: Client, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """The request, the sha256 of what was uploaded, the time, the service."""
+    content = sky.draw("ring", 4711)
+    before = datetime.now(UTC).isoformat(timespec="milliseconds")
+    where = Between("number", high=9)
+    answer = client.neighbors(content, collection="sky", k=3, where=where)
+    path = tmp_path / "kin.vot"
+    answer.write(path)
+    file = parse(path)
+    infos = [*file.infos, *file.resources[0].infos]
+    told = {info.name: info.value for info in infos}
+    query = json.loads(told["query"])
+    digest = hashlib.sha256(content).hexdigest()
+    assert query == {"cutout": {"fits": f"sha256:{digest}"}}
+    method, _, request = told["request"].partition(" ")
+    assert method == "Neighbors"
+    assert json.loads(request) == {
+        "collection": "sky",
+        "k": 3,
+        "options": {
+            "filter": {"attribute_range": {"name": "number", "high": 9.0}},
+            "effort": 1.0,
+        },
+    }
+    after = datetime.now(UTC).isoformat(timespec="milliseconds")
+    assert before <= told["request_date"] <= after
+    assert told["server"] == client.address
+    assert told["client_software"].startswith("skylike ")
+    json.dumps(answer.to_dict(), allow_nan=False)
+
+
+def test_many_answers_tell_what_they_share(
+    client: Client, sky: SimpleNamespace
+) -> None:
+    """One request for all, from the first time to the last; queries are a column."""
+    contents = {f"{i}.fits": sky.draw("ring", i) for i in range(3)}
+    table = tabulate(client.analyze_many(contents, collection="sky", k=2)).to_table()
+    assert set(table["query"]) == set(contents)
+    assert "query" not in table.meta
+    assert table.meta["request"].count("Analyze") == 1
+    first, _, last = table.meta["request_date"].partition("/")
+    assert first <= (last or first)

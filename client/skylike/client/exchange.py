@@ -23,6 +23,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from skylike.client import convert, errors, inputs, retry, types
+from skylike.client.asked import told
 from skylike.client.mailbox import Mailbox
 from skylike.client.session import Session
 from skylike.client.transport import Conversation, Rpc
@@ -140,7 +141,8 @@ class Exchange:
                         raise failure
                     case _Answer(line, message) if line is self._line:
                         self._failed = 0
-                        yield self._done(message.item_id).key, _outcome(message)
+                        question = self._done(message.item_id)
+                        yield question.key, self._told(question, _outcome(message))
                     case _HungUp(line, error) if line is self._line:
                         async for outcome in self._recover(error):
                             yield outcome
@@ -225,7 +227,14 @@ class Exchange:
             answer = await self.session._call(_ANALYZE, question.request.analyze)
         except errors.SkylikeClientError as error:
             return error
-        return convert.analysis(answer)
+        return self._told(question, convert.analysis(answer))
+
+    def _told(self, question: _Question, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, errors.SkylikeClientError):
+            return outcome
+        assert question.request is not None
+        request, server = question.request.analyze, self.session.address
+        return told(outcome, _ANALYZE.path, request, server)
 
     async def _take(self) -> None:
         """Make a question of an item, for each turn."""

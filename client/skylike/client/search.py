@@ -1,6 +1,12 @@
 """Questions about a piece of sky: what is like it, what kind is it, how odd is it."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
 from skylike.client import convert, queries, requests, types
+from skylike.client.asked import told
 from skylike.client.filters import Filter
 from skylike.client.session import Session
 from skylike.client.transport import Rpc
@@ -12,6 +18,9 @@ _NEIGHBORS = Rpc(f"{_SERVICE}/Neighbors", search_pb2.NeighborsResponse.FromStrin
 _CLUSTER = Rpc(f"{_SERVICE}/Cluster", search_pb2.ClusterResponse.FromString)
 _ANOMALY = Rpc(f"{_SERVICE}/Anomaly", search_pb2.AnomalyResponse.FromString)
 _ANALYZE = Rpc(f"{_SERVICE}/Analyze", search_pb2.AnalyzeResponse.FromString)
+
+_T = TypeVar("_T")
+_Answer = TypeVar("_Answer", bound=types.Answer)
 
 
 class Search(Session):
@@ -28,7 +37,7 @@ class Search(Session):
         request = await self._about(
             search_pb2.EmbedRequest, query, object_id, collection
         )
-        return convert.embedding(await self._call(_EMBED, request))
+        return await self._answer(_EMBED, request, convert.embedding)
 
     async def neighbors(
         self,
@@ -71,7 +80,7 @@ class Search(Session):
         request = await self._about(
             search_pb2.NeighborsRequest, query, object_id, collection, **how
         )
-        return convert.neighbors(await self._call(_NEIGHBORS, request))
+        return await self._answer(_NEIGHBORS, request, convert.neighbors)
 
     async def cluster(
         self,
@@ -84,7 +93,7 @@ class Search(Session):
         request = await self._about(
             search_pb2.ClusterRequest, query, object_id, collection
         )
-        return convert.cluster(await self._call(_CLUSTER, request))
+        return await self._answer(_CLUSTER, request, convert.cluster)
 
     async def anomaly(
         self,
@@ -97,7 +106,7 @@ class Search(Session):
         request = await self._about(
             search_pb2.AnomalyRequest, query, object_id, collection
         )
-        return convert.anomaly(await self._call(_ANOMALY, request))
+        return await self._answer(_ANOMALY, request, convert.anomaly)
 
     async def analyze(
         self,
@@ -122,4 +131,10 @@ class Search(Session):
         request = await self._about(
             search_pb2.AnalyzeRequest, query, object_id, collection, **how
         )
-        return convert.analysis(await self._call(_ANALYZE, request))
+        return await self._answer(_ANALYZE, request, convert.analysis)
+
+    async def _answer(
+        self, rpc: Rpc[_T], request: Message, made: Callable[[_T], _Answer]
+    ) -> _Answer:
+        answer = made(await self._call(rpc, request))
+        return told(answer, rpc.path, request, self.address)

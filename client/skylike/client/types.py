@@ -37,12 +37,26 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked(Plain):
+    """What was asked, whom and when (UTC): `request` is as sent, but for uploads' bytes."""
+
+    server: str
+    method: str
+    request: Mapping[str, Any]
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context(Plain):
-    """Which archive answered, in which state, in whose embedding space."""
+    """Which archive answered, in which state, in whose embedding space, and what.
+
+    `asked` is None of answers to writes and listings.
+    """
 
     collection: str
     collection_version: int
     model_id: str
+    asked: Asked | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +225,9 @@ class Analysis(Plain, Tabular):
 
     def _table(self) -> Table:
         return columns.hits(self.hits, origin(self.context, self.cluster, self.anomaly))
+
+
+Answer = Embedding | Neighbors | ClusterResult | AnomalyResult | Analysis
 
 
 @dataclass(frozen=True, slots=True)

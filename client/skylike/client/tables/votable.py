@@ -52,7 +52,7 @@ def content(table: Table) -> bytes:
             field.ref = _TIME
     for name, fact in table.facts.items():
         if name in DATAORIGIN_QUERY_INFO:
-            add_data_origin_info(resource, name, fact)
+            add_data_origin_info(file, name, fact)
         else:
             resource.infos.append(tree.Info(name=name, value=fact))
     stream = io.BytesIO()
