@@ -1,5 +1,9 @@
 """``--out``: answers of the command line as files."""
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -74,13 +78,42 @@ def test_listings_are_exported(export: Callable[..., Path]) -> None:
         assert len(export("vot", noun, "list").read_bytes()) > 500
 
 
-def test_a_file_that_cannot_be_written_is_told(
-    skylike: Run, served: SimpleNamespace, tmp_path: Path
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(
+    skylike: Run, tmp_path: Path
 ) -> None:
-    path = tmp_path / "no" / "where.csv"
-    done = skylike(
-        *("objects", "list", "--collection=sky", "--out", path),
-        SKYLIKE_ADDRESS=served.address,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {path} cannot be written: ")
+    """A folder that is not there, or a directory: wrong usage."""
+    (tmp_path / "folder.csv").mkdir()
+    for name in ("no/where.csv", "folder.csv"):
+        done = skylike("objects", "list", "--out", tmp_path / name)
+        assert done.returncode == 2
+        assert name in done.stderr
+
+
+def test_what_was_answered_is_kept_when_a_run_is_stopped(
+    served: SimpleNamespace, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """By Ctrl-C, while more files are waited for."""
+    path, file = tmp_path / "night.csv", tmp_path / "a.fits"
+    file.write_bytes(sky.draw("ring", 31))
+    script = "from skylike.client.cli import main; main(prog_name='skylike')"
+    isolated = ["-I"] if sys.flags.isolated else []
+    command = [sys.executable, *isolated, "-c", script, "many", "--from", "-"]
+    options = [f"--address={served.address}", "--collection=sky", "-k2"]
+    with subprocess.Popen(
+        [*command, *options, "--out", path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(f"{file}\n{tmp_path}/none.fits\n")
+        # Errors are told at once, and questions are asked in order.
+        assert running.stderr is not None
+        assert "none.fits" in running.stderr.readline()
+        time.sleep(2)
+        running.send_signal(signal.SIGINT)
+        running.stdin.close()
+        assert running.wait(30) == 1
+    assert list(pd.read_csv(path)["rank"].fillna(0)) == [1, 2, 0]

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from astropy.table import QTable
 from hypothesis import example, given, settings
 from pyarrow import parquet
 
-from skylike.client import Neighbors, tabulate
+from skylike.client import Context, Neighbors, tabulate
 from skylike.client.tables.text import printable
 
 from .tabled import analysis, near, thing
@@ -50,7 +51,7 @@ _EXAMPLES = settings(max_examples=60, deadline=None)
 
 def _hostile(text: str) -> Neighbors:
     """The text wherever a stranger can put one, beside what is harmless."""
-    return near(
+    found = near(
         thing(
             1,
             id=text or "x",
@@ -61,6 +62,7 @@ def _hostile(text: str) -> Neighbors:
         ),
         thing(3),
     )
+    return replace(found, context=Context(text or "x", 7, text))
 
 
 def _written(answer: Any, ending: str, then: Any) -> Any:
@@ -92,6 +94,7 @@ def test_forms_with_types_keep_it_as_it_is_shown(text: str) -> None:
     if shown.strip():  # a text that is all spaces is read as none, others are stripped
         assert table["object_id"][0] == shown.strip()
     assert list(table["rank"]) == [1, 2]
+    assert table.meta["collection"] == shown
 
 
 @_EXAMPLES
@@ -106,6 +109,7 @@ def test_a_votable_stays_valid(text: str) -> None:
         assert validate(path, output=report), report.getvalue()
         return parse(path, verify="exception")
 
+    _written(_hostile(text), "vot", check)
     made = _written(tabulate({text: analysis(*_objects(text))}), "vot", check)
     [resource] = made.resources
     [table] = resource.tables
@@ -163,3 +167,11 @@ def test_what_is_harmless_is_left_alone(text: str) -> None:
     assert answer.to_table()["object_id"][0] == text
     content = _written(answer, "csv", lambda path: path.read_text(encoding="utf-8"))
     assert f",{text}," in content
+
+
+def test_an_endless_text_does_not_fill_memory() -> None:
+    """Where all texts of a column are as wide as the widest."""
+    answer = near(thing(1, attributes={"note": "x" * 10**7}), *[thing(3)] * 999)
+    table = answer.to_table()
+    assert table["note"].nbytes < 2e7
+    assert table["note"][0].endswith("xxx...")

@@ -42,7 +42,7 @@ def many(
     """Analyze many files at once, and answer as soon as each is ready.
 
     Prints a line for each; a table of --out is in the order of the files, and tells the
-    errors too.
+    errors too. Of a run that is stopped it holds what was answered.
     """
     if not (files or listed):
         raise click.UsageError("name FITS files, or a list of them by --from")
@@ -58,16 +58,17 @@ def many(
     failed = False
     is_bar = sys.stderr.isatty() and (out is not None or not sys.stdout.isatty())
     with asking.client() as client, _progress(is_bar) as progress:
-        for number, outcome in client.analyze_many(
-            questions(), progress=progress, **given
-        ):
-            failed = failed or isinstance(outcome, SkylikeClientError)
+        answers = client.analyze_many(questions(), progress=progress, **given)
+        try:
+            for number, outcome in answers:
+                failed = failed or isinstance(outcome, SkylikeClientError)
+                if out is not None:
+                    outcomes.append((number, outcome))
+                _tell(asking, names[number], outcome, is_printed=out is None)
+        finally:  # whatever ended it, what was answered is kept
             if out is not None:
-                outcomes.append((number, outcome))
-            _tell(asking, names[number], outcome, is_printed=out is None)
-        if out is not None:
-            outcomes.sort(key=lambda pair: pair[0])
-            tabulate([(names[number], one) for number, one in outcomes]).write(out)
+                outcomes.sort(key=lambda pair: pair[0])
+                tabulate([(names[number], one) for number, one in outcomes]).write(out)
     sys.exit(1 if failed else 0)
 
 

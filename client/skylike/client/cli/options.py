@@ -1,14 +1,16 @@
 """Options that several commands have, and the values they take."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from skylike.client.cli.filters import parse
-from skylike.client.errors import BadInput
+from skylike.client.errors import BadInput, SkylikeClientError
 from skylike.client.filters import Filter
-from skylike.client.tables.writing import format_of
+from skylike.client.tables.writing import format_of, writer
 from skylike.client.types import Attribute
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -30,14 +32,19 @@ class FilterText(click.ParamType[Filter]):
 
 
 class Export(click.Path):
-    """A file whose ending names a format of tables."""
+    """A file that a table can be written to: looked at before anything is asked."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Look at the ending before anything is asked."""
+        """Look at its ending, what the format needs, and its folder."""
         try:
-            format_of(value)
-        except BadInput as error:
+            writer(format_of(value))
+        except SkylikeClientError as error:
             self.fail(str(error), param, ctx)
+        folder = Path(value).parent
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            self.fail(
+                f"{value} cannot be written: no such folder, or no right", param, ctx
+            )
         return super().convert(value, param, ctx)
 
 

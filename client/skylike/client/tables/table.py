@@ -12,6 +12,9 @@ from typing import Any
 
 from skylike.client.tables.text import printable
 
+# A column of arrays is as wide as its widest text: one that is endless would fill memory.
+_MOST_CHARACTERS = 4000
+
 Cell = str | int | float | bool | None
 
 
@@ -78,9 +81,6 @@ class Table:
     def __len__(self) -> int:
         return len(self.columns[0].values)
 
-    def __getitem__(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
-
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """The values row by row."""
         return zip(*(column.values for column in self.columns), strict=True)
@@ -123,6 +123,8 @@ def _cell(row: Any, field: Field) -> Cell:
     match field.kind:
         case Kind.TEXT:
             text = value if isinstance(value, str) else ", ".join(value)
+            if len(text) > _MOST_CHARACTERS:
+                text = f"{text[:_MOST_CHARACTERS]}..."
             return printable(text) or None
         case Kind.NUMBER:
             return float(value)

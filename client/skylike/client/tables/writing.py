@@ -32,7 +32,7 @@ FORMATS = {
 def write(table: Table, path: str | os.PathLike[str], format: str | None) -> None:
     """Write a table; see `Tabular.write`."""
     target = Path(path)
-    content: bytes = door(FORMATS[format_of(target, format)].module).content(table)
+    content: bytes = writer(format_of(target, format)).content(table)
     if "\0" in str(target) or (target.exists() and not target.is_file()):
         raise BadInput(f"{str(target)!r} is not a file", reason="io_error")
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
@@ -75,6 +75,11 @@ def format_of(path: str | os.PathLike[str], format: str | None = None) -> str:
         f"{path}: the ending tells the format, and {ending!r} tells none; there are {known}",
         reason="bad_format",
     )
+
+
+def writer(format: str) -> Any:
+    """The module that writes a format; raises as `door`."""
+    return door(FORMATS[format].module)
 
 
 def door(name: str) -> Any:
