@@ -175,3 +175,15 @@ def test_an_endless_text_does_not_fill_memory() -> None:
     table = answer.to_table()
     assert table["note"].nbytes < 2e7
     assert table["note"][0].endswith("xxx...")
+
+
+def test_names_that_xml_takes_for_one_stay_apart(tmp_path: Path) -> None:
+    """IDs are unique in a VOTable, those of the coordinate systems included."""
+    names = ["a b", "a-b", "a_b", "_sky", "_time", "2mass", "Ω"]
+    path = tmp_path / "names.vot"
+    near(thing(1, attributes=dict.fromkeys(names, 1.5))).write(path)
+    assert validate(path, output=io.StringIO())
+    ids = re.findall(r'\bID="([^"]*)"', path.read_text(encoding="utf-8"))
+    assert len(set(ids)) == len(ids)
+    [table] = parse(path).resources[0].tables
+    assert set(names) < {field.name for field in table.fields}
