@@ -6,6 +6,7 @@ an INFO of its own name where not.
 
 import io
 import re
+from dataclasses import replace
 
 from astropy.io.votable import tree
 from astropy.io.votable.dataorigin import (
@@ -24,9 +25,7 @@ _SKY, _TIME = "_sky", "_time"
 
 def content(table: Table) -> bytes:
     """The table as a VOTable with its data as XML text."""
-    plain = quantities.columns(table)
-    plain.rename_columns(plain.colnames, _ids(table))
-    file = from_table(plain)
+    file = from_table(quantities.columns(_with_ids(table)))
     file.version = _VERSION
     [resource] = file.resources
     [inner] = resource.tables
@@ -60,12 +59,15 @@ def content(table: Table) -> bytes:
     return stream.getvalue()
 
 
-def _ids(table: Table) -> list[str]:
-    """For each column a name that XML takes for an ID: its own, wherever it can be."""
-    taken = [_SKY, _TIME]
+def _with_ids(table: Table) -> Table:
+    """The same, each column by a name that XML takes for an ID: its own, if it can be."""
+    systems = {_SKY, _TIME}
+    taken = systems | {column.name for column in table.columns}
+    columns = []
     for column in table.columns:
         id = re.sub(r"[^A-Za-z0-9_.]|^(?=[^A-Za-z_])", "_", column.name)
-        while id in taken:
+        while id in (systems if id == column.name else taken):
             id += "_"
-        taken.append(id)
-    return taken[2:]
+        taken.add(id)
+        columns.append(replace(column, name=id))
+    return Table(tuple(columns), table.facts)
