@@ -1,5 +1,6 @@
 """``--out``: answers of the command line as files."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -57,6 +58,8 @@ def test_questions_are_exported_together(
     about = ("--at", "150", "2", "--like", "long-1", "--like=long-2", "--unlike=ring-1")
     frame = pd.read_csv(export("csv", "neighbors", *about, "--collection=sky", "-k2"))
     assert list(frame["query"]) == ["150 +2"] * 2 + ["long-1, long-2"] * 2
+    failed = export("csv", "cluster", files[1], "--collection=sky", code=1)
+    assert "cluster_probability" in failed.read_text()
     for command in ("cluster", "anomaly"):
         written = export("parquet", command, files[0], "--collection=sky")
         assert parquet.read_table(written).num_rows == 1
@@ -66,6 +69,8 @@ def test_listings_are_exported(export: Callable[..., Path]) -> None:
     """Objects, collections, aliases, clusters; none are a table too."""
     sky = "--collection=sky"
     written = export("parquet", "objects", "list", sky, "--filter=number < 2")
+    origin = json.loads(parquet.read_schema(written).metadata[b"skylike"])
+    assert origin["collection"] == "sky"
     assert parquet.read_table(written)["object_id"].to_pylist() == [
         *("round-0", "round-1", "long-0", "long-1", "ring-0", "ring-1"),
     ]

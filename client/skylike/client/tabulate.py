@@ -34,7 +34,10 @@ class Tabulated(Tabular):
 
 
 def tabulate(
-    answers: Iterable[Any] | Mapping[Any, Outcome], kind: type | None = None
+    answers: Iterable[Any] | Mapping[Any, Outcome],
+    kind: type | None = None,
+    *,
+    context: types.Context | None = None,
 ) -> Tabulated:
     """One table of several answers of one kind.
 
@@ -46,6 +49,8 @@ def tabulate(
         hits, collections, clusters, aliases or jobs.
     kind
         What they are; by default what the first of them is.
+    context
+        Where objects, hits or clusters come from, which do not tell it themselves.
 
     Returns
     -------
@@ -70,12 +75,13 @@ def tabulate(
         raise TypeError("a table is made of answers of one kind")
     if kind in get_args(Answer):
         return Tabulated(_asked(kind, names, items))
+    facts = {} if context is None else origin(context)
     if kind is types.Hit:
-        return Tabulated(columns.hits(items, {}))
+        return Tabulated(columns.hits(items, facts))
     if kind is types.Object:
-        return Tabulated(columns.objects(items, {}))
+        return Tabulated(columns.objects(items, facts))
     if kind in _PLAIN:
-        return Tabulated(gather(_PLAIN[kind], items, {}))
+        return Tabulated(gather(_PLAIN[kind], items, facts))
     raise TypeError(f"no table is made of a {kind.__name__}")
 
 

@@ -14,6 +14,7 @@ from skylike.client.errors import SkylikeClientError
 from skylike.client.exchange import Outcome
 from skylike.client.queries import Cutout
 from skylike.client.tabulate import tabulate
+from skylike.client.types import Analysis
 
 
 @click.command()
@@ -68,7 +69,8 @@ def many(
         finally:  # whatever ended it, what was answered is kept
             if out is not None:
                 outcomes.sort(key=lambda pair: pair[0])
-                tabulate([(names[number], one) for number, one in outcomes]).write(out)
+                named = [(names[number], one) for number, one in outcomes]
+                tabulate(named, Analysis).write(out)
     sys.exit(1 if failed else 0)
 
 

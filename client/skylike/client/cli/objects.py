@@ -43,9 +43,10 @@ def get(
                 continue
             if out is None:
                 asking.show(answer, text.found, object_id=id)
-            found.append(answer.object)
+            found.append(answer)
         if out is not None and found:
-            tabulate(found).write(out)
+            objects = [one.object for one in found]
+            tabulate(objects, context=found[-1].context).write(out)
     sys.exit(1 if failed else 0)
 
 
@@ -67,7 +68,8 @@ def list_(
     with asking.client() as client:
         found = islice(client.objects(where, collection=collection), limit)
         if out is not None:
-            tabulate(found, Object).write(out)
+            context = client.count(where, collection=collection).context
+            tabulate(found, Object, context=context).write(out)
         elif asking.as_json:
             for one in found:
                 click.echo(json.dumps(one.to_dict()))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from skylike.client import types
 from skylike.client.cli import options, text
 from skylike.client.cli.asking import AnswerT, Asking, asking
 from skylike.client.client import Client
@@ -76,6 +77,7 @@ def _queries(
 
 def _each(
     given: dict[str, Any],
+    kind: type[AnswerT],
     ask: Callable[..., AnswerT],
     show: Callable[[AnswerT], list[str]],
     **how: Any,
@@ -87,7 +89,7 @@ def _each(
     answers: list[tuple[str, Any]] = []
     failed = False
     with asking.client() as client:
-        for number, (kind, name, query) in enumerate(queries):
+        for number, (about, name, query) in enumerate(queries):
             try:
                 answer = ask(client, query, collection=collection, **how)
             except SkylikeClientError as error:
@@ -98,13 +100,13 @@ def _each(
             if out is not None:
                 answers.append((name, answer))
             elif asking.as_json:
-                click.echo(json.dumps({kind: name, **answer.to_dict()}))
+                click.echo(json.dumps({about: name, **answer.to_dict()}))
             else:
                 blank = [""] if number else []
                 title = [name] if len(queries) > 1 else []
                 asking.tell(blank + title + show(answer))
         if out is not None:
-            tabulate(answers).write(out)
+            tabulate(answers, kind).write(out)
     sys.exit(1 if failed else 0)
 
 
@@ -121,7 +123,7 @@ def _how(given: dict[str, Any]) -> dict[str, Any]:
 @asking
 def query(**given: Any) -> None:
     """Tell what is like a FITS file, what kind it is, and how odd."""
-    _each(given, Client.analyze, text.analysis, **_how(given))
+    _each(given, types.Analysis, Client.analyze, text.analysis, **_how(given))
 
 
 @click.command()
@@ -131,7 +133,7 @@ def query(**given: Any) -> None:
 @asking
 def neighbors(**given: Any) -> None:
     """Tell what is most like a FITS file."""
-    _each(given, Client.neighbors, text.neighbors, **_how(given))
+    _each(given, types.Neighbors, Client.neighbors, text.neighbors, **_how(given))
 
 
 @click.command()
@@ -140,7 +142,7 @@ def neighbors(**given: Any) -> None:
 @asking
 def cluster(**given: Any) -> None:
     """Tell what kind of object a FITS file shows."""
-    _each(given, Client.cluster, text.cluster)
+    _each(given, types.ClusterResult, Client.cluster, text.cluster)
 
 
 @click.command()
@@ -149,7 +151,7 @@ def cluster(**given: Any) -> None:
 @asking
 def anomaly(**given: Any) -> None:
     """Tell how odd a FITS file is."""
-    _each(given, Client.anomaly, text.anomaly)
+    _each(given, types.AnomalyResult, Client.anomaly, text.anomaly)
 
 
 @click.command()
@@ -157,4 +159,4 @@ def anomaly(**given: Any) -> None:
 @asking
 def embed(**given: Any) -> None:
     """Tell the embedding of a FITS file: with --json all of its numbers."""
-    _each(given, Client.embed, text.embedding)
+    _each(given, types.Embedding, Client.embed, text.embedding)
