@@ -1,7 +1,7 @@
 """Answers questions about pieces of sky; knows nothing of transports.
 
-`Engine` takes queries and gives frozen answers. Every face of the service (gRPC
-today) only translates to and from the types exported here.
+`Engine` takes queries and gives frozen answers. Every face of the service (gRPC,
+and HTTP through it) only translates to and from the types exported here.
 """
 
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
@@ -20,7 +20,6 @@ from skylike.service.engine.types import (
     ClusterShare,
     CollectionInfo,
     Context,
-    CutoutQuery,
     Embedded,
     ExamplesQuery,
     Found,
@@ -30,10 +29,10 @@ from skylike.service.engine.types import (
     NewObject,
     Page,
     Query,
-    Reading,
     SkyQuery,
     VectorQuery,
 )
+from skylike.service.uploads import CutoutQuery, Reading
 
 __all__ = [
     "MAX_BATCH",

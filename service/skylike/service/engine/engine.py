@@ -10,7 +10,7 @@ from skylike.service.engine.answers import (
     hits,
 )
 from skylike.service.engine.keeping import Keeping, context_of
-from skylike.service.engine.resolve import Resolved, resolve, resolve_all
+from skylike.service.engine.resolve import Read, Resolved, resolve, resolve_all
 from skylike.service.engine.searching import fitted, search
 from skylike.service.engine.types import (
     Analysis,
@@ -25,6 +25,7 @@ from skylike.service.errors import (
     BadRequest,
     NotReady,
 )
+from skylike.service.uploads import stamped_all
 
 MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
@@ -133,8 +134,11 @@ class Engine(Keeping):
         *,
         thumbnails: bool = False,
         how: How | None = None,
+        read: Read = stamped_all,
     ) -> list[Analysis | Exception]:
         """As `analyze` of each, or what that raises; together they take less time.
+
+        Cutouts are read by `read`.
 
         Raises
         ------
@@ -145,7 +149,7 @@ class Engine(Keeping):
         archive = self._archive(collection)
         context = context_of(archive)
         encoder = self.library.encoder(archive.name)
-        resolved = resolve_all(queries, archive, encoder, self._limits)
+        resolved = resolve_all(queries, archive, encoder, self._limits, read)
         found = [one for one in resolved if isinstance(one, Resolved)]
         answers = iter(_analyses(archive, context, found, k, thumbnails, how))
         return [next(answers) if isinstance(one, Resolved) else one for one in resolved]

@@ -12,7 +12,7 @@ from skylike.service.collection import DURABLE, Collection, SkyObject, Writing
 from skylike.service.columns import Filter
 from skylike.service.engine.condition import Condition
 from skylike.service.engine.describe import described
-from skylike.service.engine.resolve import see, to_unit
+from skylike.service.engine.resolve import to_unit
 from skylike.service.engine.types import (
     Added,
     Changed,
@@ -35,6 +35,7 @@ from skylike.service.errors import (
 )
 from skylike.service.fits import Limits
 from skylike.service.library import Library
+from skylike.service.uploads import see
 
 MAX_BATCH = 1000
 MAX_IDS = 10_000
@@ -114,7 +115,7 @@ class Keeping:
                 if isinstance(new.input, VectorQuery):
                     vectors[row] = to_unit(new.input, archive)
                 else:
-                    seen = see(new.input, encoder, self._limits)
+                    seen = see(new.input, encoder.spec, self._limits)
                     stamps[row] = seen[1].pixels
             stored.append(described(new, seen))
         caller.check()

@@ -1,36 +1,42 @@
 """From what was asked about to its vector."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service import caller, fits, stamp
-from skylike.service.calls import Stage
+from skylike.service import caller, fits
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.columns import Cone
 from skylike.service.encoder import Encoder
 from skylike.service.engine.separation import separations_deg
 from skylike.service.engine.types import (
-    CutoutQuery,
     ExamplesQuery,
     IdQuery,
     Query,
-    Reading,
     SkyQuery,
     VectorQuery,
 )
 from skylike.service.errors import (
-    BadCutout,
     BadRequest,
-    BadStamp,
     ModelMismatch,
     UnknownId,
 )
 from skylike.service.fits import SkyPosition
-from skylike.service.flags import Flag
+from skylike.service.stamp import StampSpec
+from skylike.service.uploads import (
+    CutoutQuery,
+    Reading,
+    Stamped,
+    refuse_constant,
+    stamped_all,
+)
 
+Read: TypeAlias = Callable[
+    [Sequence[CutoutQuery], StampSpec, fits.Limits], list[Stamped | Exception]
+]
 _MOST_NEAR = 10_000  # objects among which the nearest to a place is looked for
 
 
@@ -81,38 +87,36 @@ def resolve_all(
     collection: Collection,
     encoder: Encoder,
     limits: fits.Limits,
+    read: Read = stamped_all,
 ) -> list[Resolved | Exception]:
-    """As `resolve` of each, or what that raises; cutouts are embedded together."""
-    seen = [_seen(query, collection, encoder, limits) for query in queries]
-    stamps = [one.stamp for one in seen if isinstance(one, _Stamped)]
-    if not stamps:
-        return [one for one in seen if not isinstance(one, _Stamped)]
+    """As `resolve` of each, or what that raises.
+
+    Cutouts are read together, by `read`, and those that give a stamp are embedded
+    together.
+    """
+    cutouts = [query for query in queries if isinstance(query, CutoutQuery)]
+    seen = read(cutouts, encoder.spec, limits) if cutouts else []
+    stamps = [one.stamp for one in seen if isinstance(one, Stamped)]
     caller.check()
-    vectors = iter(encoder.embed(np.stack(stamps)))
+    vectors = iter(encoder.embed(np.stack(stamps))) if stamps else iter(())
+    embedded = iter(
+        [
+            Resolved(next(vectors), one.reading, one.reading.position)
+            if isinstance(one, Stamped)
+            else one
+            for one in seen
+        ]
+    )
     return [
-        Resolved(next(vectors), one.reading, one.reading.position)
-        if isinstance(one, _Stamped)
-        else one
-        for one in seen
+        next(embedded) if isinstance(query, CutoutQuery) else _kept(query, collection)
+        for query in queries
     ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stamped:
-    """A cutout that was read; its stamp has the shape that the model wants."""
-
-    reading: Reading
-    stamp: NDArray[np.float32]
-
-
-def _seen(
-    query: Query, collection: Collection, encoder: Encoder, limits: fits.Limits
-) -> Resolved | _Stamped | Exception:
-    """All of `resolve` but embedding."""
+def _kept(query: Query, collection: Collection) -> Resolved | Exception:
+    """The vector of a query that is no cutout."""
     try:
         match query:
-            case CutoutQuery():
-                return _stamped(query, encoder, limits)
             case IdQuery():
                 return _archived(collection.get(query.id), collection)
             case SkyQuery():
@@ -122,29 +126,14 @@ def _seen(
                 return Resolved(vector, ids=(*query.like, *query.unlike))
             case VectorQuery():
                 return Resolved(to_unit(query, collection))
+            case CutoutQuery():
+                raise TypeError("a cutout has to be read first")
     except Exception as error:  # told where it was asked
         return error
 
 
-def _stamped(query: CutoutQuery, encoder: Encoder, limits: fits.Limits) -> _Stamped:
-    image, made = see(query, encoder, limits)
-    _refuse_constant(made.flags, query.name or "the cutout")
-    reading = Reading(
-        hdu=image.hdu,
-        axes=image.axes,
-        shape=image.pixels.shape,
-        position=image.position,
-        pixel_scale_arcsec=image.pixel_scale_arcsec,
-        unit=image.unit,
-        flags=made.flags,
-        valid_fraction=made.valid_fraction,
-        warnings=image.warnings,
-    )
-    return _Stamped(reading, made.pixels)
-
-
 def _archived(found: SkyObject, collection: Collection) -> Resolved:
-    _refuse_constant(found.flags, f"the object {found.id!r}")
+    refuse_constant(found.flags, f"the object {found.id!r}")
     return Resolved(
         collection.vector(found.id), position=found.position, ids=(found.id,)
     )
@@ -171,28 +160,6 @@ def _nearest_on_sky(query: SkyQuery, collection: Collection) -> SkyObject:
     return objects[nearest]
 
 
-def see(
-    cutout: CutoutQuery, encoder: Encoder, limits: fits.Limits
-) -> tuple[fits.Image, stamp.Stamp]:
-    """Read a cutout and make the stamp the model wants; errors name the cutout."""
-    options = fits.Options(
-        hdu=cutout.hdu,
-        axis_kind=cutout.axis_kind,
-        stokes=cutout.stokes,
-        limits=limits,
-    )
-    caller.check()
-    try:
-        with Stage("decode"):
-            image = fits.read(cutout.fits, options)
-        with Stage("stamp"):
-            return image, stamp.make(image, encoder.spec)
-    except (BadCutout, BadStamp) as error:
-        if not cutout.name:
-            raise
-        raise type(error)(f"{cutout.name}: {error}", reason=error.reason) from error
-
-
 def to_unit(query: VectorQuery, collection: Collection) -> NDArray[np.float32]:
     """Check a vector against the collection and bring it to unit norm."""
     if query.model_id and query.model_id != collection.model_id:
@@ -215,11 +182,3 @@ def to_unit(query: VectorQuery, collection: Collection) -> NDArray[np.float32]:
     if norm == 0:
         raise BadRequest("the vector is zero and has no direction", reason="zero_norm")
     return np.asarray(vector / norm, np.float32)
-
-
-def _refuse_constant(flags: Flag, what: str) -> None:
-    if Flag.CONSTANT in flags:
-        raise BadStamp(
-            f"{what} has the same value in every pixel: nothing looks like it",
-            reason="constant",
-        )

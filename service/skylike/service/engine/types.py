@@ -2,28 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.collection import SkyObject
-from skylike.service.fits import Axes, SkyPosition
-from skylike.service.flags import Flag
+from skylike.service.fits import SkyPosition
+from skylike.service.uploads import CutoutQuery, Reading
 
 NEAR_DEG = 5 / 3600
 """How far from a place its object may lie, by default."""
-
-
-@dataclass(frozen=True, slots=True)
-class CutoutQuery:
-    """A new piece of sky: the bytes of a FITS file."""
-
-    fits: bytes
-    hdu: str | None = None
-    name: str | None = None
-    axis_kind: Literal["bands", "spectral"] | None = None
-    stokes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +79,6 @@ class Context:
     collection: str
     collection_version: int
     model_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a cutout was read."""
-
-    hdu: str
-    axes: Axes
-    shape: tuple[int, ...]
-    position: SkyPosition | None
-    pixel_scale_arcsec: float | None
-    unit: str
-    flags: Flag
-    valid_fraction: float
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
 from skylike.service.server.options import how_from
 from skylike.service.server.status import tell
+from skylike.service.uploads import Readers
 from skylike.v1 import search_pb2
 
 DEFAULT_K = 10
@@ -22,6 +23,7 @@ _log = structlog.get_logger()
 def analyzed(
     questions: Sequence[search_pb2.AnalyzeStreamRequest],
     engine: Engine,
+    readers: Readers,
     monitor: Monitor,
 ) -> list[search_pb2.AnalyzeStreamResponse]:
     """The answer to each question, in their order, whatever becomes of the others."""
@@ -41,7 +43,7 @@ def analyzed(
     for numbers in alike.values():
         asked = questions[numbers[0]].analyze
         together = [queries[number] for number in numbers]
-        answers = _analyses(engine, asked, together)
+        answers = _analyses(engine, readers, asked, together)
         found.update(zip(numbers, answers, strict=True))
     return [
         _told(question.item_id, found[number], monitor)
@@ -50,7 +52,10 @@ def analyzed(
 
 
 def _analyses(
-    engine: Engine, asked: search_pb2.AnalyzeRequest, queries: Sequence[Query]
+    engine: Engine,
+    readers: Readers,
+    asked: search_pb2.AnalyzeRequest,
+    queries: Sequence[Query],
 ) -> list[Analysis | Exception]:
     try:
         return engine.analyze_all(
@@ -59,12 +64,17 @@ def _analyses(
             asked.k or DEFAULT_K,
             thumbnails=asked.thumbnails,
             how=how_from(asked.options),
+            read=readers.stamped_all,
         )
     except Exception as error:
         if len(queries) == 1:
             return [error]
         # What is wrong may be about one of them.
-        return [one for query in queries for one in _analyses(engine, asked, [query])]
+        return [
+            one
+            for query in queries
+            for one in _analyses(engine, readers, asked, [query])
+        ]
 
 
 def _told(

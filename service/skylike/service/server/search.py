@@ -12,6 +12,7 @@ from skylike.service.server.admission import Admission
 from skylike.service.server.items import DEFAULT_K, analyzed
 from skylike.service.server.options import how_from
 from skylike.service.server.stream import Streamed
+from skylike.service.uploads import Readers
 from skylike.v1 import search_pb2, search_pb2_grpc
 
 _TOGETHER = 32  # questions of a stream
@@ -29,6 +30,12 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._admission = admission
         self._workers = workers
         self._pool = ThreadPoolExecutor(workers, "stream")
+        self._readers = Readers()
+
+    def close(self) -> None:
+        """End what answers streams."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._readers.close()
 
     def Embed(  # noqa: N802
         self, request: search_pb2.EmbedRequest, context: grpc.ServicerContext
@@ -113,7 +120,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             questions: Sequence[search_pb2.AnalyzeStreamRequest],
         ) -> list[search_pb2.AnalyzeStreamResponse]:
             with self._admission.turn(_STREAM, context), self._monitor.items():
-                return analyzed(questions, self._engine, self._monitor)
+                return analyzed(questions, self._engine, self._readers, self._monitor)
 
         return iter(
             Streamed(

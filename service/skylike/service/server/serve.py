@@ -122,9 +122,9 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ),
         )
-        search_pb2_grpc.add_SearchServiceServicer_to_server(
-            SearchServicer(engine, places, admission, self.monitor), self._server
-        )
+        search = SearchServicer(engine, places, admission, self.monitor)
+        self._closing.callback(search.close)
+        search_pb2_grpc.add_SearchServiceServicer_to_server(search, self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), self._server
         )
