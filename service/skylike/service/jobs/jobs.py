@@ -1,7 +1,6 @@
 """`Jobs`: long work in line, watched and stopped from other threads."""
 
 import json
-import queue
 import threading
 import time
 import uuid
@@ -84,9 +83,9 @@ class Jobs:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._jobs: dict[str, Job] = {}
+        self._line: dict[str, Work] = {}  # of those that wait, the oldest first
         self._to_stop: set[str] = set()
         self._changed = threading.Condition()
-        self._line: queue.SimpleQueue[tuple[str, Work] | None] = queue.SimpleQueue()
         self._is_closing = False
         self._thread: threading.Thread | None = None
 
@@ -101,18 +100,18 @@ class Jobs:
         with self._changed:
             if self._is_closing:
                 raise NotReady("the service is stopping", reason="closed")
-            waiting = sum(not one.state.is_last for one in self._jobs.values())
-            if waiting >= _LONGEST_LINE:
+            if len(self._line) >= _LONGEST_LINE:
                 raise NotReady(
-                    f"{waiting} jobs are in line already: wait, or cancel some",
+                    f"{len(self._line)} jobs are in line already: wait, or cancel some",
                     reason="too_many_jobs",
                 )
             job = Job(uuid.uuid4().hex, work.kind)
             self._jobs[job.id] = job
+            self._line[job.id] = work
             ended = [one.id for one in self._jobs.values() if one.state.is_last]
             for id in ended[: max(0, len(self._jobs) - _KEPT)]:
                 del self._jobs[id]
-            self._line.put((job.id, work))
+            self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="jobs")
                 self._thread.start()
@@ -148,23 +147,22 @@ class Jobs:
         """Stop a job as soon as it can be left; one that has ended stays as it is."""
         with self._changed:
             job = self._get(id)
-            if not job.state.is_last:
+            if id in self._line:
+                del self._line[id]
+                job = self._tell(replace(job, state=State.CANCELLED))
+            elif not job.state.is_last:
                 self._to_stop.add(id)
-                if job.state is State.WAITING:
-                    job = self._tell(replace(job, state=State.CANCELLED))
             return job
 
     def close(self) -> None:
         """Stop all jobs and wait until that is done."""
         with self._changed:
             self._is_closing = True
-            for job in self._jobs.values():
-                if not job.state.is_last:
-                    self._to_stop.add(job.id)
-            thread = self._thread
-        if thread is not None:
-            self._line.put(None)
-            thread.join()
+            for id in self._jobs:
+                self.cancel(id)
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
 
     def _get(self, id: str) -> Job:
         if id not in self._jobs:
@@ -178,18 +176,18 @@ class Jobs:
             return job
 
     def _work(self) -> None:
-        for found in iter(self._line.get, None):
-            self._do(*found)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._line or self._is_closing)
+                if not self._line:
+                    return
+                id, work = next(iter(self._line.items()))
+                del self._line[id]
+                job = self._tell(replace(self._jobs[id], state=State.RUNNING))
+            self._do(job, work)
 
-    def _do(self, id: str, work: Work) -> None:
-        began = time.monotonic()
-        with self._changed:
-            job = self._jobs[id]
-            if id in self._to_stop:
-                self._to_stop.discard(id)
-                self._tell(replace(job, state=State.CANCELLED))
-                return
-            job = self._tell(replace(job, state=State.RUNNING))
+    def _do(self, job: Job, work: Work) -> None:
+        began, id = time.monotonic(), job.id
 
         def watched(stage: Stage) -> None:
             nonlocal job

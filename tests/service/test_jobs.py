@@ -1,0 +1,111 @@
+"""The line of jobs: its order, its bounds, how it stops."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skylike.service.errors import NotFound, SkylikeError
+from skylike.service.jobs import Job, Jobs, State
+from skylike.service.library import Library
+from skylike.service.progress import Watched
+
+SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """Work that begins, and ends when it is let go."""
+
+    has_begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    kind = "held"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        self.has_begun.set()
+        assert self.may_end.wait(SECONDS)
+        return {}
+
+
+@dataclass(frozen=True)
+class Short:
+    """Work that is done at once."""
+
+    name: str = ""
+
+    kind = "short"
+
+    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    with Library(tmp_path) as library:
+        jobs = Jobs(library)
+        yield jobs
+        jobs.close()
+
+
+@pytest.fixture
+def held(jobs: Jobs) -> Iterator[Held]:
+    """What is being done, so that all that follows waits."""
+    work = Held()
+    jobs.start(work)
+    assert work.has_begun.wait(SECONDS)
+    yield work
+    work.may_end.set()
+
+
+def ended(jobs: Jobs, job: Job) -> Job:
+    late = time.monotonic() + SECONDS
+    for told in jobs.watch(job.id, 1.0):
+        assert time.monotonic() < late, told
+    return told
+
+
+def test_jobs_that_are_cancelled_in_line_are_no_burden(jobs: Jobs, held: Held) -> None:
+    """More than are remembered: the line is empty, and what follows is done."""
+    for _ in range(1100):
+        cancelled = jobs.cancel(jobs.start(Short()).id)
+        assert cancelled.state is State.CANCELLED
+    held.may_end.set()
+    assert ended(jobs, jobs.start(Short())).state is State.DONE
+
+
+def test_a_hundred_wait_and_no_more(jobs: Jobs, held: Held) -> None:
+    waiting = [jobs.start(Short(str(number))) for number in range(100)]
+    with pytest.raises(SkylikeError) as caught:
+        jobs.start(Short())
+    assert caught.value.reason == "too_many_jobs"
+    jobs.cancel(waiting[50].id)
+    assert jobs.start(Short()).state is State.WAITING
+
+
+def test_of_those_that_ended_a_thousand_are_remembered(jobs: Jobs) -> None:
+    first = jobs.start(Short())
+    for _ in range(1001):
+        last = ended(jobs, jobs.start(Short()))
+    with pytest.raises(NotFound):
+        jobs.get(first.id)
+    assert jobs.all()[0] == last
+    assert len(jobs.all()) == 1000
+
+
+def test_closing_stops_what_waits_too(jobs: Jobs, held: Held) -> None:
+    waiting = [jobs.start(Short()) for _ in range(3)]
+    closing = threading.Thread(target=jobs.close)
+    closing.start()
+    while jobs.get(waiting[-1].id).state is State.WAITING:
+        time.sleep(0.01)
+    held.may_end.set()
+    closing.join(SECONDS)
+    assert not closing.is_alive()
+    assert {jobs.get(one.id).state for one in waiting} == {State.CANCELLED}
+    with pytest.raises(SkylikeError, match="stopping"):
+        jobs.start(Short())
