@@ -109,3 +109,22 @@ def test_closing_stops_what_waits_too(jobs: Jobs, held: Held) -> None:
     assert {jobs.get(one.id).state for one in waiting} == {State.CANCELLED}
     with pytest.raises(SkylikeError, match="stopping"):
         jobs.start(Short())
+
+
+def test_a_job_tells_how_long_ago_it_was_started_and_at_its_end_what_it_took(
+    jobs: Jobs, held: Held
+) -> None:
+    """In line, while it is done, and for ever after."""
+    waiting = jobs.start(Short())
+    running = jobs.all()[-1]
+    assert running.state is State.RUNNING
+    time.sleep(0.2)
+    for job in (waiting, running):
+        first = jobs.get(job.id).seconds
+        assert first >= 0.2
+        assert jobs.get(job.id).seconds > first
+    held.may_end.set()
+    last = ended(jobs, waiting)
+    assert last.seconds >= 0.2
+    time.sleep(0.05)
+    assert jobs.get(waiting.id).seconds == last.seconds

@@ -280,7 +280,7 @@ class Job(google.protobuf.message.Message):
     seconds_left: builtins.float
     """Until the stage is done; absent while nobody knows."""
     seconds: builtins.float
-    """Since it was started, or what it took."""
+    """Since it was put in line, until now or until it ended."""
     result_json: builtins.str
     """What it did, as JSON, when it is done."""
     reason: builtins.str

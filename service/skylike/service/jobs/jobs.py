@@ -47,8 +47,8 @@ class Job:
         Its name, what it does, how far it is.
     stage
         What it is at, as far as that tells.
-    seconds
-        Since it was started, or what it took.
+    began, ended
+        When it was put in line, and when it ended; of the clock that only goes forward.
     result
         What came of it, as JSON; empty before.
     reason, message
@@ -57,12 +57,18 @@ class Job:
 
     id: str
     kind: str
+    began: float
+    ended: float | None = None
     state: State = State.WAITING
     stage: Stage | None = None
-    seconds: float = 0.0
     result: str = ""
     reason: str = ""
     message: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Since it was put in line, until now or until it ended."""
+        return (self.ended or time.monotonic()) - self.began
 
 
 class _Stopped(Exception):
@@ -105,7 +111,7 @@ class Jobs:
                     f"{len(self._line)} jobs are in line already: wait, or cancel some",
                     reason="too_many_jobs",
                 )
-            job = Job(uuid.uuid4().hex, work.kind)
+            job = Job(uuid.uuid4().hex, work.kind, time.monotonic())
             self._jobs[job.id] = job
             self._line[job.id] = work
             ended = [one.id for one in self._jobs.values() if one.state.is_last]
@@ -171,6 +177,8 @@ class Jobs:
 
     def _tell(self, job: Job) -> Job:
         with self._changed:
+            if job.state.is_last:
+                job = replace(job, ended=time.monotonic())
             self._jobs[job.id] = job
             self._changed.notify_all()
             return job
@@ -187,13 +195,11 @@ class Jobs:
             self._do(job, work)
 
     def _do(self, job: Job, work: Work) -> None:
-        began, id = time.monotonic(), job.id
+        id = job.id
 
         def watched(stage: Stage) -> None:
             nonlocal job
-            job = self._tell(
-                replace(job, stage=stage, seconds=time.monotonic() - began)
-            )
+            job = self._tell(replace(job, stage=stage))
             if id in self._to_stop:
                 raise _Stopped
 
@@ -211,5 +217,5 @@ class Jobs:
             text = f"something went wrong inside; the log tells more of job {id}"
             job = replace(job, state=State.FAILED, reason="internal", message=text)
         self._to_stop.discard(id)
-        self._tell(replace(job, seconds=time.monotonic() - began))
+        self._tell(job)
         _log.info("job_ended", job=id, state=job.state.value, reason=job.reason or None)
