@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from skylike.service.errors import NotFound, SkylikeError
+from skylike.service.errors import NotFound, NotReady, Overloaded
 from skylike.service.jobs import Job, Jobs, State
 from skylike.service.library import Library
 from skylike.service.progress import Watched
@@ -80,9 +80,10 @@ def test_jobs_that_are_cancelled_in_line_are_no_burden(jobs: Jobs, held: Held) -
 
 def test_a_hundred_wait_and_no_more(jobs: Jobs, held: Held) -> None:
     waiting = [jobs.start(Short(str(number))) for number in range(100)]
-    with pytest.raises(SkylikeError) as caught:
+    with pytest.raises(Overloaded) as caught:
         jobs.start(Short())
     assert caught.value.reason == "too_many_jobs"
+    assert caught.value.retry_seconds >= 1
     jobs.cancel(waiting[50].id)
     assert jobs.start(Short()).state is State.WAITING
 
@@ -107,7 +108,7 @@ def test_closing_stops_what_waits_too(jobs: Jobs, held: Held) -> None:
     closing.join(SECONDS)
     assert not closing.is_alive()
     assert {jobs.get(one.id).state for one in waiting} == {State.CANCELLED}
-    with pytest.raises(SkylikeError, match="stopping"):
+    with pytest.raises(NotReady, match="stopping"):
         jobs.start(Short())
 
 

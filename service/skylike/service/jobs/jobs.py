@@ -10,7 +10,7 @@ from enum import StrEnum, auto
 
 import structlog
 
-from skylike.service.errors import NotFound, NotReady, SkylikeError
+from skylike.service.errors import NotFound, NotReady, Overloaded, SkylikeError
 from skylike.service.jobs.work import Work
 from skylike.service.library import Library
 from skylike.service.logs import printable
@@ -18,6 +18,7 @@ from skylike.service.progress import Stage
 
 _KEPT = 1000
 _LONGEST_LINE = 100
+_RETRY_SECONDS = 10.0  # of a line that is full: jobs take seconds to hours
 
 _log = structlog.get_logger()
 
@@ -101,14 +102,17 @@ class Jobs:
         Raises
         ------
         NotReady
-            ``closed`` when the service stops, ``too_many_jobs`` if 100 are in line.
+            ``closed`` when the service stops.
+        Overloaded
+            ``too_many_jobs`` if 100 are in line.
         """
         with self._changed:
             if self._is_closing:
                 raise NotReady("the service is stopping", reason="closed")
             if len(self._line) >= _LONGEST_LINE:
-                raise NotReady(
+                raise Overloaded(
                     f"{len(self._line)} jobs are in line already: wait, or cancel some",
+                    retry_seconds=_RETRY_SECONDS,
                     reason="too_many_jobs",
                 )
             job = Job(uuid.uuid4().hex, work.kind, time.monotonic())
