@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from skylike.service.errors import NotFound, NotReady, Overloaded
+from skylike.service.errors import BadRequest, NotFound, NotReady, Overloaded
 from skylike.service.jobs import Job, Jobs, State
 from skylike.service.library import Library
 from skylike.service.progress import Watched
@@ -129,3 +129,33 @@ def test_a_job_tells_how_long_ago_it_was_started_and_at_its_end_what_it_took(
     assert last.seconds >= 0.2
     time.sleep(0.05)
     assert jobs.get(waiting.id).seconds == last.seconds
+
+
+def test_a_request_that_is_repeated_gives_the_same_job(jobs: Jobs, held: Held) -> None:
+    """In line, after its end, and where no other would find room in line."""
+    first = jobs.start(Short("a"), "night-1")
+    assert jobs.start(Short("a"), "night-1") == first
+    assert jobs.start(Short("a"), "night-2").id != first.id
+    for _ in range(98):
+        jobs.start(Short())
+    assert jobs.start(Short("a"), "night-1") == first
+    held.may_end.set()
+    assert ended(jobs, first).result == '{"name": "a"}'
+    assert jobs.start(Short("a"), "night-1") == jobs.get(first.id)
+    assert len(jobs.all()) == 101
+
+
+def test_a_name_of_a_request_stands_for_one_job(jobs: Jobs) -> None:
+    jobs.start(Short("a"), "night-1")
+    with pytest.raises(BadRequest) as caught:
+        jobs.start(Short("b"), "night-1")
+    assert caught.value.reason == "request_id_reused"
+
+
+def test_names_of_requests_are_forgotten_with_their_jobs(jobs: Jobs) -> None:
+    first = ended(jobs, jobs.start(Short("a"), "night-1"))
+    for _ in range(1000):
+        ended(jobs, jobs.start(Short()))
+    again = jobs.start(Short("b"), "night-1")
+    assert again.id != first.id
+    assert ended(jobs, again).result == '{"name": "b"}'

@@ -187,6 +187,18 @@ def test_reindexing_reads_nothing_that_a_caller_only_claims(
     assert "no absolute path under a folder" in last.message
 
 
+def test_a_start_that_is_repeated_is_one_job(stubs: SimpleNamespace) -> None:
+    first = start(stubs, fit={"seed": 1}, request_id="a")
+    again = start(stubs, fit={"seed": 1}, request_id="a")
+    assert again.job_id == first.job_id
+    last = ended(stubs, first)[-1]
+    assert start(stubs, fit={"seed": 1}, request_id="a") == last
+    other = {"fit": {"seed": 2}, "request_id": "a"}
+    assert reason(lambda: start(stubs, **other)) == "REQUEST_ID_REUSED"
+    assert start(stubs, fit={"seed": 1}).job_id != first.job_id
+    assert len(stubs.jobs.ListJobs(job_pb2.ListJobsRequest()).jobs) == 2
+
+
 @pytest.mark.parametrize(
     ("work", "wanted"),
     [
@@ -199,6 +211,7 @@ def test_reindexing_reads_nothing_that_a_caller_only_claims(
         ({"fit": {"calibration": ["/tmp/x"]}}, "OUTSIDE_ROOTS"),
         ({"fit": {"seed": 2**40}}, "BAD_SEED"),
         ({"compact": {"kind": "odd"}}, "BAD_KIND"),
+        ({"fit": {}, "request_id": "with blanks"}, "BAD_REQUEST_ID"),
     ],
 )
 def test_a_job_without_meaning_is_refused(

@@ -10,7 +10,13 @@ from enum import StrEnum, auto
 
 import structlog
 
-from skylike.service.errors import NotFound, NotReady, Overloaded, SkylikeError
+from skylike.service.errors import (
+    BadRequest,
+    NotFound,
+    NotReady,
+    Overloaded,
+    SkylikeError,
+)
 from skylike.service.jobs.work import Work
 from skylike.service.library import Library
 from skylike.service.logs import printable
@@ -54,6 +60,8 @@ class Job:
         What came of it, as JSON; empty before.
     reason, message
         Why it failed.
+    request_id
+        The caller's name for the request that started it; empty for none.
     """
 
     id: str
@@ -65,6 +73,7 @@ class Job:
     result: str = ""
     reason: str = ""
     message: str = ""
+    request_id: str = ""
 
     @property
     def seconds(self) -> float:
@@ -90,23 +99,43 @@ class Jobs:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._jobs: dict[str, Job] = {}
+        self._requests: dict[str, tuple[str, Work]] = {}  # what has a request id
         self._line: dict[str, Work] = {}  # of those that wait, the oldest first
         self._to_stop: set[str] = set()
         self._changed = threading.Condition()
         self._is_closing = False
         self._thread: threading.Thread | None = None
 
-    def start(self, work: Work) -> Job:
+    def start(self, work: Work, request_id: str = "") -> Job:
         """Put work in line.
+
+        Parameters
+        ----------
+        work
+            What to do.
+        request_id
+            The caller's name for this request; the same again gives the same job, for
+            as long as that is remembered.
 
         Raises
         ------
+        BadRequest
+            ``request_id_reused`` if the name stands for other work.
         NotReady
             ``closed`` when the service stops.
         Overloaded
             ``too_many_jobs`` if 100 are in line.
         """
         with self._changed:
+            if request_id in self._requests:
+                id, known = self._requests[request_id]
+                if known != work:
+                    raise BadRequest(
+                        f"the request_id {request_id!r} was used for another job: give "
+                        "each its own",
+                        reason="request_id_reused",
+                    )
+                return self._jobs[id]
             if self._is_closing:
                 raise NotReady("the service is stopping", reason="closed")
             if len(self._line) >= _LONGEST_LINE:
@@ -115,12 +144,14 @@ class Jobs:
                     retry_seconds=_RETRY_SECONDS,
                     reason="too_many_jobs",
                 )
-            job = Job(uuid.uuid4().hex, work.kind, time.monotonic())
+            job = Job(
+                uuid.uuid4().hex, work.kind, time.monotonic(), request_id=request_id
+            )
             self._jobs[job.id] = job
             self._line[job.id] = work
-            ended = [one.id for one in self._jobs.values() if one.state.is_last]
-            for id in ended[: max(0, len(self._jobs) - _KEPT)]:
-                del self._jobs[id]
+            if request_id:
+                self._requests[request_id] = job.id, work
+            self._forget_the_oldest()
             self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="jobs")
@@ -173,6 +204,12 @@ class Jobs:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+
+    def _forget_the_oldest(self) -> None:
+        ended = [one for one in self._jobs.values() if one.state.is_last]
+        for job in ended[: max(0, len(self._jobs) - _KEPT)]:
+            del self._jobs[job.id]
+            self._requests.pop(job.request_id, None)
 
     def _get(self, id: str) -> Job:
         if id not in self._jobs:

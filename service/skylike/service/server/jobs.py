@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 
 from skylike.service import jobs
+from skylike.service.collection import Writing
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind
 from skylike.service.jobs import Job, Jobs, State, Work
@@ -42,7 +43,8 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext
     ) -> job_pb2.StartJobResponse:
         """Starts a job, or puts it in line."""
-        job = self._jobs.start(self._work(request))
+        name = Writing(request.request_id).request_id  # as those of all writes are
+        job = self._jobs.start(self._work(request), name)
         return job_pb2.StartJobResponse(job=_job_to(job))
 
     def GetJob(  # noqa: N802
