@@ -1,5 +1,6 @@
 """The line of jobs: its order, its bounds, how it stops."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -7,9 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from skylike.service.errors import BadRequest, NotFound, NotReady, Overloaded
+from skylike.service import caller, snapshot
+from skylike.service.collection import SkyObject
+from skylike.service.errors import (
+    BadRequest,
+    Cancelled,
+    NotFound,
+    NotReady,
+    Overloaded,
+)
 from skylike.service.jobs import Job, Jobs, State
 from skylike.service.library import Library
 from skylike.service.progress import Watched
@@ -129,6 +139,72 @@ def test_a_job_tells_how_long_ago_it_was_started_and_at_its_end_what_it_took(
     assert last.seconds >= 0.2
     time.sleep(0.05)
     assert jobs.get(waiting.id).seconds == last.seconds
+
+
+def test_closing_waits_no_longer_than_it_may(jobs: Jobs, held: Held) -> None:
+    """For work that never looks whether it is wanted; it is told as what it is."""
+    running = jobs.all()[-1]
+    start = time.monotonic()
+    jobs.close(0.3)
+    assert 0.3 <= time.monotonic() - start < 3
+    assert jobs.get(running.id).state is State.RUNNING
+    held.may_end.set()
+    assert ended(jobs, running).state is State.DONE
+
+
+class Patience:
+    """A caller that asks to stop when it has been looked at so many times."""
+
+    def __init__(self, most: int) -> None:
+        self.looks, self._most = 0, most
+
+    def __call__(self) -> None:
+        self.looks += 1
+        if self.looks > self._most:
+            raise Cancelled("enough")
+
+
+def test_a_fit_that_is_stopped_leaves_everything_as_it_was(
+    data: Path,
+) -> None:
+    """At every look it takes, between the steps of the mixture too."""
+    with Library(data) as library:
+        sky = library.collection("sky")
+        version, clusters = sky.version, sky.clusters
+        for most in itertools.count():
+            patience = Patience(most)
+            try:
+                with caller.waits(patience):
+                    sky.fit(seed=1)
+            except Cancelled:
+                assert (sky.version, sky.clusters) == (version, clusters)
+            else:
+                break
+        assert patience.looks > 6
+        assert sky.version == version + 1
+
+
+def test_a_snapshot_that_is_stopped_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    """At every look: while the catalog is copied, and while the file is written."""
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    with Library(data) as library:
+        sky = library.collection("sky")
+        vectors = np.eye(sky.dimension, dtype=np.float32)
+        many = [SkyObject(f"more-{number}") for number in range(20_000)]
+        sky.add(many, vectors[np.arange(len(many)) % sky.dimension])
+        for most in itertools.count():
+            patience = Patience(most)
+            try:
+                with caller.waits(patience):
+                    library.snapshot("sky", folder / "sky.snapshot")
+            except Cancelled:
+                assert list(folder.iterdir()) == []
+            else:
+                break
+        assert patience.looks > 5
+        sky.label(["more-100"], ["written"])  # no lock was left behind
+    snapshot.verify(folder / "sky.snapshot")
 
 
 def test_a_request_that_is_repeated_gives_the_same_job(jobs: Jobs, held: Held) -> None:

@@ -21,6 +21,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skylike.service import caller
+
 NUM_NEIGHBORS = 20
 _NUM_CROWD = 5
 _CROWD_POWER = 2 / 3
@@ -184,13 +186,18 @@ def fit(
     """
     order = np.argsort(rows)
     crowd = min(k, _NUM_CROWD)
-    spacing = np.array([mean_distance(near.scores[:crowd]) for near in near_archive])
+    spacing = np.array(
+        [mean_distance(near.scores[:crowd]) for near in caller.each(near_archive)]
+    )
     empty = np.empty(0)
     blank = AnomalyFit(0, k, rows[order], spacing[order], empty, calibration, empty)
 
     def scores(found: Sequence[Neighborhood]) -> NDArray[np.float64]:
         return np.sort(
-            [blank.score(near.scores[:k], near.rows[:k].tolist()) for near in found]
+            [
+                blank.score(near.scores[:k], near.rows[:k].tolist())
+                for near in caller.each(found)
+            ]
         )
 
     return replace(

@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from skylike.service import caller
+
 NUM_EXEMPLARS = 5
 
 _GRID = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64)
 _MEMBERS = 10  # objects per component, at least, on average
 _SAMPLE = 10_000  # objects that are fitted; the others are only assigned
+_STEPS, _MOST_STEPS = 5, 200  # of a fit: between two looks at the caller, and in all
 _FLOOR = 0.1  # least variance, in units of the mean variance
 
 
@@ -170,14 +173,18 @@ def _fit_mixture(points: NDArray[np.float64], seed: int) -> Any:
             num_components,
             covariance_type="diag",
             reg_covar=floor,
-            max_iter=200,
+            max_iter=_STEPS,
+            warm_start=True,  # each `fit` goes on where the last one ended
             random_state=seed,
         )
         # One BLAS thread: on busy cores several wait for each other, many times over.
         with threadpool_limits(1), warnings.catch_warnings():
-            # One that is still moving after 200 steps is judged by its BIC as well.
+            # One that is still moving after all steps is judged by its BIC as well.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            mixture.fit(points)
+            for _ in range(_MOST_STEPS // _STEPS):
+                caller.check()
+                if mixture.fit(points).converged_:
+                    break
         criterion = mixture.bic(points)
         if criterion < lowest:
             best, lowest, worse = mixture, criterion, 0

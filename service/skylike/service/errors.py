@@ -21,7 +21,7 @@
     ├── PermissionDenied     the key, or the path, allows less than was asked for
     ├── Overloaded           too much at once: later it would be answered
     │   └── TooManyRequests  one caller asks more often than it may
-    ├── Cancelled            the caller has gone before it was answered
+    ├── Cancelled            the caller has gone, or has asked to stop
     ├── DeadlineExceeded     the caller's deadline has passed
     ├── InUse                another process writes to the data directory
     ├── StorageFailed        the disk does not read or write
@@ -191,7 +191,7 @@ class TooManyRequests(Overloaded):
 
 
 class Cancelled(SkylikeError):
-    """The caller has gone; what was not done yet for it is left."""
+    """The caller has gone, or has asked to stop; what was not done yet is left."""
 
     reason = "cancelled"
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TextIO
 
-from skylike.service import durable
+from skylike.service import caller, durable
 from skylike.service.errors import AlreadyExists, BadInput, DamagedData, InUse
 from skylike.service.lock import lock
 
@@ -94,16 +94,21 @@ def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
     """
     unfinished = catalog.with_name("unfinished")
     try:
-        with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.TarFile(
+            unfinished, "w", format=tarfile.PAX_FORMAT, copybufsize=_BLOCK
+        ) as archive:
             checksums = {}
             for name, source in ((CATALOG, catalog), (MODEL, model)):
-                archive.add(source, name, filter=_anonymous)
-                checksums[name] = durable.sha256_of(source)
+                with source.open("rb") as file:
+                    entry = _anonymous(archive.gettarinfo(arcname=name, fileobj=file))
+                    content = _Digested(file)
+                    archive.addfile(entry, content)
+                checksums[name] = content.digest.hexdigest()
             body = {"format": _FORMAT, **asdict(facts), "sha256": checksums}
-            content = json.dumps(durable.sealed(body), indent=1).encode()
+            told = json.dumps(durable.sealed(body), indent=1).encode()
             entry = tarfile.TarInfo(_FACTS)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
+            entry.size = len(told)
+            archive.addfile(entry, io.BytesIO(told))
         durable.sync(unfinished)
         os.link(unfinished, path)  # unlike a rename it replaces nothing
         durable.sync(path.parent)
@@ -203,6 +208,20 @@ def _copied(content: IO[bytes], target: Path | None) -> str:
         if file:
             file.close()
     return digest.hexdigest()
+
+
+class _Digested(io.RawIOBase):
+    """A file that is read once, for as long as that is wanted, with its checksum."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        caller.check()
+        block = self._file.read(size)
+        self.digest.update(block)
+        return block
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -1,16 +1,19 @@
 """Long work over a real socket: started, watched, stopped."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from skylike.service import snapshot
+from skylike.service.collection import SkyObject
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.library import Library
@@ -35,7 +38,7 @@ def root(tmp_path: Path, sky: SimpleNamespace) -> Path:
 @pytest.fixture
 def stubs(data: Path, root: Path) -> Iterator[SimpleNamespace]:
     settings = Settings(
-        data=data, address="127.0.0.1:0", grace_seconds=1, roots=(root,)
+        data=data, address="127.0.0.1:0", grace_seconds=5, roots=(root,)
     )
     with (
         Library(data) as library,
@@ -46,6 +49,7 @@ def stubs(data: Path, root: Path) -> Iterator[SimpleNamespace]:
             jobs=job_pb2_grpc.JobServiceStub(channel),
             catalog=catalog_pb2_grpc.CatalogServiceStub(channel),
             server=server,
+            library=library,
         )
 
 
@@ -137,12 +141,45 @@ def test_a_job_is_stopped_while_it_waits_and_while_it_runs(
     assert ended(stubs, waiting)[-1].state == CANCELLED
 
 
+@pytest.fixture
+def large(stubs: SimpleNamespace) -> str:
+    """A collection that takes many seconds to fit."""
+    model = stubs.library.model_path("sky")
+    made = stubs.library.create("large", model)
+    random = np.random.default_rng(0)
+    kinds = random.normal(size=(20, made.dimension))
+    vectors = kinds[random.integers(0, 20, 20_000)]
+    vectors += random.normal(0, 0.3, vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    objects = [SkyObject(f"o{number}") for number in range(len(vectors))]
+    made.add(objects, vectors.astype(np.float32))
+    return "large"
+
+
+def test_a_fit_is_stopped_while_it_runs(stubs: SimpleNamespace, large: str) -> None:
+    job = start(stubs, fit={"collection": large})
+    for told in stubs.jobs.WatchJob(job_pb2.WatchJobRequest(job_id=job.job_id)):
+        if told.job.state == job_pb2.JOB_STATE_RUNNING:
+            stubs.jobs.CancelJob(job_pb2.CancelJobRequest(job_id=job.job_id))
+    assert told.job.state == CANCELLED
+    assert stubs.library.collection(large).clusters is None
+
+
 def test_a_server_that_stops_leaves_no_job_behind(
-    stubs: SimpleNamespace, root: Path
+    stubs: SimpleNamespace, large: str
 ) -> None:
-    work = job_pb2.IndexJob(collection="sky", sources=[str(root)])
-    start(stubs, index=work)
+    """What runs is told to have been stopped, and what waits, before it ends."""
+    running, waiting = (start(stubs, fit={"collection": large}) for _ in range(2))
+    asked = job_pb2.WatchJobRequest(job_id=running.job_id)
+    told = stubs.jobs.WatchJob(asked, timeout=60)
+    while next(told).job.state != job_pb2.JOB_STATE_RUNNING:
+        pass
+    seen = stubs.jobs.WatchJob(job_pb2.WatchJobRequest(job_id=waiting.job_id))
+    assert next(seen).job.state == job_pb2.JOB_STATE_WAITING
     stubs.server.stop()
+    assert "jobs" not in [thread.name for thread in threading.enumerate()]
+    assert [one.job.state for one in told] == [CANCELLED]
+    assert [one.job.state for one in seen] == [CANCELLED]
 
 
 def test_lists_and_links_lead_nowhere_else(

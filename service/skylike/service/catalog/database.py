@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from skylike.service import caller
 from skylike.service.catalog import rows, schema
 from skylike.service.errors import DamagedData, NoSpace, NotReady, StorageFailed
 
@@ -163,6 +164,7 @@ class Database:
             self._write_lock.release()
             time.sleep(0)
             self._write_lock.acquire()
+            caller.check()
 
         with _typed(path), self._write_lock:
             self.check_open()

@@ -4,6 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from skylike.service.fits import Limits
 from skylike.service.library import Library
 from skylike.service.server.serve import serve as serve_engine
 
+_CLOSE_SECONDS = 5.0
 _PATH = click.Path(path_type=Path)
 
 
@@ -90,14 +93,20 @@ def serve(
             "one",
             reason="no_data",
         )
-    with Library(settings.data) as library:
+    library = Library(settings.data)
+    try:
         serve_engine(
             Engine(library, _limits(settings)),
             settings,
             ready_file=ready_file,
             on_ready=on_ready,
         )
-    # A call that outlived the grace has a thread that would hold the process.
+    finally:
+        # An index that is being built cannot be stopped, and is made anew if need be.
+        closing = ThreadPoolExecutor(1).submit(library.close)
+        with suppress(TimeoutError):
+            closing.result(_CLOSE_SECONDS)
+    # A call or job that outlived the grace has a thread that would hold the process.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service import anomaly, clusters
+from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.view import View, gather
@@ -33,6 +33,8 @@ def fit(
 
     Raises
     ------
+    Cancelled
+        If the caller has asked to stop; see `caller`.
     NotReady
         ``too_few_objects`` if fewer than two are searchable.
     BadRequest
@@ -61,7 +63,9 @@ def fit(
         )
     near_calibration = list(itertools.compress(near, new))
     near_archive = nearest(sources, vectors, k, exclude=rows)
-    return (
+    found = (
         clusters.fit(vectors, view.ids(rows), seed),
         anomaly.fit(k, rows, near_archive, given[new], near_calibration),
     )
+    caller.check()
+    return found

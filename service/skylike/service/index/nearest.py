@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service import caller
 from skylike.service.index.allowed import Allowed
 from skylike.service.index.vectors import VectorIndex
 
@@ -139,16 +140,13 @@ def nearest(
         return Answers(_NOTHING, np.zeros(len(queries), np.int64))
     width = sum(min(k + _SPARE, source.num_allowed) for _, source in numbered)
     step = max(1, _CHUNK // max(1, width * queries.shape[1]))
-    parts = [
-        _Search(
-            queries[start : start + step],
-            k,
-            None if exclude is None else exclude[start : start + step],
-            effort,
-            exact,
-        ).over(numbered)
-        for start in range(0, len(queries), step)
-    ]
+    parts = []
+    for start in range(0, len(queries), step):
+        if start:
+            caller.check()
+        part = slice(start, start + step)
+        unwanted = None if exclude is None else exclude[part]
+        parts.append(_Search(queries[part], k, unwanted, effort, exact).over(numbered))
     return parts[0] if len(parts) == 1 else Answers.of(itertools.chain(*parts))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service import caller
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.encoder import Encoder
 from skylike.service.errors import BadInput
@@ -187,6 +188,7 @@ def embed_files(
     )
     with closing(ready) as chunks:
         for chunk in chunks:
+            caller.check()
             pixels = []
             for item in chunk:
                 if isinstance(item, Reject):

@@ -10,8 +10,10 @@ from enum import StrEnum, auto
 
 import structlog
 
+from skylike.service import caller
 from skylike.service.errors import (
     BadRequest,
+    Cancelled,
     NotFound,
     NotReady,
     Overloaded,
@@ -79,10 +81,6 @@ class Job:
     def seconds(self) -> float:
         """Since it was put in line, until now or until it ended."""
         return (self.ended or time.monotonic()) - self.began
-
-
-class _Stopped(Exception):
-    """The job was asked to stop."""
 
 
 class Jobs:
@@ -154,7 +152,10 @@ class Jobs:
             self._forget_the_oldest()
             self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="jobs")
+                # Nor does it hold a process that ends.
+                self._thread = threading.Thread(
+                    target=self._work, name="jobs", daemon=True
+                )
                 self._thread.start()
             return job
 
@@ -185,7 +186,11 @@ class Jobs:
             yield known
 
     def cancel(self, id: str) -> Job:
-        """Stop a job as soon as it can be left; one that has ended stays as it is."""
+        """Stop a job as soon as it can be left; one that has ended stays as it is.
+
+        It runs until it looks whether it is still wanted, mostly within a second; one
+        that comes to its end before is done.
+        """
         with self._changed:
             job = self._get(id)
             if id in self._line:
@@ -195,15 +200,26 @@ class Jobs:
                 self._to_stop.add(id)
             return job
 
-    def close(self) -> None:
-        """Stop all jobs and wait until that is done."""
+    def stop(self) -> None:
+        """Take no more jobs, and stop all as soon as they can be left."""
         with self._changed:
             self._is_closing = True
             for id in self._jobs:
                 self.cancel(id)
             self._changed.notify_all()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Stop all jobs, and wait until that is done; at most so many seconds.
+
+        Work that cannot be left in time goes on until the process ends. What it has
+        written by then is as durable as it would be after a crash.
+        """
+        self.stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout)
+            for job in self.all():
+                if not job.state.is_last:
+                    _log.warning("left_behind", job=job.id, why="it cannot be stopped")
 
     def _forget_the_oldest(self) -> None:
         ended = [one for one in self._jobs.values() if one.state.is_last]
@@ -238,17 +254,21 @@ class Jobs:
     def _do(self, job: Job, work: Work) -> None:
         id = job.id
 
+        def wanted() -> None:
+            if id in self._to_stop:
+                raise Cancelled("the job was asked to stop")
+
         def watched(stage: Stage) -> None:
             nonlocal job
             job = self._tell(replace(job, stage=stage))
-            if id in self._to_stop:
-                raise _Stopped
+            wanted()
 
         _log.info("job_begun", job=id, kind=work.kind)
         try:
-            told = work.do(self._library, watched)
+            with caller.waits(wanted):
+                told = work.do(self._library, watched)
             job = replace(job, state=State.DONE, result=json.dumps(told))
-        except _Stopped:
+        except Cancelled:
             job = replace(job, state=State.CANCELLED)
         except SkylikeError as error:
             text = printable(str(error))

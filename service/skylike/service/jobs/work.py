@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from skylike.service import indexer
+from skylike.service import caller, indexer
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import NotReady
@@ -159,7 +159,7 @@ class Snapshot:
 
 def _require_allowed(images: Iterable[str], roots: tuple[Path, ...]) -> None:
     """Lists, tables and links under a root may name files that are not."""
-    for image in images:
+    for image in caller.each(images):
         allowed(locate(image)[0], roots)
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,7 +56,7 @@ _METHODS = frozenset(
     for method in service.methods
 )
 
-# What cancelled calls get to end.
+# What cancelled calls and jobs get to end.
 _STOP_SECONDS = 2.0
 _SWITCH_SECONDS = 0.0005
 _KEEPALIVE_MILLISECONDS = 30_000
@@ -157,14 +158,17 @@ class Server:
     def stop(self) -> None:
         """Refuse new calls, let running ones finish within the grace, and end.
 
-        A call that gRPC does not get rid of is left behind.
+        A call that gRPC does not get rid of is left behind, and so is a job that cannot
+        be stopped.
         """
+        end = time.monotonic() + self._grace_seconds
         self._health.stopping()
+        self._jobs.stop()
         if self._gateway is not None:
             self._gateway.stop()
-        has_stopped = self._server.stop(self._grace_seconds)
-        self._jobs.close()
-        if not has_stopped.wait(self._grace_seconds + _STOP_SECONDS):
+        has_stopped = self._server.stop(max(0.0, end - time.monotonic()))
+        self._jobs.close(max(0.0, end + _STOP_SECONDS - time.monotonic()))
+        if not has_stopped.wait(max(0.0, end + _STOP_SECONDS - time.monotonic())):
             _log.warning("left_behind", why="calls did not end when cancelled")
         self.monitor.stop()
         self._closing.close()
