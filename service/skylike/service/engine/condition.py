@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from skylike.service import caller
 from skylike.service.collection import Collection
 from skylike.service.errors import DamagedData, SkylikeError
 from skylike.service.library import Library
@@ -46,12 +47,17 @@ class Condition:
 
         Raises
         ------
+        Cancelled
+            If the caller has asked to stop; see `caller`.
         NotReady
             If the library is closed.
         OSError
             If the disk does not list the collections.
         """
-        found = {name: self._look_at(name) for name in self._library.names()}
+        found = {}
+        for name in self._library.names():
+            caller.check()
+            found[name] = self._look_at(name)
         with self._lock:
             for gone in self._failures.keys() - found.keys():
                 del self._failures[gone]

@@ -16,6 +16,7 @@ from skylike.service.config import join_address, split_address
 from skylike.service.engine import CollectionInfo, Engine
 from skylike.service.errors import (
     BadSettings,
+    Cancelled,
     DamagedData,
     SkylikeError,
     StorageFailed,
@@ -129,6 +130,11 @@ class Monitor:
         ----------
         on_look
             Called with what was found, the first time before this returns.
+
+        Raises
+        ------
+        Cancelled
+            If the caller has asked to stop before everything was opened; see `caller`.
         """
         self._look(on_look)
         self._thread = threading.Thread(
@@ -180,6 +186,8 @@ class Monitor:
         before = self.collections
         try:
             found = self._engine.condition.look()
+        except Cancelled:
+            raise
         except Exception as error:  # a monitor that has died would tell lies
             why = StorageFailed(f"the collections cannot be looked at: {error}")
             found = dict.fromkeys(before, why)

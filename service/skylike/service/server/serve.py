@@ -19,9 +19,10 @@ import grpc
 import structlog
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from skylike.service import caller
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.engine import Engine
-from skylike.service.errors import BadSettings
+from skylike.service.errors import BadSettings, Cancelled
 from skylike.service.gateway import Gateway
 from skylike.service.jobs import Jobs
 from skylike.service.monitoring import Monitor
@@ -151,7 +152,13 @@ class Server:
         self.stop()
 
     def ready(self) -> None:
-        """Open every collection, watch them from now on, and tell that it answers."""
+        """Open every collection, watch them from now on, and tell that it answers.
+
+        Raises
+        ------
+        Cancelled
+            If the caller has asked to stop meanwhile; see `caller`.
+        """
         self.monitor.start(self._health.tell)
         self._health.ready()
 
@@ -240,19 +247,32 @@ def serve(
         threadpool_limits(1, "blas"),
         Server(engine, settings) as server,
     ):
-        server.ready()
+        with contextlib.suppress(Cancelled), _until(stopping):
+            server.ready()
         # A thread that is busy lets others go on sooner: refusals must not wait for it.
         sys.setswitchinterval(_SWITCH_SECONDS)
         gc.freeze()  # what stays need not be looked through while calls wait
-        _log.info("serving", **settings.model_dump(mode="json"), bound=server.addresses)
-        if ready_file is not None:
-            _write_atomically(ready_file, server.addresses)
-        on_ready(server.addresses)
+        if not stopping.is_set():
+            told = settings.model_dump(mode="json")
+            _log.info("serving", **told, bound=server.addresses)
+            if ready_file is not None:
+                _write_atomically(ready_file, server.addresses)
+            on_ready(server.addresses)
         stopping.wait()
         _log.info("stopping", grace_seconds=settings.grace_seconds)
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
     _log.info("stopped")
+
+
+def _until(stopping: threading.Event) -> contextlib.AbstractContextManager[None]:
+    """Within it, `caller.check` ends what goes on once the process is to stop."""
+
+    def still() -> None:
+        if stopping.is_set():
+            raise Cancelled("the service is stopping")
+
+    return caller.waits(still)
 
 
 @contextlib.contextmanager
