@@ -25,7 +25,7 @@ from skylike.service.folders import find_files
 from skylike.service.indexer.manifest import Manifest
 from skylike.service.library import Library
 from skylike.service.prepare import Prepared, Reject, Source, prepare
-from skylike.service.sources import find_sources
+from skylike.service.sources import find_images, find_sources
 
 
 @pytest.fixture
@@ -368,7 +368,7 @@ def test_indexed_vectors_are_those_of_a_query(
         library.create("sky", model)
         collection, encoder = library.collection("sky"), library.encoder("sky")
         indexer.index(collection, encoder, find_sources([folder]))
-        alone, _ = indexer.embed_files(encoder, [folder / "1.fits"])
+        alone, _ = indexer.embed_files(encoder, [str(folder / "1.fits")])
         np.testing.assert_allclose(collection.vector("1.fits"), alone[0], atol=1e-6)
 
 
@@ -377,7 +377,8 @@ def test_constant_files_are_not_used_for_calibration(
 ) -> None:
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        vectors, rejects = indexer.embed_files(library.encoder("sky"), [folder])
+        images = find_images([folder])
+        vectors, rejects = indexer.embed_files(library.encoder("sky"), images)
         assert vectors.shape[0] == 5
         assert [reject.code for reject in rejects].count("constant") == 1
 

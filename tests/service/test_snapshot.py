@@ -184,24 +184,38 @@ def test_what_a_killed_snapshot_left_is_cleared_away_by_the_next(
 ) -> None:
     """Not what another process is working in, nor what is not ours."""
     code = (
-        "import sys; from pathlib import Path; from skylike.service import snapshot\n"
-        "with snapshot.workplace(Path(sys.argv[1])) as folder:\n"
-        "    (folder / snapshot.CATALOG).write_bytes(b'half')\n"
-        "    print(folder, flush=True); sys.stdin.read()\n"
+        "import os, sys; from pathlib import Path\n"
+        "from skylike.service import caller, snapshot\n"
+        "def still():\n"
+        "    print('under way', flush=True); sys.stdin.read()\n"
+        "folder, file = os.open(sys.argv[1], os.O_RDONLY), Path(sys.argv[2])\n"
+        "with caller.waits(still):\n"
+        "    facts = snapshot.Facts('sky', 1, 0, 24, '')\n"
+        "    snapshot.write(folder, 'other.snapshot', facts, file, file)\n"
     )
-    command = [sys.executable, "-I", "-c", code, str(tmp_path / "other.snapshot")]
+    isolated = ["-I"] if sys.flags.isolated else []
+    command = [sys.executable, *isolated, "-c", code, str(tmp_path), str(made.path)]
     pipe = subprocess.PIPE
+    outside = tmp_path / "data" / "kept"
+    outside.mkdir()
+    (outside / "lock").write_text("not ours")
     (tmp_path / ".snapshot").mkdir()
+    (tmp_path / ".skylike-snapshot-folder").mkdir()
+    (tmp_path / ".skylike-snapshot-link").symlink_to(outside)
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
-        folder = Path(process.stdout.readline().strip())
+        assert process.stdout.readline() == "under way\n"
+        [draft] = (p for p in tmp_path.glob(".skylike-snapshot-*") if p.is_file())
         made.library.snapshot("sky", tmp_path / "one.snapshot")
-        assert (folder / snapshot.CATALOG).exists()
+        assert draft.exists()
         process.kill()
-    assert folder.exists()
+    assert draft.exists()
     made.library.snapshot("sky", tmp_path / "two.snapshot")
+    assert (outside / "lock").read_text() == "not ours"
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
+        ".skylike-snapshot-folder",
+        ".skylike-snapshot-link",
         ".snapshot",
         "data",
         "one.snapshot",

@@ -289,7 +289,9 @@ class Job(google.protobuf.message.Message):
     seconds: builtins.float
     """Since it was put in line, until now or until it ended."""
     result_json: builtins.str
-    """What it did, as JSON, when it is done."""
+    """What it did, as JSON, when it is done. Files are named below the root, or the data
+    directory, that holds them.
+    """
     reason: builtins.str
     """Why it failed: the reason, such as TOO_MANY_REJECTS."""
     message: builtins.str

@@ -13,8 +13,9 @@ Copying a stopped library copies everything.
 
 import os
 import shutil
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -32,6 +33,7 @@ from skylike.service.errors import (
 )
 from skylike.service.lock import lock
 from skylike.service.models import Models
+from skylike.service.roots import folder_of
 from skylike.service.snapshot import Facts
 
 
@@ -201,23 +203,46 @@ class Library:
                 self.collection(name).compact()
             return found
 
-    def snapshot(self, name: str, path: Path) -> Facts:
+    def snapshot(
+        self, name: str, path: Path, roots: Sequence[Path] | None = None
+    ) -> Facts:
         """Write a collection as it is at one moment, and its model, into a new file.
 
-        Reading and writing go on meanwhile.
+        Reading and writing go on meanwhile. The data directory needs room for a second
+        copy of the catalog as long as this takes.
+
+        Parameters
+        ----------
+        name
+            Of the collection or an alias.
+        path
+            The file.
+        roots
+            Folders of which one has to hold it, links followed; None for anywhere.
 
         Raises
         ------
         AlreadyExists
             If there is such a file.
+        PermissionDenied
+            ``outside_roots``.
         UnknownCollection, DamagedData
             As `collection`, and `encoder`.
         """
         with self._guard:
             collection = self.collection(name)
             model = self.model_path(name)
-        with durable.storing(path), snapshot.workplace(path) as folder:
-            copy = folder / snapshot.CATALOG
+        with (
+            durable.storing(path),
+            folder_of(str(path), roots) as (folder, name),
+            # Here SQLite opens what it made, and nothing else: it knows paths only.
+            durable.storing(self.directory),
+            tempfile.TemporaryDirectory(
+                prefix=".snapshot-", dir=self._collections
+            ) as made,
+        ):
+            snapshot.require_free(folder, name)
+            copy = Path(made) / snapshot.CATALOG
             state = collection.copy_catalog(copy)
             facts = Facts(
                 collection.name,
@@ -226,7 +251,8 @@ class Library:
                 state.dimension,
                 state.model_id,
             )
-            snapshot.write(path, facts, copy, model)
+            with durable.storing(path):
+                snapshot.write(folder, name, facts, copy, model)
         return facts
 
     def restore(self, path: Path, name: str = "") -> Collection:

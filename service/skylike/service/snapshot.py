@@ -5,25 +5,23 @@ The file is a plain tar archive: ``catalog.sqlite3``, ``model.onnx``, and at its
 itself. Segments are not in it: they are made anew.
 """
 
+import fcntl
 import hashlib
 import io
 import json
 import os
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO
 
 from skylike.service import caller, durable
-from skylike.service.errors import AlreadyExists, BadInput, DamagedData, InUse
-from skylike.service.lock import lock
+from skylike.service.errors import AlreadyExists, BadInput, DamagedData
 
 CATALOG, MODEL, _FACTS = "catalog.sqlite3", "model.onnx", "snapshot.json"
-_WORKPLACE = ".skylike-snapshot-"
+_DRAFT = ".skylike-snapshot-"
 _FORMAT = 1
 _BLOCK = 1 << 20
 
@@ -50,38 +48,24 @@ class Facts:
     model_id: str
 
 
-@contextmanager
-def workplace(path: Path) -> Iterator[Path]:
-    """A hidden folder beside a snapshot that shall be, in which it is made.
-
-    It is removed in the end, and so are those beside it whose process was killed: one
-    that works has its folder locked.
-
-    Raises
-    ------
-    AlreadyExists
-        If there is such a file.
-    """
-    if path.exists():
-        raise AlreadyExists(f"{path} exists already: name another file.")
-    for left in path.parent.glob(f"{_WORKPLACE}*"):
-        with suppress(InUse, OSError), lock(left):
-            shutil.rmtree(left)
-    folder, lock_file = _locked_folder(path.parent)
-    with lock_file:
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+def require_free(folder: int, name: str) -> None:
+    """Raise `AlreadyExists` if a folder has something of this name."""
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        raise _taken(name)
 
 
-def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
+def write(folder: int, name: str, facts: Facts, catalog: Path, model: Path) -> None:
     """Put a copy of a catalog and a model into a new file, durably, or not at all.
+
+    What a process left in the folder that was killed meanwhile is cleared away.
 
     Parameters
     ----------
-    path
-        The file; its `workplace` holds `catalog`.
+    folder
+        Descriptor of the folder: a path might lead elsewhere by now.
+    name
+        The file's name in it.
     facts
         What the snapshot holds.
     catalog, model
@@ -92,28 +76,30 @@ def write(path: Path, facts: Facts, catalog: Path, model: Path) -> None:
     AlreadyExists
         If there is such a file.
     """
-    unfinished = catalog.with_name("unfinished")
-    try:
+    with _unfinished(folder) as (draft, file):
         with tarfile.TarFile(
-            unfinished, "w", format=tarfile.PAX_FORMAT, copybufsize=_BLOCK
+            mode="w", fileobj=file, format=tarfile.PAX_FORMAT, copybufsize=_BLOCK
         ) as archive:
             checksums = {}
-            for name, source in ((CATALOG, catalog), (MODEL, model)):
-                with source.open("rb") as file:
-                    entry = _anonymous(archive.gettarinfo(arcname=name, fileobj=file))
-                    content = _Digested(file)
-                    archive.addfile(entry, content)
-                checksums[name] = content.digest.hexdigest()
+            for entry_name, source in ((CATALOG, catalog), (MODEL, model)):
+                with source.open("rb") as content:
+                    entry = archive.gettarinfo(arcname=entry_name, fileobj=content)
+                    digested = _Digested(content)
+                    archive.addfile(_anonymous(entry), digested)
+                checksums[entry_name] = digested.digest.hexdigest()
             body = {"format": _FORMAT, **asdict(facts), "sha256": checksums}
             told = json.dumps(durable.sealed(body), indent=1).encode()
             entry = tarfile.TarInfo(_FACTS)
             entry.size = len(told)
             archive.addfile(entry, io.BytesIO(told))
-        durable.sync(unfinished)
-        os.link(unfinished, path)  # unlike a rename it replaces nothing
-        durable.sync(path.parent)
-    except FileExistsError:
-        raise AlreadyExists(f"{path} exists already: name another file.") from None
+        file.flush()
+        os.fsync(file.fileno())
+        here = {"src_dir_fd": folder, "dst_dir_fd": folder}
+        try:  # unlike a rename it replaces nothing
+            os.link(draft, name, **here, follow_symlinks=False)
+        except FileExistsError:
+            raise _taken(name) from None
+        os.fsync(folder)
 
 
 def verify(path: Path) -> Facts:
@@ -137,16 +123,44 @@ def extract(path: Path, folder: Path) -> Facts:
     return _read(path, folder)
 
 
-def _locked_folder(parent: Path) -> tuple[Path, TextIO]:
+@contextmanager
+def _unfinished(folder: int) -> Iterator[tuple[str, IO[bytes]]]:
+    """A hidden file in a folder, gone in the end, and so are those nobody works on.
+
+    Who works on one has it locked.
+    """
+    for left in os.listdir(folder):
+        if left.startswith(_DRAFT):
+            with suppress(OSError), _locked(folder, left, os.O_RDONLY):
+                os.unlink(left, dir_fd=folder)
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_WORKPLACE, dir=parent))
-        # Before it is locked, another process may take it for one that was left.
-        with suppress(InUse, FileNotFoundError):
+        draft = _DRAFT + os.urandom(8).hex()
+        with _locked(folder, draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+            if not os.fstat(descriptor).st_nlink:
+                continue  # before it was locked, it was taken for one that was left
             try:
-                return folder, lock(folder)
-            except OSError:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
+                with os.fdopen(descriptor, "wb", closefd=False) as file:
+                    yield draft, file
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=folder)
+            return
+
+
+@contextmanager
+def _locked(folder: int, name: str, how: int) -> Iterator[int]:
+    """A file of a folder, opened and locked; `OSError` if another has it locked."""
+    how |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, how, 0o666, dir_fd=folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"{name} exists already: name another file.")
 
 
 def _read(path: Path, folder: Path | None) -> Facts:

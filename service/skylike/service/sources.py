@@ -23,6 +23,7 @@ from skylike.service.fits.address import text
 from skylike.service.fits.table import Columns, read_table
 from skylike.service.folders import find_files
 from skylike.service.prepare import Source
+from skylike.service.roots import allowed
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
@@ -85,6 +86,18 @@ def find_sources(sources: Sequence[Path]) -> list[Source]:
         key = len(found) if made.is_named else (made.image, made.box)
         found.setdefault(key, made)
     return list(found.values())
+
+
+def by_place(image: str, roots: Sequence[Path]) -> str:
+    """An image, as `fits.read` takes it, by where it lies below one of the roots.
+
+    Raises
+    ------
+    PermissionDenied
+        ``outside_roots``, also for addresses; see `roots.allowed`.
+    """
+    path, part = selector.locate(image)
+    return f"{allowed(path, roots)}{part or ''}"
 
 
 def _id_below(root: str, image: str, box: Box | None) -> str:

@@ -201,6 +201,66 @@ def test_lists_and_links_lead_nowhere_else(
         assert (last.state, last.reason) == (FAILED, "OUTSIDE_ROOTS")
 
 
+@pytest.fixture
+def held(stubs: SimpleNamespace, large: str) -> Iterator[Any]:
+    """A job that goes on until the test is over, or cancels it."""
+    job = start(stubs, fit={"collection": large})
+    yield job
+    stubs.jobs.CancelJob(job_pb2.CancelJobRequest(job_id=job.job_id))
+
+
+def test_what_became_a_link_while_a_job_waited_leads_nowhere_else(
+    stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace, held: Any
+) -> None:
+    """What is written, and what is read: lists, images, models."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "names.txt").write_text("/the/first/line\n")
+    (secret / "a.fits").write_bytes(sky.draw("ring", 7))
+    sky.write_model(secret / "new.onnx", seed=5)
+    folder = root / "folder"
+    folder.mkdir()
+    for name in ("names.txt", "a.fits", "new.onnx"):
+        (folder / name).touch()
+    stubs.catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    work: list[dict[str, Any]] = [
+        {"snapshot": {"collection": "sky", "path": f"{folder}/sky.snapshot"}},
+        {"index": {"collection": "sky", "sources": [f"{folder}/names.txt"]}},
+        {"index": {"collection": "sky", "sources": [f"{folder}/a.fits"]}},
+        {"fit": {"collection": "sky", "calibration": [f"{folder}/names.txt"]}},
+        {"reindex": {"alias": "live", "model": f"{folder}/new.onnx"}},
+    ]
+    jobs = [start(stubs, **one) for one in work]
+    folder.rename(root / "moved")
+    folder.symlink_to(secret)
+    stubs.jobs.CancelJob(job_pb2.CancelJobRequest(job_id=held.job_id))
+    for job in jobs:
+        last = ended(stubs, job)[-1]
+        assert (last.state, last.reason) == (FAILED, "OUTSIDE_ROOTS"), last
+        assert "first" not in last.message
+    assert sorted(path.name for path in secret.iterdir()) == [
+        "a.fits",
+        "names.txt",
+        "new.onnx",
+    ]
+
+
+def test_what_jobs_tell_names_no_folder_of_the_server(
+    stubs: SimpleNamespace, root: Path, data: Path
+) -> None:
+    """Whoever may read is told of all jobs."""
+    (root / "deep").mkdir()
+    index = {"collection": "sky", "sources": [str(root)]}
+    told = ended(stubs, start(stubs, index=index))[-1].result_json
+    assert json.loads(told)["rejects"] == "collections/sky/rejects.parquet"
+    assert (data / json.loads(told)["rejects"]).exists()
+    snapshot_job = {"path": f"{root}/deep/sky.snapshot"}
+    told += ended(stubs, start(stubs, snapshot=snapshot_job))[-1].result_json
+    assert '"file": "deep/sky.snapshot"' in told
+    assert str(root) not in told
+    assert str(data) not in told
+
+
 def test_reindexing_reads_nothing_that_a_caller_only_claims(
     stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace
 ) -> None:

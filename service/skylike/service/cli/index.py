@@ -18,7 +18,7 @@ from skylike.service.errors import (
 )
 from skylike.service.library import Library
 from skylike.service.progress import Shown
-from skylike.service.sources import find_sources
+from skylike.service.sources import find_images, find_sources
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -271,7 +271,7 @@ def _fit(
     vectors = None
     if calibration:
         vectors, rejects = indexer.calibration_of(
-            encoder, calibration, workers=workers, options=reading
+            encoder, find_images(calibration), workers=workers, options=reading
         )
         if rejects:
             click.echo(f"not used to calibrate: {options.counted(rejects)}", err=True)

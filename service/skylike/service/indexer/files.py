@@ -26,7 +26,6 @@ from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.indexer.work import work_of
 from skylike.service.prepare import Prepared, Reject, Source, constant, prepare
 from skylike.service.progress import Progress, Shown, Watched
-from skylike.service.sources import find_images
 
 _MANIFEST = "indexing.jsonl"
 _SHARD = 1024  # images that become durable together
@@ -151,19 +150,24 @@ def add_sources(
 
 def calibration_of(
     encoder: Encoder,
-    sources: Sequence[Path],
+    images: Sequence[str],
     *,
     workers: int = 2,
     options: Options | None = None,
 ) -> tuple[NDArray[np.float32], tuple[Reject, ...]]:
     """Vectors of ordinary objects, (m, D), m >= 1; and what gave none, and why.
 
+    Parameters
+    ----------
+    images
+        As `find_images` names them.
+
     Raises
     ------
     BadInput
         ``no_files`` if none of them can be used.
     """
-    vectors, rejects = embed_files(encoder, sources, workers=workers, options=options)
+    vectors, rejects = embed_files(encoder, images, workers=workers, options=options)
     if not len(vectors):
         raise BadInput(
             "none of the calibration files can be used; the fit stays as it was",
@@ -174,15 +178,15 @@ def calibration_of(
 
 def embed_files(
     encoder: Encoder,
-    sources: Sequence[Path],
+    images: Sequence[str],
     *,
     workers: int = 2,
     options: Options | None = None,
 ) -> tuple[NDArray[np.float32], tuple[Reject, ...]]:
-    """Vectors of the images of `sources`: (n, D); and what gave none, and why."""
+    """Vectors of images: (n, D); and what gave none, and why."""
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     refused: list[Reject] = []
-    found = [Source(image, text(image)) for image in find_images(sources)]
+    found = [Source(image, text(image)) for image in images]
     ready = prepare(
         found, encoder.spec, workers=workers, options=options, pictures=False
     )

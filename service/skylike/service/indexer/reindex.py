@@ -21,13 +21,12 @@ from skylike.service.errors import (
     UnknownCollection,
 )
 from skylike.service.fits import Box, Options
-from skylike.service.fits.selector import locate
 from skylike.service.indexer.files import add_sources, calibration_of, require_few
 from skylike.service.indexer.report import Report, write_rejects
 from skylike.service.library import Library
 from skylike.service.prepare import STAMP_ATTRIBUTES, Reject, Source
 from skylike.service.progress import Shown, Watched
-from skylike.service.roots import allowed
+from skylike.service.sources import by_place, find_images
 
 _PAGE = 100_000
 _SAMPLE = 200  # vectors whose neighbours are compared with the exact ones
@@ -126,7 +125,7 @@ def reindex(
     ordinary = None
     if calibration:
         ordinary, _ = calibration_of(
-            encoder, calibration, workers=workers, options=options
+            encoder, find_images(calibration), workers=workers, options=options
         )
     indexed, refused = 0, list[Reject]()
     try:
@@ -285,8 +284,7 @@ def _under(
     kept, refused = [], []
     for source in sources:
         try:
-            allowed(locate(source.image)[0], roots)
-            kept.append(source)
+            kept.append(replace(source, image=by_place(source.image, roots)))
         except PermissionDenied as error:
             refused.append(Reject(source.image, error.reason, str(error)))
     return kept, refused

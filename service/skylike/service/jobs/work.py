@@ -1,7 +1,11 @@
-"""What jobs do. Every path they are given has been found to be allowed before."""
+"""What jobs do.
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+Every path they are given was allowed when the job was started; what it leads to is asked
+again when the job is done, and that is what is opened.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,13 +13,12 @@ from skylike.service import caller, indexer
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import NotReady
-from skylike.service.fits.selector import locate
 from skylike.service.index import Kind
 from skylike.service.library import Library
 from skylike.service.processes import num_cores
 from skylike.service.progress import Progress, Watched
-from skylike.service.roots import allowed
-from skylike.service.sources import find_images, find_sources
+from skylike.service.roots import allowed, below_root
+from skylike.service.sources import by_place, find_images, find_sources
 
 
 class Work(Protocol):
@@ -45,8 +48,10 @@ class Index:
     def do(self, library: Library, shown: Watched) -> dict[str, Any]:
         """Index and fit."""
         workers = self.workers or num_cores()
-        found = find_sources(self.sources)
-        _require_allowed((one.image for one in found), self.roots)
+        found = [
+            replace(one, image=by_place(one.image, self.roots))
+            for one in caller.each(find_sources(_allowed(self.sources, self.roots)))
+        ]
         target, encoder = (
             library.collection(self.collection),
             library.encoder(self.collection),
@@ -70,7 +75,7 @@ class Index:
             "indexed": report.indexed,
             "known": report.known,
             "rejected": len(report.rejects),
-            "rejects": str(table),
+            "rejects": str(table.relative_to(library.directory)),
         } | fitted
 
 
@@ -109,7 +114,7 @@ class Reindex:
         done = indexer.reindex(
             library,
             self.alias,
-            self.model,
+            allowed(str(self.model), self.roots),
             workers=num_cores(),
             max_reject_fraction=self.max_reject_fraction,
             roots=self.roots,
@@ -148,19 +153,19 @@ class Snapshot:
 
     collection: str
     path: Path
+    roots: tuple[Path, ...]
 
     kind = "snapshot"
 
     def do(self, library: Library, shown: Watched) -> dict[str, Any]:
         """Write it."""
-        facts = library.snapshot(self.collection, self.path)
-        return {"file": str(self.path), **asdict(facts)}
+        file = below_root(str(self.path), self.roots)
+        facts = library.snapshot(self.collection, self.path, self.roots)
+        return {"file": file, **asdict(facts)}
 
 
-def _require_allowed(images: Iterable[str], roots: tuple[Path, ...]) -> None:
-    """Lists, tables and links under a root may name files that are not."""
-    for image in caller.each(images):
-        allowed(locate(image)[0], roots)
+def _allowed(paths: Sequence[Path], roots: tuple[Path, ...]) -> list[Path]:
+    return [allowed(str(path), roots) for path in paths]
 
 
 def _fit(
@@ -173,8 +178,9 @@ def _fit(
 ) -> dict[str, Any]:
     vectors = None
     if calibration:
-        _require_allowed(find_images(calibration), roots)
-        vectors, _ = indexer.calibration_of(encoder, calibration, workers=workers)
+        found = find_images(_allowed(calibration, roots))
+        images = [by_place(one, roots) for one in caller.each(found)]
+        vectors, _ = indexer.calibration_of(encoder, images, workers=workers)
     target.fit(calibration=vectors, seed=seed)
     clusters, anomaly = target.clusters, target.anomaly
     return {

@@ -122,7 +122,9 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                 )
             case "snapshot":
                 path = allowed(request.snapshot.path, self._roots)
-                return jobs.Snapshot(request.snapshot.collection, path)
+                return jobs.Snapshot(
+                    request.snapshot.collection, path, tuple(self._roots)
+                )
             case None:
                 raise BadRequest("the job says not what to do", reason="empty_job")
 
