@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import Authority
 
-from skylike.client import Client
+from skylike.client import Client, Tls
 from skylike.service import config
+from skylike.service.cli.supervisor import ready
+from skylike.service.keys import Keys, Scope
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 INSTALLED, SETTINGS = "/opt/skylike/bin", "/etc/skylike/skylike.toml"
@@ -93,44 +96,95 @@ def test_what_the_settings_file_suggests_are_settings() -> None:
         assert name in config.Settings.model_fields
 
 
-@pytest.mark.slow
-def test_its_lines_run(unit: Any, data: Path, tmp_path: Path) -> None:
-    """Started as the unit says, found ready as it says, asked, SIGTERM, exit 0."""
-    settings = tmp_path / "skylike.toml"
+def _settings_for(data: Path, port: int) -> str:
+    """The example settings, for another place and port."""
     text = (DEPLOY / "skylike.toml").read_text()
-    port = _free_port()
     for there, here in (
         ('"/var/lib/skylike"', json.dumps(str(data))),
-        ("127.0.0.1:50051", f"127.0.0.1:{port}"),
+        ('"127.0.0.1:50051"', f'"127.0.0.1:{port}"'),
     ):
         assert there in text
         text = text.replace(there, here)
-    settings.write_text(text)
+    return text
 
+
+def _opened_to_others(text: str, port: int, authority: Authority) -> str:
+    """The settings with the lines for other machines, as their comment says."""
+    certificate, key = authority.issue("server")
+    for there, here in (
+        (f'\naddress = "127.0.0.1:{port}"', ""),
+        ('# address = "0.0.0.0:50051"', f'address = "0.0.0.0:{port}"'),
+        (
+            '# tls_certificate = "/etc/skylike/certificate.pem"',
+            f'tls_certificate = "{certificate}"',
+        ),
+        ('# tls_key = "/etc/skylike/key.pem"', f'tls_key = "{key}"'),
+    ):
+        assert there in text
+        text = text.replace(there, here)
+    return text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_for_others", [False, True])
+def test_its_lines_run(
+    unit: Any, data: Path, tmp_path: Path, is_for_others: bool
+) -> None:
+    """Started as the unit says, ready when it says so, asked, SIGTERM, exit 0."""
+    port = _free_port()
+    text = _settings_for(data, port)
+    asked: dict[str, Any] = {}
+    if is_for_others:
+        authority = Authority(tmp_path / "authority")
+        text = _opened_to_others(text, port, authority)
+        key = Keys(data / "keys.json").add("pipeline", Scope.READ)
+        asked = {"tls": Tls(authority.ca), "api_key": key}
+    settings = tmp_path / "skylike.toml"
+    settings.write_text(text)
     replaced = {INSTALLED: str(HERE), SETTINGS: str(settings)}
     start = _words(unit["Service"]["ExecStart"], replaced)
-    is_up = {**replaced, "Client()": f"Client('127.0.0.1:{port}')"}
-    wait = _words(unit["Service"]["ExecStartPost"], is_up)
-    process = subprocess.Popen(
-        start,
-        env={key: value for key, value in os.environ.items() if "SKYLIKE" not in key},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        subprocess.run(wait, check=True, timeout=120)
-        with Client(f"127.0.0.1:{port}") as client:
-            assert client.neighbors(object_id="ring-0", k=3).hits[0].rank == 1
-        start_of_end = time.monotonic()
-        process.send_signal(int(getattr(signal, unit["Service"]["KillSignal"])))
-        _, log = process.communicate(timeout=float(unit["Service"]["TimeoutStopSec"]))
-    finally:
-        process.kill()
+    assert unit["Service"]["Type"] == "notify"
+    environment = {k: v for k, v in os.environ.items() if "SKYLIKE" not in k}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "notify"))
+        supervisor.settimeout(float(unit["Service"]["TimeoutStartSec"]) / 5)
+        process = subprocess.Popen(
+            start,
+            env=environment | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert supervisor.recv(100) == b"READY=1"
+            with Client(f"127.0.0.1:{port}", **asked) as client:
+                assert client.neighbors(object_id="ring-0", k=3).hits[0].rank == 1
+            start_of_end = time.monotonic()
+            process.send_signal(int(getattr(signal, unit["Service"]["KillSignal"])))
+            patience = float(unit["Service"]["TimeoutStopSec"])
+            _, log = process.communicate(timeout=patience)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert time.monotonic() - start_of_end < 10
-    entries = [json.loads(line) for line in log.splitlines()]
+    entries = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert entries[0]["event"] == "serving"
+    assert entries[0]["workers"] is None
     assert entries[-1]["event"] == "stopped"
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_a_supervisor_is_told_at_either_kind_of_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_abstract: bool
+) -> None:
+    """A file, or a name without one; and nobody where nobody asked."""
+    ready()
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.settimeout(10)
+        supervisor.bind("\0" + name if is_abstract else name)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if is_abstract else name)
+        ready()
+        assert supervisor.recv(100) == b"READY=1"
 
 
 def test_bad_settings_are_not_tried_again(unit: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from skylike.service import config, logs
-from skylike.service.cli import options
+from skylike.service.cli import options, supervisor
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
 from skylike.service.fits import Limits
@@ -82,6 +82,7 @@ def serve(
     logs.configure(json=settings.log_json)
 
     def on_ready(addresses: Mapping[str, str]) -> None:
+        supervisor.ready()
         if as_json:
             click.echo(json.dumps({**addresses, "pid": os.getpid()}))
         else:
