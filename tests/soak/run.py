@@ -1,7 +1,8 @@
 """A service that is read, written, filled anew and switched, and never fails a read.
 
 ``python -m tests.soak.run --seconds 1800`` runs for that long. Readers ask every question
-through aliases; a writer adds and deletes, so that the number of objects stays; a switcher
+through aliases, each once and without retries, and hold what comes back against vectors
+that were made beforehand; a writer adds and deletes, so that the number of objects stays; a switcher
 makes a new collection beside the live one, copies every object, switches the alias, takes
 it back and switches again, and deletes what is no longer needed; jobs go from one model to
 another and back, from the files. No call may fail, and neither memory nor open files may
@@ -21,12 +22,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 from tests.conftest import KINDS, draw, fill, write_model
 from tests.process import Service
+from tests.soak.questions import (
+    CALL_SECONDS,
+    FITTED,
+    LIVE,
+    QUESTIONS,
+    SURVEY,
+    Asking,
+    Truth,
+    connection,
+)
 
-from skylike.client import Client
 from skylike.service.engine import CutoutQuery, Engine
 from skylike.service.library import Library
 from skylike.v1 import (
@@ -37,20 +46,17 @@ from skylike.v1 import (
     types_pb2,
 )
 
-LIVE = "live"
-FITTED = "sky"
-SURVEY = "survey"
 ARCHIVE, MODEL, OTHER = "archive", "tiny.onnx", "other.onnx"
 NUM_FILES = 60
 NUM_EACH = 100
 LASTING = [f"{kind}-{number}" for kind in KINDS for number in range(NUM_EACH)]
 READERS = 2
+CUTOUTS = [[draw(kind, 900 + seed) for kind in KINDS] for seed in range(READERS)]
 BATCH, KEPT_BATCHES = 10, 20
 PAGE = 100
 SWITCH_SECONDS = 3.0
 REINDEX_SECONDS = 2.0
 SAMPLE_SECONDS = 0.25
-CALL_SECONDS = 30.0
 # Along the line that is fitted to what was measured after the first third: part of the
 # mean, and files.
 MOST_RISE, MOST_FILES = 0.1, 8
@@ -59,8 +65,8 @@ MOST_RISE, MOST_FILES = 0.1, 8
 class Soak:
     """Work that goes on until it is told to stop, and what became of it."""
 
-    def __init__(self, address: str, folder: Path) -> None:
-        self._address, self._folder = address, folder
+    def __init__(self, address: str, folder: Path, truth: Truth) -> None:
+        self._address, self._folder, self._truth = address, folder, truth
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
@@ -111,22 +117,23 @@ class Soak:
     def _read(self, seed: int) -> None:
         """Every question, over and over; each answer is looked at."""
         chance = np.random.default_rng(seed)
-        cutouts = [draw(kind, 900 + seed) for kind in KINDS]
-        with Client(self._address, timeout=CALL_SECONDS) as client:
+        cutouts = CUTOUTS[seed]
+        with Asking(self._address, self._truth) as asking:
             for number in itertools.count():
                 if self._stopping.is_set():
                     return
                 one = str(chance.choice(LASTING))
                 cutout = cutouts[number % len(cutouts)]
-                what, ask, is_right = _QUESTIONS[number % len(_QUESTIONS)]
+                question = QUESTIONS[number % len(QUESTIONS)]
+                what = question.__name__
                 start = time.perf_counter()
                 try:
-                    answer = ask(client, one, cutout)
+                    is_right = question(asking, one, cutout)
                 except Exception as error:
                     self._note(what, f"{type(error).__name__}: {error}")
                     continue
                 self.milliseconds.append(1000 * (time.perf_counter() - start))
-                self._note(what, "" if is_right(answer, one) else f"wrong: {answer}")
+                self._note(what, "" if is_right else f"wrong, of {one}")
 
     def _write(self) -> None:
         """Add some, and delete as many that are older."""
@@ -190,49 +197,6 @@ class Soak:
                 self._note("reindex")
 
 
-def _is_ranked(answer: Any, one: str) -> bool:
-    scores = [hit.score for hit in answer.hits]
-    is_left_out = one not in [hit.id for hit in answer.hits]
-    return len(scores) == 10 and is_left_out and scores == sorted(scores, reverse=True)
-
-
-_Ask = Callable[[Client, str, bytes], Any]
-_IsRight = Callable[[Any, str], bool]
-# What is asked about an object that is always there, and a cutout; what must be true.
-_QUESTIONS: Sequence[tuple[str, _Ask, _IsRight]] = (
-    (
-        "analyze",
-        lambda client, one, cutout: client.analyze(cutout, collection=LIVE),
-        lambda answer, one: len(answer.hits) == 10,
-    ),
-    (
-        "neighbors",
-        lambda client, one, cutout: client.neighbors(object_id=one, collection=LIVE),
-        _is_ranked,
-    ),
-    (
-        "get",
-        lambda client, one, cutout: client.get(one, collection=LIVE),
-        lambda answer, one: answer.object.id == one,
-    ),
-    (
-        "embed",
-        lambda client, one, cutout: client.embed(cutout, collection=LIVE),
-        lambda answer, one: answer.context.collection.startswith(LIVE),
-    ),
-    (
-        "neighbors in the survey",
-        lambda client, one, cutout: client.neighbors(cutout, collection=SURVEY),
-        lambda answer, one: answer.hits[0].id.endswith(".fits"),
-    ),
-    (
-        "analyze fitted",
-        lambda client, one, cutout: client.analyze(cutout, collection=FITTED),
-        lambda answer, one: 0 < answer.anomaly.p_value <= 1,
-    ),
-)
-
-
 def _passing(number: int) -> list[str]:
     """Names of a batch that is deleted again."""
     return [f"passing-{number}-{row}" for row in range(BATCH)]
@@ -284,14 +248,14 @@ def _done(jobs: Any, **work: Any) -> Any:
 @contextmanager
 def _jobs(address: str) -> Iterator[Any]:
     """A connection to `JobService`."""
-    with grpc.insecure_channel(address) as channel:
+    with connection(address) as channel:
         yield job_pb2_grpc.JobServiceStub(channel)
 
 
 @contextmanager
 def _catalog(address: str) -> Iterator[Any]:
     """A connection to `CatalogService`."""
-    with grpc.insecure_channel(address) as channel:
+    with connection(address) as channel:
         yield catalog_pb2_grpc.CatalogServiceStub(channel)
 
 
@@ -315,10 +279,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         data = _archive(folder)
+        truth = Truth.of(
+            [folder / MODEL, folder / OTHER],
+            list(itertools.chain(*CUTOUTS)),
+            folder / ARCHIVE,
+            folder / "aside",
+        )
         resident: list[float] = []
         files: list[float] = []
         with Service(data, folder, "--roots", folder) as service:
-            soak = Soak(service.address, folder)
+            soak = Soak(service.address, folder, truth)
             soak.prepare()
 
             def watch() -> None:
