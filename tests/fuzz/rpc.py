@@ -23,9 +23,8 @@ import grpc
 import numpy as np
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
-from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
-from tests import reflected
+from tests import reflected, told
 from tests.conftest import DIMENSION, KINDS, draw, fill, to_fits, write_model
 from tests.fuzz.damage import collected, say
 from tests.fuzz.messages import Messages, Sense
@@ -204,7 +203,7 @@ def _wrong(
 ) -> str:
     """What is wrong with how a call failed; empty if nothing is."""
     code, name = call.code(), method.full_name
-    told = f"{code.name}: {call.details()}"
+    words = f"{code.name}: {call.details()}"
     if code in BY_GRPC:
         is_due = {
             StatusCode.RESOURCE_EXHAUSTED: max(map(len, sent), default=0) > MOST_BYTES,
@@ -214,19 +213,10 @@ def _wrong(
         if is_due[code]:
             return ""
     if code not in ALWAYS | STATUSES.get(name, set()):
-        return told
-    if name.startswith(OURS) and not _reason(call):
-        return f"no ErrorInfo with {told}"
+        return words
+    if name.startswith(OURS) and not told.reason(call):
+        return f"no ErrorInfo with {words}"
     return ""
-
-
-def _reason(call: Any) -> str:
-    info = error_details_pb2.ErrorInfo()
-    for key, value in call.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            for detail in status_pb2.Status.FromString(value).details:
-                detail.Unpack(info)
-    return str(info.reason)
 
 
 def _sense(folder: Path) -> Sense:

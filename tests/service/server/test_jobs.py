@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from tests.told import refusal
 
 from skylike.service import snapshot
 from skylike.service.collection import SkyObject
@@ -51,17 +52,6 @@ def stubs(data: Path, root: Path) -> Iterator[SimpleNamespace]:
             server=server,
             library=library,
         )
-
-
-def reason(call: Any) -> str:
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    info = error_details_pb2.ErrorInfo()
-    error: Any = caught.value
-    for key, value in error.trailing_metadata():
-        if key == "grpc-status-details-bin":
-            assert status_pb2.Status.FromString(value).details[0].Unpack(info)
-    return str(info.reason)
 
 
 def start(stubs: SimpleNamespace, **work: Any) -> Any:
@@ -291,7 +281,7 @@ def test_a_start_that_is_repeated_is_one_job(stubs: SimpleNamespace) -> None:
     last = ended(stubs, first)[-1]
     assert start(stubs, fit={"seed": 1}, request_id="a") == last
     other = {"fit": {"seed": 2}, "request_id": "a"}
-    assert reason(lambda: start(stubs, **other)) == "REQUEST_ID_REUSED"
+    assert refusal(lambda: start(stubs, **other)) == "REQUEST_ID_REUSED"
     assert start(stubs, fit={"seed": 1}).job_id != first.job_id
     assert len(stubs.jobs.ListJobs(job_pb2.ListJobsRequest()).jobs) == 2
 
@@ -314,7 +304,7 @@ def test_a_start_that_is_repeated_is_one_job(stubs: SimpleNamespace) -> None:
 def test_a_job_without_meaning_is_refused(
     stubs: SimpleNamespace, work: dict[str, Any], wanted: str
 ) -> None:
-    assert reason(lambda: start(stubs, **work)) == wanted
+    assert refusal(lambda: start(stubs, **work)) == wanted
 
 
 def test_a_job_that_fails_says_why_and_an_unknown_one_is_none(
@@ -324,5 +314,4 @@ def test_a_job_that_fails_says_why_and_an_unknown_one_is_none(
     assert (last.state, last.reason) == (FAILED, "UNKNOWN_COLLECTION")
     for name in ("GetJob", "CancelJob"):
         asked = getattr(job_pb2, f"{name}Request")(job_id="x")
-        call = getattr(stubs.jobs, name)
-        assert reason(lambda call=call, asked=asked: call(asked)) == "UNKNOWN_JOB"
+        assert refusal(partial(getattr(stubs.jobs, name), asked)) == "UNKNOWN_JOB"

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from tests.told import refusal
 
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
@@ -38,18 +38,6 @@ def stubs(data: Path) -> Iterator[SimpleNamespace]:
             catalog=catalog_pb2_grpc.CatalogServiceStub(channel),
             search=search_pb2_grpc.SearchServiceStub(channel),
         )
-
-
-def reason(call: Any) -> str:
-    """The reason with which a call ends."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    info = error_details_pb2.ErrorInfo()
-    error: Any = caught.value
-    for key, value in error.trailing_metadata():
-        if key == "grpc-status-details-bin":
-            assert status_pb2.Status.FromString(value).details[0].Unpack(info)
-    return str(info.reason)
 
 
 def vector(seed: int) -> types_pb2.Vector:
@@ -134,7 +122,7 @@ def test_changes_are_seen_at_once_and_done_once(stubs: SimpleNamespace) -> None:
     gone = catalog.DeleteObjects(catalog_pb2.DeleteObjectsRequest(ids=["ring-1", "x"]))
     assert gone.num_objects == 1
     assert (
-        reason(lambda: catalog.GetObject(catalog_pb2.GetObjectRequest(id="ring-1")))
+        refusal(lambda: catalog.GetObject(catalog_pb2.GetObjectRequest(id="ring-1")))
         == "UNKNOWN_ID"
     )
 
@@ -142,7 +130,7 @@ def test_changes_are_seen_at_once_and_done_once(stubs: SimpleNamespace) -> None:
 def test_objects_are_replaced_when_that_is_asked_for(stubs: SimpleNamespace) -> None:
     new = catalog_pb2.NewObject(id="ring-1", vector=vector(1), labels=["new"])
     add = catalog_pb2.AddObjectsRequest(objects=[new])
-    assert reason(lambda: stubs.catalog.AddObjects(add)) == "ALREADY_EXISTS"
+    assert refusal(lambda: stubs.catalog.AddObjects(add)) == "ALREADY_EXISTS"
     add.replace = True
     add.options.request_id = "again"
     assert list(stubs.catalog.AddObjects(add).objects[0].labels) == ["new"]
@@ -166,15 +154,15 @@ def test_collections_and_aliases_come_and_go(stubs: SimpleNamespace) -> None:
     live = catalog_pb2.GetCollectionRequest(collection="live")
     assert catalog.GetCollection(live).collection.context.collection == "other"
     other = catalog_pb2.DeleteCollectionRequest(collection="other")
-    assert reason(lambda: catalog.DeleteCollection(other)) == "HAS_ALIAS"
+    assert refusal(lambda: catalog.DeleteCollection(other)) == "HAS_ALIAS"
     back = catalog.RollBackAlias(catalog_pb2.RollBackAliasRequest(alias="live"))
     assert back.alias.collection == "sky"
     aliases = catalog.ListAliases(catalog_pb2.ListAliasesRequest()).aliases
     assert [(one.alias, one.collection) for one in aliases] == [("live", "sky")]
     catalog.DeleteAlias(catalog_pb2.DeleteAliasRequest(alias="live"))
     catalog.DeleteCollection(other)
-    assert reason(lambda: catalog.GetCollection(live)) == "UNKNOWN_COLLECTION"
-    assert reason(lambda: catalog.DeleteCollection(other)) == "UNKNOWN_COLLECTION"
+    assert refusal(lambda: catalog.GetCollection(live)) == "UNKNOWN_COLLECTION"
+    assert refusal(lambda: catalog.DeleteCollection(other)) == "UNKNOWN_COLLECTION"
 
 
 def test_clusters_are_listed_by_size(stubs: SimpleNamespace) -> None:
@@ -235,7 +223,7 @@ def test_vectors_come_in_other_types_too(stubs: SimpleNamespace) -> None:
     wanted = best("<f4", types_pb2.D_TYPE_FLOAT32)
     assert best("<f2", types_pb2.D_TYPE_FLOAT16) == wanted
     assert best("<f8", types_pb2.D_TYPE_FLOAT64) == wanted
-    assert reason(lambda: best("<f4", 17)) == "BAD_VECTOR"
+    assert refusal(lambda: best("<f4", 17)) == "BAD_VECTOR"
 
 
 def deep(levels: int) -> types_pb2.Filter:
@@ -273,7 +261,7 @@ def test_filters_without_meaning_are_refused(
     stubs: SimpleNamespace, given: types_pb2.Filter, wanted: str
 ) -> None:
     asked = catalog_pb2.CountObjectsRequest(filter=given)
-    assert reason(lambda: stubs.catalog.CountObjects(asked)) == wanted
+    assert refusal(lambda: stubs.catalog.CountObjects(asked)) == wanted
     assert len(listed(stubs, filter=deep(15))) == 20
 
 
@@ -299,4 +287,4 @@ def test_what_cannot_be_done_says_why(
     stubs: SimpleNamespace, call: str, request_: dict[str, Any], wanted: str
 ) -> None:
     made = getattr(catalog_pb2, f"{call}Request")(**request_)
-    assert reason(lambda: getattr(stubs.catalog, call)(made)) == wanted
+    assert refusal(lambda: getattr(stubs.catalog, call)(made)) == wanted

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from tests.told import info, refused
 
 from skylike.service.config import Settings
 from skylike.service.server.serve import Server
@@ -29,17 +29,11 @@ def channel(served: SimpleNamespace) -> Iterator[grpc.Channel]:
 def test_they_are_a_bad_request(channel: grpc.Channel) -> None:
     """With a reason and a request id, like any other."""
     ask = channel.unary_unary("/skylike.v1.SearchService/Embed", *_AS_BYTES)
-    with pytest.raises(grpc.RpcError) as caught:
-        ask(GARBAGE, metadata=(("x-request-id", "night-7"),))
-    call: Any = caught.value
+    call = refused(lambda: ask(GARBAGE, metadata=(("x-request-id", "night-7"),)))
     assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "2 bytes" in call.details()
-    info = error_details_pb2.ErrorInfo()
-    trailing = dict(call.trailing_metadata())
-    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
-    assert status.details[0].Unpack(info)
-    assert info.reason == "BAD_MESSAGE"
-    assert info.metadata["request_id"] == "night-7"
+    assert info(call).reason == "BAD_MESSAGE"
+    assert info(call).metadata["request_id"] == "night-7"
 
 
 def test_they_end_a_stream_with_an_error(channel: grpc.Channel) -> None:

@@ -10,9 +10,9 @@ import grpc
 import numpy as np
 import pytest
 from astropy.io import fits
-from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
+from tests.told import reason as reason_of
 
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
@@ -51,16 +51,6 @@ def _table_only() -> bytes:
     return stream.getvalue()
 
 
-def _reason(error: grpc.RpcError) -> str:
-    """The reason in the details of an error."""
-    call: Any = error
-    info = error_details_pb2.ErrorInfo()
-    for key, value in call.trailing_metadata():
-        if key == "grpc-status-details-bin":
-            assert status_pb2.Status.FromString(value).details[0].Unpack(info)
-    return str(info.reason)
-
-
 def _packed(*values: float) -> types_pb2.Vector:
     return types_pb2.Vector(packed=np.array(values, "<f4").tobytes())
 
@@ -96,7 +86,7 @@ def test_bad_cutouts_are_refused_with_their_reason_and_nothing_is_lost(
                 )
             )
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, name
-        assert _reason(caught.value) == reason or not reason, name
+        assert reason_of(caught.value) == reason or not reason, name
         if reason == "CONSTANT":
             continue  # stored, though never found
         good = catalog_pb2.NewObject(
@@ -107,7 +97,7 @@ def test_bad_cutouts_are_refused_with_their_reason_and_nothing_is_lost(
             catalog.AddObjects(
                 catalog_pb2.AddObjectsRequest(collection="sky", objects=[good, bad])
             )
-        assert _reason(caught.value) == reason or not reason, name
+        assert reason_of(caught.value) == reason or not reason, name
     after = catalog.ListCollections(catalog_pb2.ListCollectionsRequest())
     assert after == before
 
@@ -169,7 +159,7 @@ def test_bad_queries_are_refused(
         with pytest.raises(grpc.RpcError) as caught:
             ask(request(collection="sky", query=query))
         assert caught.value.code().name == code
-        assert _reason(caught.value) == reason
+        assert reason_of(caught.value) == reason
 
 
 def test_collections_and_k_are_checked(
@@ -180,12 +170,12 @@ def test_collections_and_k_are_checked(
     with pytest.raises(grpc.RpcError) as caught:
         search.Embed(search_pb2.EmbedRequest(query=query))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert _reason(caught.value) == "WHICH_COLLECTION"
+    assert reason_of(caught.value) == "WHICH_COLLECTION"
     for name in ("nowhere", "../sky", "sky\x00", "/etc"):
         with pytest.raises(grpc.RpcError) as caught:
             search.Embed(search_pb2.EmbedRequest(collection=name, query=query))
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-        assert _reason(caught.value) == "UNKNOWN_COLLECTION"
+        assert reason_of(caught.value) == "UNKNOWN_COLLECTION"
     with pytest.raises(grpc.RpcError, match="4294967295") as caught:
         search.Neighbors(
             search_pb2.NeighborsRequest(collection="sky", query=query, k=2**32 - 1)
@@ -201,7 +191,7 @@ def test_unfitted_collections_fail_the_precondition(
     with pytest.raises(grpc.RpcError) as caught:
         search.Cluster(search_pb2.ClusterRequest(collection="bare", query=query))
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert _reason(caught.value) == "NOT_FITTED"
+    assert reason_of(caught.value) == "NOT_FITTED"
 
 
 def test_values_one_by_one_are_the_packed_vector(
@@ -307,7 +297,7 @@ def test_faults_stay_inside(tmp_path: Path) -> None:
             )
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in str(caught.value)
-    assert _reason(caught.value) == "INTERNAL"
+    assert reason_of(caught.value) == "INTERNAL"
 
 
 def test_health_changes_with_the_server(served: SimpleNamespace) -> None:
