@@ -13,7 +13,6 @@ Copying a stopped library copies everything.
 
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +32,6 @@ from skylike.service.errors import (
 )
 from skylike.service.lock import lock
 from skylike.service.models import Models
-from skylike.service.roots import folder_of
 from skylike.service.snapshot import Facts
 
 
@@ -232,28 +230,7 @@ class Library:
         with self._guard:
             collection = self.collection(name)
             model = self.model_path(name)
-        with (
-            durable.storing(path),
-            folder_of(str(path), roots) as (folder, name),
-            # Here SQLite opens what it made, and nothing else: it knows paths only.
-            durable.storing(self.directory),
-            tempfile.TemporaryDirectory(
-                prefix=".snapshot-", dir=self._collections
-            ) as made,
-        ):
-            snapshot.require_free(folder, name)
-            copy = Path(made) / snapshot.CATALOG
-            state = collection.copy_catalog(copy)
-            facts = Facts(
-                collection.name,
-                state.version,
-                state.num_objects,
-                state.dimension,
-                state.model_id,
-            )
-            with durable.storing(path):
-                snapshot.write(folder, name, facts, copy, model)
-        return facts
+        return snapshot.make(collection, model, path, roots, aside=self._collections)
 
     def restore(self, path: Path, name: str = "") -> Collection:
         """Make a collection of a snapshot, under its own name or another.

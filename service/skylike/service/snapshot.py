@@ -11,14 +11,17 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from skylike.service import caller, durable
+from skylike.service.collection import Collection
 from skylike.service.errors import AlreadyExists, BadInput, DamagedData
+from skylike.service.roots import folder_of
 
 CATALOG, MODEL, _FACTS = "catalog.sqlite3", "model.onnx", "snapshot.json"
 _DRAFT = ".skylike-snapshot-"
@@ -48,11 +51,56 @@ class Facts:
     model_id: str
 
 
-def require_free(folder: int, name: str) -> None:
-    """Raise `AlreadyExists` if a folder has something of this name."""
-    with suppress(FileNotFoundError):
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-        raise _taken(name)
+def make(
+    collection: Collection,
+    model: Path,
+    path: Path,
+    roots: Sequence[Path] | None = None,
+    *,
+    aside: Path,
+) -> Facts:
+    """Write a collection as it is at one moment, and its model, into a new file.
+
+    Parameters
+    ----------
+    collection, model
+        The collection, and the file of its model.
+    path
+        The file to be.
+    roots
+        Folders of which one has to hold it, links followed; None for anywhere.
+    aside
+        Where the catalog is copied first, in a hidden folder.
+
+    Raises
+    ------
+    AlreadyExists
+        If there is such a file.
+    PermissionDenied
+        ``outside_roots``.
+    """
+    with (
+        durable.storing(path),
+        folder_of(str(path), roots) as (folder, name),
+        # Here SQLite opens what it made, and nothing else: it knows paths only.
+        durable.storing(aside),
+        tempfile.TemporaryDirectory(prefix=".snapshot-", dir=aside) as made,
+    ):
+        with suppress(FileNotFoundError):
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+            raise _taken(name)
+        copy = Path(made) / CATALOG
+        state = collection.copy_catalog(copy)
+        facts = Facts(
+            collection.name,
+            state.version,
+            state.num_objects,
+            state.dimension,
+            state.model_id,
+        )
+        with durable.storing(path):
+            write(folder, name, facts, copy, model)
+    return facts
 
 
 def write(folder: int, name: str, facts: Facts, catalog: Path, model: Path) -> None:

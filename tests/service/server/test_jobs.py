@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -158,7 +159,20 @@ def test_a_fit_is_stopped_while_it_runs(stubs: SimpleNamespace, large: str) -> N
 def test_a_server_that_stops_leaves_no_job_behind(
     stubs: SimpleNamespace, large: str
 ) -> None:
-    """What runs is told to have been stopped, and what waits, before it ends."""
+    """It has waited for what was running."""
+    job = start(stubs, fit={"collection": large})
+    asked = job_pb2.GetJobRequest(job_id=job.job_id)
+    while stubs.jobs.GetJob(asked).job.state != job_pb2.JOB_STATE_RUNNING:
+        time.sleep(0.01)
+    stubs.server.stop()
+    assert "jobs" not in [thread.name for thread in threading.enumerate()]
+    assert stubs.library.collection(large).clusters is None
+
+
+def test_who_watches_is_told_that_a_server_stops_its_jobs(
+    stubs: SimpleNamespace, large: str
+) -> None:
+    """What runs, and what waits."""
     running, waiting = (start(stubs, fit={"collection": large}) for _ in range(2))
     asked = job_pb2.WatchJobRequest(job_id=running.job_id)
     told = stubs.jobs.WatchJob(asked, timeout=60)
@@ -167,7 +181,6 @@ def test_a_server_that_stops_leaves_no_job_behind(
     seen = stubs.jobs.WatchJob(job_pb2.WatchJobRequest(job_id=waiting.job_id))
     assert next(seen).job.state == job_pb2.JOB_STATE_WAITING
     stubs.server.stop()
-    assert "jobs" not in [thread.name for thread in threading.enumerate()]
     assert [one.job.state for one in told] == [CANCELLED]
     assert [one.job.state for one in seen] == [CANCELLED]
 

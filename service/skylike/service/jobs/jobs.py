@@ -277,6 +277,7 @@ class Jobs:
             _log.exception("job_failed", job=id)
             text = f"something went wrong inside; the log tells more of job {id}"
             job = replace(job, state=State.FAILED, reason="internal", message=text)
-        self._to_stop.discard(id)
-        self._tell(job)
+        with self._changed:
+            self._to_stop.discard(id)
+            self._tell(job)
         _log.info("job_ended", job=id, state=job.state.value, reason=job.reason or None)
