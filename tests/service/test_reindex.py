@@ -49,7 +49,7 @@ def library(archive: Path, model: Path, tmp_path: Path) -> Iterator[Library]:
     boxes = Box(-6, -6, 26, 26), Box(4, 4, 36, 36)
     parts = [Source(first, f"part {n}", True, box) for n, box in enumerate(boxes)]
     sources = [*find_sources([archive]), *parts]
-    indexer.index(collection, library.encoder("sky"), sources)
+    indexer.index(collection, library.encoder_of(collection), sources)
     collection.label(["03.fits", "part 1"], ["merger"])
     collection.set_attributes(["04.fits"], {"redshift": 0.5, "name": "mine"})
     library.point_alias("live", "sky")
@@ -97,7 +97,7 @@ def test_the_old_collection_answers_and_is_written_to_meanwhile(
     has_switched = threading.Event()
 
     def use() -> None:
-        indexer.index(old, library.encoder("sky"), find_sources([archive]))
+        indexer.index(old, library.encoder_of(old), find_sources([archive]))
         old.delete(["05.fits"])
         old.set_attributes(["07.fits"], {"seen": True, "name": None})
         for number in range(40):

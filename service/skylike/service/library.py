@@ -122,22 +122,20 @@ class Library:
                 self._open[name] = Collection(directory)
             return self._open[name]
 
-    def encoder(self, name: str) -> Encoder:
+    def encoder_of(self, collection: Collection) -> Encoder:
         """The model of a collection, loaded at the first call.
 
         Raises
         ------
-        UnknownCollection
-            If there is no such collection.
         DamagedData
             If the model's file is missing or not as it was.
         """
         with self._guard:
-            return self._models.encoder(self.collection(name).model_id)
+            return self._models.encoder(collection.model_id)
 
     def model_path(self, name: str) -> Path:
-        """The file of a collection's model; raises as `encoder`."""
-        return self._models.path(self.encoder(name).model_id)
+        """The file of a collection's model; raises as `collection` and `encoder_of`."""
+        return self._models.path(self.encoder_of(self.collection(name)).model_id)
 
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
@@ -211,11 +209,11 @@ class Library:
         AlreadyExists
             If there is such a file.
         UnknownCollection, DamagedData
-            As `collection`, and `encoder`.
+            As `collection`, and `encoder_of`.
         """
         with self._guard:
             collection = self.collection(name)
-            model = self.model_path(name)
+            model = self._models.path(self.encoder_of(collection).model_id)
         with durable.storing(path), snapshot.workplace(path) as folder:
             copy = folder / snapshot.CATALOG
             state = collection.copy_catalog(copy)

@@ -65,7 +65,7 @@ class Condition:
         """
         with contextlib.suppress(SkylikeError):
             collection = self._library.collection(name)
-            self._library.encoder(name)
+            self._library.encoder_of(collection)
             self._remember(name, _Failure(error, collection))
 
     def _look_at(self, name: str) -> SkylikeError | None:
@@ -83,7 +83,7 @@ class Condition:
             return failure.error
         try:
             collection.check()
-            self._library.encoder(name).check_file()
+            self._library.encoder_of(collection).check_file()
         except SkylikeError as error:
             if not self._has(name, collection):
                 return None

@@ -40,7 +40,8 @@ class Engine(Keeping):
 
     def embed(self, collection: str, query: Query) -> Embedded:
         """The embedding of a query."""
-        _, context, found = self._resolve(collection, query)
+        archive = self._archive(collection)
+        context, found = self._resolve(archive, query)
         return Embedded(context, found.reading, found.vector)
 
     def neighbors(
@@ -60,7 +61,8 @@ class Engine(Keeping):
             Unless 1 <= k <= 1000.
         """
         _check_k(k)
-        archive, context, found = self._resolve(collection, query)
+        archive = self._archive(collection)
+        context, found = self._resolve(archive, query)
         [(scored, _)] = search(archive, [found], k, thumbnails=thumbnails, how=how)
         with Stage("answer"):
             return Neighbors(context, found.reading, hits(scored, found))
@@ -77,7 +79,7 @@ class Engine(Keeping):
         fit = archive.clusters
         if fit is None:
             raise _not_fitted(archive.name, "clusters")
-        _, context, found = self._resolve(collection, query)
+        context, found = self._resolve(archive, query)
         return Cluster(context, found.reading, *cluster_answers(fit, [found]))
 
     def anomaly(self, collection: str, query: Query) -> Anomaly:
@@ -92,7 +94,7 @@ class Engine(Keeping):
         fit = archive.anomaly
         if fit is None:
             raise _not_fitted(archive.name, "anomaly fit")
-        _, context, found = self._resolve(collection, query)
+        context, found = self._resolve(archive, query)
         [(_, near)] = search(archive, [found], 0, fit.k + 1)
         near = fitted(archive, found, near, fit.k + 1, fit)
         with Stage("answer"):
@@ -122,7 +124,8 @@ class Engine(Keeping):
             Unless 1 <= k <= 1000.
         """
         _check_k(k)
-        archive, context, found = self._resolve(collection, query)
+        archive = self._archive(collection)
+        context, found = self._resolve(archive, query)
         return _analyses(archive, context, [found], k, thumbnails, how)[0]
 
     def analyze_all(
@@ -144,19 +147,16 @@ class Engine(Keeping):
         _check_k(k)
         archive = self._archive(collection)
         context = context_of(archive)
-        encoder = self.library.encoder(archive.name)
+        encoder = self.library.encoder_of(archive)
         resolved = resolve_all(queries, archive, encoder, self._limits)
         found = [one for one in resolved if isinstance(one, Resolved)]
         answers = iter(_analyses(archive, context, found, k, thumbnails, how))
         return [next(answers) if isinstance(one, Resolved) else one for one in resolved]
 
-    def _resolve(
-        self, collection: str, query: Query
-    ) -> tuple[Collection, Context, Resolved]:
-        archive = self._archive(collection)
+    def _resolve(self, archive: Collection, query: Query) -> tuple[Context, Resolved]:
         context = context_of(archive)
-        encoder = self.library.encoder(archive.name)
-        return archive, context, resolve(query, archive, encoder, self._limits)
+        encoder = self.library.encoder_of(archive)
+        return context, resolve(query, archive, encoder, self._limits)
 
 
 def _analyses(

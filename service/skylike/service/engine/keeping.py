@@ -105,7 +105,7 @@ class Keeping:
                 reason="bad_batch_size",
             )
         archive = self._archive(collection)
-        encoder = self.library.encoder(collection)
+        encoder = self.library.encoder_of(archive)
         vectors = np.zeros((len(objects), archive.dimension), np.float32)
         stored: list[SkyObject] = []
         stamps: dict[int, NDArray[np.float32]] = {}
@@ -271,7 +271,7 @@ class Keeping:
     def describe(self, name: str) -> CollectionInfo:
         """One collection's state, by its name or an alias."""
         archive = self.library.collection(name)
-        encoder = self.library.encoder(name)
+        encoder = self.library.encoder_of(archive)
         return CollectionInfo(
             context_of(archive),
             num_objects=len(archive),

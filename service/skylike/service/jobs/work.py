@@ -47,10 +47,8 @@ class Index:
         workers = self.workers or num_cores()
         found = find_sources(self.sources)
         _require_allowed((one.image for one in found), self.roots)
-        target, encoder = (
-            library.collection(self.collection),
-            library.encoder(self.collection),
-        )
+        target = library.collection(self.collection)
+        encoder = library.encoder_of(target)
         table = target.directory / "rejects.parquet"
         report = indexer.index(
             target,
@@ -88,7 +86,7 @@ class Fit:
     def do(self, library: Library, shown: Watched) -> dict[str, Any]:
         """Fit."""
         target = library.collection(self.collection)
-        encoder = library.encoder(self.collection)
+        encoder = library.encoder_of(target)
         given = self.calibration, self.roots
         return _fit(target, encoder, *given, num_cores(), self.seed)
 
