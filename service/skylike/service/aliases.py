@@ -13,6 +13,8 @@ _REMEMBERED = 10  # targets of an alias
 class Aliases:
     """The aliases of a data directory, in one file that is replaced as a whole.
 
+    They are read from any thread while one changes them.
+
     Parameters
     ----------
     path
@@ -38,11 +40,12 @@ class Aliases:
 
     def all(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""
-        return {name: self._targets[name][0] for name in sorted(self._targets)}
+        return {name: targets[0] for name, targets in sorted(self._targets.items())}
 
     def target(self, name: str) -> str | None:
         """The collection an alias points to; None if there is no such alias."""
-        return self._targets[name][0] if name in self._targets else None
+        targets = self._targets.get(name)
+        return None if targets is None else targets[0]
 
     def of(self, collection: str) -> list[str]:
         """The aliases that point to a collection."""

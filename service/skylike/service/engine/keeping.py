@@ -33,6 +33,7 @@ from skylike.service.errors import (
     BadRequest,
     DamagedData,
     ModelMismatch,
+    UnknownCollection,
 )
 from skylike.service.fits import Limits
 from skylike.service.library import Library
@@ -104,34 +105,37 @@ class Keeping:
                 "added at a time",
                 reason="bad_batch_size",
             )
-        archive = self._archive(collection)
-        encoder = self.library.encoder_of(archive)
-        vectors = np.zeros((len(objects), archive.dimension), np.float32)
-        stored: list[SkyObject] = []
-        stamps: dict[int, NDArray[np.float32]] = {}
-        for row, new in enumerate(objects):
-            seen = None
-            with _naming(row, new.id):
-                if isinstance(new.input, VectorQuery):
-                    vectors[row] = to_unit(new.input, archive)
-                else:
-                    seen = see(new.input, encoder, self._limits)
-                    stamps[row] = seen[1].pixels
-            stored.append(described(new, seen))
-        caller.check()
-        if stamps:
-            with Stage("embed"):
-                vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
-        caller.check()
-        write = archive.upsert if replace else archive.add
-        try:
-            version = write(stored, vectors, how)
-        except AlreadyDone:
-            return Added(context_of(archive), (), was_done=True)
-        context = Context(archive.name, version, archive.model_id)
-        return Added(
-            context, tuple(dataclasses.replace(one, thumbnail=b"") for one in stored)
-        )
+        with self._archive(collection) as archive:
+            encoder = self.library.encoder_of(archive)
+            vectors = np.zeros((len(objects), archive.dimension), np.float32)
+            stored: list[SkyObject] = []
+            stamps: dict[int, NDArray[np.float32]] = {}
+            for row, new in enumerate(objects):
+                seen = None
+                with _naming(row, new.id):
+                    if isinstance(new.input, VectorQuery):
+                        vectors[row] = to_unit(new.input, archive)
+                    else:
+                        seen = see(new.input, encoder, self._limits)
+                        stamps[row] = seen[1].pixels
+                stored.append(described(new, seen))
+            caller.check()
+            if stamps:
+                with Stage("embed"):
+                    vectors[list(stamps)] = encoder.embed(
+                        np.stack(list(stamps.values()))
+                    )
+            caller.check()
+            write = archive.upsert if replace else archive.add
+            try:
+                version = write(stored, vectors, how)
+            except AlreadyDone:
+                return Added(context_of(archive), (), was_done=True)
+            context = Context(archive.name, version, archive.model_id)
+            return Added(
+                context,
+                tuple(dataclasses.replace(one, thumbnail=b"") for one in stored),
+            )
 
     def delete(
         self, collection: str, ids: Sequence[str], how: Writing = DURABLE
@@ -143,8 +147,8 @@ class Keeping:
         BadRequest
             ``bad_batch_size`` for more than 10,000 ids, here and below.
         """
-        archive = self._archive(collection)
-        return _changed(archive, ids, lambda: archive.delete(ids, how))
+        with self._archive(collection) as archive:
+            return _changed(archive, ids, lambda: archive.delete(ids, how))
 
     def set_attributes(
         self,
@@ -160,10 +164,10 @@ class Keeping:
         BadRequest
             ``bad_object`` if a value is none that an object can have.
         """
-        archive = self._archive(collection)
-        return _changed(
-            archive, ids, lambda: archive.set_attributes(ids, attributes, how)
-        )
+        with self._archive(collection) as archive:
+            return _changed(
+                archive, ids, lambda: archive.set_attributes(ids, attributes, how)
+            )
 
     def label(
         self,
@@ -180,8 +184,8 @@ class Keeping:
         BadRequest
             ``bad_object`` if a label is empty or long.
         """
-        archive = self._archive(collection)
-        return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
+        with self._archive(collection) as archive:
+            return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
 
     def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
         """One object, with its thumbnail.
@@ -191,10 +195,10 @@ class Keeping:
         UnknownId
             If the collection has no such object.
         """
-        archive = self._archive(collection)
-        context = context_of(archive)
-        vector = archive.vector(id) if with_vector else None
-        return Found(context, archive.get(id), vector)
+        with self._archive(collection) as archive:
+            context = context_of(archive)
+            vector = archive.vector(id) if with_vector else None
+            return Found(context, archive.get(id), vector)
 
     def scroll(
         self,
@@ -205,35 +209,38 @@ class Keeping:
         limit: int = 100,
     ) -> Page:
         """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
-        archive = self._archive(collection)
-        context = context_of(archive)
-        limit = min(limit, _MAX_PAGE)
-        found = archive.scroll(where, after_row=after_row, limit=limit)
-        last_row = found[-1][0] if len(found) == limit else None
-        return Page(context, tuple(one for _, one in found), last_row)
+        with self._archive(collection) as archive:
+            context = context_of(archive)
+            limit = min(limit, _MAX_PAGE)
+            found = archive.scroll(where, after_row=after_row, limit=limit)
+            last_row = found[-1][0] if len(found) == limit else None
+            return Page(context, tuple(one for _, one in found), last_row)
 
     def count(self, collection: str, where: Filter | None = None) -> Changed:
         """How many objects fulfil a filter."""
-        archive = self._archive(collection)
-        return Changed(context_of(archive), archive.count(where))
+        with self._archive(collection) as archive:
+            return Changed(context_of(archive), archive.count(where))
 
     def clusters(self, collection: str) -> Clusters:
         """The clusters of the newest fit."""
-        archive = self._archive(collection)
-        fit = archive.clusters
-        if fit is None:
-            return Clusters(context_of(archive), 0, ())
-        found = tuple(
-            ClusterInfo(label, name, size, float(weight), ids)
-            for label, (name, size, weight, ids) in enumerate(
-                zip(fit.names, fit.sizes, fit.weights, fit.exemplar_ids, strict=True)
+        with self._archive(collection) as archive:
+            fit = archive.clusters
+            if fit is None:
+                return Clusters(context_of(archive), 0, ())
+            found = tuple(
+                ClusterInfo(label, name, size, float(weight), ids)
+                for label, (name, size, weight, ids) in enumerate(
+                    zip(
+                        fit.names, fit.sizes, fit.weights, fit.exemplar_ids, strict=True
+                    )
+                )
             )
-        )
-        return Clusters(context_of(archive), fit.version, found)
+            return Clusters(context_of(archive), fit.version, found)
 
     def collections(self) -> list[CollectionInfo]:
         """The collections by name; one that is damaged does not hide the others."""
-        return [self._described(name) for name in self.library.names()]
+        found = (self._described(name) for name in self.library.names())
+        return [one for one in found if one is not None]
 
     def create(self, name: str, model_of: str) -> CollectionInfo:
         """Make an empty collection, for the model of another one.
@@ -270,27 +277,31 @@ class Keeping:
 
     def describe(self, name: str) -> CollectionInfo:
         """One collection's state, by its name or an alias."""
-        archive = self.library.collection(name)
-        encoder = self.library.encoder_of(archive)
-        return CollectionInfo(
-            context_of(archive),
-            num_objects=len(archive),
-            dimension=archive.dimension,
-            stamp_spec_json=encoder.spec.to_json(),
-            cluster_fit_version=archive.clusters.version if archive.clusters else 0,
-            anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
-        )
+        with self.library.using(name) as archive:
+            encoder = self.library.encoder_of(archive)
+            return CollectionInfo(
+                context_of(archive),
+                num_objects=len(archive),
+                dimension=archive.dimension,
+                stamp_spec_json=encoder.spec.to_json(),
+                cluster_fit_version=archive.clusters.version if archive.clusters else 0,
+                anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
+            )
 
-    def _described(self, name: str) -> CollectionInfo:
+    def _described(self, name: str) -> CollectionInfo | None:
         try:
             return self.describe(name)
+        except UnknownCollection:  # it was removed meanwhile
+            return None
         except (BadModel, DamagedData) as error:
             return CollectionInfo(Context(name, 0, ""), damage=str(error))
 
-    def _archive(self, collection: str) -> Collection:
-        archive = self.library.collection(collection)
-        calls.about(archive.name, archive.model_id)
-        return archive
+    @contextlib.contextmanager
+    def _archive(self, collection: str) -> Iterator[Collection]:
+        """A collection, which nobody deletes until the block ends."""
+        with self.library.using(collection) as archive:
+            calls.about(archive.name, archive.model_id)
+            yield archive
 
 
 def context_of(archive: Collection) -> Context:
