@@ -139,6 +139,38 @@ def test_changes_are_seen_at_once_and_done_once(stubs: SimpleNamespace) -> None:
     )
 
 
+def test_a_request_id_is_bound_to_what_was_asked(stubs: SimpleNamespace) -> None:
+    """Whatever the collection is called, and however durable it shall be."""
+    catalog = stubs.catalog
+    catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    named = catalog_pb2.WriteOptions(request_id="night-1", ack=ASYNC)
+    labels = catalog_pb2.SetLabelsRequest(ids=["ring-1"], add=["a"], options=named)
+    assert not catalog.SetLabels(labels).was_done
+    others = (
+        (catalog.DeleteObjects, catalog_pb2.DeleteObjectsRequest(ids=["ring-1"])),
+        (catalog.SetLabels, catalog_pb2.SetLabelsRequest(ids=["ring-1"], add=["b"])),
+        (catalog.SetLabels, catalog_pb2.SetLabelsRequest(ids=["ring-2"], add=["a"])),
+    )
+    for call, request in others:
+        request.options.CopyFrom(named)
+        assert reason(lambda c=call, r=request: c(r)) == "REQUEST_ID_REUSED"
+    labels.collection, labels.options.ack = "live", SYNC
+    assert catalog.SetLabels(labels).was_done
+    new = catalog_pb2.NewObject(id="new", vector=vector(1))
+    for number in range(5):  # in whatever order a map is sent
+        new.attributes[f"n{number}"].integer = number
+    add = catalog_pb2.AddObjectsRequest(objects=[new], options=named)
+    assert reason(lambda: catalog.AddObjects(add)) == "REQUEST_ID_REUSED"
+    add.options.request_id = "night-2"
+    assert not catalog.AddObjects(add).was_done
+    again = catalog_pb2.NewObject(id="new", vector=vector(1))
+    for number in reversed(range(5)):
+        again.attributes[f"n{number}"].integer = number
+    del add.objects[:]
+    add.objects.append(again)
+    assert catalog.AddObjects(add).was_done
+
+
 def test_objects_are_replaced_when_that_is_asked_for(stubs: SimpleNamespace) -> None:
     new = catalog_pb2.NewObject(id="ring-1", vector=vector(1), labels=["new"])
     add = catalog_pb2.AddObjectsRequest(objects=[new])

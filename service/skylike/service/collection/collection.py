@@ -139,7 +139,7 @@ class Collection(Reading):
         AlreadyExists
             If an id is taken.
         AlreadyDone
-            If a write of that name was done, here and below.
+            If a write of that name was done, here and below; see `require_new`.
         BadRequest
             If an id comes twice (``duplicate_id``), the numbers of objects and
             vectors differ, or a vector is not finite (``not_finite``) or not of

@@ -24,7 +24,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             request.collection,
             [translate.new_object_from(new) for new in request.objects],
             replace=request.replace,
-            how=writing_from(request.options),
+            how=writing_from(request),
         )
         return catalog_pb2.AddObjectsResponse(
             context=translate.context_to(answer.context),
@@ -37,7 +37,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.DeleteObjectsResponse:
         """Takes objects out."""
         answer = self._engine.delete(
-            request.collection, list(request.ids), writing_from(request.options)
+            request.collection, list(request.ids), writing_from(request)
         )
         return catalog_pb2.DeleteObjectsResponse(**_changed(answer))
 
@@ -52,7 +52,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             request.collection,
             list(request.ids),
             {**dict.fromkeys(request.remove), **values},
-            writing_from(request.options),
+            writing_from(request),
         )
         return catalog_pb2.SetAttributesResponse(**_changed(answer))
 
@@ -65,7 +65,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             list(request.ids),
             list(request.add),
             list(request.remove),
-            writing_from(request.options),
+            writing_from(request),
         )
         return catalog_pb2.SetLabelsResponse(**_changed(answer))
 
