@@ -88,7 +88,7 @@ class Keeping:
             Whether objects whose ids are taken are replaced, with all of theirs.
         how
             What is promised, here and below. A write that had been done before is not
-            done again, and is no error.
+            done again, and is no error: the answer tells the version it made then.
 
         Raises
         ------
@@ -106,31 +106,14 @@ class Keeping:
                 reason="bad_batch_size",
             )
         with self._archive(collection) as archive:
-            encoder = self.library.encoder_of(archive)
-            vectors = np.zeros((len(objects), archive.dimension), np.float32)
-            stored: list[SkyObject] = []
-            stamps: dict[int, NDArray[np.float32]] = {}
-            for row, new in enumerate(objects):
-                seen = None
-                with _naming(row, new.id):
-                    if isinstance(new.input, VectorQuery):
-                        vectors[row] = to_unit(new.input, archive)
-                    else:
-                        seen = see(new.input, encoder, self._limits)
-                        stamps[row] = seen[1].pixels
-                stored.append(described(new, seen))
-            caller.check()
-            if stamps:
-                with Stage("embed"):
-                    vectors[list(stamps)] = encoder.embed(
-                        np.stack(list(stamps.values()))
-                    )
-            caller.check()
-            write = archive.upsert if replace else archive.add
             try:
-                version = write(stored, vectors, how)
-            except AlreadyDone:
-                return Added(context_of(archive), (), was_done=True)
+                archive.require_new(how)
+                stored, vectors = self._embedded(archive, objects)
+                version = (archive.upsert if replace else archive.add)(
+                    stored, vectors, how
+                )
+            except AlreadyDone as done:
+                return Added(_context_then(archive, done), (), was_done=True)
             context = Context(archive.name, version, archive.model_id)
             return Added(
                 context,
@@ -288,6 +271,30 @@ class Keeping:
                 anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
             )
 
+    def _embedded(
+        self, archive: Collection, objects: Sequence[NewObject]
+    ) -> tuple[list[SkyObject], NDArray[np.float32]]:
+        """What to store of new objects."""
+        encoder = self.library.encoder_of(archive)
+        vectors = np.zeros((len(objects), archive.dimension), np.float32)
+        stored: list[SkyObject] = []
+        stamps: dict[int, NDArray[np.float32]] = {}
+        for row, new in enumerate(objects):
+            seen = None
+            with _naming(row, new.id):
+                if isinstance(new.input, VectorQuery):
+                    vectors[row] = to_unit(new.input, archive)
+                else:
+                    seen = see(new.input, encoder, self._limits)
+                    stamps[row] = seen[1].pixels
+            stored.append(described(new, seen))
+        caller.check()
+        if stamps:
+            with Stage("embed"):
+                vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
+        caller.check()
+        return stored, vectors
+
     def _described(self, name: str) -> CollectionInfo | None:
         try:
             return self.describe(name)
@@ -309,6 +316,11 @@ def context_of(archive: Collection) -> Context:
     return Context(archive.name, archive.version, archive.model_id)
 
 
+def _context_then(archive: Collection, done: AlreadyDone) -> Context:
+    """Which collection a write was done in before, as that made it."""
+    return Context(archive.name, done.version, archive.model_id)
+
+
 def _changed(
     archive: Collection, ids: Sequence[str], write: Callable[[], int]
 ) -> Changed:
@@ -320,7 +332,7 @@ def _changed(
     try:
         count = write()
     except AlreadyDone as done:
-        return Changed(context_of(archive), done.num_objects, was_done=True)
+        return Changed(_context_then(archive, done), done.num_objects, was_done=True)
     return Changed(context_of(archive), count)
 
 
