@@ -282,7 +282,8 @@ class Library:
     def switch_alias(self, name: str, collection: str, *, version: int) -> bool:
         """Let an alias point elsewhere, if its collection is at a version still.
 
-        Nothing is written to that collection in between. Whether it was so.
+        Nothing is written to that collection in between, and the other one knows its
+        named writes from then on. Whether it was so.
 
         Raises
         ------
@@ -291,12 +292,14 @@ class Library:
         """
         with (
             self.using(name) as before,
+            self.using(collection) as after,
             self._changing(),
             before.held_at(version) as is_so,
         ):
             self._require_there(collection)
             is_so = is_so and self._aliases.target(name) == before.name
             if is_so:
+                after.take_over_requests(before)
                 self._aliases.point(name, collection)
             return is_so
 

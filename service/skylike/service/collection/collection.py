@@ -301,6 +301,10 @@ class Collection(Reading):
         with self._writing:
             yield self._view.version == version
 
+    def take_over_requests(self, other: "Collection") -> None:
+        """Know the named writes of another collection, all of which this one has."""
+        self._catalog.requests.take_over(other._catalog.requests)
+
     def copy_catalog(self, path: Path) -> State:
         """Copy the truth as it is at one moment to a new file, beside writing.
 
