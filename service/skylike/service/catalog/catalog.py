@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, next_version, state
 from skylike.service.catalog.fits import Fits
+from skylike.service.catalog.glance import Glance
 from skylike.service.catalog.requests import Requests, remember
 from skylike.service.catalog.scrub import Flaw, check, scrub
 from skylike.service.catalog.sky_object import SkyObject
@@ -67,15 +68,13 @@ class Catalog:
         Where clusters and anomaly scores are kept.
     requests
         Which writes were done that callers have named.
-    path
-        The file.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._database = Database(path)
         self.fits = Fits(self._database)
         self.requests = Requests(self._database)
+        self._glance = Glance(self._database)
         found = self.state()
         self.model_id = found.model_id
         self.dimension = found.dimension
@@ -354,6 +353,10 @@ class Catalog:
         """Read every row, and tell everything that is wrong."""
         return scrub(self._database)
 
+    def glance(self) -> None:
+        """Read a little of the file anew; `DamagedData` or `StorageFailed` if bad."""
+        self._glance.look()
+
     def settle(self) -> None:
         """See to it that every write so far survives the loss of power."""
         self._database.settle()
@@ -380,4 +383,5 @@ class Catalog:
 
     def close(self) -> None:
         """Close the file. Whatever was acknowledged is in it already."""
+        self._glance.close()
         self._database.close()
