@@ -168,7 +168,7 @@ def test_objects_added_since_the_fit_do_not_change_an_answer(
 
 def test_an_unfitted_collection_says_so(engine: Engine) -> None:
     """Cluster and Anomaly are not ready; Analyze goes without them."""
-    with pytest.raises(NotReady, match="skylike-service fit"):
+    with pytest.raises(NotReady, match=r"FitJob .* skylike-service fit"):
         engine.cluster("bare", IdQuery("ring-0"))
     with pytest.raises(NotReady):
         engine.anomaly("bare", IdQuery("ring-0"))

@@ -270,6 +270,19 @@ def test_vectors_come_in_other_types_too(stubs: SimpleNamespace) -> None:
     assert reason(lambda: best("<f4", 17)) == "BAD_VECTOR"
 
 
+def test_an_axis_kind_that_nobody_knows_is_refused(
+    stubs: SimpleNamespace, sky: SimpleNamespace
+) -> None:
+    """A newer client's would otherwise be read as something else."""
+    later: Any = 17
+    cutout = types_pb2.Cutout(fits=sky.draw("ring", 7), axis_kind=later)
+    asked = search_pb2.EmbedRequest(query=types_pb2.Query(cutout=cutout))
+    assert reason(lambda: stubs.search.Embed(asked)) == "BAD_AXIS_KIND"
+    cutout.axis_kind = types_pb2.AXIS_KIND_UNSPECIFIED
+    asked = search_pb2.EmbedRequest(query=types_pb2.Query(cutout=cutout))
+    assert stubs.search.Embed(asked).vector.packed
+
+
 def deep(levels: int) -> types_pb2.Filter:
     made = attribute("kind", "ring")
     for _ in range(levels - 1):

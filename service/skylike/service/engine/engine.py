@@ -208,6 +208,7 @@ def _check_k(k: int) -> None:
 
 def _not_fitted(collection: str, what: str) -> NotReady:
     return NotReady(
-        f"collection {collection!r} has no {what} yet: run skylike-service fit",
+        f"collection {collection!r} has no {what} yet: start a FitJob (JobService.StartJob), "
+        "or, while no service runs, skylike-service fit",
         reason="not_fitted",
     )
