@@ -210,6 +210,13 @@ class StartJobRequest(google.protobuf.message.Message):
     REINDEX_FIELD_NUMBER: builtins.int
     COMPACT_FIELD_NUMBER: builtins.int
     SNAPSHOT_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    request_id: builtins.str
+    """The caller's name for this job, 1 to 128 printable ASCII characters: a job of the
+    same name that was started since the service was is told instead of starting
+    another one, and is refused, REQUEST_ID_REUSED, if it is to do something else.
+    Empty for none.
+    """
     @property
     def index(self) -> global___IndexJob:
         """Adds images."""
@@ -238,9 +245,10 @@ class StartJobRequest(google.protobuf.message.Message):
         reindex: global___ReindexJob | None = ...,
         compact: global___CompactJob | None = ...,
         snapshot: global___SnapshotJob | None = ...,
+        request_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["compact", b"compact", "fit", b"fit", "index", b"index", "reindex", b"reindex", "snapshot", b"snapshot", "work", b"work"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["compact", b"compact", "fit", b"fit", "index", b"index", "reindex", b"reindex", "snapshot", b"snapshot", "work", b"work"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["compact", b"compact", "fit", b"fit", "index", b"index", "reindex", b"reindex", "request_id", b"request_id", "snapshot", b"snapshot", "work", b"work"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["work", b"work"]) -> typing.Literal["index", "fit", "reindex", "compact", "snapshot"] | None: ...
 
 global___StartJobRequest = StartJobRequest

@@ -56,17 +56,31 @@ class Aliases:
         before = [one for one in self._targets.get(name, []) if one != collection]
         self._save({**self._targets, name: [collection, *before][:_REMEMBERED]})
 
-    def rollback(self, name: str) -> str:
+    def rollback(self, name: str, leaving: str = "") -> str:
         """Make an alias point to where it did before; the collection.
+
+        Parameters
+        ----------
+        name
+            Of the alias.
+        leaving
+            Where it points to now; empty for wherever that is.
 
         Raises
         ------
         UnknownCollection
             If there is no such alias.
         BadRequest
-            ``no_earlier_target`` if it has pointed to nothing else.
+            ``alias_moved`` if it does not point there; ``no_earlier_target`` if it has
+            pointed to nothing else.
         """
         targets = self._known(name)
+        if leaving and targets[0] != leaving:
+            raise BadRequest(
+                f"The alias {name!r} points to {targets[0]!r}, not to {leaving!r}: it may "
+                "have been rolled back before.",
+                reason="alias_moved",
+            )
         if len(targets) < 2:
             raise BadRequest(
                 f"The alias {name!r} has pointed to {targets[0]!r} only.",

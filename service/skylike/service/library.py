@@ -303,18 +303,26 @@ class Library:
                 self._aliases.point(name, collection)
             return is_so
 
-    def rollback_alias(self, name: str) -> str:
+    def rollback_alias(self, name: str, leaving: str = "") -> str:
         """Let an alias point to where it did before; the collection.
+
+        Parameters
+        ----------
+        name
+            Of the alias.
+        leaving
+            Where it points to now; empty for wherever that is.
 
         Raises
         ------
         UnknownCollection
             If there is no such alias.
         BadRequest
-            ``no_earlier_target`` if it has pointed to nothing else that is there.
+            ``alias_moved`` if it does not point there; ``no_earlier_target`` if it has
+            pointed to nothing else that is there.
         """
         with self._changing():
-            return self._aliases.rollback(name)
+            return self._aliases.rollback(name, leaving)
 
     def drop_alias(self, name: str) -> None:
         """Forget an alias; its collection stays. `UnknownCollection` if there is none."""

@@ -199,8 +199,12 @@ def test_collections_and_aliases_come_and_go(stubs: SimpleNamespace) -> None:
     assert catalog.GetCollection(live).collection.context.collection == "other"
     other = catalog_pb2.DeleteCollectionRequest(collection="other")
     assert reason(lambda: catalog.DeleteCollection(other)) == "HAS_ALIAS"
-    back = catalog.RollBackAlias(catalog_pb2.RollBackAliasRequest(alias="live"))
-    assert back.alias.collection == "sky"
+    roll_back = catalog_pb2.RollBackAliasRequest(alias="live", from_collection="other")
+    assert catalog.RollBackAlias(roll_back).alias.collection == "sky"
+    catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    assert reason(lambda: catalog.RollBackAlias(roll_back)) == "ALIAS_MOVED"
+    roll_back.from_collection = ""
+    assert reason(lambda: catalog.RollBackAlias(roll_back)) == "NO_EARLIER_TARGET"
     aliases = catalog.ListAliases(catalog_pb2.ListAliasesRequest()).aliases
     assert [(one.alias, one.collection) for one in aliases] == [("live", "sky")]
     catalog.DeleteAlias(catalog_pb2.DeleteAliasRequest(alias="live"))

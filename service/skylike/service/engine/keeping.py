@@ -250,9 +250,9 @@ class Keeping:
         """Let an alias point to a collection; raises as `Library.point_alias`."""
         self.library.point_alias(name, collection)
 
-    def roll_back_alias(self, name: str) -> str:
+    def roll_back_alias(self, name: str, leaving: str = "") -> str:
         """Let an alias point to where it did before; raises as `Library`."""
-        return self.library.rollback_alias(name)
+        return self.library.rollback_alias(name, leaving)
 
     def drop_alias(self, name: str) -> None:
         """Forget an alias; `UnknownCollection` if there is none."""

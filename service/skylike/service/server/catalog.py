@@ -189,7 +189,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.RollBackAliasRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.RollBackAliasResponse:
         """Lets an alias point to where it did before."""
-        collection = self._engine.roll_back_alias(request.alias)
+        collection = self._engine.roll_back_alias(
+            request.alias, request.from_collection
+        )
         made = catalog_pb2.Alias(alias=request.alias, collection=collection)
         return catalog_pb2.RollBackAliasResponse(alias=made)
 
