@@ -1,4 +1,4 @@
-"""What a library keeps: objects, collections, aliases."""
+"""What a library keeps: objects and collections."""
 
 import contextlib
 import dataclasses
@@ -237,26 +237,6 @@ class Keeping:
         """
         self.library.create(name, self.library.model_path(model_of))
         return self.describe(name)
-
-    def drop(self, name: str) -> None:
-        """Remove a collection and all that is in it; raises as `Library.delete`."""
-        self.library.delete(name)
-
-    def aliases(self) -> dict[str, str]:
-        """Every alias and the collection it points to, by name."""
-        return self.library.aliases()
-
-    def point_alias(self, name: str, collection: str) -> None:
-        """Let an alias point to a collection; raises as `Library.point_alias`."""
-        self.library.point_alias(name, collection)
-
-    def roll_back_alias(self, name: str, leaving: str = "") -> str:
-        """Let an alias point to where it did before; raises as `Library`."""
-        return self.library.rollback_alias(name, leaving)
-
-    def drop_alias(self, name: str) -> None:
-        """Forget an alias; `UnknownCollection` if there is none."""
-        self.library.drop_alias(name)
 
     def describe(self, name: str) -> CollectionInfo:
         """One collection's state, by its name or an alias."""
