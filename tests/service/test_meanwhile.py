@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,28 @@ def test_what_is_asked_through_an_alias_outlives_every_collection(
             library.delete(before)
             before = name
     assert library.names() == ["new", before]
+
+
+def test_nothing_is_written_behind_an_alias_that_has_switched(
+    library: Library,
+) -> None:
+    """Or it would be acknowledged, and not be where the alias points."""
+    engine = Engine(library)
+    old = library.collection("sky")
+    with library.using("live", writes=True):
+        assert not library.switch_alias("live", "new", version=old.version)
+
+    def write(number: int) -> None:
+        engine.label("live", ["ring-1"], [f"l{number % 100}"])
+        time.sleep(0.002)
+
+    with again_and_again(write), again_and_again(write), again_and_again(write):
+        while not library.switch_alias("live", "new", version=(last := old.version)):
+            pass
+        time.sleep(0.2)
+    assert library.collection("new").version > 0
+    assert old.version == last
+    assert library.aliases() == {"live": "new"}
 
 
 def test_who_uses_a_collection_keeps_it_until_the_end(library: Library) -> None:

@@ -110,10 +110,16 @@ class Library:
         with self.using(name) as found:
             return found
 
-    def using(self, name: str) -> AbstractContextManager[Collection]:
-        """As `collection`; until the block ends nobody deletes it."""
+    def using(
+        self, name: str, *, writes: bool = False
+    ) -> AbstractContextManager[Collection]:
+        """As `collection`; until the block ends nobody deletes it.
+
+        While one that is written to is used, `switch_alias` does not switch.
+        """
         return self._opened.using(
-            lambda: self._aliases.target(name) or name or self._only_name()
+            lambda: self._aliases.target(name) or name or self._only_name(),
+            writes=writes,
         )
 
     def encoder_of(self, collection: Collection) -> Encoder:
@@ -132,9 +138,8 @@ class Library:
 
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
-        return [
-            name for name in self._places.names() if not self._opened.is_leaving(name)
-        ]
+        is_leaving = self._opened.is_leaving
+        return [name for name in self._places.names() if not is_leaving(name)]
 
     def delete(self, name: str) -> None:
         """Remove a collection and all that is in it. Models stay.
@@ -221,14 +226,8 @@ class Library:
         ):
             model = self._models.path(self.encoder_of(collection).model_id)
             copy = folder / snapshot.CATALOG
-            state = collection.copy_catalog(copy)
-            facts = Facts(
-                collection.name,
-                state.version,
-                state.num_objects,
-                state.dimension,
-                state.model_id,
-            )
+            model_id, dimension, version, num_objects, _ = collection.copy_catalog(copy)
+            facts = Facts(collection.name, version, num_objects, dimension, model_id)
             snapshot.write(path, facts, copy, model)
         return facts
 
@@ -282,8 +281,8 @@ class Library:
     def switch_alias(self, name: str, collection: str, *, version: int) -> bool:
         """Let an alias point elsewhere, if its collection is at a version still.
 
-        Nothing is written to that collection in between, and the other one knows its
-        named writes from then on. Whether it was so.
+        Nothing is written to that collection in between, nor by who came by the alias
+        later, and the other one knows its named writes. Whether it was so.
 
         Raises
         ------
@@ -294,24 +293,21 @@ class Library:
             self.using(name) as before,
             self.using(collection) as after,
             self._changing(),
-            before.held_at(version) as is_so,
+            self._opened.unwritten(before.name) as is_unwritten,
+            before.held_at(version) as is_at_version,
         ):
             self._require_there(collection)
-            is_so = is_so and self._aliases.target(name) == before.name
+            is_same = self._aliases.target(name) == before.name
+            is_so = is_same and is_unwritten and is_at_version
             if is_so:
                 after.take_over_requests(before)
                 self._aliases.point(name, collection)
             return is_so
 
     def rollback_alias(self, name: str, leaving: str = "") -> str:
-        """Let an alias point to where it did before; the collection.
+        """Let an alias that points to `leaving` point to where it did before.
 
-        Parameters
-        ----------
-        name
-            Of the alias.
-        leaving
-            Where it points to now; empty for wherever that is.
+        The collection it points to then. An empty `leaving` stands for any.
 
         Raises
         ------

@@ -17,6 +17,7 @@ _PATIENCE_SECONDS = 0.1  # between two looks whether the caller still waits
 class _Entry:
     collection: Collection
     num_users: int = 0
+    num_writers: int = 0  # of them
 
 
 class Opened:
@@ -37,10 +38,13 @@ class Opened:
         self._entries: dict[str, _Entry] = {}
         self._opening: set[str] = set()
         self._leaving: dict[str, _Entry | None] = {}
+        self._still: set[str] = set()
         self._is_closed = False
 
     @contextmanager
-    def using(self, name_of: Callable[[], str]) -> Iterator[Collection]:
+    def using(
+        self, name_of: Callable[[], str], *, writes: bool = False
+    ) -> Iterator[Collection]:
         """A collection, opened if it was not, that stays open until the block ends.
 
         Parameters
@@ -48,6 +52,8 @@ class Opened:
         name_of
             Tells its name. It is asked in the same moment in which the collection is
             taken, and again where that has gone meanwhile.
+        writes
+            Whether it is written to, for which who wants it `unwritten` is waited for.
 
         Raises
         ------
@@ -58,12 +64,13 @@ class Opened:
         DamagedData
             If its catalog fails its checks.
         """
-        entry = self._entered(name_of)
+        entry = self._entered(name_of, writes)
         try:
             yield entry.collection
         finally:
             with self._changed:
                 entry.num_users -= 1
+                entry.num_writers -= writes
                 self._changed.notify_all()
 
     @contextmanager
@@ -100,6 +107,22 @@ class Opened:
                     self._entries[name] = entry
                 self._changed.notify_all()
 
+    @contextmanager
+    def unwritten(self, name: str) -> Iterator[bool]:
+        """Whether nobody is writing to it; then nobody begins to until the block ends."""
+        with self._changed:
+            entry = self._entries.get(name)
+            is_so = name not in self._still and not (entry and entry.num_writers)
+            if is_so:
+                self._still.add(name)
+        try:
+            yield is_so
+        finally:
+            if is_so:
+                with self._changed:
+                    self._still.remove(name)
+                    self._changed.notify_all()
+
     def is_leaving(self, name: str) -> bool:
         """Whether somebody is about to remove it."""
         return name in self._leaving
@@ -125,14 +148,15 @@ class Opened:
             if entry is not None:
                 entry.collection.close()
 
-    def _entered(self, name_of: Callable[[], str]) -> _Entry:
+    def _entered(self, name_of: Callable[[], str], writes: bool) -> _Entry:
         while True:
             with self._changed:
-                name = self._name_when_ready(name_of)
+                name = self._name_when_ready(name_of, writes)
                 self.require_staying(name)
                 entry = self._entries.get(name)
                 if entry is not None:
                     entry.num_users += 1
+                    entry.num_writers += writes
                     return entry
                 self._opening.add(name)
             made = None
@@ -149,15 +173,15 @@ class Opened:
                         self._entries[name] = made
                     self._changed.notify_all()
 
-    def _name_when_ready(self, name_of: Callable[[], str]) -> str:
-        """The name, once nobody opens the collection any more."""
+    def _name_when_ready(self, name_of: Callable[[], str], writes: bool) -> str:
+        """The name, once nobody opens the collection any more, or keeps it unwritten."""
         name = ""
 
         def is_ready() -> bool:
             nonlocal name
             self.check_open()
             name = name_of()
-            return name not in self._opening
+            return name not in self._opening and not (writes and name in self._still)
 
         self._wait_until(is_ready)
         return name

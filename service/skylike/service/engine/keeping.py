@@ -105,7 +105,7 @@ class Keeping:
                 "added at a time",
                 reason="bad_batch_size",
             )
-        with self._archive(collection) as archive:
+        with self._archive(collection, writes=True) as archive:
             try:
                 archive.require_new(how)
                 stored, vectors = self._embedded(archive, objects)
@@ -130,7 +130,7 @@ class Keeping:
         BadRequest
             ``bad_batch_size`` for more than 10,000 ids, here and below.
         """
-        with self._archive(collection) as archive:
+        with self._archive(collection, writes=True) as archive:
             return _changed(archive, ids, lambda: archive.delete(ids, how))
 
     def set_attributes(
@@ -147,7 +147,7 @@ class Keeping:
         BadRequest
             ``bad_object`` if a value is none that an object can have.
         """
-        with self._archive(collection) as archive:
+        with self._archive(collection, writes=True) as archive:
             return _changed(
                 archive, ids, lambda: archive.set_attributes(ids, attributes, how)
             )
@@ -167,7 +167,7 @@ class Keeping:
         BadRequest
             ``bad_object`` if a label is empty or long.
         """
-        with self._archive(collection) as archive:
+        with self._archive(collection, writes=True) as archive:
             return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
 
     def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
@@ -284,9 +284,11 @@ class Keeping:
             return CollectionInfo(Context(name, 0, ""), damage=str(error))
 
     @contextlib.contextmanager
-    def _archive(self, collection: str) -> Iterator[Collection]:
+    def _archive(
+        self, collection: str, *, writes: bool = False
+    ) -> Iterator[Collection]:
         """A collection, which nobody deletes until the block ends."""
-        with self.library.using(collection) as archive:
+        with self.library.using(collection, writes=writes) as archive:
             calls.about(archive.name, archive.model_id)
             yield archive
 
