@@ -37,7 +37,8 @@ if __name__ == "__main__":
     data, archive, rejects = map(Path, sys.argv[2:])
     files._SHARD = int(sys.argv[1])
     with Library(data) as library:
-        sky, encoder = library.collection("sky"), library.encoder("sky")
+        sky = library.collection("sky")
+        encoder = library.encoder_of(sky)
         print("begun", flush=True)
         lists = archive / "names.txt", archive / "parts.parquet"
         sources = find_sources([archive, *lists])

@@ -53,7 +53,7 @@ def test_a_folder_of_many_instruments_is_indexed_as_far_as_it_can_be_read(
         collection = library.collection("zoo")
         report = indexer.index(
             collection,
-            library.encoder("zoo"),
+            library.encoder_of(collection),
             find_sources([ZOO]),
             rejects=rejects,
         )

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skylike.service.catalog import Catalog, SkyObject
+from skylike.service.catalog import Catalog, SkyObject, Writing
 from skylike.service.errors import (
+    AlreadyDone,
     AlreadyExists,
     BadRequest,
     DamagedData,
@@ -227,8 +228,8 @@ def test_foreign_and_newer_files_are_refused(path: Path, tmp_path: Path) -> None
     noise.write_bytes(b"not a database at all" * 100)
     with pytest.raises(DamagedData, match="not a database"):
         Catalog(noise)
-    change(path, "PRAGMA user_version = 4")
-    with pytest.raises(DamagedData, match="schema 4") as caught:
+    change(path, "PRAGMA user_version = 5")
+    with pytest.raises(DamagedData, match="schema 5") as caught:
         Catalog(path)
     assert caught.value.reason == "newer_schema"
     change(path, "PRAGMA application_id = 1")
@@ -450,6 +451,37 @@ def test_an_old_catalog_is_brought_up_to_date(old: Path) -> None:
     catalog = Catalog(old)
     assert catalog.delete(["a"]).gone.tolist() == [3]
     catalog.close()
+
+
+def test_requests_of_an_older_catalog_are_known_by_their_names(tmp_path: Path) -> None:
+    """Whatever they asked, which nobody noted then; unless they are damaged."""
+    path = tmp_path / "old.sqlite3"
+    Catalog.create(path, "model", 4)
+    catalog = Catalog(path)
+    catalog.add([SkyObject("a")], vectors(1))
+    catalog.close()
+    values = (1, "night-1", 7, 3)
+    crc = zlib.crc32(json.dumps(values).encode())
+    change(path, "DROP TABLE requests")
+    change(
+        path,
+        "CREATE TABLE requests (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, "
+        "version INTEGER NOT NULL, num_objects INTEGER NOT NULL, crc INTEGER NOT NULL) "
+        "STRICT",
+    )
+    change(path, f"INSERT INTO requests VALUES (1, 'night-1', 7, 4, {crc})")
+    change(path, "PRAGMA user_version = 3")
+    for _ in range(2):
+        with pytest.raises(DamagedData, match="request in row 1"):
+            Catalog(path)
+    change(path, "UPDATE requests SET num_objects = 3")
+    for _ in range(2):
+        catalog = Catalog(path)
+        with pytest.raises(AlreadyDone) as caught:
+            catalog.delete(["a"], Writing("night-1", digest="whatever"))
+        assert (caught.value.version, caught.value.num_objects) == (7, 3)
+        assert not [one for one in catalog.scrub() if "request" in one.message]
+        catalog.close()
 
 
 def test_a_damaged_old_catalog_stays_as_it_is(old: Path) -> None:

@@ -194,10 +194,60 @@ def test_a_write_with_a_name_is_done_once(tmp_path: Path) -> None:
             Writing(name)
 
 
+def test_a_name_stands_for_one_request(tmp_path: Path) -> None:
+    """Another one of the same name is refused, not taken for done."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    with Collection(tmp_path / "sky") as collection:
+        collection.upsert([SkyObject("a")], unit(1), Writing("n", digest="one"))
+        for ask in (
+            lambda: collection.require_new(Writing("n", digest="two")),
+            lambda: collection.delete(["a"], Writing("n", digest="two")),
+        ):
+            with pytest.raises(BadRequest) as caught:
+                ask()
+            assert caught.value.reason == "request_id_reused"
+        for same in ("one", ""):
+            with pytest.raises(AlreadyDone):
+                collection.require_new(Writing("n", digest=same))
+        collection.require_new(Writing("m", digest="one"))
+        collection.require_new(Writing())
+        assert len(collection) == 1
+
+
+def test_a_repeated_write_promises_what_is_wanted_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Done before at less than the loss of power, it is made to survive that."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    synced: list[int] = []
+    sync = os.fsync
+
+    def counted(file: int) -> None:
+        synced.append(file)
+        sync(file)
+
+    monkeypatch.setattr("os.fsync", counted)
+    with Collection(tmp_path / "sky") as collection:
+        for repeat in (
+            lambda how: collection.require_new(how),
+            lambda how: collection.delete([], how),
+        ):
+            collection.upsert([SkyObject("a")], unit(1), Writing(is_durable=False))
+            synced.clear()
+            name = f"n{collection.version}"
+            collection.upsert([SkyObject("b")], unit(1), Writing(name, False))
+            for is_durable, num_synced in ((False, 0), (True, 1), (True, 1)):
+                with pytest.raises(AlreadyDone):
+                    repeat(Writing(name, is_durable))
+                assert len(synced) == num_synced
+
+
 def test_only_the_last_names_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skylike.service.catalog.writing._KEPT", 2)
+    monkeypatch.setattr("skylike.service.catalog.requests._KEPT", 2)
     (tmp_path / "sky").mkdir()
     Collection.create(tmp_path / "sky", "model", 16)
     with Collection(tmp_path / "sky") as collection:

@@ -1,5 +1,6 @@
 """The engine, without a transport."""
 
+import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import angular_separation
 
+from skylike.service.collection import Writing
 from skylike.service.engine import (
     CutoutQuery,
     Engine,
@@ -166,7 +168,7 @@ def test_objects_added_since_the_fit_do_not_change_an_answer(
 
 def test_an_unfitted_collection_says_so(engine: Engine) -> None:
     """Cluster and Anomaly are not ready; Analyze goes without them."""
-    with pytest.raises(NotReady, match="skylike-service fit"):
+    with pytest.raises(NotReady, match=r"FitJob .* skylike-service fit"):
         engine.cluster("bare", IdQuery("ring-0"))
     with pytest.raises(NotReady):
         engine.anomaly("bare", IdQuery("ring-0"))
@@ -264,6 +266,25 @@ def test_adding_is_all_or_nothing_and_names_the_culprit(
         with pytest.raises(AlreadyExists, match="good"):
             engine.add("new", [NewObject("more", good.input), good])
         assert len(archive) == 1
+
+
+def test_a_repeated_write_costs_nothing_and_tells_the_version_of_then(
+    data: Path, sky: SimpleNamespace
+) -> None:
+    """It is known before anything is decoded."""
+    named = Writing("night-1")
+    with Library(data) as library:
+        engine = Engine(library)
+        new = NewObject("new", CutoutQuery(sky.draw("ring", 7)))
+        first = engine.add("sky", [new], how=named)
+        labelled = engine.label("sky", ["new"], ["a"], how=Writing("night-2"))
+        engine.delete("sky", ["new"])
+        unreadable = NewObject("new", CutoutQuery(b"no FITS at all"))
+        again = engine.add("sky", [unreadable], how=named)
+        assert (again.context, again.was_done) == (first.context, True)
+        again_labelled = engine.label("sky", ["new"], ["a"], how=Writing("night-2"))
+        assert again_labelled == dataclasses.replace(labelled, was_done=True)
+        assert library.collection("sky").version == first.context.collection_version + 2
 
 
 def test_the_header_fills_in_what_is_not_said(

@@ -52,7 +52,8 @@ def test_everything_readable_is_indexed_and_the_rest_has_its_reason(
 ) -> None:
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         rejects = tmp_path / "rejects.parquet"
         report = indexer.index(
             collection, encoder, find_sources([folder]), rejects=rejects
@@ -83,7 +84,8 @@ def test_a_second_run_adds_only_what_is_new(
 ) -> None:
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         indexer.index(collection, encoder, find_sources([folder]))
         (folder / "new.fits").write_bytes(sky.draw("long", 77))
         report = indexer.index(collection, encoder, find_sources([folder]))
@@ -99,7 +101,8 @@ def test_a_file_is_known_by_where_it_lies(
         (tmp_path / night / "x.fits").write_bytes(sky.draw(kind, 1))
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         first = indexer.index(collection, encoder, find_sources([tmp_path / "a"]))
         assert (first.indexed, first.known) == (1, 0)
         clash = indexer.index(collection, encoder, find_sources([tmp_path / "b"]))
@@ -134,7 +137,8 @@ def test_lists_and_tables_name_images_parts_of_them_and_what_is_known(
     sources = find_sources([names, folder / "catalogue.parquet"])
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         report = indexer.index(collection, encoder, sources)
         assert [one.code for one in report.rejects] == ["duplicate_id", "file_missing"]
         ids = {"deep/4.fits.gz", "3.fits[0]", "first", "second", "1.fits"}
@@ -172,7 +176,8 @@ def test_boxes_of_one_file_are_read_together_and_may_reach_beyond_it(
     sources = [Source(str(path), f"{n}", True, box) for n, box in enumerate(boxes)]
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         report = indexer.index(collection, encoder, sources)
         assert [one.code for one in report.rejects] == ["no_overlap"]
         assert report.rejects[0].message.startswith(f"{path}: the box")
@@ -208,7 +213,8 @@ def test_too_many_rejects_end_a_run_which_can_go_on(
     sources = find_sources([folder])
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         rejects = tmp_path / "rejects.parquet"
         with pytest.raises(BadInput, match="6 images were rejected") as caught:
             indexer.index(
@@ -246,7 +252,8 @@ def test_what_was_mended_after_too_many_rejects_is_read_again(
 ) -> None:
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         with pytest.raises(BadInput):
             indexer.index(
                 collection, encoder, find_sources([folder]), max_reject_fraction=0.45
@@ -275,7 +282,8 @@ def test_links_are_followed_and_what_is_no_file_is_told(
     os.mkfifo(links / "pipe.fits")
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         report = indexer.index(collection, encoder, find_sources([links]))
         assert (report.indexed, len(collection)) == (2, 2)
         assert collection.get("night/b.fits.GZ").uri == str(nights / "b.fits.GZ")
@@ -366,7 +374,8 @@ def test_indexed_vectors_are_those_of_a_query(
     """The bulk way and the single way make the same vector of the same file."""
     with Library(tmp_path / "data") as library:
         library.create("sky", model)
-        collection, encoder = library.collection("sky"), library.encoder("sky")
+        collection = library.collection("sky")
+        encoder = library.encoder_of(collection)
         indexer.index(collection, encoder, find_sources([folder]))
         alone, _ = indexer.embed_files(encoder, [str(folder / "1.fits")])
         np.testing.assert_allclose(collection.vector("1.fits"), alone[0], atol=1e-6)
@@ -376,9 +385,8 @@ def test_constant_files_are_not_used_for_calibration(
     folder: Path, model: Path, tmp_path: Path
 ) -> None:
     with Library(tmp_path / "data") as library:
-        library.create("sky", model)
-        images = find_images([folder])
-        vectors, rejects = indexer.embed_files(library.encoder("sky"), images)
+        encoder = library.encoder_of(library.create("sky", model))
+        vectors, rejects = indexer.embed_files(encoder, find_images([folder]))
         assert vectors.shape[0] == 5
         assert [reject.code for reject in rejects].count("constant") == 1
 

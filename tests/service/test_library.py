@@ -35,19 +35,20 @@ def test_everything_is_there_after_reopening(directory: Path, model: Path) -> No
         assert library.names() == []
         sky = library.create("sky", Path(copied))
         assert library.collection("sky") is sky
-        library.create("a-2_b", model)
+        other = library.create("a-2_b", model)
         vector = np.eye(1, sky.dimension, dtype=np.float32)
         sky.add([SkyObject("o")], vector)
-        assert library.encoder("sky") is library.encoder("a-2_b")
+        assert library.encoder_of(sky) is library.encoder_of(other)
         model_id = sky.model_id
     Path(copied).unlink()
     with Library(directory) as library:
         assert library.names() == ["a-2_b", "sky"]
-        assert library.collection("sky").get("o").id == "o"
-        encoder = library.encoder("sky")
-        assert encoder.model_id == model_id == library.collection("sky").model_id
-        assert encoder.dimension == library.collection("sky").dimension
-        assert library.encoder("a-2_b") is encoder
+        sky = library.collection("sky")
+        assert sky.get("o").id == "o"
+        encoder = library.encoder_of(sky)
+        assert encoder.model_id == model_id == sky.model_id
+        assert encoder.dimension == sky.dimension
+        assert library.encoder_of(library.collection("a-2_b")) is encoder
     assert [path.stem for path in (directory / "models").iterdir()] == [model_id]
 
 
@@ -74,7 +75,7 @@ def test_a_name_is_given_once(directory: Path, model: Path) -> None:
         with pytest.raises(UnknownCollection, match="there are: sky"):
             library.collection("see")
         with pytest.raises(UnknownCollection):
-            library.encoder("see")
+            library.model_path("see")
 
 
 def test_no_name_means_the_only_collection_at_each_call(
@@ -85,7 +86,7 @@ def test_no_name_means_the_only_collection_at_each_call(
             library.collection("")
         library.create("one", model)
         assert library.collection("").name == "one"
-        assert library.encoder("").model_id == library.collection("one").model_id
+        assert library.model_path("") == library.model_path("one")
         library.create("two", model)
         with pytest.raises(BadRequest, match="there are: one, two") as caught:
             library.collection("")
@@ -130,14 +131,16 @@ def test_a_changed_model_is_refused(
     else:
         sky.write_model(path, seed=1)
     with Library(directory) as library:
+        collection = library.collection("sky")
         with pytest.raises(DamagedData, match="models"):
-            library.encoder("sky")
-        assert len(library.collection("sky")) == 0
+            library.encoder_of(collection)
+        assert len(collection) == 0
     # Creating a collection with the true file puts it right.
     with Library(directory) as library:
         library.create("second", model)
     with Library(directory) as library:
-        assert library.encoder("sky").dimension == sky.dimension
+        collection = library.collection("sky")
+        assert library.encoder_of(collection).dimension == sky.dimension
 
 
 def test_only_one_may_have_it_open(directory: Path) -> None:
@@ -223,7 +226,6 @@ def test_an_alias_stands_for_its_collection(directory: Path, model: Path) -> Non
         assert library.collection("live").name == "one"
         library.point_alias("live", "two")
         assert library.collection("live").name == "two"
-        assert library.encoder("live") is library.encoder("two")
         assert library.names() == ["one", "two"]
     with Library(directory) as library:
         assert library.aliases() == {"live": "two"}

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from skylike.service import indexer
-from skylike.service.collection import SkyObject
+from skylike.service.collection import SkyObject, Writing
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
+    AlreadyDone,
     AlreadyExists,
     BadInput,
     BadRequest,
@@ -49,7 +50,7 @@ def library(archive: Path, model: Path, tmp_path: Path) -> Iterator[Library]:
     boxes = Box(-6, -6, 26, 26), Box(4, 4, 36, 36)
     parts = [Source(first, f"part {n}", True, box) for n, box in enumerate(boxes)]
     sources = [*find_sources([archive]), *parts]
-    indexer.index(collection, library.encoder("sky"), sources)
+    indexer.index(collection, library.encoder_of(collection), sources)
     collection.label(["03.fits", "part 1"], ["merger"])
     collection.set_attributes(["04.fits"], {"redshift": 0.5, "name": "mine"})
     library.point_alias("live", "sky")
@@ -97,7 +98,7 @@ def test_the_old_collection_answers_and_is_written_to_meanwhile(
     has_switched = threading.Event()
 
     def use() -> None:
-        indexer.index(old, library.encoder("sky"), find_sources([archive]))
+        indexer.index(old, library.encoder_of(old), find_sources([archive]))
         old.delete(["05.fits"])
         old.set_attributes(["07.fits"], {"seen": True, "name": None})
         for number in range(40):
@@ -123,6 +124,29 @@ def test_the_old_collection_answers_and_is_written_to_meanwhile(
     if len(before_the_switch) == 40:  # all else came before
         assert found == content(library, "sky")
         assert "late.fits" in found
+
+
+def test_writes_with_a_name_are_known_after_the_switch(
+    library: Library, other: Path
+) -> None:
+    """Who got no answer before it and asks again after it does nothing twice."""
+    old = library.collection("sky")
+    named = [Writing(f"n{number}", digest=f"d{number}") for number in range(3)]
+    assert old.label(["06.fits", "07.fits"], ["a"], how=named[0]) == 2
+    assert old.delete(["06.fits"], named[1]) == 1
+    indexer.reindex(library, "live", other)
+    new = library.collection("live")
+    for how, count in ((named[0], 2), (named[1], 1)):
+        with pytest.raises(AlreadyDone) as caught:
+            new.label(["07.fits"], ["b"], how=how)
+        assert (caught.value.num_objects, caught.value.version) == (count, new.version)
+    with pytest.raises(BadRequest):
+        new.label(["07.fits"], ["b"], how=replace(named[0], digest="other"))
+    assert new.label(["07.fits"], ["c"], how=named[2]) == 1
+    assert new.get("07.fits").labels == {"a", "c"}
+    # Back at the old one, what was done since is to be done.
+    library.rollback_alias("live")
+    assert library.collection("live").label(["07.fits"], ["c"], how=named[2]) == 1
 
 
 def test_what_people_changed_stays_changed(library: Library, other: Path) -> None:

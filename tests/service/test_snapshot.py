@@ -66,7 +66,7 @@ def test_a_restored_collection_is_the_same(
         copy = other.restore(made.path)
         named = other.restore(made.path, "again")
         assert other.names() == ["again", "sky"]
-        assert other.encoder("again").model_id == made.sky.model_id
+        assert other.encoder_of(named).model_id == made.sky.model_id
         for one in (copy, named):
             assert (one.version, len(one)) == (4, 58)
             assert one.get("o5").labels == {"odd"}

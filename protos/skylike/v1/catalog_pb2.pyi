@@ -4,8 +4,10 @@ isort:skip_file
 Collections and the objects in them.
 
 Every write takes effect as a whole or not at all. A write with a `request_id` that
-the collection knows already is not done again: its answer says so. So a caller that
-got no answer may send it once more.
+the collection knows already is not done again: its answer says so, and tells the
+version and the numbers of then. So a caller that got no answer may send it once
+more. What has no `request_id` may be sent again as well, and then ends as its
+comment says.
 """
 
 import builtins
@@ -63,7 +65,9 @@ class WriteOptions(google.protobuf.message.Message):
     ACK_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """The caller's name for this write, 1 to 128 printable ASCII characters, unique in
-    the collection. Remembered for the last 10,000 writes that had one.
+    the collection. Remembered for the last 10,000 writes that had one, together with
+    what was asked: another request of the same name is refused, REQUEST_ID_REUSED.
+    What the collection was called, and these options, may differ.
     """
     ack: global___AckLevel.ValueType
     """What the answer promises."""
@@ -212,7 +216,7 @@ class AddObjectsResponse(google.protobuf.message.Message):
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version."""
+        """The collection with its new version, or that of then if it had been done before."""
 
     @property
     def objects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[skylike.v1.types_pb2.Object]:
@@ -278,7 +282,7 @@ class DeleteObjectsResponse(google.protobuf.message.Message):
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version."""
+        """The collection with its new version, or that of then if it had been done before."""
 
     def __init__(
         self,
@@ -368,7 +372,7 @@ class SetAttributesResponse(google.protobuf.message.Message):
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version."""
+        """The collection with its new version, or that of then if it had been done before."""
 
     def __init__(
         self,
@@ -440,7 +444,7 @@ class SetLabelsResponse(google.protobuf.message.Message):
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version."""
+        """The collection with its new version, or that of then if it had been done before."""
 
     def __init__(
         self,
@@ -1028,14 +1032,20 @@ class RollBackAliasRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ALIAS_FIELD_NUMBER: builtins.int
+    FROM_COLLECTION_FIELD_NUMBER: builtins.int
     alias: builtins.str
     """The name."""
+    from_collection: builtins.str
+    """The collection that it shall leave: refused, ALIAS_MOVED, where it points to another
+    one, as after this was done before. Empty: whichever it points to.
+    """
     def __init__(
         self,
         *,
         alias: builtins.str = ...,
+        from_collection: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["alias", b"alias"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alias", b"alias", "from_collection", b"from_collection"]) -> None: ...
 
 global___RollBackAliasRequest = RollBackAliasRequest
 

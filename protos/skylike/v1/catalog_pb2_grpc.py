@@ -185,14 +185,15 @@ class CatalogServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateCollection(self, request, context):
-        """Makes an empty collection, for the model of another one.
+        """Makes an empty collection, for the model of another one. Sent again: ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """Removes a collection and all that is in it.
+        """Removes a collection and all that is in it, once those who ask it have their
+        answers. Sent again: UNKNOWN_COLLECTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,21 +214,23 @@ class CatalogServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetAlias(self, request, context):
-        """Makes an alias, or lets it point elsewhere, at once for all who ask.
+        """Makes an alias, or lets it point elsewhere, at once for all who ask. Sent again it
+        changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollBackAlias(self, request, context):
-        """Lets an alias point to where it did before.
+        """Lets an alias point to where it did before. Sent again it goes back once more,
+        unless it says from where: ALIAS_MOVED then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAlias(self, request, context):
-        """Forgets an alias; its collection stays.
+        """Forgets an alias; its collection stays. Sent again: UNKNOWN_COLLECTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

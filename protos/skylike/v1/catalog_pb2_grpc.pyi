@@ -4,8 +4,10 @@ isort:skip_file
 Collections and the objects in them.
 
 Every write takes effect as a whole or not at all. A write with a `request_id` that
-the collection knows already is not done again: its answer says so. So a caller that
-got no answer may send it once more.
+the collection knows already is not done again: its answer says so, and tells the
+version and the numbers of then. So a caller that got no answer may send it once
+more. What has no `request_id` may be sent again as well, and then ends as its
+comment says.
 """
 
 import abc
@@ -84,13 +86,15 @@ class CatalogServiceStub:
         skylike.v1.catalog_pb2.CreateCollectionRequest,
         skylike.v1.catalog_pb2.CreateCollectionResponse,
     ]
-    """Makes an empty collection, for the model of another one."""
+    """Makes an empty collection, for the model of another one. Sent again: ALREADY_EXISTS."""
 
     DeleteCollection: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.DeleteCollectionRequest,
         skylike.v1.catalog_pb2.DeleteCollectionResponse,
     ]
-    """Removes a collection and all that is in it."""
+    """Removes a collection and all that is in it, once those who ask it have their
+    answers. Sent again: UNKNOWN_COLLECTION.
+    """
 
     ListClusters: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListClustersRequest,
@@ -108,19 +112,23 @@ class CatalogServiceStub:
         skylike.v1.catalog_pb2.SetAliasRequest,
         skylike.v1.catalog_pb2.SetAliasResponse,
     ]
-    """Makes an alias, or lets it point elsewhere, at once for all who ask."""
+    """Makes an alias, or lets it point elsewhere, at once for all who ask. Sent again it
+    changes nothing.
+    """
 
     RollBackAlias: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.RollBackAliasRequest,
         skylike.v1.catalog_pb2.RollBackAliasResponse,
     ]
-    """Lets an alias point to where it did before."""
+    """Lets an alias point to where it did before. Sent again it goes back once more,
+    unless it says from where: ALIAS_MOVED then.
+    """
 
     DeleteAlias: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.DeleteAliasRequest,
         skylike.v1.catalog_pb2.DeleteAliasResponse,
     ]
-    """Forgets an alias; its collection stays."""
+    """Forgets an alias; its collection stays. Sent again: UNKNOWN_COLLECTION."""
 
 class CatalogServiceAsyncStub:
     """Stores objects and tells what is stored."""
@@ -183,13 +191,15 @@ class CatalogServiceAsyncStub:
         skylike.v1.catalog_pb2.CreateCollectionRequest,
         skylike.v1.catalog_pb2.CreateCollectionResponse,
     ]
-    """Makes an empty collection, for the model of another one."""
+    """Makes an empty collection, for the model of another one. Sent again: ALREADY_EXISTS."""
 
     DeleteCollection: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.DeleteCollectionRequest,
         skylike.v1.catalog_pb2.DeleteCollectionResponse,
     ]
-    """Removes a collection and all that is in it."""
+    """Removes a collection and all that is in it, once those who ask it have their
+    answers. Sent again: UNKNOWN_COLLECTION.
+    """
 
     ListClusters: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListClustersRequest,
@@ -207,19 +217,23 @@ class CatalogServiceAsyncStub:
         skylike.v1.catalog_pb2.SetAliasRequest,
         skylike.v1.catalog_pb2.SetAliasResponse,
     ]
-    """Makes an alias, or lets it point elsewhere, at once for all who ask."""
+    """Makes an alias, or lets it point elsewhere, at once for all who ask. Sent again it
+    changes nothing.
+    """
 
     RollBackAlias: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.RollBackAliasRequest,
         skylike.v1.catalog_pb2.RollBackAliasResponse,
     ]
-    """Lets an alias point to where it did before."""
+    """Lets an alias point to where it did before. Sent again it goes back once more,
+    unless it says from where: ALIAS_MOVED then.
+    """
 
     DeleteAlias: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.DeleteAliasRequest,
         skylike.v1.catalog_pb2.DeleteAliasResponse,
     ]
-    """Forgets an alias; its collection stays."""
+    """Forgets an alias; its collection stays. Sent again: UNKNOWN_COLLECTION."""
 
 class CatalogServiceServicer(metaclass=abc.ABCMeta):
     """Stores objects and tells what is stored."""
@@ -302,7 +316,7 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         request: skylike.v1.catalog_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.CreateCollectionResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.CreateCollectionResponse]]:
-        """Makes an empty collection, for the model of another one."""
+        """Makes an empty collection, for the model of another one. Sent again: ALREADY_EXISTS."""
 
     @abc.abstractmethod
     def DeleteCollection(
@@ -310,7 +324,9 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         request: skylike.v1.catalog_pb2.DeleteCollectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.DeleteCollectionResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.DeleteCollectionResponse]]:
-        """Removes a collection and all that is in it."""
+        """Removes a collection and all that is in it, once those who ask it have their
+        answers. Sent again: UNKNOWN_COLLECTION.
+        """
 
     @abc.abstractmethod
     def ListClusters(
@@ -334,7 +350,9 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         request: skylike.v1.catalog_pb2.SetAliasRequest,
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.SetAliasResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.SetAliasResponse]]:
-        """Makes an alias, or lets it point elsewhere, at once for all who ask."""
+        """Makes an alias, or lets it point elsewhere, at once for all who ask. Sent again it
+        changes nothing.
+        """
 
     @abc.abstractmethod
     def RollBackAlias(
@@ -342,7 +360,9 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         request: skylike.v1.catalog_pb2.RollBackAliasRequest,
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.RollBackAliasResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.RollBackAliasResponse]]:
-        """Lets an alias point to where it did before."""
+        """Lets an alias point to where it did before. Sent again it goes back once more,
+        unless it says from where: ALIAS_MOVED then.
+        """
 
     @abc.abstractmethod
     def DeleteAlias(
@@ -350,6 +370,6 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         request: skylike.v1.catalog_pb2.DeleteAliasRequest,
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.DeleteAliasResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.DeleteAliasResponse]]:
-        """Forgets an alias; its collection stays."""
+        """Forgets an alias; its collection stays. Sent again: UNKNOWN_COLLECTION."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -13,6 +13,8 @@ _REMEMBERED = 10  # targets of an alias
 class Aliases:
     """The aliases of a data directory, in one file that is replaced as a whole.
 
+    They are read from any thread while one changes them.
+
     Parameters
     ----------
     path
@@ -38,11 +40,12 @@ class Aliases:
 
     def all(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""
-        return {name: self._targets[name][0] for name in sorted(self._targets)}
+        return {name: targets[0] for name, targets in sorted(self._targets.items())}
 
     def target(self, name: str) -> str | None:
         """The collection an alias points to; None if there is no such alias."""
-        return self._targets[name][0] if name in self._targets else None
+        targets = self._targets.get(name)
+        return None if targets is None else targets[0]
 
     def of(self, collection: str) -> list[str]:
         """The aliases that point to a collection."""
@@ -53,17 +56,31 @@ class Aliases:
         before = [one for one in self._targets.get(name, []) if one != collection]
         self._save({**self._targets, name: [collection, *before][:_REMEMBERED]})
 
-    def rollback(self, name: str) -> str:
+    def rollback(self, name: str, leaving: str = "") -> str:
         """Make an alias point to where it did before; the collection.
+
+        Parameters
+        ----------
+        name
+            Of the alias.
+        leaving
+            Where it points to now; empty for wherever that is.
 
         Raises
         ------
         UnknownCollection
             If there is no such alias.
         BadRequest
-            ``no_earlier_target`` if it has pointed to nothing else.
+            ``alias_moved`` if it does not point there; ``no_earlier_target`` if it has
+            pointed to nothing else.
         """
         targets = self._known(name)
+        if leaving and targets[0] != leaving:
+            raise BadRequest(
+                f"The alias {name!r} points to {targets[0]!r}, not to {leaving!r}: it may "
+                "have been rolled back before.",
+                reason="alias_moved",
+            )
         if len(targets) < 2:
             raise BadRequest(
                 f"The alias {name!r} has pointed to {targets[0]!r} only.",

@@ -11,27 +11,26 @@
 Copying a stopped library copies everything.
 """
 
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 from skylike.service import durable, snapshot
-from skylike.service.aliases import Aliases, check_name, is_name
+from skylike.service.aliases import Aliases, check_name
 from skylike.service.collection import Collection, Problem
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
     DamagedData,
-    NotReady,
-    UnknownCollection,
 )
 from skylike.service.lock import lock
 from skylike.service.models import Models
+from skylike.service.opened import Opened
+from skylike.service.places import Places
 from skylike.service.snapshot import Facts
 
 
@@ -51,19 +50,16 @@ class Library:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._collections = directory / "collections"
-        durable.make_folder(self._collections)
+        self._places = Places(directory / "collections")
         self._lock_file = lock(directory)
-        self._guard = threading.RLock()
-        self._open: dict[str, Collection] = {}
-        self._only = ""  # the only collection, once that is known
+        self._opened = Opened(self._places.of)
+        self._changes = threading.Lock()  # what is in the directory, one at a time
+        self._num_changes = 0
+        self._only = (-1, "")  # the only collection, after so many changes
         try:
             self._models = Models(directory / "models")
             self._aliases = Aliases(directory / "aliases.json")
-            for path in self._collections.glob(".*"):  # what a crash left unfinished
-                shutil.rmtree(path, ignore_errors=True)
-            # Who was killed may have renamed something and not come to the sync.
-            durable.sync(self._collections)
+            self._places.recover()
             durable.sync(directory)
         except BaseException:
             self._lock_file.close()
@@ -89,21 +85,18 @@ class Library:
         BadModel
             If the file is not a model of ours.
         """
-        with self._changing():
+        with self._aside("new") as unfinished:
             self._require_free(name)
             encoder = Encoder(model)
             self._models.keep(model, encoder.model_id)
-            # Made aside: there is a whole collection, or none.
-            unfinished = self._collections / f".new-{name}"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
             Collection.create(unfinished, encoder.model_id, encoder.dimension)
             return self._published(unfinished, name)
 
     def collection(self, name: str) -> Collection:
         """The collection of a name or an alias, opened at the first call.
 
-        An empty name means the only collection there is.
+        An empty name means the only collection there is. Who asks it in a process that
+        may delete it says so by `using`.
 
         Raises
         ------
@@ -114,38 +107,45 @@ class Library:
         DamagedData
             If its catalog fails its checks.
         """
-        with self._guard:
-            self._check_open()
-            name = self._aliases.target(name) or name or self._only_name()
-            if name not in self._open:
-                directory = self._directory(name)
-                self._open[name] = Collection(directory)
-            return self._open[name]
+        with self.using(name) as found:
+            return found
 
-    def encoder(self, name: str) -> Encoder:
+    def using(
+        self, name: str, *, writes: bool = False
+    ) -> AbstractContextManager[Collection]:
+        """As `collection`; until the block ends nobody deletes it.
+
+        While one that is written to is used, `switch_alias` does not switch.
+        """
+        return self._opened.using(
+            lambda: self._aliases.target(name) or name or self._only_name(),
+            writes=writes,
+        )
+
+    def encoder_of(self, collection: Collection) -> Encoder:
         """The model of a collection, loaded at the first call.
 
         Raises
         ------
-        UnknownCollection
-            If there is no such collection.
         DamagedData
             If the model's file is missing or not as it was.
         """
-        with self._guard:
-            return self._models.encoder(self.collection(name).model_id)
+        return self._models.encoder(collection.model_id)
 
     def model_path(self, name: str) -> Path:
-        """The file of a collection's model; raises as `encoder`."""
-        return self._models.path(self.encoder(name).model_id)
+        """The file of a collection's model; raises as `collection` and `encoder_of`."""
+        return self._models.path(self.encoder_of(self.collection(name)).model_id)
 
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
-        found = (path.name for path in self._collections.iterdir() if path.is_dir())
-        return sorted(name for name in found if is_name(name))
+        is_leaving = self._opened.is_leaving
+        return [name for name in self._places.names() if not is_leaving(name)]
 
     def delete(self, name: str) -> None:
         """Remove a collection and all that is in it. Models stay.
+
+        Nobody finds it any more, and when all who use it have left it is removed. It
+        stays if the caller goes before that.
 
         Raises
         ------
@@ -154,24 +154,28 @@ class Library:
         BadRequest
             ``has_alias`` if an alias points to it.
         """
-        with self._changing():
-            directory = self._directory(name)
-            pointing = self._aliases.of(name)
-            if pointing:
-                raise BadRequest(
-                    f"The alias {pointing[0]!r} points to {name!r}: let it point "
-                    "elsewhere, or drop it, first.",
-                    reason="has_alias",
-                )
-            if name in self._open:
-                self._open.pop(name).close()
-            self._aliases.forget(name)
-            self._remove(directory)
+        with ExitStack() as until_removed:
+            with self._changing():
+                self._require_there(name)
+                pointing = self._aliases.of(name)
+                if pointing:
+                    raise BadRequest(
+                        f"The alias {pointing[0]!r} points to {name!r}: let it point "
+                        "elsewhere, or drop it, first.",
+                        reason="has_alias",
+                    )
+                close = until_removed.enter_context(self._opened.leaving(name))
+            close()
+            with self._changing():
+                self._aliases.forget(name)
+                gone = self._places.hide(name)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def verify(self, name: str, *, repair: bool = False) -> list[Problem]:
         """Read all of a collection, and its model, and tell what is wrong.
 
-        The collection is closed before, and opened at the next call for it.
+        The collection is closed before, is not there meanwhile, and opened at the next
+        call for it.
 
         Parameters
         ----------
@@ -190,14 +194,16 @@ class Library:
         UnknownCollection
             If there is no such collection.
         """
-        with self._changing():
-            name = self._aliases.target(name) or name
-            directory = self._directory(name)
-            if name in self._open:
-                self._open.pop(name).close()
-            found = list(Collection.verify(directory, self._models.directory))
-            if found and repair and all(one.is_derived for one in found):
-                Collection.forget_derived(directory)
+        name = self._aliases.target(name) or name
+        directory = self._places.of(name)
+        with durable.storing(self.directory):
+            with self._opened.leaving(name) as close:
+                close()
+                found = list(Collection.verify(directory, self._models.directory))
+                mends = found and repair and all(one.is_derived for one in found)
+                if mends:
+                    Collection.forget_derived(directory)
+            if mends:
                 self.collection(name).compact()
             return found
 
@@ -225,12 +231,11 @@ class Library:
         PermissionDenied
             ``outside_roots``.
         UnknownCollection, DamagedData
-            As `collection`, and `encoder`.
+            As `collection`, and `encoder_of`.
         """
-        with self._guard:
-            collection = self.collection(name)
-            model = self.model_path(name)
-        return snapshot.make(collection, model, path, roots, aside=self._collections)
+        with self.using(name) as collection:
+            model = self._models.path(self.encoder_of(collection).model_id)
+            return snapshot.make(collection, model, path, roots, self._places.directory)
 
     def restore(self, path: Path, name: str = "") -> Collection:
         """Make a collection of a snapshot, under its own name or another.
@@ -244,27 +249,21 @@ class Library:
         DamagedData
             If it is not as it was written, or its model is not the one it names.
         """
-        with self._changing():
-            unfinished = self._collections / f".restored-{os.urandom(4).hex()}"
-            unfinished.mkdir()
-            try:
-                facts = snapshot.extract(path, unfinished)
-                name = name or facts.collection
-                self._require_free(name)
-                model = unfinished / snapshot.MODEL
-                if durable.sha256_of(model) != facts.model_id:
-                    raise DamagedData(f"{path} holds another model than it names.")
-                self._models.keep(model, facts.model_id)
-                model.unlink()
-                Collection.adopt(unfinished)
-                return self._published(unfinished, name)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+        with self._aside("restored") as unfinished:
+            facts = snapshot.extract(path, unfinished)
+            name = name or facts.collection
+            self._require_free(name)
+            model = unfinished / snapshot.MODEL
+            if durable.sha256_of(model) != facts.model_id:
+                raise DamagedData(f"{path} holds another model than it names.")
+            self._models.keep(model, facts.model_id)
+            model.unlink()
+            Collection.adopt(unfinished)
+            return self._published(unfinished, name)
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection it points to, by name."""
-        with self._guard:
-            return self._aliases.all()
+        return self._aliases.all()
 
     def point_alias(self, name: str, collection: str) -> None:
         """Make an alias, or let it point elsewhere: all at once for those who ask.
@@ -280,40 +279,52 @@ class Library:
         """
         check_name(name)
         with self._changing():
-            self._directory(collection)
-            if (self._collections / name).exists():
+            self._require_there(collection)
+            if self._places.has(name):
                 raise AlreadyExists(f"There is a collection {name!r} already.")
             self._aliases.point(name, collection)
 
     def switch_alias(self, name: str, collection: str, *, version: int) -> bool:
         """Let an alias point elsewhere, if its collection is at a version still.
 
-        Nothing is written to that collection in between. Whether it was so.
+        Nothing is written to that collection in between, nor by who came by the alias
+        later, and the other one knows its named writes. Whether it was so.
 
         Raises
         ------
         UnknownCollection
             If there is no such alias or collection.
         """
-        with self._changing():
-            self._directory(collection)
-            with self.collection(name).held_at(version) as is_so:
-                if is_so:
-                    self._aliases.point(name, collection)
-                return is_so
+        with (
+            self.using(name) as before,
+            self.using(collection) as after,
+            self._changing(),
+            self._opened.unwritten(before.name) as is_unwritten,
+            before.held_at(version) as is_at_version,
+        ):
+            self._require_there(collection)
+            is_same = self._aliases.target(name) == before.name
+            is_so = is_same and is_unwritten and is_at_version
+            if is_so:
+                after.take_over_requests(before)
+                self._aliases.point(name, collection)
+            return is_so
 
-    def rollback_alias(self, name: str) -> str:
-        """Let an alias point to where it did before; the collection.
+    def rollback_alias(self, name: str, leaving: str = "") -> str:
+        """Let an alias that points to `leaving` point to where it did before.
+
+        The collection it points to then. An empty `leaving` stands for any.
 
         Raises
         ------
         UnknownCollection
             If there is no such alias.
         BadRequest
-            ``no_earlier_target`` if it has pointed to nothing else that is there.
+            ``alias_moved`` if it does not point there; ``no_earlier_target`` if it has
+            pointed to nothing else that is there.
         """
         with self._changing():
-            return self._aliases.rollback(name)
+            return self._aliases.rollback(name, leaving)
 
     def drop_alias(self, name: str) -> None:
         """Forget an alias; its collection stays. `UnknownCollection` if there is none."""
@@ -322,10 +333,8 @@ class Library:
 
     def close(self) -> None:
         """Close every collection and let others open the directory."""
-        with self._guard:
-            for collection in self._open.values():
-                collection.close()
-            self._open.clear()
+        with self._changes:
+            self._opened.close()
             self._models.close()
             self._lock_file.close()
 
@@ -338,61 +347,54 @@ class Library:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """While what is in the directory changes: alone, with errors of the disk as ours."""
-        with self._guard, durable.storing(self.directory):
-            self._check_open()
-            self._only = ""
+        with self._changes, durable.storing(self.directory):
+            self._opened.check_open()
             try:
                 yield
             finally:
-                self._only = ""
+                self._num_changes += 1
+
+    @contextmanager
+    def _aside(self, kind: str) -> Iterator[Path]:
+        """A folder to make a collection in: there is a whole one in the end, or none."""
+        self._opened.check_open()
+        with durable.storing(self.directory), self._places.aside(kind) as unfinished:
+            yield unfinished
 
     def _published(self, unfinished: Path, name: str) -> Collection:
         """A collection that was made aside, under its name; or none, if that fails."""
-        directory = self._collections / name
+        with self._changing():
+            self._require_free(name)
+            self._places.publish(unfinished, name)
         try:
-            unfinished.rename(directory)
-            durable.sync(self._collections)
+            self._places.sync()
             return self.collection(name)
         except BaseException:
-            if directory.exists():
-                self._remove(directory)
+            self.delete(name)
             raise
-
-    def _remove(self, directory: Path) -> None:
-        # Renamed and then removed: there is a whole collection, or none.
-        gone = directory.with_name(f".gone-{directory.name}")
-        shutil.rmtree(gone, ignore_errors=True)
-        directory.rename(gone)
-        durable.sync(self._collections)
-        shutil.rmtree(gone, ignore_errors=True)
 
     def _require_free(self, name: str) -> None:
         check_name(name)
-        if (self._collections / name).exists():
+        if self._places.has(name):
             raise AlreadyExists(f"There is a collection {name!r} already.")
         if self._aliases.target(name) is not None:
             raise AlreadyExists(f"There is an alias {name!r} already.")
 
-    def _directory(self, name: str) -> Path:
-        directory = self._collections / name
-        if not is_name(name) or not directory.is_dir():
-            known = ", ".join(self.names()) or "none"
-            raise UnknownCollection(
-                f"There is no collection {name!r}; there are: {known}."
-            )
-        return directory
+    def _require_there(self, name: str) -> None:
+        self._places.of(name)
+        self._opened.require_staying(name)
 
     def _only_name(self) -> str:
-        if not self._only:  # listing a folder at each call takes as long as a search
-            names = self.names()
+        num_changes = self._num_changes
+        known_after, name = self._only
+        if known_after != num_changes:
+            # Listing a folder at each call takes as long as a search.
+            names = self._places.names()
             if len(names) != 1:
                 raise BadRequest(
                     f"Name a collection; there are: {', '.join(names) or 'none'}.",
                     reason="which_collection",
                 )
-            self._only = names[0]
-        return self._only
-
-    def _check_open(self) -> None:
-        if self._lock_file.closed:
-            raise NotReady(f"The library {self.directory} is closed.", reason="closed")
+            [name] = names
+            self._only = num_changes, name
+        return name

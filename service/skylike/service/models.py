@@ -1,6 +1,7 @@
 """`Models`: the models of a data directory, ``<model id>.onnx`` in a folder."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 from skylike.service import durable
@@ -9,7 +10,7 @@ from skylike.service.errors import BadModel, DamagedData
 
 
 class Models:
-    """Model files, named by the sha256 of their bytes.
+    """Model files, named by the sha256 of their bytes. Safe from any thread.
 
     Parameters
     ----------
@@ -21,6 +22,7 @@ class Models:
         self.directory = directory
         durable.make_folder(directory)
         self._encoders: dict[str, Encoder] = {}
+        self._lock = threading.Lock()  # while one is kept or loaded
         for path in directory.glob("*.new"):  # what a crash left unfinished
             path.unlink()
 
@@ -39,7 +41,8 @@ class Models:
         data = model.read_bytes()
         if hashlib.sha256(data).hexdigest() != model_id:
             raise BadModel(f"{model} changed while it was read.")
-        durable.replace(self.path(model_id), data)
+        with self._lock:
+            durable.replace(self.path(model_id), data)
 
     def encoder(self, model_id: str) -> Encoder:
         """A model, loaded at the first call.
@@ -49,9 +52,12 @@ class Models:
         DamagedData
             If its file is missing or not as it was written.
         """
-        if model_id not in self._encoders:
-            self._encoders[model_id] = self._load(model_id)
-        return self._encoders[model_id]
+        encoder = self._encoders.get(model_id)
+        if encoder is None:
+            with self._lock:
+                encoder = self._encoders.get(model_id) or self._load(model_id)
+                self._encoders[model_id] = encoder
+        return encoder
 
     def close(self) -> None:
         """Forget what is loaded."""

@@ -55,8 +55,7 @@ def make(
     collection: Collection,
     model: Path,
     path: Path,
-    roots: Sequence[Path] | None = None,
-    *,
+    roots: Sequence[Path] | None,
     aside: Path,
 ) -> Facts:
     """Write a collection as it is at one moment, and its model, into a new file.

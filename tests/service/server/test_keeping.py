@@ -1,5 +1,6 @@
 """The catalog over a real socket: writes, lists, aliases."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,6 +128,38 @@ def test_changes_are_seen_at_once_and_done_once(stubs: SimpleNamespace) -> None:
     )
 
 
+def test_a_request_id_is_bound_to_what_was_asked(stubs: SimpleNamespace) -> None:
+    """Whatever the collection is called, and however durable it shall be."""
+    catalog = stubs.catalog
+    catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    named = catalog_pb2.WriteOptions(request_id="night-1", ack=ASYNC)
+    labels = catalog_pb2.SetLabelsRequest(ids=["ring-1"], add=["a"], options=named)
+    assert not catalog.SetLabels(labels).was_done
+    others = (
+        (catalog.DeleteObjects, catalog_pb2.DeleteObjectsRequest(ids=["ring-1"])),
+        (catalog.SetLabels, catalog_pb2.SetLabelsRequest(ids=["ring-1"], add=["b"])),
+        (catalog.SetLabels, catalog_pb2.SetLabelsRequest(ids=["ring-2"], add=["a"])),
+    )
+    for call, request in others:
+        request.options.CopyFrom(named)
+        assert refusal(functools.partial(call, request)) == "REQUEST_ID_REUSED"
+    labels.collection, labels.options.ack = "live", SYNC
+    assert catalog.SetLabels(labels).was_done
+    new = catalog_pb2.NewObject(id="new", vector=vector(1))
+    for number in range(5):  # in whatever order a map is sent
+        new.attributes[f"n{number}"].integer = number
+    add = catalog_pb2.AddObjectsRequest(objects=[new], options=named)
+    assert refusal(lambda: catalog.AddObjects(add)) == "REQUEST_ID_REUSED"
+    add.options.request_id = "night-2"
+    assert not catalog.AddObjects(add).was_done
+    again = catalog_pb2.NewObject(id="new", vector=vector(1))
+    for number in reversed(range(5)):
+        again.attributes[f"n{number}"].integer = number
+    del add.objects[:]
+    add.objects.append(again)
+    assert catalog.AddObjects(add).was_done
+
+
 def test_objects_are_replaced_when_that_is_asked_for(stubs: SimpleNamespace) -> None:
     new = catalog_pb2.NewObject(id="ring-1", vector=vector(1), labels=["new"])
     add = catalog_pb2.AddObjectsRequest(objects=[new])
@@ -155,8 +188,12 @@ def test_collections_and_aliases_come_and_go(stubs: SimpleNamespace) -> None:
     assert catalog.GetCollection(live).collection.context.collection == "other"
     other = catalog_pb2.DeleteCollectionRequest(collection="other")
     assert refusal(lambda: catalog.DeleteCollection(other)) == "HAS_ALIAS"
-    back = catalog.RollBackAlias(catalog_pb2.RollBackAliasRequest(alias="live"))
-    assert back.alias.collection == "sky"
+    roll_back = catalog_pb2.RollBackAliasRequest(alias="live", from_collection="other")
+    assert catalog.RollBackAlias(roll_back).alias.collection == "sky"
+    catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    assert refusal(lambda: catalog.RollBackAlias(roll_back)) == "ALIAS_MOVED"
+    roll_back.from_collection = ""
+    assert refusal(lambda: catalog.RollBackAlias(roll_back)) == "NO_EARLIER_TARGET"
     aliases = catalog.ListAliases(catalog_pb2.ListAliasesRequest()).aliases
     assert [(one.alias, one.collection) for one in aliases] == [("live", "sky")]
     catalog.DeleteAlias(catalog_pb2.DeleteAliasRequest(alias="live"))
@@ -224,6 +261,19 @@ def test_vectors_come_in_other_types_too(stubs: SimpleNamespace) -> None:
     assert best("<f2", types_pb2.D_TYPE_FLOAT16) == wanted
     assert best("<f8", types_pb2.D_TYPE_FLOAT64) == wanted
     assert refusal(lambda: best("<f4", 17)) == "BAD_VECTOR"
+
+
+def test_an_axis_kind_that_nobody_knows_is_refused(
+    stubs: SimpleNamespace, sky: SimpleNamespace
+) -> None:
+    """A newer client's would otherwise be read as something else."""
+    later: Any = 17
+    cutout = types_pb2.Cutout(fits=sky.draw("ring", 7), axis_kind=later)
+    asked = search_pb2.EmbedRequest(query=types_pb2.Query(cutout=cutout))
+    assert refusal(lambda: stubs.search.Embed(asked)) == "BAD_AXIS_KIND"
+    cutout.axis_kind = types_pb2.AXIS_KIND_UNSPECIFIED
+    asked = search_pb2.EmbedRequest(query=types_pb2.Query(cutout=cutout))
+    assert stubs.search.Embed(asked).vector.packed
 
 
 def deep(levels: int) -> types_pb2.Filter:

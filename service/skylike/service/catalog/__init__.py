@@ -7,7 +7,6 @@ notice a flipped bit.
 
 from skylike.service.catalog.catalog import Catalog
 from skylike.service.catalog.database import State
-from skylike.service.catalog.glance import glance
 from skylike.service.catalog.sky_object import MAX_ID_BYTES, SkyObject, check_id
 from skylike.service.catalog.writing import DURABLE, Writing
 
@@ -19,5 +18,4 @@ __all__ = [
     "State",
     "Writing",
     "check_id",
-    "glance",
 ]

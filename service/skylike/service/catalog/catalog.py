@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, next_version, state
 from skylike.service.catalog.fits import Fits
+from skylike.service.catalog.glance import Glance
+from skylike.service.catalog.requests import Requests, remember
 from skylike.service.catalog.scrub import Flaw, check, scrub
 from skylike.service.catalog.sky_object import SkyObject
 from skylike.service.catalog.statements import (
@@ -24,7 +26,7 @@ from skylike.service.catalog.statements import (
     objects_in,
     rows_of,
 )
-from skylike.service.catalog.writing import DURABLE, Writing, remember, require_new
+from skylike.service.catalog.writing import DURABLE, Writing
 from skylike.service.errors import AlreadyExists
 
 _CHUNK = 4096  # rows read at a time
@@ -64,14 +66,15 @@ class Catalog:
         Length of every vector.
     fits
         Where clusters and anomaly scores are kept.
-    path
-        The file.
+    requests
+        Which writes were done that callers have named.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._database = Database(path)
         self.fits = Fits(self._database)
+        self.requests = Requests(self._database)
+        self._glance = Glance(self._database)
         found = self.state()
         self.model_id = found.model_id
         self.dimension = found.dimension
@@ -110,11 +113,10 @@ class Catalog:
         ------
         AlreadyExists
             If one of the ids is taken, unless they are replaced.
-        AlreadyDone
-            If a write of that name was done, here and below.
+        AlreadyDone, BadRequest
+            If a write of that name was done, or another of its name, here and below.
         """
-        with self._database.writing(how.is_durable) as connection:
-            require_new(connection, how)
+        with self.requests.writing(how) as connection:
             taken = rows_of(connection, [sky_object.id for sky_object in objects])
             if taken and not replace:
                 raise AlreadyExists(
@@ -156,8 +158,7 @@ class Catalog:
 
     def delete(self, ids: Iterable[str], how: Writing = DURABLE) -> Written:
         """Take out those of some objects that exist, with all that is theirs."""
-        with self._database.writing(how.is_durable) as connection:
-            require_new(connection, how)
+        with self.requests.writing(how) as connection:
             gone = ascending(rows_of(connection, ids).values())
             version = next_version(connection, more=-len(gone))
             forget(connection, gone, version)
@@ -193,8 +194,7 @@ class Catalog:
         DamagedData
             If one of them is not as it was written.
         """
-        with self._database.writing(how.is_durable) as connection:
-            require_new(connection, how)
+        with self.requests.writing(how) as connection:
             found = objects_in(connection, rows_of(connection, ids).values())
             rows = ascending(found)
             revised = [edit(found[row]) for row in rows.tolist()]
@@ -353,6 +353,10 @@ class Catalog:
         """Read every row, and tell everything that is wrong."""
         return scrub(self._database)
 
+    def glance(self) -> None:
+        """Read a little of the file anew; `DamagedData` or `StorageFailed` if bad."""
+        self._glance.look()
+
     def settle(self) -> None:
         """See to it that every write so far survives the loss of power."""
         self._database.settle()
@@ -379,4 +383,5 @@ class Catalog:
 
     def close(self) -> None:
         """Close the file. Whatever was acknowledged is in it already."""
+        self._glance.close()
         self._database.close()

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from skylike.service import caller
+from skylike.service import caller, durable
 from skylike.service.catalog import rows, schema
 from skylike.service.errors import DamagedData, NoSpace, NotReady, StorageFailed
 
@@ -52,6 +52,11 @@ class Database:
     Reading and writing are safe from any thread; writes wait for each other,
     reads wait for nothing.
 
+    Attributes
+    ----------
+    path
+        The file.
+
     Raises
     ------
     DamagedData
@@ -63,17 +68,16 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
         self._is_settled = False  # the log may be of a process that was killed
         self._write_lock = threading.Lock()
-        if not path.is_file():
-            raise DamagedData(f"{path} is missing; restore it from a backup.")
-        with _typed(self._path):
-            self._writer = self._connect()
+        self._file = _file_at(path)
+        with typed(self.path):
+            self._writer = connect(path)
             try:
                 schema.bring_up_to_date(self._writer, str(path))
                 # What a killed process left in the log is read from now on, and so must
@@ -86,7 +90,7 @@ class Database:
     @staticmethod
     def create(path: Path, model_id: str, dimension: int) -> None:
         """Write a new, empty catalog to `path`, which must not exist."""
-        with _typed(path):
+        with typed(path):
             connection = sqlite3.connect(path, isolation_level=None)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -101,8 +105,8 @@ class Database:
         with self._lock:
             self.check_open()
             connection = self._idle.pop() if self._idle else None
-        with _typed(self._path):
-            connection = connection or self._connect()
+        with typed(self.path):
+            connection = connection or connect(self.path)
             try:
                 yield connection
             finally:
@@ -128,7 +132,7 @@ class Database:
             ``log_full`` if a reader has held the file for so long that the log of
             writes cannot be folded into it.
         """
-        with self._write_lock, _typed(self._path):
+        with self._write_lock, typed(self.path):
             self.check_open()
             self._require_short_log()
             level = "FULL" if is_durable else "NORMAL"
@@ -146,7 +150,7 @@ class Database:
 
     def settle(self) -> None:
         """See to it that all that is committed survives the loss of power."""
-        with self._write_lock, _typed(self._path):
+        with self._write_lock, typed(self.path):
             self.check_open()
             if not self._is_settled and self._log.exists():
                 with self._log.open("rb") as log:
@@ -166,13 +170,21 @@ class Database:
             self._write_lock.acquire()
             caller.check()
 
-        with _typed(path), self._write_lock:
+        with typed(path), self._write_lock:
             self.check_open()
             copy = sqlite3.connect(path)
             try:
                 self._writer.backup(copy, pages=_COPIED, progress=let_others_write)
             finally:
                 copy.close()
+
+    def check_file(self) -> None:
+        """Raise `DamagedData` unless the file that is open is at its path."""
+        if _file_at(self.path) != self._file:
+            raise DamagedData(
+                f"{self.path} is another file than was opened. Restart the service to "
+                "use it, or put the old one back."
+            )
 
     def check_open(self) -> None:
         """Raise `NotReady` (``closed``) if it is closed."""
@@ -187,21 +199,6 @@ class Database:
                 self._idle.pop().close()
             self._writer.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        # mode=rw: a missing file is an error, not a new database.
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        # Text damaged beyond UTF-8 must reach the CRC check, not stop before it.
-        connection.text_factory = lambda text: text.decode(errors="surrogateescape")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # done before a write
-        return connection
-
     def _require_short_log(self) -> None:
         """Fold the log into the file where it has grown long, or refuse to write."""
         found = self._log_bytes()
@@ -213,7 +210,7 @@ class Database:
         if self._log_bytes() > _LOG_BYTES:
             raise NotReady(
                 f"{self._log} has {self._log_bytes() >> 20} MB and cannot be folded "
-                f"into {self._path.name}: something has held that file open for "
+                f"into {self.path.name}: something has held that file open for "
                 "reading. Let it end, then write again; nothing was stored.",
                 reason="log_full",
             )
@@ -223,6 +220,23 @@ class Database:
             return self._log.stat().st_size
         except FileNotFoundError:
             return 0
+
+
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """A connection to a catalog that is there, which by mode "ro" cannot write."""
+    # A missing file is an error in either mode, not a new database.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    # Text damaged beyond UTF-8 must reach the CRC check, not stop before it.
+    connection.text_factory = lambda text: text.decode(errors="surrogateescape")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # done before a write
+    return connection
 
 
 def state(connection: sqlite3.Connection) -> State:
@@ -255,7 +269,7 @@ def next_version(
 
 
 @contextmanager
-def _typed(path: Path) -> Iterator[None]:
+def typed(path: Path) -> Iterator[None]:
     """Errors of SQLite as ours."""
     try:
         yield
@@ -285,3 +299,12 @@ def _typed(path: Path) -> Iterator[None]:
             f"SQLite cannot read {path}: {error}. "
             "Restore the collection from a backup or index it again."
         ) from error
+
+
+def _file_at(path: Path) -> tuple[int, int]:
+    """Which file is at a path."""
+    with durable.storing(path):
+        if not path.is_file():
+            raise DamagedData(f"{path} is missing; restore it from a backup.")
+        found = path.stat()
+        return found.st_dev, found.st_ino

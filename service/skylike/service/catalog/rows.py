@@ -22,7 +22,7 @@ VECTOR_COLUMNS = "row, searchable, vector, crc"
 THUMBNAIL_COLUMNS = "row, png, crc"
 COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
 JOURNAL_COLUMNS = "row, version, is_gone, crc"
-REQUEST_COLUMNS = "row, id, version, num_objects, crc"
+REQUEST_COLUMNS = "row, id, digest, version, num_objects, crc"
 FIT_COLUMNS = "version, kind, arrays, crc"
 NUM_COLUMNS = {
     "objects": OBJECT_COLUMNS.count(",") + 1,
@@ -157,16 +157,19 @@ def read_journal(values: tuple[Any, ...]) -> tuple[int, int, bool]:
     return values[0], values[1], bool(values[2])
 
 
-def request_row(row: int, id: str, version: int, num_objects: int) -> tuple[Any, ...]:
+def request_row(
+    row: int, id: str, digest: str, version: int, num_objects: int
+) -> tuple[Any, ...]:
     """The values of `REQUEST_COLUMNS`, CRC included."""
-    values = (row, id, version, num_objects)
+    values = (row, id, digest, version, num_objects)
     return (*values, checksum(values))
 
 
-def read_request(values: tuple[Any, ...]) -> tuple[int, int]:
-    """Version and number of objects; `DamagedData` if the row has changed."""
+def read_request(values: tuple[Any, ...]) -> tuple[str, str, int, int]:
+    """What `request_row` took but for the row; `DamagedData` if it has changed."""
     _check(values, f"the request in row {values[0]}")
-    return values[2], values[3]
+    _, id, digest, version, num_objects, _ = values
+    return id, digest, version, num_objects
 
 
 def fit_row(

@@ -12,7 +12,7 @@ from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
 APPLICATION_ID = 0x736B796C  # "skyl": `file catalog.sqlite3` shows whose it is
-VERSION = 3
+VERSION = 4
 
 # Vectors and pictures stand apart from the objects, so that reading a hit does
 # not page through them. Foreign keys keep the three together.
@@ -40,6 +40,7 @@ _REQUESTS = """
 CREATE TABLE requests (
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
+    digest TEXT NOT NULL,
     version INTEGER NOT NULL,
     num_objects INTEGER NOT NULL,
     crc INTEGER NOT NULL
@@ -183,7 +184,25 @@ def _add_requests_and_check_fits(connection: sqlite3.Connection) -> None:
         )
 
 
+def _add_digests_of_requests(connection: sqlite3.Connection) -> None:
+    """From 3 to 4: what was asked; of the requests until now nobody knows it."""
+    connection.execute("ALTER TABLE requests RENAME TO old_requests")
+    connection.execute(_REQUESTS)
+    for values in connection.execute(
+        "SELECT row, id, version, num_objects, crc FROM old_requests"
+    ).fetchall():
+        row, id, version, num_objects, crc = values
+        if rows.checksum(values[:-1]) != crc:
+            raise rows.damaged(f"the request in row {row}")
+        connection.execute(
+            "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
+            rows.request_row(row, id, "", version, num_objects),
+        )
+    connection.execute("DROP TABLE old_requests")
+
+
 _MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _add_labels_and_journal,
     2: _add_requests_and_check_fits,
+    3: _add_digests_of_requests,
 }

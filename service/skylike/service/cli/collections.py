@@ -40,11 +40,12 @@ def collections(data: Path, as_json: bool) -> None:
 def info(collection: str, data: Path, as_json: bool) -> None:
     """Tell everything about a collection and its model."""
     with Library(data) as library:
-        encoder = library.encoder(collection)
+        described = library.collection(collection)
+        encoder = library.encoder_of(described)
         [found] = [
             info
             for info in Engine(library).collections()
-            if info.context.collection == library.collection(collection).name
+            if info.context.collection == described.name
         ]
         facts = _summary(found) | {
             "provider": encoder.provider,

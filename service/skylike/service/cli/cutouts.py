@@ -215,7 +215,8 @@ def _to_collection(
         raise click.UsageError("--collection needs --data")
     with Library(data) as library:
         options.require_collection(library, collection, model)
-        target, encoder = library.collection(collection), library.encoder(collection)
+        target = library.collection(collection)
+        encoder = library.encoder_of(target)
         table = data / "collections" / collection / "rejects.parquet"
         report = indexer.index_cutouts(
             target,

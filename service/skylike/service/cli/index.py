@@ -111,7 +111,8 @@ def index(
         found = find_sources(sources)  # a typing error leaves no collection behind
         collection = library.aliases().get(collection, collection)
         options.require_collection(library, collection, model)
-        target, encoder = library.collection(collection), library.encoder(collection)
+        target = library.collection(collection)
+        encoder = library.encoder_of(target)
         table = rejects or target.directory / "rejects.parquet"
         indexer.require_rejects(table)
         report = indexer.index(
@@ -177,7 +178,8 @@ def fit(
     with Library(data) as library:
         if collection not in library.names():
             raise UnknownCollection(f"There is no collection {collection!r}.")
-        target, encoder = library.collection(collection), library.encoder(collection)
+        target = library.collection(collection)
+        encoder = library.encoder_of(target)
         num_calibration = _fit(target, encoder, calibration, workers, reading, seed)
         clusters = target.clusters
         facts = {

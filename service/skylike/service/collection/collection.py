@@ -139,7 +139,7 @@ class Collection(Reading):
         AlreadyExists
             If an id is taken.
         AlreadyDone
-            If a write of that name was done, here and below.
+            If a write of that name was done, here and below; see `require_new`.
         BadRequest
             If an id comes twice (``duplicate_id``), the numbers of objects and
             vectors differ, or a vector is not finite (``not_finite``) or not of
@@ -300,6 +300,10 @@ class Collection(Reading):
         """Let writers wait until the block ends; whether this is its version."""
         with self._writing:
             yield self._view.version == version
+
+    def take_over_requests(self, other: "Collection") -> None:
+        """Know the named writes of another collection, all of which this one has."""
+        self._catalog.requests.take_over(other._catalog.requests)
 
     def copy_catalog(self, path: Path) -> State:
         """Copy the truth as it is at one moment to a new file, beside writing.

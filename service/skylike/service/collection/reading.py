@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.anomaly import AnomalyFit
-from skylike.service.catalog import Catalog, SkyObject, glance
+from skylike.service.catalog import Catalog, SkyObject, Writing
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.search import Found, How, Scored, search
@@ -65,7 +65,19 @@ class Reading:
 
     def check(self) -> None:
         """Read a little of the truth anew; `DamagedData` or `StorageFailed` if bad."""
-        glance(self._catalog)
+        self._catalog.glance()
+
+    def require_new(self, how: Writing) -> None:
+        """See whether a write is to be done, before anything is done for it.
+
+        Raises
+        ------
+        AlreadyDone
+            If it was done.
+        BadRequest
+            ``request_id_reused`` if another one of its name was done.
+        """
+        self._catalog.requests.require_new(how)
 
     @property
     def kinds(self) -> list[tuple[Kind, int]]:

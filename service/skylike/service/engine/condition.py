@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from skylike.service import caller
 from skylike.service.collection import Collection
-from skylike.service.errors import DamagedData, SkylikeError
+from skylike.service.errors import DamagedData, SkylikeError, UnknownCollection
 from skylike.service.library import Library
 
 # Opening a large collection, only to find its damage again, takes time.
@@ -57,7 +57,8 @@ class Condition:
         found = {}
         for name in self._library.names():
             caller.check()
-            found[name] = self._look_at(name)
+            with contextlib.suppress(UnknownCollection):  # it was removed meanwhile
+                found[name] = self._look_at(name)
         with self._lock:
             for gone in self._failures.keys() - found.keys():
                 del self._failures[gone]
@@ -69,41 +70,34 @@ class Condition:
 
         That of a model need not be remembered, for a look sees it every time.
         """
-        with contextlib.suppress(SkylikeError):
-            collection = self._library.collection(name)
-            self._library.encoder(name)
-            self._remember(name, _Failure(error, collection))
+        with contextlib.suppress(SkylikeError), self._library.using(name) as collection:
+            self._library.encoder_of(collection)
+            self._remember(collection.name, _Failure(error, collection))
 
     def _look_at(self, name: str) -> SkylikeError | None:
         with self._lock:
             failure = self._failures.get(name)
         if failure and time.monotonic() < failure.until:
             return failure.error
-        try:
-            collection = self._library.collection(name)
-        except SkylikeError as error:
-            until = time.monotonic() + _PATIENCE_SECONDS
-            self._remember(name, _Failure(error, until=until))
-            return error
-        if failure and failure.collection is collection:
-            return failure.error
-        try:
-            collection.check()
-            self._library.encoder(name).check_file()
-        except SkylikeError as error:
-            if not self._has(name, collection):
-                return None
-            if isinstance(error, DamagedData):
-                self.doubt(name, error)
-            return error
+        with contextlib.ExitStack() as until_seen:
+            try:
+                collection = until_seen.enter_context(self._library.using(name))
+            except UnknownCollection:
+                raise
+            except SkylikeError as error:
+                until = time.monotonic() + _PATIENCE_SECONDS
+                self._remember(name, _Failure(error, until=until))
+                return error
+            if failure and failure.collection is collection:
+                return failure.error
+            try:
+                collection.check()
+                self._library.encoder_of(collection).check_file()
+            except SkylikeError as error:
+                if isinstance(error, DamagedData):
+                    self.doubt(name, error)
+                return error
         return None
-
-    def _has(self, name: str, collection: Collection) -> bool:
-        """Whether it is still the one; it may have been removed meanwhile."""
-        try:
-            return self._library.collection(name) is collection
-        except SkylikeError:
-            return False
 
     def _remember(self, name: str, failure: _Failure) -> None:
         with self._lock:

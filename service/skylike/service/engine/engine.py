@@ -41,8 +41,9 @@ class Engine(Keeping):
 
     def embed(self, collection: str, query: Query) -> Embedded:
         """The embedding of a query."""
-        _, context, found = self._resolve(collection, query)
-        return Embedded(context, found.reading, found.vector)
+        with self._archive(collection) as archive:
+            context, found = self._resolve(archive, query)
+            return Embedded(context, found.reading, found.vector)
 
     def neighbors(
         self,
@@ -61,10 +62,11 @@ class Engine(Keeping):
             Unless 1 <= k <= 1000.
         """
         _check_k(k)
-        archive, context, found = self._resolve(collection, query)
-        [(scored, _)] = search(archive, [found], k, thumbnails=thumbnails, how=how)
-        with Stage("answer"):
-            return Neighbors(context, found.reading, hits(scored, found))
+        with self._archive(collection) as archive:
+            context, found = self._resolve(archive, query)
+            [(scored, _)] = search(archive, [found], k, thumbnails=thumbnails, how=how)
+            with Stage("answer"):
+                return Neighbors(context, found.reading, hits(scored, found))
 
     def cluster(self, collection: str, query: Query) -> Cluster:
         """The kind of object the query is.
@@ -74,12 +76,12 @@ class Engine(Keeping):
         NotReady
             While the collection has no clusters.
         """
-        archive = self._archive(collection)
-        fit = archive.clusters
-        if fit is None:
-            raise _not_fitted(archive.name, "clusters")
-        _, context, found = self._resolve(collection, query)
-        return Cluster(context, found.reading, *cluster_answers(fit, [found]))
+        with self._archive(collection) as archive:
+            fit = archive.clusters
+            if fit is None:
+                raise _not_fitted(archive.name, "clusters")
+            context, found = self._resolve(archive, query)
+            return Cluster(context, found.reading, *cluster_answers(fit, [found]))
 
     def anomaly(self, collection: str, query: Query) -> Anomaly:
         """How odd the query is.
@@ -89,22 +91,22 @@ class Engine(Keeping):
         NotReady
             While the collection has no anomaly fit.
         """
-        archive = self._archive(collection)
-        fit = archive.anomaly
-        if fit is None:
-            raise _not_fitted(archive.name, "anomaly fit")
-        _, context, found = self._resolve(collection, query)
-        [(_, near)] = search(archive, [found], 0, fit.k + 1)
-        near = fitted(archive, found, near, fit.k + 1, fit)
-        with Stage("answer"):
-            answer = anomaly_answer(fit, near, found)
-            objects = archive.objects([id for id, _ in answer.neighbors])
-            scored = [
-                Scored(objects[id], score)
-                for id, score in answer.neighbors
-                if id in objects  # it may have been deleted meanwhile
-            ]
-            return Anomaly(context, found.reading, answer, hits(scored, found))
+        with self._archive(collection) as archive:
+            fit = archive.anomaly
+            if fit is None:
+                raise _not_fitted(archive.name, "anomaly fit")
+            context, found = self._resolve(archive, query)
+            [(_, near)] = search(archive, [found], 0, fit.k + 1)
+            near = fitted(archive, found, near, fit.k + 1, fit)
+            with Stage("answer"):
+                answer = anomaly_answer(fit, near, found)
+                objects = archive.objects([id for id, _ in answer.neighbors])
+                scored = [
+                    Scored(objects[id], score)
+                    for id, score in answer.neighbors
+                    if id in objects  # it may have been deleted meanwhile
+                ]
+                return Anomaly(context, found.reading, answer, hits(scored, found))
 
     def analyze(
         self,
@@ -123,8 +125,9 @@ class Engine(Keeping):
             Unless 1 <= k <= 1000.
         """
         _check_k(k)
-        archive, context, found = self._resolve(collection, query)
-        return _analyses(archive, context, [found], k, thumbnails, how)[0]
+        with self._archive(collection) as archive:
+            context, found = self._resolve(archive, query)
+            return _analyses(archive, context, [found], k, thumbnails, how)[0]
 
     def analyze_all(
         self,
@@ -146,21 +149,20 @@ class Engine(Keeping):
             Unless 1 <= k <= 1000.
         """
         _check_k(k)
-        archive = self._archive(collection)
-        context = context_of(archive)
-        encoder = self.library.encoder(archive.name)
-        resolved = resolve_all(queries, archive, encoder, self._limits, read)
-        found = [one for one in resolved if isinstance(one, Resolved)]
-        answers = iter(_analyses(archive, context, found, k, thumbnails, how))
-        return [next(answers) if isinstance(one, Resolved) else one for one in resolved]
+        with self._archive(collection) as archive:
+            context = context_of(archive)
+            encoder = self.library.encoder_of(archive)
+            resolved = resolve_all(queries, archive, encoder, self._limits, read)
+            found = [one for one in resolved if isinstance(one, Resolved)]
+            answers = iter(_analyses(archive, context, found, k, thumbnails, how))
+            return [
+                next(answers) if isinstance(one, Resolved) else one for one in resolved
+            ]
 
-    def _resolve(
-        self, collection: str, query: Query
-    ) -> tuple[Collection, Context, Resolved]:
-        archive = self._archive(collection)
+    def _resolve(self, archive: Collection, query: Query) -> tuple[Context, Resolved]:
         context = context_of(archive)
-        encoder = self.library.encoder(archive.name)
-        return archive, context, resolve(query, archive, encoder, self._limits)
+        encoder = self.library.encoder_of(archive)
+        return context, resolve(query, archive, encoder, self._limits)
 
 
 def _analyses(
@@ -210,6 +212,7 @@ def _check_k(k: int) -> None:
 
 def _not_fitted(collection: str, what: str) -> NotReady:
     return NotReady(
-        f"collection {collection!r} has no {what} yet: run skylike-service fit",
+        f"collection {collection!r} has no {what} yet: start a FitJob (JobService.StartJob), "
+        "or, while no service runs, skylike-service fit",
         reason="not_fitted",
     )

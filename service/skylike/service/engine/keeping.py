@@ -1,4 +1,4 @@
-"""What a library keeps: objects, collections, aliases."""
+"""What a library keeps: objects and collections."""
 
 import contextlib
 import dataclasses
@@ -32,6 +32,7 @@ from skylike.service.errors import (
     BadRequest,
     DamagedData,
     ModelMismatch,
+    UnknownCollection,
 )
 from skylike.service.fits import Limits
 from skylike.service.library import Library
@@ -87,7 +88,7 @@ class Keeping:
             Whether objects whose ids are taken are replaced, with all of theirs.
         how
             What is promised, here and below. A write that had been done before is not
-            done again, and is no error.
+            done again, and is no error: the answer tells the version it made then.
 
         Raises
         ------
@@ -104,33 +105,20 @@ class Keeping:
                 "added at a time",
                 reason="bad_batch_size",
             )
-        archive = self._archive(collection)
-        encoder = self.library.encoder(collection)
-        vectors = np.zeros((len(objects), archive.dimension), np.float32)
-        stored: list[SkyObject] = []
-        stamps: dict[int, NDArray[np.float32]] = {}
-        for row, new in enumerate(objects):
-            seen = None
-            with _naming(row, new.id):
-                if isinstance(new.input, VectorQuery):
-                    vectors[row] = to_unit(new.input, archive)
-                else:
-                    seen = see(new.input, encoder.spec, self._limits)
-                    stamps[row] = seen[1].pixels
-            stored.append(described(new, seen))
-        caller.check()
-        if stamps:
-            vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
-        caller.check()
-        write = archive.upsert if replace else archive.add
-        try:
-            version = write(stored, vectors, how)
-        except AlreadyDone:
-            return Added(context_of(archive), (), was_done=True)
-        context = Context(archive.name, version, archive.model_id)
-        return Added(
-            context, tuple(dataclasses.replace(one, thumbnail=b"") for one in stored)
-        )
+        with self._archive(collection, writes=True) as archive:
+            try:
+                archive.require_new(how)
+                stored, vectors = self._embedded(archive, objects)
+                version = (archive.upsert if replace else archive.add)(
+                    stored, vectors, how
+                )
+            except AlreadyDone as done:
+                return Added(_context_then(archive, done), (), was_done=True)
+            context = Context(archive.name, version, archive.model_id)
+            return Added(
+                context,
+                tuple(dataclasses.replace(one, thumbnail=b"") for one in stored),
+            )
 
     def delete(
         self, collection: str, ids: Sequence[str], how: Writing = DURABLE
@@ -142,8 +130,8 @@ class Keeping:
         BadRequest
             ``bad_batch_size`` for more than 10,000 ids, here and below.
         """
-        archive = self._archive(collection)
-        return _changed(archive, ids, lambda: archive.delete(ids, how))
+        with self._archive(collection, writes=True) as archive:
+            return _changed(archive, ids, lambda: archive.delete(ids, how))
 
     def set_attributes(
         self,
@@ -159,10 +147,10 @@ class Keeping:
         BadRequest
             ``bad_object`` if a value is none that an object can have.
         """
-        archive = self._archive(collection)
-        return _changed(
-            archive, ids, lambda: archive.set_attributes(ids, attributes, how)
-        )
+        with self._archive(collection, writes=True) as archive:
+            return _changed(
+                archive, ids, lambda: archive.set_attributes(ids, attributes, how)
+            )
 
     def label(
         self,
@@ -179,8 +167,8 @@ class Keeping:
         BadRequest
             ``bad_object`` if a label is empty or long.
         """
-        archive = self._archive(collection)
-        return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
+        with self._archive(collection, writes=True) as archive:
+            return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
 
     def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
         """One object, with its thumbnail.
@@ -190,10 +178,10 @@ class Keeping:
         UnknownId
             If the collection has no such object.
         """
-        archive = self._archive(collection)
-        context = context_of(archive)
-        vector = archive.vector(id) if with_vector else None
-        return Found(context, archive.get(id), vector)
+        with self._archive(collection) as archive:
+            context = context_of(archive)
+            vector = archive.vector(id) if with_vector else None
+            return Found(context, archive.get(id), vector)
 
     def scroll(
         self,
@@ -204,35 +192,38 @@ class Keeping:
         limit: int = 100,
     ) -> Page:
         """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
-        archive = self._archive(collection)
-        context = context_of(archive)
-        limit = min(limit, _MAX_PAGE)
-        found = archive.scroll(where, after_row=after_row, limit=limit)
-        last_row = found[-1][0] if len(found) == limit else None
-        return Page(context, tuple(one for _, one in found), last_row)
+        with self._archive(collection) as archive:
+            context = context_of(archive)
+            limit = min(limit, _MAX_PAGE)
+            found = archive.scroll(where, after_row=after_row, limit=limit)
+            last_row = found[-1][0] if len(found) == limit else None
+            return Page(context, tuple(one for _, one in found), last_row)
 
     def count(self, collection: str, where: Filter | None = None) -> Changed:
         """How many objects fulfil a filter."""
-        archive = self._archive(collection)
-        return Changed(context_of(archive), archive.count(where))
+        with self._archive(collection) as archive:
+            return Changed(context_of(archive), archive.count(where))
 
     def clusters(self, collection: str) -> Clusters:
         """The clusters of the newest fit."""
-        archive = self._archive(collection)
-        fit = archive.clusters
-        if fit is None:
-            return Clusters(context_of(archive), 0, ())
-        found = tuple(
-            ClusterInfo(label, name, size, float(weight), ids)
-            for label, (name, size, weight, ids) in enumerate(
-                zip(fit.names, fit.sizes, fit.weights, fit.exemplar_ids, strict=True)
+        with self._archive(collection) as archive:
+            fit = archive.clusters
+            if fit is None:
+                return Clusters(context_of(archive), 0, ())
+            found = tuple(
+                ClusterInfo(label, name, size, float(weight), ids)
+                for label, (name, size, weight, ids) in enumerate(
+                    zip(
+                        fit.names, fit.sizes, fit.weights, fit.exemplar_ids, strict=True
+                    )
+                )
             )
-        )
-        return Clusters(context_of(archive), fit.version, found)
+            return Clusters(context_of(archive), fit.version, found)
 
     def collections(self) -> list[CollectionInfo]:
         """The collections by name; one that is damaged does not hide the others."""
-        return [self._described(name) for name in self.library.names()]
+        found = (self._described(name) for name in self.library.names())
+        return [one for one in found if one is not None]
 
     def create(self, name: str, model_of: str) -> CollectionInfo:
         """Make an empty collection, for the model of another one.
@@ -247,54 +238,68 @@ class Keeping:
         self.library.create(name, self.library.model_path(model_of))
         return self.describe(name)
 
-    def drop(self, name: str) -> None:
-        """Remove a collection and all that is in it; raises as `Library.delete`."""
-        self.library.delete(name)
-
-    def aliases(self) -> dict[str, str]:
-        """Every alias and the collection it points to, by name."""
-        return self.library.aliases()
-
-    def point_alias(self, name: str, collection: str) -> None:
-        """Let an alias point to a collection; raises as `Library.point_alias`."""
-        self.library.point_alias(name, collection)
-
-    def roll_back_alias(self, name: str) -> str:
-        """Let an alias point to where it did before; raises as `Library`."""
-        return self.library.rollback_alias(name)
-
-    def drop_alias(self, name: str) -> None:
-        """Forget an alias; `UnknownCollection` if there is none."""
-        self.library.drop_alias(name)
-
     def describe(self, name: str) -> CollectionInfo:
         """One collection's state, by its name or an alias."""
-        archive = self.library.collection(name)
-        encoder = self.library.encoder(name)
-        return CollectionInfo(
-            context_of(archive),
-            num_objects=len(archive),
-            dimension=archive.dimension,
-            stamp_spec_json=encoder.spec.to_json(),
-            cluster_fit_version=archive.clusters.version if archive.clusters else 0,
-            anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
-        )
+        with self.library.using(name) as archive:
+            encoder = self.library.encoder_of(archive)
+            return CollectionInfo(
+                context_of(archive),
+                num_objects=len(archive),
+                dimension=archive.dimension,
+                stamp_spec_json=encoder.spec.to_json(),
+                cluster_fit_version=archive.clusters.version if archive.clusters else 0,
+                anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
+            )
 
-    def _described(self, name: str) -> CollectionInfo:
+    def _embedded(
+        self, archive: Collection, objects: Sequence[NewObject]
+    ) -> tuple[list[SkyObject], NDArray[np.float32]]:
+        """What to store of new objects."""
+        encoder = self.library.encoder_of(archive)
+        vectors = np.zeros((len(objects), archive.dimension), np.float32)
+        stored: list[SkyObject] = []
+        stamps: dict[int, NDArray[np.float32]] = {}
+        for row, new in enumerate(objects):
+            seen = None
+            with _naming(row, new.id):
+                if isinstance(new.input, VectorQuery):
+                    vectors[row] = to_unit(new.input, archive)
+                else:
+                    seen = see(new.input, encoder.spec, self._limits)
+                    stamps[row] = seen[1].pixels
+            stored.append(described(new, seen))
+        caller.check()
+        if stamps:
+            vectors[list(stamps)] = encoder.embed(np.stack(list(stamps.values())))
+        caller.check()
+        return stored, vectors
+
+    def _described(self, name: str) -> CollectionInfo | None:
         try:
             return self.describe(name)
+        except UnknownCollection:  # it was removed meanwhile
+            return None
         except (BadModel, DamagedData) as error:
             return CollectionInfo(Context(name, 0, ""), damage=str(error))
 
-    def _archive(self, collection: str) -> Collection:
-        archive = self.library.collection(collection)
-        calls.about(archive.name, archive.model_id)
-        return archive
+    @contextlib.contextmanager
+    def _archive(
+        self, collection: str, *, writes: bool = False
+    ) -> Iterator[Collection]:
+        """A collection, which nobody deletes until the block ends."""
+        with self.library.using(collection, writes=writes) as archive:
+            calls.about(archive.name, archive.model_id)
+            yield archive
 
 
 def context_of(archive: Collection) -> Context:
     """Which collection answers, as it is now."""
     return Context(archive.name, archive.version, archive.model_id)
+
+
+def _context_then(archive: Collection, done: AlreadyDone) -> Context:
+    """Which collection a write was done in before, as that made it."""
+    return Context(archive.name, done.version, archive.model_id)
 
 
 def _changed(
@@ -308,7 +313,7 @@ def _changed(
     try:
         count = write()
     except AlreadyDone as done:
-        return Changed(context_of(archive), done.num_objects, was_done=True)
+        return Changed(_context_then(archive, done), done.num_objects, was_done=True)
     return Changed(context_of(archive), count)
 
 

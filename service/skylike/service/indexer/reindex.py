@@ -121,7 +121,7 @@ def reindex(
         )
     old = library.collection(before)
     new = _beside(library, old, model)
-    encoder = library.encoder(new.name)
+    encoder = library.encoder_of(new)
     ordinary = None
     if calibration:
         ordinary, _ = calibration_of(

@@ -52,10 +52,8 @@ class Index:
             replace(one, image=by_place(one.image, self.roots))
             for one in caller.each(find_sources(_allowed(self.sources, self.roots)))
         ]
-        target, encoder = (
-            library.collection(self.collection),
-            library.encoder(self.collection),
-        )
+        target = library.collection(self.collection)
+        encoder = library.encoder_of(target)
         table = target.directory / "rejects.parquet"
         report = indexer.index(
             target,
@@ -93,7 +91,7 @@ class Fit:
     def do(self, library: Library, shown: Watched) -> dict[str, Any]:
         """Fit."""
         target = library.collection(self.collection)
-        encoder = library.encoder(self.collection)
+        encoder = library.encoder_of(target)
         given = self.calibration, self.roots
         return _fit(target, encoder, *given, num_cores(), self.seed)
 

@@ -24,7 +24,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             request.collection,
             [translate.new_object_from(new) for new in request.objects],
             replace=request.replace,
-            how=writing_from(request.options),
+            how=writing_from(request),
         )
         return catalog_pb2.AddObjectsResponse(
             context=translate.context_to(answer.context),
@@ -37,7 +37,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.DeleteObjectsResponse:
         """Takes objects out."""
         answer = self._engine.delete(
-            request.collection, list(request.ids), writing_from(request.options)
+            request.collection, list(request.ids), writing_from(request)
         )
         return catalog_pb2.DeleteObjectsResponse(**_changed(answer))
 
@@ -52,7 +52,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             request.collection,
             list(request.ids),
             {**dict.fromkeys(request.remove), **values},
-            writing_from(request.options),
+            writing_from(request),
         )
         return catalog_pb2.SetAttributesResponse(**_changed(answer))
 
@@ -65,7 +65,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             list(request.ids),
             list(request.add),
             list(request.remove),
-            writing_from(request.options),
+            writing_from(request),
         )
         return catalog_pb2.SetLabelsResponse(**_changed(answer))
 
@@ -154,7 +154,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         context: grpc.ServicerContext,
     ) -> catalog_pb2.DeleteCollectionResponse:
         """Removes a collection."""
-        self._engine.drop(request.collection)
+        self._engine.library.delete(request.collection)
         return catalog_pb2.DeleteCollectionResponse()
 
     def ListClusters(  # noqa: N802
@@ -172,7 +172,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.ListAliasesRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.ListAliasesResponse:
         """The aliases."""
-        found = sorted(self._engine.aliases().items())
+        found = sorted(self._engine.library.aliases().items())
         return catalog_pb2.ListAliasesResponse(
             aliases=[catalog_pb2.Alias(alias=a, collection=c) for a, c in found]
         )
@@ -181,7 +181,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.SetAliasRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.SetAliasResponse:
         """Makes an alias, or lets it point elsewhere."""
-        self._engine.point_alias(request.alias, request.collection)
+        self._engine.library.point_alias(request.alias, request.collection)
         made = catalog_pb2.Alias(alias=request.alias, collection=request.collection)
         return catalog_pb2.SetAliasResponse(alias=made)
 
@@ -189,7 +189,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.RollBackAliasRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.RollBackAliasResponse:
         """Lets an alias point to where it did before."""
-        collection = self._engine.roll_back_alias(request.alias)
+        collection = self._engine.library.rollback_alias(
+            request.alias, request.from_collection
+        )
         made = catalog_pb2.Alias(alias=request.alias, collection=collection)
         return catalog_pb2.RollBackAliasResponse(alias=made)
 
@@ -197,7 +199,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.DeleteAliasRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.DeleteAliasResponse:
         """Forgets an alias."""
-        self._engine.drop_alias(request.alias)
+        self._engine.library.drop_alias(request.alias)
         return catalog_pb2.DeleteAliasResponse()
 
 

@@ -1,6 +1,9 @@
 """From the protos' filters and options to those of collections."""
 
+import copy
+import hashlib
 import math
+from typing import TypeAlias
 
 from skylike.service import columns
 from skylike.service.collection import DURABLE, How, Writing
@@ -10,6 +13,12 @@ from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 from skylike.v1 import catalog_pb2, types_pb2
 
+_Write: TypeAlias = (
+    catalog_pb2.AddObjectsRequest
+    | catalog_pb2.DeleteObjectsRequest
+    | catalog_pb2.SetAttributesRequest
+    | catalog_pb2.SetLabelsRequest
+)
 _Value = str | int | float | bool
 
 
@@ -29,8 +38,9 @@ def how_from(message: types_pb2.SearchOptions) -> How:
     return how
 
 
-def writing_from(message: catalog_pb2.WriteOptions) -> Writing:
-    """What a write promises."""
+def writing_from(request: _Write) -> Writing:
+    """What a write promises, and what it is called."""
+    message = request.options
     if message.ack not in catalog_pb2.AckLevel.values():
         raise BadRequest(
             f"the level {message.ack} is not known to this service", reason="bad_ack"
@@ -38,7 +48,19 @@ def writing_from(message: catalog_pb2.WriteOptions) -> Writing:
     is_durable = message.ack != catalog_pb2.ACK_LEVEL_ASYNC
     if not message.request_id and is_durable:
         return DURABLE
-    return Writing(message.request_id, is_durable)
+    digest = _digest(request) if message.request_id else ""
+    return Writing(message.request_id, is_durable, digest)
+
+
+def _digest(request: _Write) -> str:
+    """Of what was asked, but for how, and by which of its names the collection is called."""
+    asked = copy.deepcopy(request)
+    asked.ClearField("options")
+    asked.ClearField("collection")
+    asked_as = request.DESCRIPTOR.full_name.encode()
+    return hashlib.sha256(
+        asked_as + b"\0" + asked.SerializeToString(deterministic=True)
+    ).hexdigest()
 
 
 def filter_from(message: types_pb2.Filter, depth: int = 1) -> Filter:

@@ -15,7 +15,8 @@ from skylike.v1 import catalog_pb2, search_pb2, types_pb2
 
 _Hits: TypeAlias = "RepeatedCompositeFieldContainer[types_pb2.Hit]"
 
-_AXIS_KINDS: dict[int, Literal["bands", "spectral"]] = {
+_AXIS_KINDS: dict[int, Literal["bands", "spectral"] | None] = {
+    types_pb2.AXIS_KIND_UNSPECIFIED: None,
     types_pb2.AXIS_KIND_BANDS: "bands",
     types_pb2.AXIS_KIND_SPECTRAL: "spectral",
 }
@@ -63,11 +64,16 @@ def _sky_from(message: types_pb2.SkyQuery) -> engine.SkyQuery:
 
 def cutout_from(message: types_pb2.Cutout) -> engine.CutoutQuery:
     """A cutout; empty texts mean none."""
+    if message.axis_kind not in _AXIS_KINDS:
+        raise BadRequest(
+            f"axis_kind {message.axis_kind} is not known to this service",
+            reason="bad_axis_kind",
+        )
     return engine.CutoutQuery(
         message.fits,
         message.hdu.strip() or None,
         message.name or None,
-        _AXIS_KINDS.get(message.axis_kind),
+        _AXIS_KINDS[message.axis_kind],
         message.stokes.strip() or None,
     )
 
