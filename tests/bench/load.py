@@ -43,6 +43,8 @@ class Load:
         Calls per second, if the load is open.
     callers
         How many ask by turns, if it is closed.
+    calm_rate, calm_seconds
+        What an open load goes on with at once, by the same callers.
     """
 
     address: str
@@ -52,6 +54,8 @@ class Load:
     deadline_seconds: float
     rate: float = 0.0
     callers: int = 0
+    calm_rate: float = 0.0
+    calm_seconds: float = 0.0
 
     def offered(self) -> "Outcome":
         """Offer it from another process."""
@@ -77,19 +81,33 @@ class Outcome:
     """
 
     def __init__(self, rows: NDArray[np.float64]) -> None:
+        self._rows = rows
         self.due, self.late, self.took, ended = rows.T
         self.answered = ended == _ANSWERED
         self.refused = ended == _REFUSED
 
+    def until(self, seconds: float) -> "Outcome":
+        """Of the calls that were due before that."""
+        return Outcome(self._rows[self.due < seconds])
+
+    def since(self, seconds: float) -> "Outcome":
+        """Of the calls that were due from then on."""
+        return Outcome(self._rows[self.due >= seconds])
+
     @property
     def rate(self) -> float:
         """Calls per second that were offered."""
-        return float(len(self.due) / (self.due[-1] + self.late[-1]))
+        return float(len(self.due) / self._span)
 
     @property
     def goodput(self) -> float:
         """Calls per second that were answered."""
-        return float(self.answered.sum() / (self.due[-1] + self.late[-1]))
+        return float(self.answered.sum() / self._span)
+
+    @property
+    def _span(self) -> float:
+        """Seconds in which they were offered, as it really was."""
+        return float(self.due[-1] + self.late[-1])
 
     def latency(self, percent: float) -> float:
         """Seconds to an answer."""
@@ -127,9 +145,10 @@ def _end(error: Any) -> int:
 
 def _open(load: Load, ask: Any, requests: list[bytes]) -> list[tuple[float, ...]]:
     random = np.random.default_rng(0)
-    gaps = random.exponential(1 / load.rate, int(load.rate * load.seconds * 1.5) + 50)
-    due = np.cumsum(gaps)
-    due = due[due < load.seconds]
+    due = _moments(random, load.rate, load.seconds)
+    if load.calm_seconds:
+        calm = _moments(random, load.calm_rate, load.calm_seconds)
+        due = np.concatenate([due, load.seconds + calm])
     rows: list[tuple[float, ...]] = []
     begin = time.perf_counter() + _SOON
 
@@ -152,6 +171,14 @@ def _open(load: Load, ask: Any, requests: list[bytes]) -> list[tuple[float, ...]
         time.sleep(0.01)
     assert len(rows) == len(due)
     return sorted(rows)
+
+
+def _moments(
+    random: np.random.Generator, rate: float, seconds: float
+) -> NDArray[np.float64]:
+    """Random moments of a fixed mean rate."""
+    moments = np.cumsum(random.exponential(1 / rate, int(rate * seconds * 1.5) + 50))
+    return moments[moments < seconds]
 
 
 def _closed(load: Load, ask: Any, requests: list[bytes]) -> list[tuple[float, ...]]:

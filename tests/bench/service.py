@@ -237,8 +237,19 @@ def _overload(
     """Ten times what it can do, for a while, and what comes after."""
     deadline = 1.0
 
-    def offer(rate: float, seconds: float) -> Outcome:
-        load = Load(address, _METHOD, asked, seconds, deadline, rate=rate)
+    def offer(
+        rate: float, seconds: float, calm_rate: float = 0.0, calm_seconds: float = 0.0
+    ) -> Outcome:
+        load = Load(
+            address,
+            _METHOD,
+            asked,
+            seconds,
+            deadline,
+            rate=rate,
+            calm_rate=calm_rate,
+            calm_seconds=calm_seconds,
+        )
         return load.offered()
 
     closed = Load(address, _METHOD, asked, 8, deadline, callers=CALLERS)
@@ -246,10 +257,9 @@ def _overload(
     assert capacity <= 200, f"{capacity:.0f} calls per second: give it more to do"
     peaks = [offer(share * capacity, 8) for share in (0.9, 1.0, 1.1, 1.3)]
     peak = max(found.goodput for found in peaks)
-    before = _resident(process)
-    found = offer(10 * peak, SECONDS)
-    after = _resident(process)
-    calm = offer(0.7 * peak, 10)
+    before = _memory(process, "VmHWM")
+    both = offer(10 * peak, SECONDS, 0.7 * peak, 10)
+    found, calm = both.until(SECONDS), both.since(SECONDS)
     failed = ~found.answered & ~found.refused
     of = {
         "peak_per_second": peak,
@@ -262,8 +272,9 @@ def _overload(
         "refused_p50_milliseconds": _refusal(found, 50),
         "refused_p99_milliseconds": _refusal(found, 99),
         "failed_share": float(failed.mean()),
-        "memory_before_megabytes": before / 1e6,
-        "memory_after_megabytes": after / 1e6,
+        "peak_memory_before_megabytes": before / 1e6,
+        "peak_memory_after_megabytes": _memory(process, "VmHWM") / 1e6,
+        "memory_after_megabytes": _memory(process, "VmRSS") / 1e6,
         "recovery_seconds": _recovery(calm),
     }
     return [
@@ -284,11 +295,12 @@ def _refusal(found: Outcome, percent: float) -> float:
 
 def _recovery(calm: Outcome) -> float:
     """The end of the last second after the overload with less than 95 % answered."""
-    seconds = calm.due.astype(int)
+    seconds = (calm.due - SECONDS).astype(int)
     shares = np.bincount(seconds, calm.answered) / np.bincount(seconds)
     return float(np.flatnonzero(shares < 0.95).max(initial=-1) + 1)
 
 
-def _resident(process: "subprocess.Popen[bytes]") -> int:
+def _memory(process: "subprocess.Popen[bytes]", name: str) -> int:
+    """Bytes by the kernel's account: VmRSS now, VmHWM at most so far."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if "VmRSS" in line)
+    return next(int(line.split()[1]) * 1024 for line in lines if name in line)

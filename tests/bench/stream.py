@@ -2,7 +2,8 @@
 
 Each part is measured alone, as quick as it gets on all cores: messages that only go there
 and back, files that are only read, stamps embedded and vectors searched in batches. One
-item needs all of them, so the seconds of each add up to what an item takes at least.
+item needs all of them, so the seconds of each add up to what an item takes at least. Beside
+that stands what they allow where stamps and vectors go one by one, as in a single Analyze.
 """
 
 import itertools
@@ -80,17 +81,25 @@ def measure(
     rates = [_flow(address, _METHOD, asked) for _ in range(_ROUNDS)]
     after = _parts(asked, files, data)
     parts = {name: (rate + after[name]) / 2 for name, rate in before.items()}
-    allowed = 1 / sum(1 / rate for rate in parts.values())
+    rate = float(np.median(rates))
+    allowed = _together(parts, "onnxruntime", "faiss")
+    singly = _together(parts, "onnxruntime_single", "faiss_single")
     return Measure(
         "service.stream_vs_parts",
-        float(np.median(rates)) / allowed,
+        rate / allowed,
         "questions per second of one stream, over what the bare parts allow on all cores",
         {
-            "items_per_second": float(np.median(rates)),
+            "items_per_second": rate,
             "allowed_per_second": allowed,
+            "vs_parts_one_by_one": rate / singly,
             **{f"{name}_per_second": rate for name, rate in parts.items()},
         },
     )
+
+
+def _together(parts: dict[str, float], *models: str) -> float:
+    """Items a second that need messages, files and these."""
+    return 1 / sum(1 / parts[name] for name in ("echo", "fitsio", *models))
 
 
 def _parts(asked: str, files: list[str], data: Path) -> dict[str, float]:
@@ -98,8 +107,10 @@ def _parts(asked: str, files: list[str], data: Path) -> dict[str, float]:
     return {
         "echo": _echo(asked),
         "fitsio": _read(files),
-        "onnxruntime": _embedded(),
-        "faiss": _searched(data),
+        "onnxruntime": _embedded(_BATCH),
+        "faiss": _searched(data, _BATCH),
+        "onnxruntime_single": _embedded(1),
+        "faiss_single": _searched(data, 1),
     }
 
 
@@ -130,24 +141,25 @@ def _read(files: list[str]) -> float:
     return sum(float(reader.communicate("\n")[0]) for reader in readers)
 
 
-def _embedded() -> float:
+def _embedded(batch: int) -> float:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         str(BASE), options, providers=["CPUExecutionProvider"]
     )
-    stamps = np.random.default_rng(0).normal(size=(_BATCH, 1, 64, 64))
-    return _rate(lambda: session.run(None, {"stamps": stamps.astype(np.float32)}))
+    stamps = np.random.default_rng(0).normal(size=(batch, 1, 64, 64))
+    stamps = stamps.astype(np.float32)
+    return _rate(lambda: session.run(None, {"stamps": stamps}), batch)
 
 
-def _searched(data: Path) -> float:
+def _searched(data: Path, batch: int) -> float:
     [segment] = (data / "collections/sky/segments").glob("*.faiss")
     index = faiss.read_index(str(segment))
     manifest = json.loads((data / "collections/sky/manifest.json").read_text())
     width = manifest["body"]["segments"][0]["width"]
     parameters = faiss.SearchParametersHNSW(efSearch=width)
     known = np.load(vectors.extended(vectors.base(), 50 * _BATCH, seed=3))
-    queries = itertools.cycle(known.reshape(50, _BATCH, -1))
+    queries = itertools.cycle(known.reshape(-1, batch, index.d))
     guard = threading.Lock()
 
     def search() -> None:
@@ -156,17 +168,17 @@ def _searched(data: Path) -> float:
             query = next(queries)
         index.search(query, 10, params=parameters)
 
-    return _rate(search)
+    return _rate(search, batch)
 
 
-def _rate(work: Callable[[], object]) -> float:
-    """Items a second, in batches, by a thread for each core."""
+def _rate(work: Callable[[], object], batch: int) -> float:
+    """Items a second, by a thread for each core."""
 
     def repeat(_: int) -> int:
         count = 0
         while time.perf_counter() < until:
             work()
-            count += _BATCH
+            count += batch
         return count
 
     work()

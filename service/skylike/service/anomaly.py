@@ -14,6 +14,7 @@ object the chance of p <= a is then at most a; nothing is claimed below
 1 / (n + 1) for n calibration objects.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
@@ -40,7 +41,7 @@ class Neighborhood(Protocol):
         """(m,) cosines."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class AnomalyFit:
     """What scores are usual in an archive.
 
@@ -72,7 +73,11 @@ class AnomalyFit:
 
     def covers(self, row: int) -> bool:
         """Whether an object was in the collection at the fit, by its row."""
-        return bool(row <= self.rows[-1])
+        return row <= self._last_row
+
+    @functools.cached_property
+    def _last_row(self) -> int:
+        return int(self.rows[-1])
 
     def percentile(self, score: float) -> float:
         """Share of the archive that scores lower than `score`, 0 to 100.

@@ -11,7 +11,7 @@ from skylike.service import caller, fits
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.columns import Cone
 from skylike.service.encoder import Encoder
-from skylike.service.engine.separation import separations_deg
+from skylike.service.engine.separation import separation_deg
 from skylike.service.engine.types import (
     ExamplesQuery,
     IdQuery,
@@ -154,10 +154,11 @@ def _nearest_on_sky(query: SkyQuery, collection: Collection) -> SkyObject:
             "for a smaller radius",
             reason="bad_radius",
         )
-    objects = [one for _, one in found]
-    away = separations_deg(query.position, [one.position for one in objects])
-    nearest = min(range(len(objects)), key=lambda i: (away[i] or 0.0, objects[i].id))
-    return objects[nearest]
+
+    def away(one: SkyObject) -> tuple[float, str]:
+        return separation_deg(query.position, one.position) or 0.0, one.id
+
+    return min((one for _, one in found), key=away)
 
 
 def to_unit(query: VectorQuery, collection: Collection) -> NDArray[np.float32]:
