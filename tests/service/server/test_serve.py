@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from skylike.service.collection import Collection
@@ -18,11 +19,11 @@ class Interrupted(Library):
         super().__init__(directory)
         self.opened: list[str] = []
 
-    def collection(self, name: str) -> Collection:
+    def using(self, name: str) -> AbstractContextManager[Collection]:
         if not self.opened:
             os.kill(os.getpid(), signal.SIGTERM)
         self.opened.append(name)
-        return super().collection(name)
+        return super().using(name)
 
 
 def test_a_stop_while_collections_are_opened_opens_no_more(
