@@ -19,11 +19,13 @@ class Interrupted(Library):
         super().__init__(directory)
         self.opened: list[str] = []
 
-    def using(self, name: str) -> AbstractContextManager[Collection]:
+    def using(
+        self, name: str, *, writes: bool = False
+    ) -> AbstractContextManager[Collection]:
         if not self.opened:
             os.kill(os.getpid(), signal.SIGTERM)
         self.opened.append(name)
-        return super().using(name)
+        return super().using(name, writes=writes)
 
 
 def test_a_stop_while_collections_are_opened_opens_no_more(
