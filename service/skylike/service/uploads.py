@@ -4,7 +4,6 @@ This module imports little, because every process that reads imports it.
 """
 
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -104,7 +103,7 @@ def stamped(cutout: CutoutQuery, spec: StampSpec, limits: fits.Limits) -> Stampe
 
 def stamped_all(
     cutouts: Sequence[CutoutQuery], spec: StampSpec, limits: fits.Limits
-) -> "list[Stamped | Exception]":
+) -> list[Stamped | Exception]:
     """As `stamped` of each, or what that raises."""
     found: list[Stamped | Exception] = []
     for cutout in cutouts:
@@ -124,43 +123,45 @@ def refuse_constant(flags: Flag, name: str) -> None:
         )
 
 
-_Task: TypeAlias = tuple[Sequence[CutoutQuery], StampSpec, fits.Limits]
-_Outcome: TypeAlias = Stamped | Exception
-_Answer: TypeAlias = tuple[list[_Outcome], Mapping[StageName, float]]
+Task: TypeAlias = tuple[Sequence[CutoutQuery], StampSpec, fits.Limits]
+Answer: TypeAlias = tuple[list[Stamped | Exception], Mapping[StageName, float]]
+
+
+def read(task: Task) -> Answer:
+    """What a process does: as `stamped_all`, and how long each stage took."""
+    call = calls.begin("OK")
+    return stamped_all(*task), call.seconds
 
 
 class Readers:
-    """Processes that read what is sent in numbers, as many as there are cores.
+    """Processes that read what is sent in numbers. Safe from any thread.
 
-    They are started when there is work for them, and read beside what this one process
-    has to do, of which Python lets one thread go on at a time.
+    They read beside what this one process has to do, of which Python lets one thread go
+    on at a time; each starts when there is work for it.
+
+    Parameters
+    ----------
+    processes
+        That `read`; as many as there are cores by default.
     """
 
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._processes: Processes[_Task, _Answer] | None = None
+    def __init__(self, processes: Processes[Task, Answer] | None = None) -> None:
+        self._processes = processes or Processes(read, num_cores())
 
     def stamped_all(
         self, cutouts: Sequence[CutoutQuery], spec: StampSpec, limits: fits.Limits
-    ) -> list[_Outcome]:
+    ) -> list[Stamped | Exception]:
         """As `stamped_all`; ``crashed`` is the reason if one ends the process."""
         if len(cutouts) < _WORTH_IT:
             return stamped_all(cutouts, spec, limits)
-        with self._guard:
-            if self._processes is None:
-                self._processes = Processes(_read, num_cores())
         caller.check()
         return self._read((cutouts, spec, limits))
 
     def close(self) -> None:
         """End the processes."""
-        with self._guard:
-            if self._processes is not None:
-                self._processes.__exit__()
-                self._processes = None
+        self._processes.__exit__()
 
-    def _read(self, task: _Task) -> list[_Outcome]:
-        assert self._processes is not None
+    def _read(self, task: Task) -> list[Stamped | Exception]:
         try:
             found, seconds = self._processes.submit(task).result()
         except ProcessDied:
@@ -169,7 +170,7 @@ class Readers:
             calls.spent(stage, spent)
         return found
 
-    def _with_care(self, task: _Task) -> list[_Outcome]:
+    def _with_care(self, task: Task) -> list[Stamped | Exception]:
         """The stamps of cutouts of which one has ended the process that read it."""
         cutouts, spec, limits = task
         if len(cutouts) == 1:
@@ -182,9 +183,3 @@ class Readers:
             for part in (cutouts[:half], cutouts[half:])
             for one in self._read((part, spec, limits))
         ]
-
-
-def _read(task: _Task) -> _Answer:
-    """What a process does: as `stamped_all`, and how long each stage took."""
-    call = calls.begin("OK")
-    return stamped_all(*task), call.seconds

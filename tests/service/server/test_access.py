@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,13 @@ from skylike.service.library import Library
 from skylike.service.server.bucket import Bucket
 from skylike.service.server.scopes import needed
 from skylike.service.server.serve import Server
-from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, search_pb2_grpc
+from skylike.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+    types_pb2,
+)
 
 READ, WRITE, ADMIN = Scope.READ, Scope.WRITE, Scope.ADMIN
 
@@ -482,3 +489,40 @@ def test_other_machines_need_a_key_to_be_there(
     (tmp_path / "keys.json").write_text("broken")
     with pytest.raises(DamagedData):
         Server(served.engine, Settings(data=tmp_path, address="127.0.0.1:0"))
+
+
+def _by_id(number: int) -> search_pb2.AnalyzeStreamRequest:
+    query = types_pb2.Query(object_id=f"ring-{number % 4}")
+    asked = search_pb2.AnalyzeRequest(collection="sky", query=query, k=1)
+    return search_pb2.AnalyzeStreamRequest(item_id=str(number), analyze=asked)
+
+
+def test_a_stream_ends_with_its_key(guarded: Guarded) -> None:
+    """With the next message after the key was revoked."""
+    secret = guarded.keys.add("nightly", READ)
+    search = search_pb2_grpc.SearchServiceStub(guarded.channel)
+    asked: queue.SimpleQueue[search_pb2.AnalyzeStreamRequest | None] = (
+        queue.SimpleQueue()
+    )
+    answers: Any = search.AnalyzeStream(
+        iter(asked.get, None), metadata=(_bearer(secret),)
+    )
+    asked.put(_by_id(0))
+    assert next(answers).HasField("analysis")
+    guarded.keys.revoke("nightly")
+    asked.put(_by_id(1))
+    with pytest.raises(grpc.RpcError):
+        next(answers)
+    asked.put(None)
+    assert answers.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert _info(answers).reason == "WRONG_KEY"
+
+
+def test_questions_of_a_stream_wait_for_the_rate_of_their_key(guarded: Guarded) -> None:
+    """Each counts as a call; none is refused, for who waits is held back."""
+    secret = guarded.keys.add("slow", READ, rate=10)
+    search = search_pb2_grpc.SearchServiceStub(guarded.channel)
+    began = time.monotonic()
+    answers = search.AnalyzeStream(map(_by_id, range(25)), metadata=(_bearer(secret),))
+    assert all(answer.HasField("analysis") for answer in answers)
+    assert 1.3 < time.monotonic() - began < 10
