@@ -8,6 +8,7 @@ for a slow caller; and it keeps what is unanswered, to ask it again when a conne
 lost.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import (
@@ -33,8 +34,11 @@ _ANALYZE = Rpc("/skylike.v1.SearchService/Analyze", pb.AnalyzeResponse.FromStrin
 _STREAM = Rpc(
     "/skylike.v1.SearchService/AnalyzeStream", pb.AnalyzeStreamResponse.FromString
 )
-_MOST_UNANSWERED = 32
+_MOST_UNANSWERED = (
+    128  # as many as a service answers and takes in meanwhile, on two cores
+)
 _MOST_BYTES = 64 * 2**20
+_PARTING_SECONDS = 5.0
 _AHEAD = 2  # items that are read before they are needed
 
 _END: Any = object()
@@ -127,6 +131,7 @@ class Exchange:
                     self._turns.put(True)
                     taking += 1
                 if has_ended and not self._unanswered:
+                    await self._part()
                     return
                 match await self._next():
                     case _Question() as question:
@@ -190,6 +195,16 @@ class Exchange:
             says.put(question.request)
         self._line = _Line(says, self._way.converse(_STREAM, says))
         self._way.start(_hear(self._line, self._inbox))
+
+    async def _part(self) -> None:
+        """Let the call end well, by the service, instead of going away."""
+        if self._line is None:
+            return
+        self._line.says.put(None)
+        with contextlib.suppress(TimeoutError):
+            while not isinstance(await self._inbox.get(_PARTING_SECONDS), _HungUp):
+                pass
+            self._line = None
 
     def _hang_up(self) -> None:
         if self._line is not None:
