@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from skylike.service import caller, calls, fits, stamp
 from skylike.service.calls import Stage, StageName
-from skylike.service.errors import BadCutout, BadStamp
+from skylike.service.errors import BadCutout, BadStamp, NotReady
 from skylike.service.flags import Flag
 from skylike.service.processes import ProcessDied, Processes, num_cores
 from skylike.service.stamp import StampSpec
 
+_LOOK_SECONDS = 1.0  # for whether somebody who waits has gone
 _WORTH_IT = 4  # cutouts that are worth the way to another process and back
 
 
@@ -163,12 +164,23 @@ class Readers:
 
     def _read(self, task: Task) -> list[Stamped | Exception]:
         try:
-            found, seconds = self._processes.submit(task).result()
+            found, seconds = self._answer(task)
         except ProcessDied:
             return self._with_care(task)
         for stage, spent in seconds.items():
             calls.spent(stage, spent)
         return found
+
+    def _answer(self, task: Task) -> Answer:
+        try:
+            future = self._processes.submit(task)
+        except RuntimeError as error:  # who is closed takes nothing any more
+            raise NotReady("the service is stopping", reason="closed") from error
+        while True:
+            try:
+                return future.result(_LOOK_SECONDS)
+            except TimeoutError:
+                caller.check()
 
     def _with_care(self, task: Task) -> list[Stamped | Exception]:
         """The stamps of cutouts of which one has ended the process that read it."""

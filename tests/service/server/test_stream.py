@@ -5,14 +5,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 
+from skylike.service.config import Settings
+from skylike.service.engine import Engine
+from skylike.service.library import Library
+from skylike.service.monitoring import Monitor
+from skylike.service.server.items import analyzed
 from skylike.service.server.load import Load
+from skylike.service.server.serve import Server
 from skylike.service.server.stream import Streamed
+from skylike.service.uploads import Readers
 from skylike.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 
@@ -217,3 +225,45 @@ def _until_still(count: Callable[[], int]) -> None:
     before = -1
     while before != (before := count()):
         time.sleep(0.1)
+
+
+def test_an_answer_that_is_too_large_ends_nothing(
+    served: SimpleNamespace, sky: SimpleNamespace
+) -> None:
+    """It is told in its own place; the others are answered."""
+    cutout = types_pb2.Cutout(fits=sky.draw("ring", 1))
+    query = types_pb2.Query(cutout=cutout)
+    questions = [question(str(number), query) for number in range(3)]
+    questions[1].analyze.k, questions[1].analyze.thumbnails = 60, True
+    readers, monitor = Readers(), Monitor(served.engine)
+    found = analyzed(questions, served.engine, readers, monitor, 2**14)
+    assert [one.item_id for one in found] == ["0", "1", "2"]
+    assert found[0].HasField("analysis")
+    assert found[1].error.reason == "ANSWER_TOO_LARGE"
+    assert found[2].HasField("analysis")
+
+
+def test_streams_leave_room_for_other_calls(data: Path) -> None:
+    """Those that say nothing too: a quarter of all calls may be streams."""
+    settings = Settings(data=data, address="127.0.0.1:0", max_calls=16)
+    waiting: queue.SimpleQueue[None] = queue.SimpleQueue()
+    with (
+        Library(data) as library,
+        Server(Engine(library), settings) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        search = search_pb2_grpc.SearchServiceStub(channel)
+        streams: list[Any] = [
+            search.AnalyzeStream(iter(waiting.get, None)) for _ in range(4)
+        ]
+        for stream in streams:
+            stream.initial_metadata()
+        refused: Any = search.AnalyzeStream(iter(()))
+        with pytest.raises(grpc.RpcError):
+            next(refused)
+        assert refused.code() is grpc.StatusCode.UNAVAILABLE
+        by_id = types_pb2.Query(object_id="ring-1")
+        assert search.Analyze(question("a", by_id).analyze).hits
+        for stream in streams:
+            stream.cancel()
+            waiting.put(None)

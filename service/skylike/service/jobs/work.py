@@ -52,29 +52,29 @@ class Index:
             replace(one, image=by_place(one.image, self.roots))
             for one in caller.each(find_sources(_allowed(self.sources, self.roots)))
         ]
-        target = library.collection(self.collection)
-        encoder = library.encoder_of(target)
-        table = target.directory / "rejects.parquet"
-        report = indexer.index(
-            target,
-            encoder,
-            found,
-            workers=workers,
-            rejects=table,
-            max_reject_fraction=self.max_reject_fraction,
-            shown=shown,
-        )
-        try:
-            fitted = _fit(target, encoder, self.calibration, self.roots, workers)
-        except NotReady as error:  # too few can be searched yet
-            fitted = {"not_fitted": str(error)}
-        return {
-            "objects": len(target),
-            "indexed": report.indexed,
-            "known": report.known,
-            "rejected": len(report.rejects),
-            "rejects": str(table.relative_to(library.directory)),
-        } | fitted
+        with library.using(self.collection, writes=True) as target:
+            encoder = library.encoder_of(target)
+            table = target.directory / "rejects.parquet"
+            report = indexer.index(
+                target,
+                encoder,
+                found,
+                workers=workers,
+                rejects=table,
+                max_reject_fraction=self.max_reject_fraction,
+                shown=shown,
+            )
+            try:
+                fitted = _fit(target, encoder, self.calibration, self.roots, workers)
+            except NotReady as error:  # too few can be searched yet
+                fitted = {"not_fitted": str(error)}
+            return {
+                "objects": len(target),
+                "indexed": report.indexed,
+                "known": report.known,
+                "rejected": len(report.rejects),
+                "rejects": str(table.relative_to(library.directory)),
+            } | fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ class Fit:
 
     def do(self, library: Library, shown: Watched) -> dict[str, Any]:
         """Fit."""
-        target = library.collection(self.collection)
-        encoder = library.encoder_of(target)
-        given = self.calibration, self.roots
-        return _fit(target, encoder, *given, num_cores(), self.seed)
+        with library.using(self.collection) as target:
+            encoder = library.encoder_of(target)
+            given = self.calibration, self.roots
+            return _fit(target, encoder, *given, num_cores(), self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +138,11 @@ class Compact:
 
     def do(self, library: Library, shown: Watched) -> dict[str, Any]:
         """Make it."""
-        target = library.collection(self.collection)
-        total = len(target)
-        with Progress("building the index", total, "object", shown) as progress:
-            target.compact(self.index, progress.reach)
-        return {"index": [f"{kind} {count}" for kind, count in target.kinds]}
+        with library.using(self.collection) as target:
+            total = len(target)
+            with Progress("building the index", total, "object", shown) as progress:
+                target.compact(self.index, progress.reach)
+            return {"index": [f"{kind} {count}" for kind, count in target.kinds]}
 
 
 @dataclass(frozen=True, slots=True)

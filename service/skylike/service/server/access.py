@@ -102,10 +102,10 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             handler = continuation(handler_call_details)
             if handler is None or is_refusal(handler):
                 return handler
-            if handler.request_streaming:
-                return self._metered(handler, _bearer(metadata or ()))
             # Only now, for what there is no room for does not count.
             self._require_rate(key)
+            if handler.request_streaming:
+                return self._metered(handler, _bearer(metadata or ()))
         except SkylikeError as error:
             request_id = request_id_of(metadata or ())
             return self._refusals.handler(method, request_id, error)
@@ -162,7 +162,9 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             return 0.0
         with self._guard:
             if key not in self._buckets:
-                self._buckets[key] = Bucket(key.rate)
+                known = {*self._keys.all()}
+                kept = {one: of for one, of in self._buckets.items() if one in known}
+                self._buckets = {**kept, key: Bucket(key.rate)}
             return self._buckets[key].take(time.monotonic())
 
     def _metered(self, handler: "_Handler", secret: str) -> "_Handler":

@@ -22,6 +22,7 @@ from skylike.service.server.scopes import needed
 _OURS = "/skylike."
 _PROBES = "/grpc.health."  # have threads of their own, and are always answered
 _IN_LINE = 0.25  # of all calls, in each line
+_OF_STREAMS = 0.25  # of all calls: they stay, and shall leave room for others
 _RETRY_SECONDS = 1.0
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -53,26 +54,38 @@ class Admission(Layer):
         self._writes = Line(max(1, places // 2), longest, length)
         self._load = Load(settings.max_held_bytes)
         self._max_calls = settings.max_calls
+        self._max_streams = max(1, int(settings.max_calls * _OF_STREAMS))
         self._calls: WeakSet[_Call] = WeakSet()
+        self._streams: WeakSet[_Call] = WeakSet()
 
-    def let_in(self, rpc: str, waits: bool) -> None:
+    def let_in(self, rpc: str, is_stream: bool) -> None:
         """Count a call, whose request has to be read first, until it ends.
+
+        A stream would keep a place too long: it waits for each of its questions.
 
         Raises
         ------
         Overloaded
             If there are too many, too much is held already, or it would wait too long.
         """
-        if len(self._calls) >= self._max_calls:
-            raise Overloaded(
-                f"{len(self._calls)} calls are there already: send fewer at the same "
-                "time, or this one later",
-                retry_seconds=_RETRY_SECONDS,
-            )
+        self._require_fewer(self._calls, self._max_calls, "calls")
+        if is_stream:
+            self._require_fewer(self._streams, self._max_streams, "streams")
         self._load.require_room()
+        waits = rpc.startswith(_OURS) and not is_stream
         call = _Call(self._line(rpc).announce(rpc) if waits else None)
         self._calls.add(call)
+        if is_stream:
+            self._streams.add(call)
         _call.set(call)
+
+    def _require_fewer(self, there: WeakSet[_Call], most: int, what: str) -> None:
+        if len(there) >= most:
+            raise Overloaded(
+                f"{len(there)} {what} are there already: open fewer at the same time, or "
+                "this one later",
+                retry_seconds=_RETRY_SECONDS,
+            )
 
     def surrounded(self, rpc: str, handler: "_Handler") -> "_Handler":
         """Put `around` around our methods."""
@@ -146,10 +159,9 @@ class Door(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stub
         rpc = handler_call_details.method
         if handler is None or rpc.startswith(_PROBES):
             return handler
-        # A stream would keep a place too long; it waits for each of its questions.
-        waits = rpc.startswith(_OURS) and bool(handler.unary_unary)
+        is_stream = handler.request_streaming or handler.response_streaming
         try:
-            self._admission.let_in(rpc, waits)
+            self._admission.let_in(rpc, is_stream)
         except Overloaded as error:
             request_id = request_id_of(handler_call_details.invocation_metadata)
             return self._refusals.handler(rpc, request_id, error)

@@ -7,10 +7,11 @@ import structlog
 
 from skylike.service.catalog import MAX_ID_BYTES
 from skylike.service.engine import Analysis, Engine, Query
-from skylike.service.errors import BadRequest
+from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
 from skylike.service.server.options import how_from
+from skylike.service.server.parsing import require_sendable
 from skylike.service.server.status import tell
 from skylike.service.uploads import Readers
 from skylike.v1 import search_pb2
@@ -25,8 +26,12 @@ def analyzed(
     engine: Engine,
     readers: Readers,
     monitor: Monitor,
+    max_bytes: int,
 ) -> list[search_pb2.AnalyzeStreamResponse]:
-    """The answer to each question, in their order, whatever becomes of the others."""
+    """The answer to each question, in their order, whatever becomes of the others.
+
+    Each has at most `max_bytes`.
+    """
     queries: dict[int, Query] = {}
     found: dict[int, Analysis | Exception] = {}
     alike: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
@@ -46,7 +51,7 @@ def analyzed(
         answers = _analyses(engine, readers, asked, together)
         found.update(zip(numbers, answers, strict=True))
     return [
-        _told(question.item_id, found[number], monitor)
+        _told(question.item_id, found[number], monitor, max_bytes)
         for number, question in enumerate(questions)
     ]
 
@@ -78,12 +83,16 @@ def _analyses(
 
 
 def _told(
-    item_id: str, found: Analysis | Exception, monitor: Monitor
+    item_id: str, found: Analysis | Exception, monitor: Monitor, max_bytes: int
 ) -> search_pb2.AnalyzeStreamResponse:
     answer = search_pb2.AnalyzeStreamResponse(item_id=item_id)
     if isinstance(found, Analysis):
-        monitor.item("OK")
         translate.fill_analysis(answer.analysis, found)
+        try:
+            require_sendable(answer, max_bytes)
+        except TooLarge as error:
+            return _told(item_id, error, monitor, max_bytes)
+        monitor.item("OK")
         return answer
     told = tell(found, f"item {item_id!r}")
     monitor.item(told.code.name, found)

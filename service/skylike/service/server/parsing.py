@@ -54,13 +54,7 @@ class Parsing(Layer):
         return made._replace(request_deserializer=parse, **{kind: bounded})
 
     def _sendable(self, answer: Any) -> Any:
-        """What gRPC would refuse to send, without a reason."""
-        if answer.ByteSize() > self._max_bytes:
-            raise TooLarge(
-                f"the answer has {answer.ByteSize()} bytes; at most {self._max_bytes} "
-                "may be sent: ask for fewer at a time",
-                reason="answer_too_large",
-            )
+        require_sendable(answer, self._max_bytes)
         return answer
 
     @contextmanager
@@ -69,6 +63,16 @@ class Parsing(Layer):
     ) -> Iterator[Any]:
         """Give the message, or the stream of them; raise where another thing comes."""
         yield map(_sound, request) if isinstance(request, Iterator) else _sound(request)
+
+
+def require_sendable(answer: Any, max_bytes: int) -> None:
+    """Raise `TooLarge` for an answer that gRPC would refuse to send, without a reason."""
+    if answer.ByteSize() > max_bytes:
+        raise TooLarge(
+            f"the answer has {answer.ByteSize()} bytes; at most {max_bytes} may be sent: "
+            "ask for fewer at a time",
+            reason="answer_too_large",
+        )
 
 
 class _Unparsed:

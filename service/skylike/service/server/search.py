@@ -23,12 +23,18 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     """Answers questions about cutouts, archived objects and embeddings."""
 
     def __init__(
-        self, engine: Engine, workers: int, admission: Admission, monitor: Monitor
+        self,
+        engine: Engine,
+        workers: int,
+        admission: Admission,
+        monitor: Monitor,
+        max_bytes: int,
     ) -> None:
         self._engine = engine
         self._monitor = monitor
         self._admission = admission
         self._workers = workers
+        self._max_bytes = max_bytes
         self._pool = ThreadPoolExecutor(workers, "stream")
         self._readers = Readers()
 
@@ -120,7 +126,13 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             questions: Sequence[search_pb2.AnalyzeStreamRequest],
         ) -> list[search_pb2.AnalyzeStreamResponse]:
             with self._admission.turn(_STREAM, context), self._monitor.items():
-                return analyzed(questions, self._engine, self._readers, self._monitor)
+                return analyzed(
+                    questions,
+                    self._engine,
+                    self._readers,
+                    self._monitor,
+                    self._max_bytes,
+                )
 
         return iter(
             Streamed(

@@ -124,7 +124,9 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ),
         )
-        search = SearchServicer(engine, places, admission, self.monitor)
+        search = SearchServicer(
+            engine, places, admission, self.monitor, settings.max_message_bytes
+        )
         self._closing.callback(search.close)
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
