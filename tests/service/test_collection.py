@@ -856,6 +856,9 @@ def test_only_what_scores_enough_is_found(collection: Collection) -> None:
     assert min(hit.score for hit in found) >= 0.2
     least = collection.nearest(unit(1, seed=9), 3, least=True)[0]
     assert [hit.score for hit in least] == pytest.approx(np.sort(scores)[:3], abs=1e-6)
+    for score in (1.5, -2.0, float("nan")):
+        with pytest.raises(BadRequest, match="min_score"):
+            collection.nearest(unit(1), 3, min_score=score)
     for effort in (0.0, 17.0):
         with pytest.raises(BadRequest, match="effort"):
             collection.nearest(unit(1), 3, effort=effort)

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
-from skylike.service.encoder import SPEC_KEY, Encoder
+from skylike.service.encoder import BASE, SPEC_KEY, Encoder
 from skylike.service.errors import BadModel, ModelMismatch
 
 
@@ -95,3 +96,19 @@ def test_weights_in_another_file_are_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadModel, match="weights in another file"):
         Encoder(split)
+
+
+def test_a_gpu_computes_what_the_cpu_does() -> None:
+    """Vectors within 0.001, and the same ten neighbours of each."""
+    encoder = Encoder(BASE)
+    if encoder.provider == "CPUExecutionProvider":
+        pytest.skip("there is no GPU that this onnxruntime can use")
+    random = np.random.default_rng(0)
+    stamps = random.standard_normal((512, *encoder._shape), np.float32)
+    bare = onnxruntime.InferenceSession(str(BASE), providers=["CPUExecutionProvider"])
+    expected = bare.run(None, {bare.get_inputs()[0].name: stamps})[0]
+    found = encoder.embed(stamps)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    nearest = np.argsort(-(found @ found.T), axis=1)[:, :10]
+    wanted = np.argsort(-(expected @ expected.T), axis=1)[:, :10]
+    np.testing.assert_array_equal(nearest, wanted)

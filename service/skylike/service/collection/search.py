@@ -82,6 +82,8 @@ def search(
         raise BadRequest(f"k is {k}; 1 to {MAX_K} are allowed.", reason="bad_k")
     if not _EFFORTS[0] <= effort <= _EFFORTS[1]:
         raise BadRequest(f"effort is {effort}; 0.1 to 16 are allowed.")
+    if not -1.0 <= min_score <= 1.0:
+        raise BadRequest(f"min_score is {min_score}; a cosine is from -1 to 1.")
     if least and min_score > -1.0:
         raise BadRequest("least asks for low scores, and min_score excludes them.")
     if where is not None:
