@@ -21,6 +21,8 @@ KEY_VARIABLE = "SKYLIKE_API_KEY"
 KEY_FILE_VARIABLE = "SKYLIKE_API_KEY_FILE"
 
 _KEY = re.compile(r"[!-~]{1,1000}")
+# A number may be the port of a host of that name.
+_SOCKET = re.compile(r"unix(-abstract)?:(?!\d+\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _content(file: str | PathLike[str]) -> bytes:
 
 
 def _is_of_this_machine(address: str) -> bool:
-    if address.startswith("unix"):
+    if _SOCKET.match(address):
         return True
     host = address.rpartition("/")[2].rpartition(":")[0].strip("[]")
     try:
