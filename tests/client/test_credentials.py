@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -174,6 +175,22 @@ def test_a_key_leaves_the_machine_with_tls_only(address: str, travels: bool) -> 
     with pytest.raises(errors.BadInput, match="use TLS") as caught:
         credentials(address, None, "key")
     assert caught.value.reason == "bad_api_key"
+
+
+def test_without_tls_a_proxy_of_the_environment_is_passed_by(
+    served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would read the key, though the service is on this machine."""
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy", "grpc_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        port = served.address.rpartition(":")[2]
+        with Client(f"localhost:{port}", api_key="key", timeout=10) as client:
+            assert client.collections()
+        proxy.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            proxy.accept()
 
 
 def test_files_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None:

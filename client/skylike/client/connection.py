@@ -123,15 +123,17 @@ class Connection:
             channel.close()
 
     def _make(self) -> grpc.Channel:
-        options = (
+        options: list[tuple[str, int]] = [
             ("grpc.max_receive_message_length", self._target.max_message_bytes),
             ("grpc.max_send_message_length", self._target.max_message_bytes),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 5000),
             # Else a process would go on with the sockets of the one it was forked from.
             ("grpc.use_local_subchannel_pool", 1),
-        )
+        ]
         if self._credentials.channel is None:
+            # A proxy of the environment would read all of it, and the API key too.
+            options.append(("grpc.enable_http_proxy", 0))
             return grpc.insecure_channel(self._target.address, options)
         return grpc.secure_channel(
             self._target.address, self._credentials.channel, options
