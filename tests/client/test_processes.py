@@ -13,6 +13,7 @@ from tests.certificates import Authority
 
 from skylike.client import AsyncClient, Client, Tls
 from skylike.client.client import _Calls
+from skylike.client.errors import Overloaded, SkylikeClientError
 from skylike.service.config import Settings
 from skylike.service.keys import Keys, Scope
 from skylike.service.server.serve import Server
@@ -54,6 +55,10 @@ if __name__ == "__main__":
         ask(client, "ring-0", here)  # and stands still
     print("everybody was answered")
 """
+
+
+def _below(kind: type) -> list[type]:
+    return [one for child in kind.__subclasses__() for one in (child, *_below(child))]
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
@@ -127,6 +132,19 @@ def test_a_pickle_holds_no_key(
         pickle.dumps(given)
     shown = [str(caught.value), repr(given), repr(vars(given)), repr(client)]
     assert all("secret" not in text for text in shown)
+
+
+@pytest.mark.parametrize("kind", [SkylikeClientError, *_below(SkylikeClientError)])
+def test_errors_go_to_other_processes_whole(kind: type[SkylikeClientError]) -> None:
+    """Pools send them back; one that cannot be made again lets the pool wait for ever."""
+    error = kind("why", reason="full", request_id="one", status="UNAVAILABLE")
+    if isinstance(error, Overloaded):
+        error.retry_seconds = 2.5
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert str(again) == "why"
+    assert vars(again) == vars(error)
+    assert again.request_id == "one"
 
 
 def test_files_for_tls_are_read_again_where_it_goes(tmp_path: Path) -> None:

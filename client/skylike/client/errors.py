@@ -23,6 +23,7 @@ Each carries ``reason``, the server's stable code such as ``not_fits``, and
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import grpc
@@ -54,6 +55,10 @@ class SkylikeClientError(Exception):
         self.reason = reason
         self.request_id = request_id
         self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # That of exceptions makes one of its message alone, and fails.
+        return partial(type(self), reason=self.reason), self.args, self.__dict__
 
 
 class BadInput(SkylikeClientError):
