@@ -208,6 +208,27 @@ def test_a_lost_connection_loses_no_item(cable: Cable) -> None:
     assert cable.num_connections >= 5
 
 
+def test_the_end_of_an_idle_connection_is_no_failure(cable: Cable) -> None:
+    """However long ago it was, the next one may be lost too."""
+
+    def lose() -> None:
+        cable.cut()
+        cable.flows.set()
+
+    def live() -> Iterator[Any]:
+        yield from _ids(1)
+        time.sleep(0.3)
+        cable.cut()
+        time.sleep(2)
+        cable.flows.clear()
+        threading.Timer(0.3, lose).start()
+        yield from _ids(1)
+
+    with Client(cable.address, timeout=1.5) as client:
+        found = list(client.analyze_many(live(), collection="sky"))
+    assert len(found) == 2
+
+
 def test_a_service_that_is_not_there_is_told_after_the_timeout() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -217,6 +217,8 @@ class Exchange:
     ) -> AsyncIterator[tuple[Any, Outcome]]:
         """Go on after a call has ended: over a new one, or without what ended it."""
         self._hang_up()
+        if not self._unanswered:  # nothing is lost, and the next question connects
+            return
         told = error.retry_seconds if isinstance(error, errors.Overloaded) else None
         if retry.may_pass(error) or told is not None:
             now = time.monotonic()
@@ -227,8 +229,7 @@ class Exchange:
             if now + seconds > self._failing_since + self._timeout:
                 raise error
             await self._way.sleep(seconds)
-            if self._unanswered:
-                self._connect()
+            self._connect()
         elif isinstance(error, errors.Overloaded | errors.BadInput):
             # One of the messages is one that the service does not take.
             for item_id in list(self._unanswered):
