@@ -186,13 +186,41 @@ def test_an_answer_does_not_wait_for_the_next_item(client: Client) -> None:
     assert list(answers) == []
 
 
-def test_what_the_iterable_raises_is_raised(client: Client) -> None:
-    def broken() -> Iterator[ObjectId]:
-        yield ObjectId("ring-1")
-        raise ZeroDivisionError("of the caller")
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit, KeyboardInterrupt])
+def test_what_the_iterable_raises_is_raised(
+    client: Client, kind: type[BaseException]
+) -> None:
+    """After the answers to what was asked before."""
 
-    with pytest.raises(ZeroDivisionError, match="of the caller"):
-        list(client.analyze_many(broken(), collection="sky"))
+    def broken() -> Iterator[Any]:
+        yield from _ids(50)
+        raise kind("of the caller")
+
+    found = []
+    with pytest.raises(kind, match="of the caller"):
+        for key, _ in client.analyze_many(broken(), collection="sky"):
+            found.append(key)
+    assert sorted(found) == list(range(50))
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
+def test_the_twin_raises_it_too(
+    served: SimpleNamespace, kind: type[BaseException]
+) -> None:
+    async def broken() -> AsyncIterator[Any]:
+        for item in _ids(50):
+            yield item
+        raise kind("of the caller")
+
+    async def ask() -> int:
+        count = 0
+        async with AsyncClient(served.address) as client:
+            with pytest.raises(kind, match="of the caller"):
+                async for _ in client.analyze_many(broken(), collection="sky"):
+                    count += 1
+        return count
+
+    assert asyncio.run(ask()) == 50
 
 
 def test_a_lost_connection_loses_no_item(cable: Cable) -> None:

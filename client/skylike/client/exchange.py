@@ -8,6 +8,7 @@ for a slow caller; and it keeps what is unanswered, to ask it again when a conne
 lost.
 """
 
+import asyncio
 import contextlib
 import math
 import time
@@ -66,7 +67,7 @@ class _Unaskable:
 class _NoMore:
     """There are no more items, or the caller's iterable failed."""
 
-    error: Exception | None = None
+    failure: BaseException | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -124,14 +125,17 @@ class Exchange:
     async def answers(self) -> AsyncIterator[tuple[Any, Outcome]]:
         """Every item's outcome."""
         end = self._way.start(self._take())
-        taking, has_ended = 0, False
+        taking = 0
+        no_more: _NoMore | None = None
         try:
             while True:
-                while not has_ended and taking < _AHEAD and self._has_room(taking):
+                while no_more is None and taking < _AHEAD and self._has_room(taking):
                     self._turns.put(True)
                     taking += 1
-                if has_ended and not self._unanswered:
+                if no_more is not None and not self._unanswered:
                     await self._part()
+                    if no_more.failure is not None:
+                        raise no_more.failure
                     return
                 match await self._next():
                     case _Question() as question:
@@ -140,10 +144,8 @@ class Exchange:
                     case _Unaskable(key, why):
                         taking -= 1
                         yield key, why
-                    case _NoMore(None):
-                        has_ended = True
-                    case _NoMore(Exception() as failure):
-                        raise failure
+                    case _NoMore() as no_more:  # what was asked is answered before
+                        pass
                     case _Answer(line, message) if line is self._line:
                         self._failed = 0
                         question = self._done(message.item_id)
@@ -265,8 +267,10 @@ class Exchange:
                     self._inbox.put(_NoMore())
                     return
                 self._inbox.put(question)
-        except Exception as error:  # whatever the caller's iterable raises
+        except BaseException as error:  # whatever the caller's iterable raises
             self._inbox.put(_NoMore(error))
+            if isinstance(error, asyncio.CancelledError):
+                raise
 
     def _made(self, item: Any) -> _Question | _Unaskable:
         key, query = item if isinstance(item, tuple) else (item, item)
