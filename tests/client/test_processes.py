@@ -58,7 +58,8 @@ if __name__ == "__main__":
 
 
 def _below(kind: type) -> list[type]:
-    return [one for child in kind.__subclasses__() for one in (child, *_below(child))]
+    children: list[type] = kind.__subclasses__()
+    return children + [one for child in children for one in _below(child)]
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])

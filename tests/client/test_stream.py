@@ -1,18 +1,22 @@
 """Many questions at once: all are answered, once, whatever happens meanwhile."""
 
 import asyncio
+import itertools
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from skylike.client import Analysis, AsyncClient, Client, ObjectId, errors
+from skylike.v1 import search_pb2 as pb
 
 
 class Cable:
@@ -121,10 +125,24 @@ def test_items_are_queries_pairs_or_a_mapping(client: Client) -> None:
     assert isinstance(found["a"], Analysis)
     assert len(found["a"].hits) == 2
     assert isinstance(found["b"], errors.NotFound)
-    with pytest.raises(TypeError, match="int"):
-        list(client.analyze_many([5], collection="sky"))
     with pytest.raises(errors.BadInput):
         next(client.analyze_many([vector], k=0))
+
+
+def test_an_item_that_is_no_query_spares_the_others(client: Client) -> None:
+    """Whatever it is, and whatever the package raises that it comes from."""
+
+    class Broken:
+        def writeto(self, _: Any, **__: Any) -> None:
+            raise ZeroDivisionError("of astropy")
+
+    wrong = [5, ("b", None), ("c", "d", "e"), Broken()]
+    found = list(client.analyze_many([*_ids(1), *wrong, *_ids(1)], collection="sky"))
+    told = [one for _, one in found if isinstance(one, errors.SkylikeClientError)]
+    assert [one.reason for one in told] == ["bad_query"] * 4
+    assert "int" in str(told[0])
+    assert "of astropy" in str(told[3])
+    assert len(found) == 6
 
 
 def test_an_iterable_is_taken_only_as_answers_are(client: Client) -> None:
@@ -196,11 +214,10 @@ def test_what_the_iterable_raises_is_raised(
         yield from _ids(50)
         raise kind("of the caller")
 
-    found = []
+    answers = client.analyze_many(broken(), collection="sky")
+    assert {key for key, _ in itertools.islice(answers, 50)} == {*range(50)}
     with pytest.raises(kind, match="of the caller"):
-        for key, _ in client.analyze_many(broken(), collection="sky"):
-            found.append(key)
-    assert sorted(found) == list(range(50))
+        next(answers)
 
 
 @pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
@@ -212,15 +229,14 @@ def test_the_twin_raises_it_too(
             yield item
         raise kind("of the caller")
 
-    async def ask() -> int:
-        count = 0
+    async def ask() -> None:
         async with AsyncClient(served.address) as client:
+            answers = client.analyze_many(broken(), collection="sky")
+            assert {(await anext(answers))[0] for _ in range(50)} == {*range(50)}
             with pytest.raises(kind, match="of the caller"):
-                async for _ in client.analyze_many(broken(), collection="sky"):
-                    count += 1
-        return count
+                await anext(answers)
 
-    assert asyncio.run(ask()) == 50
+    asyncio.run(ask())
 
 
 def test_a_lost_connection_loses_no_item(cable: Cable) -> None:
@@ -268,6 +284,36 @@ def test_a_service_that_is_not_there_is_told_after_the_timeout() -> None:
         ):
             list(client.analyze_many(_ids(3)))
         assert 0.2 < time.monotonic() - began < 10
+
+
+def test_an_answer_to_nothing_is_an_error() -> None:
+    """Which names it."""
+
+    class Confused(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+        def service(self, details: Any) -> Any:
+            def answer(requests: Iterator[bytes], _: Any) -> Iterator[bytes]:
+                for _ in requests:
+                    yield pb.AnalyzeStreamResponse(item_id="x-7").SerializeToString()
+
+            return grpc.stream_stream_rpc_method_handler(answer)
+
+    async def ask() -> None:
+        async with AsyncClient(address, timeout=5) as client:
+            await anext(client.analyze_many(_ids(1)))
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Confused(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    address = f"127.0.0.1:{port}"
+    with (
+        Client(address, timeout=5) as client,
+        pytest.raises(errors.Internal, match="'x-7', which was not asked"),
+    ):
+        next(client.analyze_many(_ids(1)))
+    with pytest.raises(errors.Internal, match="'x-7', which was not asked"):
+        asyncio.run(ask())
+    server.stop(0).wait()
 
 
 def test_silence_ends_with_the_timeout(cable: Cable) -> None:

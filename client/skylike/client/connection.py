@@ -87,13 +87,21 @@ class Connection:
     ----------
     target
         Which service, and as whom.
+
+    Attributes
+    ----------
+    address
+        HOST:PORT.
+    is_closed
+        Whether calls are refused.
     """
 
     def __init__(self, target: Target) -> None:
+        self.address = target.address
+        self.is_closed = False
         self._target = target
         self._credentials = credentials(target.address, target.tls, target.api_key)
         self._channels: dict[int, grpc.Channel] = {}
-        self._is_closed = False
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -102,7 +110,7 @@ class Connection:
 
     def channel(self) -> grpc.Channel:
         """The channel of this process; raises what `closed` gives after `close`."""
-        if self._is_closed:
+        if self.is_closed:
             raise closed()
         process = os.getpid()
         found = self._channels.get(process)
@@ -117,7 +125,7 @@ class Connection:
 
     def close(self) -> None:
         """End all calls of this process."""
-        self._is_closed = True
+        self.is_closed = True
         channel = self._channels.pop(os.getpid(), None)
         if channel is not None:
             channel.close()

@@ -91,7 +91,7 @@ class _HungUp:
     """No more answers come over a connection."""
 
     line: _Line
-    error: errors.SkylikeClientError
+    error: Exception
 
 
 @dataclass(eq=False)
@@ -186,7 +186,13 @@ class Exchange:
             self._line.says.put(question.request)
 
     def _done(self, item_id: str) -> _Question:
-        question = self._unanswered.pop(item_id)
+        question = self._unanswered.pop(item_id, None)
+        if question is None:
+            raise errors.Internal(
+                f"the service at {self.session.address} answers {item_id!r}, which was "
+                "not asked",
+                reason="unknown_item",
+            )
         self._num_bytes -= question.size
         return question
 
@@ -214,11 +220,11 @@ class Exchange:
             self._line.call.cancel()
             self._line = None
 
-    async def _recover(
-        self, error: errors.SkylikeClientError
-    ) -> AsyncIterator[tuple[Any, Outcome]]:
+    async def _recover(self, error: Exception) -> AsyncIterator[tuple[Any, Outcome]]:
         """Go on after a call has ended: over a new one, or without what ended it."""
         self._hang_up()
+        if not isinstance(error, errors.SkylikeClientError):
+            raise error
         if not self._unanswered:  # nothing is lost, and the next question connects
             return
         told = error.retry_seconds if isinstance(error, errors.Overloaded) else None
@@ -250,7 +256,6 @@ class Exchange:
     def _told(self, question: _Question, outcome: Outcome) -> Outcome:
         if isinstance(outcome, errors.SkylikeClientError):
             return outcome
-        assert question.request is not None
         request, server = question.request.analyze, self.session.address
         return told(outcome, _ANALYZE.path, request, server)
 
@@ -273,7 +278,7 @@ class Exchange:
                 raise
 
     def _made(self, item: Any) -> _Question | _Unaskable:
-        key, query = item if isinstance(item, tuple) else (item, item)
+        key, query = item if _is_pair(item) else (item, item)
         request = pb.AnalyzeStreamRequest(analyze=self.question)
         try:
             largest = self.session._target.max_message_bytes
@@ -281,7 +286,15 @@ class Exchange:
             self.session._require_sendable(request)
         except errors.SkylikeClientError as error:
             return _Unaskable(key, error)
+        except Exception as error:  # of what is no query, or cannot be read
+            told = errors.BadInput(f"this is no query: {error}", reason="bad_query")
+            told.__cause__ = error
+            return _Unaskable(key, told)
         return _Question(key, request, request.ByteSize())
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2
 
 
 def _taking(
@@ -316,7 +329,7 @@ async def _hear(line: _Line, inbox: Mailbox[Any]) -> None:
             "the service ended the stream", reason="unavailable", status="UNAVAILABLE"
         )
         inbox.put(_HungUp(line, ended))
-    except errors.SkylikeClientError as error:
+    except Exception as error:  # else the other would wait for answers
         inbox.put(_HungUp(line, error))
 
 

@@ -54,13 +54,13 @@ class Conversation(Generic[_T]):
         Ends it at once. May be called by any thread.
     """
 
-    _address: str
+    _connection: Connection
     _received: AsyncIterator[_T]
     cancel: Callable[[], Any]
 
     async def __aiter__(self) -> AsyncIterator[_T]:
         try:
-            with _told(self._address):
+            with _told(self._connection):
                 async for answer in self._received:
                     yield answer
         finally:
@@ -78,7 +78,6 @@ class Transport(ABC):
 
     def __init__(self, target: Target) -> None:
         self._connection = Connection(target)
-        self._address = target.address
 
     async def ask(
         self,
@@ -99,7 +98,7 @@ class Transport(ABC):
         patient
             Whether to wait for a connection where there is none.
         """
-        with _told(self._address):
+        with _told(self._connection):
             method = self._connection.channel().unary_unary(
                 rpc.path, request_serializer=_to_bytes, response_deserializer=rpc.parse
             )
@@ -125,7 +124,7 @@ class Transport(ABC):
         requests
             The only one, or those that are put into a queue, until None is.
         """
-        with _told(self._address):
+        with _told(self._connection):
             channel = self._connection.channel()
             is_one = isinstance(requests, Message)
             method: Any = (channel.unary_stream if is_one else channel.stream_stream)(
@@ -135,7 +134,7 @@ class Transport(ABC):
                 requests if isinstance(requests, Message) else iter(requests.get, None),
                 metadata=self._connection.metadata,
             )
-        return Conversation(self._address, self._answers(call), call.cancel)
+        return Conversation(self._connection, self._answers(call), call.cancel)
 
     async def close(self) -> None:
         """End all calls."""
@@ -214,7 +213,7 @@ class Asynchronous(Transport):
                 for answer in call:
                     heard.put((answer, None))
                 heard.put((None, StopAsyncIteration))
-            except grpc.RpcError as error:
+            except Exception as error:  # else nobody would know that it has ended
                 heard.put((None, error))
 
         threading.Thread(target=hear, daemon=True).start()
@@ -272,14 +271,16 @@ async def _next(items: AsyncIterator[_T]) -> _T:
 
 
 @contextmanager
-def _told(address: str) -> Iterator[None]:
+def _told(connection: Connection) -> Iterator[None]:
     """Turn gRPC's errors into ours."""
     try:
         yield
     except grpc.RpcError as error:
-        raise errors.from_rpc_error(error, address) from error
-    except ValueError as error:  # of a closed channel
-        raise closed() from error
+        raise errors.from_rpc_error(error, connection.address) from error
+    except ValueError as error:  # so gRPC tells of a channel that is closed
+        if connection.is_closed:
+            raise closed() from error
+        raise
 
 
 def _to_bytes(request: Message | bytes) -> bytes:
