@@ -133,7 +133,9 @@ def test_an_item_that_is_no_query_spares_the_others(client: Client) -> None:
     """Whatever it is, and whatever the package raises that it comes from."""
 
     class Broken:
-        def writeto(self, _: Any, **__: Any) -> None:
+        mask = None
+
+        def to_hdu(self, **_: Any) -> None:
             raise ZeroDivisionError("of astropy")
 
     wrong = [5, ("b", None), ("c", "d", "e"), Broken()]

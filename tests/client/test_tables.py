@@ -246,6 +246,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         ("kin.csv", "excel", "bad_format", "votable"),
         ("no/where.csv", None, "io_error", "No such file"),
         (".", "csv", "io_error", "not a file"),
+        ("a" * 300 + ".csv", None, "io_error", "too long"),
         ("a\0b.csv", None, "io_error", "not a file"),
     ],
 )

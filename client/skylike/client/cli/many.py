@@ -48,28 +48,23 @@ def many(
     if not (files or listed):
         raise click.UsageError("name FITS files, or a list of them by --from")
     asking = Asking.taken_from(given)
-    names: list[str] = []
-
-    def questions() -> Iterator[tuple[int, Cutout]]:
-        for name in _names(files, listed):
-            names.append(name)
-            yield len(names) - 1, Cutout(name, hdu, axis_kind, stokes)
-
-    outcomes: list[tuple[int, Outcome]] = []
+    numbered = enumerate(_names(files, listed))
+    questions = ((key, Cutout(key[1], hdu, axis_kind, stokes)) for key in numbered)
+    outcomes: list[tuple[int, str, Outcome]] = []
     failed = False
     is_bar = sys.stderr.isatty() and (out is not None or not sys.stdout.isatty())
     with asking.client() as client, _progress(is_bar) as progress:
-        answers = client.analyze_many(questions(), progress=progress, **given)
+        answers = client.analyze_many(questions, progress=progress, **given)
         try:
-            for number, outcome in answers:
+            for (number, name), outcome in answers:
                 failed = failed or isinstance(outcome, SkylikeClientError)
                 if out is not None:
-                    outcomes.append((number, outcome))
-                _tell(asking, names[number], outcome, is_printed=out is None)
+                    outcomes.append((number, name, outcome))
+                _tell(asking, name, outcome, is_printed=out is None)
         finally:  # whatever ended it, what was answered is kept
             if out is not None:
-                outcomes.sort(key=lambda pair: pair[0])
-                named = [(names[number], one) for number, one in outcomes]
+                outcomes.sort(key=lambda one: one[0])
+                named = [(name, outcome) for _, name, outcome in outcomes]
                 tabulate(named, Analysis).write(out)
     sys.exit(1 if failed else 0)
 

@@ -33,7 +33,7 @@ def write(table: Table, path: str | os.PathLike[str], format: str | None) -> Non
     """Write a table; see `Tabular.write`."""
     target = Path(path)
     content: bytes = writer(format_of(target, format)).content(table)
-    if "\0" in str(target) or (target.exists() and not target.is_file()):
+    if "\0" in str(target) or (os.path.exists(target) and not os.path.isfile(target)):
         raise BadInput(f"{str(target)!r} is not a file", reason="io_error")
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
     try:
