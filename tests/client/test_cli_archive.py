@@ -122,7 +122,9 @@ def test_collections_aliases_and_clusters(
         {"alias": "live", "collection": "sky"}
     ]
     assert tell("aliases", "list")[1].split() == ["live", "sky"]
-    assert tell("aliases", "rollback", "live") == ["live -> next"]
+    rollback = ("aliases", "rollback", "live", "--leaving")
+    assert ask(*rollback, "next", code=1)[0]["error"]["reason"] == "alias_moved"
+    assert tell(*rollback, "sky") == ["live -> next"]
     assert ask("collections", "delete", "next", "--yes", code=1)[0]["error"]["reason"]
     assert tell("aliases", "delete", "live") == ["alias live is removed"]
     refused = skylike("collections", "delete", "next", SKYLIKE_ADDRESS=address)

@@ -258,7 +258,10 @@ class TestCollections:
         assert client.set_alias("live", "second").collection == "second"
         assert client.aliases() == [Alias("live", "second")]
         assert client.collection("live").name == "second"
-        assert client.roll_back_alias("live") == Alias("live", "sky")
+        with pytest.raises(errors.SkylikeClientError) as moved:
+            client.roll_back_alias("live", leaving="sky")
+        assert moved.value.reason == "alias_moved"
+        assert client.roll_back_alias("live", leaving="second") == Alias("live", "sky")
         client.delete_alias("live")
         assert client.aliases() == []
         client.delete_collection("second")

@@ -11,10 +11,11 @@ from typing import Any
 import grpc
 import pytest
 
-from skylike.client import AsyncClient, Client, errors
+from skylike.client import AsyncClient, Client, FitJob, errors
 from skylike.client.retry import pause
 from skylike.service.errors import BadRequest, Overloaded, TooManyRequests
 from skylike.service.server.status import rpc_status
+from skylike.v1 import job_pb2
 
 Ask = Callable[..., Any]
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -102,6 +103,19 @@ def test_a_write_is_made_again_under_its_name(ask: Ask, moody: Moody) -> None:
     moody.calls.clear()
     ask("delete", ["a"], request_id="mine")
     assert b"mine" in moody.calls[0][2]
+
+
+def test_a_job_is_started_again_under_its_name(moody: Moody) -> None:
+    moody.failures = [UNAVAILABLE]
+    with Client(moody.address) as client:  # type: ignore[attr-defined]
+        # An answer of nothing is no job.
+        with pytest.raises(ValueError, match="unspecified"):
+            client.start_job(FitJob(), request_id="mine")
+        with pytest.raises(errors.BadInput, match="not empty"):
+            client.start_job(FitJob(), request_id="")
+    first, again = (request for _, _, request in moody.calls)
+    assert first == again
+    assert b"mine" in first
 
 
 @pytest.mark.parametrize(
@@ -198,6 +212,32 @@ def test_pauses_grow_and_are_random_from_nothing() -> None:
         assert max(pauses) <= longest
         assert min(pauses) < 0.05 * longest
         assert 0.45 * longest < sum(pauses) / len(pauses) < 0.55 * longest
+
+
+def test_a_job_is_watched_over_any_number_of_connections() -> None:
+    """Each told something before it was lost."""
+    running = job_pb2.Job(job_id="a", state=job_pb2.JOB_STATE_RUNNING)
+    told = job_pb2.WatchJobResponse(job=running)
+
+    class Fleeting(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+        num_calls = 0
+
+        def service(self, details: Any) -> Any:
+            def answer(_: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+                self.num_calls += 1
+                yield told.SerializeToString()
+                if self.num_calls < 12:
+                    context.abort(UNAVAILABLE, "gone")
+
+            return grpc.unary_stream_rpc_method_handler(answer)
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Fleeting(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with Client(f"127.0.0.1:{port}") as client:
+        assert len(list(client.watch_job("a"))) == 12
+    server.stop(0).wait()
 
 
 def test_threads_retry_for_themselves(moody: Moody) -> None:

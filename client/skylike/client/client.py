@@ -74,8 +74,10 @@ class Client:
     collection, `Examples` of such objects, a SkyCoord or a `Place` near one. The
     collection may be left out where the service has only one.
 
-    Every method raises `errors.SkylikeClientError` or one of its children. Calls that
-    may be made twice are retried while the service cannot be reached or is busy.
+    Every method raises `errors.SkylikeClientError` or one of its children. A call is
+    retried until its deadline while the service is too busy to begin it, and a few times
+    within about a second, if it may be made twice, where the service cannot be reached;
+    `wait_ready` waits for one that is being started.
 
     A client may be used after a fork and pickled into another process: each has a
     connection of its own. A pickle holds no API key: the other process takes it from

@@ -78,9 +78,22 @@ class Collections(Session):
         answer = await self._call(_SET_ALIAS, request, is_safe=False)
         return convert.alias(answer.alias)
 
-    async def roll_back_alias(self, alias: str) -> types.Alias:
-        """Let an alias point to where it did before."""
-        request = pb.RollBackAliasRequest(alias=sendable(alias))
+    async def roll_back_alias(
+        self, alias: str, *, leaving: str | None = None
+    ) -> types.Alias:
+        """Let an alias point to where it did before.
+
+        Parameters
+        ----------
+        alias
+            The name.
+        leaving
+            The collection that it points to now; it is refused where that is another,
+            as after somebody has rolled it back already. None: whichever it is.
+        """
+        request = pb.RollBackAliasRequest(
+            alias=sendable(alias), from_collection=sendable(leaving or "")
+        )
         answer = await self._call(_ROLL_BACK, request, is_safe=False)
         return convert.alias(answer.alias)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from skylike.client import convert, errors, requests, types
 from skylike.client.inputs import sendable
 from skylike.client.queries import Work
+from skylike.client.retry import Budget
 from skylike.client.session import Session
 from skylike.client.transport import Rpc
 from skylike.v1 import job_pb2
@@ -20,10 +21,22 @@ _CANCEL = Rpc(f"{_SERVICE}/CancelJob", job_pb2.CancelJobResponse.FromString)
 class JobCalls(Session):
     """Starts, watches and stops long work."""
 
-    async def start_job(self, work: Work) -> types.Job:
-        """Start a job, or put it in line."""
-        answer = await self._call(_START, requests.to_job(work), is_safe=False)
-        return convert.job(answer.job)
+    async def start_job(
+        self, work: Work, *, request_id: str | None = None
+    ) -> types.Job:
+        """Start a job, or put it in line.
+
+        Parameters
+        ----------
+        work
+            What to do.
+        request_id
+            Name of this request; by default one of its own. The same request again
+            gives the same job, until the service is started anew.
+        """
+        request = requests.to_job(work)
+        request.request_id = requests.named(request_id)
+        return convert.job((await self._call(_START, request)).job)
 
     async def job(self, id: str) -> types.Job:
         """A job as it is now."""
@@ -41,16 +54,16 @@ class JobCalls(Session):
         There is no deadline. A connection that is lost is made again.
         """
         request = job_pb2.WatchJobRequest(job_id=sendable(id))
-        failed = 0
+        budget, failed = Budget(), 0
         while True:
             try:
                 async for answer in self._listen(_WATCH, request):
-                    failed = 0
+                    budget, failed = Budget(), 0
                     yield convert.job(answer.job)
                 return
             except errors.SkylikeClientError as error:
                 failed += 1
-                seconds = self._budget.pause(error, failed, is_safe=True)
+                seconds = budget.pause(error, failed, is_safe=True)
                 if seconds is None:
                     raise
                 await self._way.sleep(seconds)

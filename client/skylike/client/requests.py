@@ -49,10 +49,15 @@ def writing(request_id: str | None, ack: Ack) -> catalog_pb2.WriteOptions:
     """How to write; without a name of its own the write gets one."""
     if ack not in _ACKS:
         raise BadInput(f"ack is {ack!r}; it can be 'sync' or 'async'", reason="bad_ack")
+    return catalog_pb2.WriteOptions(request_id=named(request_id), ack=_ACKS[ack])
+
+
+def named(request_id: str | None) -> str:
+    """The name of a request: the one that is given, or one of its own."""
     name = str(uuid.uuid4()) if request_id is None else sendable(request_id)
     if not name:
         raise BadInput("a request_id is not empty", reason="bad_request_id")
-    return catalog_pb2.WriteOptions(request_id=name, ack=_ACKS[ack])
+    return name
 
 
 def to_filter(one: Filter) -> types_pb2.Filter:

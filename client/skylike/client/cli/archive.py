@@ -105,12 +105,15 @@ def set_alias(alias: str, collection: str, **where: Any) -> None:
 
 @aliases.command("rollback")
 @click.argument("alias")
+@click.option(
+    "--leaving", metavar="COLLECTION", help="Only if it points there.  [default: any]"
+)
 @asking
-def roll_back_alias(alias: str, **where: Any) -> None:
+def roll_back_alias(alias: str, leaving: str | None, **where: Any) -> None:
     """Let an alias point to where it did before."""
     asking = Asking(**where)
     with asking.client() as client:
-        asking.show(client.roll_back_alias(alias), text.alias)
+        asking.show(client.roll_back_alias(alias, leaving=leaving), text.alias)
 
 
 @aliases.command("delete")
