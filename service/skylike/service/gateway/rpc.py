@@ -13,6 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
+from skylike.service.errors import Cancelled
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
@@ -72,6 +73,8 @@ class Rpc:
         ------
         grpc.RpcError
             As the server says.
+        Cancelled
+            If who waits has gone.
         """
         method = self._on(channel.unary_unary)
         call: Any = method.future(request, timeout=_SECONDS, metadata=metadata)
@@ -87,6 +90,8 @@ class Rpc:
                         call.cancel()
         finally:
             call.cancel()  # does nothing to one that is done
+        if call.cancelled():
+            raise Cancelled("the caller has gone")
         return call.result()
 
     async def stream(
