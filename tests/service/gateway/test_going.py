@@ -14,18 +14,18 @@ import pytest
 from skylike.service.config import Settings, split_address
 from skylike.service.gateway import Gateway
 from skylike.service.monitoring import Monitor
-from skylike.v1 import catalog_pb2, catalog_pb2_grpc
+from skylike.v1 import catalog_pb2
 
 LONG = 60.0
 
 
-class _Slow(catalog_pb2_grpc.CatalogServiceServicer):
+class _Slow:
     """Answers nothing until it is let."""
 
     def __init__(self) -> None:
         self.asked, self.let = threading.Event(), threading.Event()
 
-    def ListAliases(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def list_aliases(self, _request: Any, _context: Any) -> Any:
         self.asked.set()
         self.let.wait(LONG)
         return catalog_pb2.ListAliasesResponse()
@@ -37,7 +37,17 @@ def slow() -> Iterator[tuple[_Slow, str]]:
     with ThreadPoolExecutor(2) as pool:
         server = grpc.server(pool)
         servicer = _Slow()
-        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
+        method = grpc.unary_unary_rpc_method_handler(
+            servicer.list_aliases,
+            request_deserializer=catalog_pb2.ListAliasesRequest.FromString,
+            response_serializer=catalog_pb2.ListAliasesResponse.SerializeToString,
+        )
+        service = "skylike.v1.CatalogService"
+        server.add_generic_rpc_handlers(
+            [
+                grpc.method_handlers_generic_handler(service, {"ListAliases": method}),
+            ]
+        )
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         try:

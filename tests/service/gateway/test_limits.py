@@ -157,3 +157,28 @@ def test_bodies_that_are_being_sent_have_a_limit_together(
             assert time.monotonic() < until
             time.sleep(0.1)
         assert answer.status_code == 200, answer.text
+
+
+def test_every_endpoint_asks_for_a_key_before_the_body_is_there(
+    serving: Serving, data: Path
+) -> None:
+    """With nothing sent of what is announced; but those that tell no more than that."""
+    Keys(data / "keys.json").add("reader", Scope.READ)
+    open_to_all = {"health/live", "health/ready", "openapi.json", "docs"}
+    found = set()
+    with serving(data) as server:
+        assert server._gateway is not None
+        app: Any = server._gateway._server.config.app
+        for route in app._app.routes:
+            path = route.path.removeprefix("/v1/")
+            if path in open_to_all:
+                continue
+            for verb in route.methods:
+                found.add(f"{verb} {path}")
+                said = f"{verb} {route.path} HTTP/1.1\r\nHost: localhost\r\n"
+                answer = _send(
+                    server, f"{said}Content-Length: 90000\r\n\r\n{{".encode()
+                )
+                assert b" 401 " in answer.splitlines()[0], (verb, path)
+                assert b'"NO_KEY"' in answer
+    assert found >= {"GET thumbnail", "GET jobs/{job_id}/events", "POST jobs"}

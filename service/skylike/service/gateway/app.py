@@ -1,7 +1,7 @@
 """The application: endpoints of the contract, and a few that only HTTP has."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Annotated, Any
 
 import grpc
 from fastapi import FastAPI, Request, Response
@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from skylike.service.config import Settings
 from skylike.service.errors import NotFound, SkylikeError
 from skylike.service.gateway import reading
-from skylike.service.gateway.callers import Caller
+from skylike.service.gateway.callers import Allow, caller_of
 from skylike.service.gateway.comments import comments
 from skylike.service.gateway.cone import add_cone_search
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
@@ -35,9 +35,6 @@ _ABOUT = (
 _GET_OBJECT = Rpc("CatalogService/GetObject")
 _CHECK, _LIST = Rpc("Health/Check"), Rpc("Health/List")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
-Allow: TypeAlias = Callable[[str, Metadata], object]
-"""Raises unless a method may be called by who brings such metadata."""
-
 _PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
 
 
@@ -72,6 +69,7 @@ def application(
         redoc_url=None,
         openapi_url=None,
     )
+    app.state.allow = allow
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -86,12 +84,14 @@ def application(
     for kind in (SkylikeError, grpc.RpcError, HTTPException):
         app.add_exception_handler(kind, _problem(monitor))
     for endpoint in ENDPOINTS:
-        _add(app, endpoint, channel, allow)
+        _add(app, endpoint, channel)
     add_cone_search(app, channel, monitor)
     add_events(app, channel, is_stopping)
 
     @app.get("/v1/thumbnail", response_class=Response)
-    async def thumbnail(request: Request, who: Caller) -> Response:
+    async def thumbnail(
+        request: Request, who: Annotated[Metadata, caller_of(_GET_OBJECT)]
+    ) -> Response:
         """A picture of an object, as PNG; it says which version of the collection."""
         asked = await reading.from_address(request, _GET_OBJECT)
         found = await _GET_OBJECT(channel, asked, who, request.is_disconnected)
@@ -105,7 +105,9 @@ def application(
         return {"status": "SERVING"}
 
     @app.get("/v1/health/ready")
-    async def ready(request: Request, who: Caller) -> JSONResponse:
+    async def ready(
+        request: Request, who: Annotated[Metadata, caller_of(_CHECK)]
+    ) -> JSONResponse:
         """Whether questions are answered; 503 if not."""
         checked = await _CHECK(
             channel, _CHECK.new_request(), who, request.is_disconnected
@@ -115,13 +117,17 @@ def application(
         return JSONResponse({"status": status}, 200 if is_ready else 503)
 
     @app.get("/v1/health/list", response_class=Response)
-    async def health(request: Request, who: Caller) -> Response:
+    async def health(
+        request: Request, who: Annotated[Metadata, caller_of(_LIST)]
+    ) -> Response:
         """The health of each service and collection, by name."""
         listed = await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
         return Response(to_json(listed), media_type=reading.JSON)
 
     @app.get("/v1/metrics", response_class=Response)
-    async def metrics(request: Request, who: Caller) -> Response:
+    async def metrics(
+        request: Request, who: Annotated[Metadata, caller_of(_LIST)]
+    ) -> Response:
         """Metrics in Prometheus' text format, for those who may list health."""
         await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
         return Response(monitor.metrics(), media_type=CONTENT_TYPE)
@@ -137,9 +143,10 @@ def application(
     return app
 
 
-def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel, allow: Allow) -> None:
-    async def answer(request: Request, who: Caller) -> Response:
-        allow(endpoint.rpc.path, who)  # the gRPC server sees no call before its end
+def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel) -> None:
+    async def answer(
+        request: Request, who: Annotated[Metadata, caller_of(endpoint.rpc)]
+    ) -> Response:
         asked = await endpoint.read(request, endpoint.rpc)
         reply = await endpoint.rpc(channel, asked, who, request.is_disconnected)
         return Response(to_json(reply), media_type=reading.JSON)

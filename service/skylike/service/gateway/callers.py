@@ -1,27 +1,41 @@
-"""Who asks, as the gRPC server wants to know it: that decides who may ask what."""
+"""Who asks, and whether it may, before anything of the request is read."""
 
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from skylike.service.gateway.rpc import Metadata
+from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.gateway.surround import REQUEST_ID
+
+Allow: TypeAlias = Callable[[str, Metadata], object]
+"""Raises unless a method may be called by who brings such metadata."""
 
 _bearer = HTTPBearer(
     auto_error=False, description="An API key, where keys are asked for."
 )
 
 
-def _caller(
-    request: Request,
-    key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Metadata:
-    named = (REQUEST_ID, str(request.state.request_id))
-    secret = "" if key is None else key.credentials
-    if not (secret.isascii() and secret.isprintable()):  # no key of ours
-        secret = "?"
-    return (named, ("authorization", f"Bearer {secret}")) if secret else (named,)
+def caller_of(rpc: Rpc) -> Any:
+    """Who asks for a method, as the gRPC server wants to know it.
 
+    That server sees no call before its end, so each is allowed here already, by the
+    application's ``state.allow``.
+    """
 
-Caller: TypeAlias = Annotated[Metadata, Depends(_caller)]
+    def caller(
+        request: Request,
+        key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Metadata:
+        named = (REQUEST_ID, str(request.state.request_id))
+        secret = "" if key is None else key.credentials
+        if not (secret.isascii() and secret.isprintable()):  # no key of ours
+            secret = "?"
+        who: Metadata = (named,)
+        if secret:
+            who += (("authorization", f"Bearer {secret}"),)
+        request.app.state.allow(rpc.path, who)
+        return who
+
+    return Depends(caller)

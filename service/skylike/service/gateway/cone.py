@@ -7,7 +7,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import grpc
 from fastapi import FastAPI, Request, Response
@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from skylike.service.errors import BadRequest, SkylikeError
 from skylike.service.gateway import votable
-from skylike.service.gateway.callers import Caller
+from skylike.service.gateway.callers import caller_of
 from skylike.service.gateway.problems import problem_of
 from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.monitoring import Monitor
@@ -59,7 +59,9 @@ def add_cone_search(app: FastAPI, channel: grpc.Channel, monitor: Monitor) -> No
         responses={200: {"content": {_XML: {"schema": {"type": "string"}}}}},
         openapi_extra={"parameters": [_COLLECTION, *_described()]},
     )
-    async def cone_search(request: Request, who: Caller) -> Response:
+    async def cone_search(
+        request: Request, who: Annotated[Metadata, caller_of(_COUNT)]
+    ) -> Response:
         """Simple Cone Search 1.03: objects around a place, as a VOTable.
 
         What is wrong with a question is told in the table, as its INFO Error, with the

@@ -3,17 +3,17 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 
 import grpc
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from skylike.service.gateway import reading
-from skylike.service.gateway.callers import Caller
+from skylike.service.gateway.callers import caller_of
 from skylike.service.gateway.endpoints import parameter
 from skylike.service.gateway.problems import problem_of
-from skylike.service.gateway.rpc import LOOK_SECONDS, Rpc
+from skylike.service.gateway.rpc import LOOK_SECONDS, Metadata, Rpc
 from skylike.service.gateway.transcode import to_json
 from skylike.v1 import job_pb2
 
@@ -55,7 +55,9 @@ def add_events(
             ]
         },
     )
-    async def watch(request: Request, who: Caller) -> Response:
+    async def watch(
+        request: Request, who: Annotated[Metadata, caller_of(_WATCH)]
+    ) -> Response:
         """A job now, and again whenever something about it changes, until it has ended.
 
         Each event is called job, holds a Job, and has the state as its id.

@@ -9,7 +9,8 @@ import uvicorn
 
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.errors import BadSettings
-from skylike.service.gateway.app import Allow, application
+from skylike.service.gateway.app import application
+from skylike.service.gateway.callers import Allow
 from skylike.service.gateway.surround import Surround
 from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
