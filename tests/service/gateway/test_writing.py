@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -253,6 +254,43 @@ def test_who_stops_watching_holds_nothing(
         assert time.monotonic() < until
         time.sleep(0.1)
     assert f"skylike_calls_in_flight{{{method}}} 0.0" in told
+
+
+def test_watches_take_no_room_from_the_rest(
+    serving: Serving, data: Path, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """As many as there may be are answered; one more is told to come later."""
+    images = _images(tmp_path / "images", sky, 400)
+    work = {"index": {"collection": "sky", "sources": [images], "workers": 1}}
+    with (
+        serving(data, roots=[tmp_path], max_calls=8) as server,
+        ExitStack() as watching,
+    ):
+        base = f"http://{server.addresses['http_address']}/v1"
+        http = watching.enter_context(httpx.Client(base_url=base, timeout=20))
+        for _ in range(2):
+            job = http.post("/jobs", json=work).json()["job"]["job_id"]
+        events = f"/jobs/{job}/events"
+
+        def watch(stack: ExitStack) -> httpx.Response:
+            return stack.enter_context(http.stream("GET", events))
+
+        first = ExitStack()
+        assert watch(first).status_code == 200
+        assert watch(watching).status_code == 200
+        for _ in range(3):
+            answer = http.get(events)
+            assert (answer.status_code, answer.json()["reason"]) == (
+                503,
+                "TOO_MANY_WATCHES",
+            )
+        assert http.get("/health/ready").status_code == 200
+        assert http.get("/collections").status_code == 200
+        first.close()
+        until = time.monotonic() + 20
+        while watch(watching).status_code == 503:
+            assert time.monotonic() < until
+            time.sleep(0.1)
 
 
 def test_nothing_that_is_said_is_passed_over(

@@ -1,6 +1,5 @@
 """The application: endpoints of the contract, and a few that only HTTP has."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import grpc
@@ -17,7 +16,7 @@ from skylike.service.gateway.callers import Allow, caller_of
 from skylike.service.gateway.comments import comments
 from skylike.service.gateway.cone import add_cone_search
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
-from skylike.service.gateway.events import add_events
+from skylike.service.gateway.events import Watches, add_events
 from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.page import HEADERS, page
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
@@ -40,10 +39,10 @@ _PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
 
 def application(
     channel: grpc.Channel,
+    watches: Watches,
     monitor: Monitor,
     settings: Settings,
     allow: Allow,
-    is_stopping: Callable[[], bool],
 ) -> FastAPI:
     """Make the application.
 
@@ -51,14 +50,14 @@ def application(
     ----------
     channel
         To the gRPC server.
+    watches
+        Of jobs.
     monitor
         What knows the metrics.
     settings
         Where it listens, and whose web pages may ask.
     allow
         Raises unless the caller may call the method.
-    is_stopping
-        Whether what goes on and on has to end.
     """
     # The pages that FastAPI makes fetch their scripts from elsewhere.
     app = FastAPI(
@@ -86,7 +85,7 @@ def application(
     for endpoint in ENDPOINTS:
         _add(app, endpoint, channel)
     add_cone_search(app, channel, monitor)
-    add_events(app, channel, is_stopping)
+    add_events(app, watches)
 
     @app.get("/v1/thumbnail", response_class=Response)
     async def thumbnail(

@@ -11,6 +11,7 @@ from skylike.service.config import Settings, join_address, split_address
 from skylike.service.errors import BadSettings
 from skylike.service.gateway.app import application
 from skylike.service.gateway.callers import Allow
+from skylike.service.gateway.events import Watches
 from skylike.service.gateway.surround import Surround
 from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
@@ -61,14 +62,14 @@ class Gateway:
         self.address = join_address(
             split_address(address)[0], listening.getsockname()[1]
         )
-        unlimited = [
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", -1),
-        ]
-        self._channel = grpc.insecure_channel(target, unlimited)
-        app = application(
-            self._channel, monitor, settings, allow, lambda: self._server.should_exit
+        self._channel, self._watching = _connect(target), _connect(target)
+        watches = Watches(
+            self._watching,
+            # The server gives a connection half of all calls.
+            max(1, settings.max_calls // 4),
+            lambda: self._server.should_exit,
         )
+        app = application(self._channel, watches, monitor, settings, allow)
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
         config = uvicorn.Config(
             Surround(app, monitor, most_bytes, settings.max_held_bytes),
@@ -95,6 +96,17 @@ class Gateway:
         self._server.should_exit = True
         self._thread.join()
         self._channel.close()
+        self._watching.close()
+
+
+def _connect(target: str) -> grpc.Channel:
+    """A connection of its own: what goes on for long takes no room from the rest."""
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    return grpc.insecure_channel(target, options)
 
 
 def _listen(address: str) -> socket.socket:
