@@ -7,7 +7,6 @@ then stands in the header Host.
 """
 
 import re
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -83,4 +82,7 @@ class Guard:
             return True
         if site is not None:
             return site in ("same-origin", "none")
-        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+        if origin is None:
+            return True
+        ours = [f"{scheme}://{host.lower()}" for scheme in ("http", "https")]
+        return origin.lower() in ours
