@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from tests.service.gateway.conftest import Serving, problem_in
 
 from skylike.service.config import split_address
+from skylike.service.gateway.reading import MOST_JSON_BYTES
 from skylike.service.keys import Keys, Scope
 from skylike.service.server.serve import Server
 
 MOST = 2**20
 FITS = {"Content-Type": "application/fits"}
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -143,13 +146,14 @@ def test_bodies_that_are_being_sent_have_a_limit_together(
                 b"POST /v1/embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n"
                 b"Content-Type: application/fits\r\n\r\n" + b"\0" * 2**19
             )
-            time.sleep(0.5)
             ask: Any = {
                 "content": content,
                 "headers": FITS,
                 "params": {"collection": "sky"},
             }
-            answer = httpx.post(url, **ask)
+            until = time.monotonic() + 20
+            while (answer := httpx.post(url, **ask)).status_code == 200:
+                assert time.monotonic() < until  # what is sent slowly is not there yet
             assert problem_in(answer)["reason"] == "TOO_MANY_BYTES"
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         until = time.monotonic() + 20
@@ -182,3 +186,43 @@ def test_every_endpoint_asks_for_a_key_before_the_body_is_there(
                 assert b" 401 " in answer.splitlines()[0], (verb, path)
                 assert b'"NO_KEY"' in answer
     assert found >= {"GET thumbnail", "GET jobs/{job_id}/events", "POST jobs"}
+
+
+def test_json_has_a_limit_of_its_own(serving: Serving, data: Path) -> None:
+    """By its announced length, with nothing sent of it; in chunks, as it grows."""
+    beyond = b" " * (MOST_JSON_BYTES + 1)
+    with serving(data) as server:
+        url = f"http://{server.addresses['http_address']}/v1/neighbors"
+        said = f"POST /v1/neighbors HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(beyond)}\r\n"
+        answer = _send(server, f"{said}Content-Type: application/json\r\n\r\n".encode())
+        assert b" 413 " in answer.splitlines()[0]
+        chunks = iter([beyond[: MOST_JSON_BYTES // 2], beyond, b""])
+        answered = httpx.post(url, content=chunks, headers=JSON)
+        assert problem_in(answered)["reason"] == "TOO_LARGE"
+        at_limit = b"{}" + b" " * (MOST_JSON_BYTES - 2)
+        answered = httpx.post(url, content=at_limit, headers=JSON)
+        assert problem_in(answered)["reason"] == "EMPTY_QUERY"
+
+
+def test_others_are_answered_while_much_json_is_read(
+    serving: Serving, data: Path
+) -> None:
+    """The process tells that it lives again and again, long before that is done."""
+    many = b"0.5," * (MOST_JSON_BYTES // 4 - 100) + b"0.5"
+    body = b'{"query":{"vector":{"values":[' + many + b"]}}}"
+    with serving(data) as server, ThreadPoolExecutor(1) as pool:
+        base = f"http://{server.addresses['http_address']}/v1"
+        reading = pool.submit(
+            httpx.post, f"{base}/neighbors", content=body, headers=JSON, timeout=60
+        )
+        longest, number = 0.0, 0
+        with httpx.Client(base_url=base, timeout=60) as http:
+            begun = time.monotonic()
+            while not reading.done():
+                asked = time.monotonic()
+                assert http.get("/health/live").status_code == 200
+                longest = max(longest, time.monotonic() - asked)
+                number += 1
+            lasted = time.monotonic() - begun
+        assert reading.result().status_code == 409
+    assert longest < lasted / 2, (longest, lasted, number)

@@ -1,10 +1,13 @@
 """The application: endpoints of the contract, and a few that only HTTP has."""
 
+import asyncio
+import hashlib
 from typing import Annotated, Any
 
 import grpc
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -91,12 +94,12 @@ def application(
     async def thumbnail(
         request: Request, who: Annotated[Metadata, caller_of(_GET_OBJECT)]
     ) -> Response:
-        """A picture of an object, as PNG; it says which version of the collection."""
+        """A picture of an object, as PNG; who has it already is told so."""
         asked = await reading.from_address(request, _GET_OBJECT)
         found = await _GET_OBJECT(channel, asked, who, request.is_disconnected)
         if not found.object.thumbnail_png:
             raise NotFound(f"{asked.id!r} has no thumbnail", reason="no_thumbnail")
-        return _cached(request, found)
+        return _cached(request, found.object.thumbnail_png)
 
     @app.get("/v1/health/live")
     async def live() -> dict[str, str]:
@@ -121,7 +124,7 @@ def application(
     ) -> Response:
         """The health of each service and collection, by name."""
         listed = await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
-        return Response(to_json(listed), media_type=reading.JSON)
+        return await _as_json(listed)
 
     @app.get("/v1/metrics", response_class=Response)
     async def metrics(
@@ -148,7 +151,7 @@ def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel) -> None:
     ) -> Response:
         asked = await endpoint.read(request, endpoint.rpc)
         reply = await endpoint.rpc(channel, asked, who, request.is_disconnected)
-        return Response(to_json(reply), media_type=reading.JSON)
+        return await _as_json(reply)
 
     method = endpoint.rpc.descriptor
     app.add_api_route(
@@ -179,14 +182,20 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _cached(request: Request, found: Any) -> Response:
-    """A thumbnail, or that it is still the same: it is, while nothing was written."""
-    context = found.context
-    mark = f'"{context.collection}-{context.collection_version}"'
+async def _as_json(reply: Message) -> Response:
+    """Made elsewhere, or others would wait while much is written."""
+    text = await asyncio.to_thread(to_json, reply)
+    return Response(text, media_type=reading.JSON)
+
+
+def _cached(request: Request, png: bytes) -> Response:
+    """A picture, or that it is still the same."""
+    mark = f'"{hashlib.sha256(png).hexdigest()[:32]}"'
     headers = {"ETag": mark, "Cache-Control": "private, no-cache"}
-    if mark in request.headers.get("if-none-match", ""):
+    known = ",".join(request.headers.getlist("if-none-match")).split(",")
+    if {"*", mark} & {one.strip().removeprefix("W/") for one in known}:
         return Response(status_code=304, headers=headers)
-    return Response(found.object.thumbnail_png, headers=headers, media_type="image/png")
+    return Response(png, headers=headers, media_type="image/png")
 
 
 def _problem(monitor: Monitor) -> Any:

@@ -4,6 +4,7 @@ A body is JSON, a form with a file, or the bytes of a FITS file; what else there
 say of a file stands in the form or the address.
 """
 
+import asyncio
 import re
 from typing import Any
 
@@ -11,13 +12,16 @@ from fastapi import Request
 from google.protobuf.descriptor import Descriptor
 from starlette.datastructures import UploadFile
 
-from skylike.service.errors import BadRequest
+from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.gateway.rpc import Rpc
 from skylike.service.gateway.transcode import read_json, read_texts
 from skylike.v1 import catalog_pb2
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+MOST_JSON_BYTES = 8 * 2**20
+"""Of a body of JSON, which becomes many times as much in memory."""
+
 FITS = ("application/fits", "image/fits", "application/octet-stream")
 
 _OF_CUTOUT = ("hdu", "name", "axis_kind", "stokes")
@@ -32,11 +36,12 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 async def from_address(request: Request, rpc: Rpc) -> Any:
     """A message whose fields stand in the address."""
-    if await request.body():
-        raise BadRequest(
-            "this request has no body: put what it says into the address",
-            reason="bad_form",
-        )
+    async for chunk in request.stream():
+        if chunk:
+            raise BadRequest(
+                "this request has no body: put what it says into the address",
+                reason="bad_form",
+            )
     message = rpc.new_request()
     read_texts(_texts(request) | request.path_params, message)
     _name_write(request, message)
@@ -53,7 +58,8 @@ async def from_json(request: Request, rpc: Rpc) -> Any:
             reason="bad_form",
         )
     message = rpc.new_request()
-    read_json(await request.body(), message)
+    # Elsewhere, or others would wait while much is read.
+    await asyncio.to_thread(read_json, await _json_body(request), message)
     _name_write(request, message)
     return message
 
@@ -66,7 +72,9 @@ async def from_file(request: Request, rpc: Rpc) -> Any:
         case "multipart/form-data":
             message = await _from_form(request, rpc)
         case "application/fits" | "image/fits" | "application/octet-stream":
-            message = _about(await request.body(), _texts(request), rpc)
+            message = await asyncio.to_thread(
+                _about, await request.body(), _texts(request), rpc
+            )
         case _:
             raise _unreadable(request, JSON, FORM, *FITS)
     _name_write(request, message)
@@ -95,6 +103,21 @@ def is_write(message: Descriptor) -> bool:
     )
 
 
+async def _json_body(request: Request) -> bytes:
+    too_large = TooLarge(
+        f"a body of JSON has at most {MOST_JSON_BYTES} bytes: send a file as it is, and "
+        "many objects in several requests"
+    )
+    if int(request.headers.get("content-length", "0")) > MOST_JSON_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_JSON_BYTES:
+            raise too_large
+    return bytes(body)
+
+
 async def _from_form(request: Request, rpc: Rpc) -> Any:
     async with request.form(max_files=1, max_fields=20) as form:
         file = form.get("file")
@@ -107,7 +130,7 @@ async def _from_form(request: Request, rpc: Rpc) -> Any:
         if len(said) + 1 < len(form.multi_items()):
             raise BadRequest("the form says something twice", reason="bad_form")
         texts = {"name": file.filename or "", **_texts(request), **said}
-        return _about(await file.read(), texts, rpc)
+        return await asyncio.to_thread(_about, await file.read(), texts, rpc)
 
 
 def _about(fits: bytes, texts: dict[str, str], rpc: Rpc) -> Any:
