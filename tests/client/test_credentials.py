@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,10 +81,24 @@ def test_what_it_lacks_is_told(guarded: Guarded, sky: SimpleNamespace) -> None:
         assert denied.value.reason == "missing_scope"
         assert denied.value.request_id
         client.collections()
+
+
+def test_who_is_too_fast_for_its_key_waits_as_long_as_it_is_told(
+    guarded: Guarded,
+) -> None:
+    """And is told so at its deadline, if that is sooner."""
+    rare = guarded.keys.add("rare", Scope.READ, rate=0.05)
+    with Client(guarded.address, tls=guarded.tls, api_key=rare, timeout=1) as client:
+        client.collections()
         with pytest.raises(errors.Overloaded) as overloaded:
             client.collections()
     assert overloaded.value.retry_seconds is not None
-    assert 0 < overloaded.value.retry_seconds <= 1
+    assert 1 < overloaded.value.retry_seconds <= 20
+    with guarded.client(guarded.keys.add("slow", Scope.READ, rate=5)) as client:
+        began = time.monotonic()
+        for _ in range(9):
+            client.collections()
+        assert time.monotonic() - began > 0.7
 
 
 def test_without_the_right_certificates_nothing_is_answered(

@@ -411,3 +411,9 @@ def test_progress_is_told(client: Client, capsys: pytest.CaptureFixture[str]) ->
         assert told == [(i, total) for i in range(1, 6)]
     list(client.analyze_many(items, collection="sky", progress=True))
     assert "5/5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("alone", ["a.fits", b"SIMPLE", Path("a.fits")])
+def test_a_lone_query_is_not_taken_apart(client: Client, alone: Any) -> None:
+    with pytest.raises(TypeError, match="several"):
+        next(iter(client.analyze_many(alone, collection="sky")))

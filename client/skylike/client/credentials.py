@@ -86,7 +86,7 @@ def credentials(
     """
     channel = None if tls is None else _channel(tls)
     if api_key is None:
-        api_key = environment.get(KEY_VARIABLE)
+        api_key = environment.get(KEY_VARIABLE) or None  # empty is as good as unset
     if api_key is None and (file := environment.get(KEY_FILE_VARIABLE)):
         api_key = key_in(file)
     if api_key is None:

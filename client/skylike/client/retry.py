@@ -1,7 +1,7 @@
 """Whether a call that failed is made again, and when.
 
-A call that the service was too busy to begin is made again, as late as it asks for, until
-its deadline. One that came to nothing on the way, or at a service that stops, may have
+A call that the service was too busy to begin, or that came too fast for its key, is made
+again, as late as the service asks for, until its deadline. One that came to nothing on the way, or at a service that stops, may have
 been done: it is made again only if it may safely be made twice, a few times, and not
 where most calls fail. The pauses grow twofold and are random from nothing to that (full
 jitter), so that many clients do not come back together.
@@ -23,8 +23,9 @@ def pause(failed: int) -> float:
 
 
 def may_pass(error: SkylikeClientError) -> bool:
-    """Whether the service could not be reached, was busy, or was just stopping."""
-    return error.status in ("UNAVAILABLE", "CANCELLED")
+    """Whether the service could not be reached, was just stopping, or says when to ask."""
+    told = isinstance(error, Overloaded) and error.retry_seconds is not None
+    return told or error.status in ("UNAVAILABLE", "CANCELLED")
 
 
 @dataclass(slots=True)

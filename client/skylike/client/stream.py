@@ -1,6 +1,7 @@
 """Many questions over one call, as pipelines ask them."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sized
+from os import PathLike
 from typing import Any
 
 from skylike.client import inputs, requests
@@ -58,6 +59,8 @@ class Stream(Session):
             If the service refuses the caller, or is not to be reached or silent for
             longer than the client's timeout.
         """
+        if isinstance(items, str | bytes | PathLike):
+            raise TypeError(f"expected several queries, not {items!r:.60} alone")
         how = requests.how(k, thumbnails, where, exact, effort, least, min_score)
         question = pb.AnalyzeRequest(
             collection=inputs.sendable(collection or ""), **how

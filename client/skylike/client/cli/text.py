@@ -182,6 +182,9 @@ def clusters(answer: Clusters) -> list[str]:
     return lines + (table(rows, right="1,2") if answer.clusters else ["not fitted yet"])
 
 
+_TOLD = ("indexed", "known", "rejected")
+
+
 def job(one: Job) -> list[str]:
     """How far a job is, on one line."""
     line = f"{one.kind} {one.id}: {one.state}"
@@ -191,6 +194,13 @@ def job(one: Job) -> list[str]:
             line += f", {one.seconds_left:.0f} s left"
     if one.message:
         line += f": {one.message} [{one.reason}]"
+    told = [f"{one.result[name]} {name}" for name in _TOLD if one.result.get(name)]
+    if told:
+        line += f" ({', '.join(told)})"
+    if one.result.get("rejected"):
+        line += (
+            f"; what was rejected and why: {one.result.get('rejects')} of the service"
+        )
     return [line]
 
 
