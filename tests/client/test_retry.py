@@ -162,23 +162,25 @@ def test_no_wait_is_begun_that_the_deadline_would_end(ask: Ask, moody: Moody) ->
     "failure",
     [
         BadRequest("no"),
-        TooManyRequests("yours are spent", retry_seconds=0.01),
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
     ],
 )
 def test_other_failures_are_final(ask: Ask, moody: Moody, failure: Any) -> None:
-    """A quota too: who is told that it is spent should not ask even more."""
+    """A limit too that nobody says to pass."""
     moody.failures = [failure]
     with pytest.raises(errors.SkylikeClientError):
         ask("count")
     assert len(moody.calls) == 1
 
 
-def test_a_busy_service_is_asked_until_the_deadline(ask: Ask, moody: Moody) -> None:
+@pytest.mark.parametrize("busy", [Overloaded, TooManyRequests])
+def test_a_busy_service_is_asked_until_the_deadline(
+    ask: Ask, moody: Moody, busy: type[Overloaded]
+) -> None:
     """It says itself when it has time, and that it has done nothing yet."""
-    moody.failures = [Overloaded("full", retry_seconds=0.01)] * 7
+    moody.failures = [busy("full", retry_seconds=0.01)] * 7
     assert ask("count", timeout=20).num_objects == 0
     assert len(moody.calls) == 8
 
