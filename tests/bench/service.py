@@ -20,6 +20,7 @@ import onnxruntime
 from astropy.io import fits as astropy_fits
 from tests.bench import stream, vectors
 from tests.bench.collection import sky_object
+from tests.bench.echo import echoing
 from tests.bench.imaging import small_files
 from tests.bench.load import Load, Outcome, write_requests
 from tests.bench.measure import Measure
@@ -129,29 +130,10 @@ def _hard_requests() -> list[bytes]:
     return found
 
 
-_ECHO = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-import grpc
-class Echo(grpc.GenericRpcHandler):
-    def service(self, details):
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: request)
-server = grpc.server(ThreadPoolExecutor(8))
-server.add_generic_rpc_handlers((Echo(),))
-print(server.add_insecure_port("127.0.0.1:0"), flush=True)
-server.start()
-sys.stdin.read()
-"""
-
-
 def _beside_parts(
     address: str, requests: list[bytes], files: list[str], data: Path
 ) -> Measure:
     """One caller; each round the parts first, then the whole: caches are shared alike."""
-    echo = subprocess.Popen(
-        [sys.executable, "-c", _ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert echo.stdout is not None
     session = _bare_session()
     stamps = np.random.default_rng(0).normal(size=(len(files), 1, 1, 64, 64))
     stamps = stamps.astype(np.float32)
@@ -162,10 +144,11 @@ def _beside_parts(
     parameters = faiss.SearchParametersHNSW(efSearch=width)
     queries = np.load(vectors.extended(vectors.base(), len(files), seed=3))
     with (
+        echoing("unary") as other,
         grpc.insecure_channel(address) as channel,
-        grpc.insecure_channel(f"127.0.0.1:{int(echo.stdout.readline())}") as echoing,
+        grpc.insecure_channel(other) as back,
     ):
-        ask, repeat = _bare_call(channel, _METHOD), _bare_call(echoing, "/any/Echo")
+        ask, repeat = _bare_call(channel, _METHOD), _bare_call(back, "/any/Echo")
         parts: dict[str, Callable[[int], object]] = {
             "echo": lambda i: repeat(requests[i]),
             "fitsio": lambda i: fitsio.read(files[i], header=True),
@@ -180,8 +163,6 @@ def _beside_parts(
                 began = time.perf_counter()
                 work(number % len(files))
                 taken[name][number] = time.perf_counter() - began
-    echo.kill()
-    echo.wait()
     medians = {name: float(np.median(seconds)) for name, seconds in taken.items()}
     ours = medians.pop("analyze")
     of = {f"{name}_microseconds": one * 1e6 for name, one in medians.items()}

@@ -22,6 +22,7 @@ import grpc
 import numpy as np
 import onnxruntime
 from tests.bench import vectors
+from tests.bench.echo import echoing
 from tests.bench.load import read_requests, write_requests
 from tests.bench.measure import Measure
 
@@ -35,20 +36,6 @@ _METHOD = "/skylike.v1.SearchService/AnalyzeStream"
 _SECONDS = 6.0
 _BATCH = 64
 _ROUNDS = 3
-
-_ECHO = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-import grpc
-class Echo(grpc.GenericRpcHandler):
-    def service(self, details):
-        return grpc.stream_stream_rpc_method_handler(lambda requests, context: requests)
-server = grpc.server(ThreadPoolExecutor(8))
-server.add_generic_rpc_handlers((Echo(),))
-print(server.add_insecure_port("127.0.0.1:0"), flush=True)
-server.start()
-sys.stdin.read()
-"""
 
 _READ = """
 import sys, time, fitsio
@@ -115,14 +102,8 @@ def _parts(asked: str, files: list[str], data: Path) -> dict[str, float]:
 
 
 def _echo(asked: str) -> float:
-    echo = subprocess.Popen(
-        [sys.executable, "-c", _ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert echo.stdout is not None
-    rate = _flow(f"127.0.0.1:{int(echo.stdout.readline())}", "/any/Echo", asked)
-    echo.kill()
-    echo.wait()
-    return rate
+    with echoing("stream") as address:
+        return _flow(address, "/any/Echo", asked)
 
 
 def _read(files: list[str]) -> float:
