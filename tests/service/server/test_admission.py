@@ -66,15 +66,20 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     for _ in range(3):
         ask(large, timeout=20)
     ended: dict[Any, float] = {}
-    calls = []
-    for _ in range(120):
+    calls: list[Any] = []
+
+    def num_refused() -> int:
+        return sum(call.code() is grpc.StatusCode.UNAVAILABLE for call in list(ended))
+
+    while num_refused() <= 20:  # a quick machine takes more of them
+        assert len(calls) < 2000
         began = time.monotonic()
         call = ask.future(large, timeout=20)
         call.add_done_callback(
             lambda call, began=began: ended.update({call: time.monotonic() - began})
         )
         calls.append(call)
-        time.sleep(0.002)
+        time.sleep(0.001)
     health = health_pb2_grpc.HealthStub(channel)
     began = time.monotonic()
     health.Check(health_pb2.HealthCheckRequest(), timeout=20)
@@ -83,7 +88,6 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     refused = [call for call in calls if call.code() is grpc.StatusCode.UNAVAILABLE]
     answered = [call for call in calls if call.code() is grpc.StatusCode.OK]
     assert len(refused) + len(answered) == len(calls), codes
-    assert len(refused) > 20
     assert len(answered) > 5
     for call in refused:
         assert 0.1 <= _retry_seconds(call) <= 5
