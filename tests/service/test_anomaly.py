@@ -1,22 +1,13 @@
 """Scores, percentiles and p-values."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from skylike.service import anomaly
-from skylike.service.anomaly import AnomalyFit
-
-
-class Near(NamedTuple):
-    """The nearest of one object."""
-
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float64]
-
+from skylike.service.anomaly import AnomalyFit, Surrounding
 
 FIT = AnomalyFit(
     version=0,
@@ -51,19 +42,27 @@ def test_objects_added_after_the_fit_do_not_tell_how_crowded_it_is() -> None:
 
 
 def test_a_fit_scores_the_archive_and_the_calibration_alike() -> None:
-    """In any order of the rows; each object by its own neighbours."""
-    near = [
-        Near(np.array([2, 4]), np.array([0.9, 0.8])),
-        Near(np.array([4, 8]), np.array([0.7, 0.5])),
-        Near(np.array([2, 8]), np.array([0.6, 0.4])),
+    """Each object by its own neighbours, together as one by one."""
+    near = np.array([[4, 8], [2, 8], [2, 4]])
+    cosines = np.array([[0.7, 0.5], [0.6, 0.4], [0.9, 0.8]])
+    parts = [
+        Surrounding.of(near[:1], cosines[:1]),
+        Surrounding.of(near[1:], cosines[1:]),
     ]
-    calibration = np.eye(1, 4, dtype=np.float32)
-    found = anomaly.fit(2, np.array([8, 2, 4]), near, calibration, near[:1])
-    assert found.rows.tolist() == [2, 4, 8]
+    found, scores = anomaly.fit(
+        2,
+        np.array([2, 4, 8]),
+        Surrounding.joined(parts),
+        np.eye(1, 4, dtype=np.float32),
+        parts[0],
+    )
     np.testing.assert_allclose(found.spacing, [0.4, 0.5, 0.15])
-    expected = sorted(found.score(one.scores, one.rows.tolist()) for one in near)
-    np.testing.assert_allclose(found.archive_scores, expected)
-    assert found.calibration_scores[0] in found.archive_scores
+    expected = [
+        found.score(one, rows) for one, rows in zip(cosines, near.tolist(), strict=True)
+    ]
+    np.testing.assert_array_equal(scores, expected)
+    np.testing.assert_array_equal(found.archive_scores, np.sort(scores))
+    assert found.calibration_scores.tolist() == scores[:1].tolist()
 
 
 @pytest.mark.parametrize(

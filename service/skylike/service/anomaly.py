@@ -17,28 +17,43 @@ object the chance of p <= a is then at most a; nothing is claimed below
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skylike.service import caller
-
 NUM_NEIGHBORS = 20
 _NUM_CROWD = 5
 _CROWD_POWER = 2 / 3
+_CHUNK = 1 << 16  # objects scored at a time
 
 
-class Neighborhood(Protocol):
-    """The nearest of one object: their rows, and the cosines to them."""
+class Surrounding(NamedTuple):
+    """What the scores of n objects are made of.
 
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """(m,) catalog rows, nearest first."""
+    Attributes
+    ----------
+    rows : (n, k) int64
+        Catalog rows of the nearest of each.
+    distances : (n,) float64
+        Mean distance to them.
+    spacing : (n,) float64
+        Mean distance to the 5 nearest.
+    """
 
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """(m,) cosines."""
+    rows: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    spacing: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], cosines: NDArray[np.float64]) -> Self:
+        """That of the nearest, nearest first, and the cosines to them: (n, k)."""
+        return cls(rows, mean_distance(cosines), mean_distance(cosines[:, :_NUM_CROWD]))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """That of several parts, one or more, together."""
+        return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,16 +124,32 @@ class AnomalyFit:
         rows
             The catalog rows of those.
         """
-        return combined(mean_distance(cosines), self._crowd(rows))
+        near = Surrounding.of(np.array([rows]), np.array([cosines], np.float64))
+        return float(self.scores(near)[0])
 
-    def _crowd(self, rows: Sequence[int]) -> float:
-        """Mean spacing of objects; those added after the fit do not count."""
+    def scores(self, near: Surrounding) -> NDArray[np.float64]:
+        """As `score`, of n objects: (n,)."""
+        found = np.empty(len(near.rows))
+        for start in range(0, len(found), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            found[part] = combined(near.distances[part], self._crowd(near.rows[part]))
+        return found
+
+    def _crowd(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Mean spacing of each line of objects; those added after the fit do not count.
+
+        Where all were, that of the whole archive.
+        """
         places = np.searchsorted(self.rows, rows)
         places = np.minimum(places, len(self.rows) - 1)
         known = self.rows[places] == rows
-        return float(
-            np.mean(self.spacing[places[known] if known.any() else slice(None)])
-        )
+        if known.all():
+            crowds: NDArray[np.float64] = self.spacing[places].mean(axis=1)
+            return crowds
+        counts = known.sum(axis=1)
+        sums = np.where(known, self.spacing[places], 0).sum(axis=1)
+        everywhere = float(self.spacing.mean())
+        return np.where(counts > 0, sums / np.maximum(counts, 1), everywhere)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""
@@ -150,34 +181,38 @@ def num_neighbors(num_archive: int) -> int:
     return min(NUM_NEIGHBORS, num_archive - 1)
 
 
-def mean_distance(cosines: ArrayLike) -> float:
-    """The mean of 1 - cosine; never negative."""
-    return max(0.0, float(1.0 - np.mean(np.asarray(cosines, np.float64))))
+def mean_distance(cosines: ArrayLike) -> NDArray[np.float64]:
+    """The mean of 1 - cosine along the last axis; never negative."""
+    return np.maximum(0.0, 1.0 - np.mean(np.asarray(cosines, np.float64), axis=-1))
 
 
-def combined(distance: float, crowd: float) -> float:
-    """The score: distance / crowd^(2/3), finite also among copies, where the crowd is 0."""
-    if distance == 0:
-        return 0.0
-    return float(distance / max(crowd, 1e-6 * distance) ** _CROWD_POWER)
+def combined(
+    distances: NDArray[np.float64], crowds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The scores: distance / crowd^(2/3), finite also among copies, where the crowd is 0."""
+    away = np.where(distances > 0, distances, 1.0)
+    scores: NDArray[np.float64] = (
+        distances / np.maximum(crowds, 1e-6 * away) ** _CROWD_POWER
+    )
+    return scores
 
 
 def fit(
     k: int,
     rows: NDArray[np.int64],
-    near_archive: Sequence[Neighborhood],
+    archive: Surrounding,
     calibration: NDArray[np.float32],
-    near_calibration: Sequence[Neighborhood],
-) -> AnomalyFit:
+    near_calibration: Surrounding,
+) -> tuple[AnomalyFit, NDArray[np.float64]]:
     """Keep the scores of an archive and of calibration objects.
 
     Parameters
     ----------
     k
         How many neighbours the scores are made of.
-    rows : (n,) int64
+    rows : (n,) int64, ascending
         Catalog rows of the archive's objects; n >= 2.
-    near_archive
+    archive
         The k nearest of each, without itself.
     calibration : (m, dimension) float32
         Vectors of the calibration objects; m may be 0.
@@ -188,25 +223,16 @@ def fit(
     -------
     fit
         With version 0: the collection gives it its number.
+    scores : (n,) float64
+        Of the archive's objects, in the order of `rows`.
     """
-    order = np.argsort(rows)
-    crowd = min(k, _NUM_CROWD)
-    spacing = np.array(
-        [mean_distance(near.scores[:crowd]) for near in caller.each(near_archive)]
+    blank = AnomalyFit(
+        0, k, rows, archive.spacing, np.empty(0), calibration, np.empty(0)
     )
-    empty = np.empty(0)
-    blank = AnomalyFit(0, k, rows[order], spacing[order], empty, calibration, empty)
-
-    def scores(found: Sequence[Neighborhood]) -> NDArray[np.float64]:
-        return np.sort(
-            [
-                blank.score(near.scores[:k], near.rows[:k].tolist())
-                for near in caller.each(found)
-            ]
-        )
-
-    return replace(
+    scores = blank.scores(archive)
+    found = replace(
         blank,
-        archive_scores=scores(near_archive),
-        calibration_scores=scores(near_calibration),
+        archive_scores=np.sort(scores),
+        calibration_scores=np.sort(blank.scores(near_calibration)),
     )
+    return found, scores

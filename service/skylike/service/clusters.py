@@ -11,7 +11,7 @@ import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,26 @@ _GRID = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64)
 _MEMBERS = 10  # objects per component, at least, on average
 _SAMPLE = 10_000  # objects that are fitted; the others are only assigned
 _STEPS, _MOST_STEPS = 5, 200  # of a fit: between two looks at the caller, and in all
+_CHUNK = 1 << 13  # objects assigned at a time
 _FLOOR = 0.1  # least variance, in units of the mean variance
+
+
+class Membership(NamedTuple):
+    """The cluster of each of n objects.
+
+    Attributes
+    ----------
+    labels : (n,) int32
+        The most probable one.
+    probabilities : (n,) float64
+        Its probability.
+    similarities : (n,) float64
+        Cosine to its centre; 0 if that is the origin.
+    """
+
+    labels: NDArray[np.int32]
+    probabilities: NDArray[np.float64]
+    similarities: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +93,27 @@ class ClusterFit:
         shares = np.exp(log_shares)
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
+
+    def members(self, vectors: NDArray[np.float32]) -> Membership:
+        """Where each of any number of objects belongs: (n, dimension), as above."""
+        lengths = np.linalg.norm(self.means, axis=1)
+        centres = self.means / np.where(lengths > 0, lengths, 1.0)[:, None]
+        found = Membership(
+            np.empty(len(vectors), np.int32),
+            np.empty(len(vectors)),
+            np.empty(len(vectors)),
+        )
+        for start in range(0, len(vectors), _CHUNK):
+            caller.check()
+            part = slice(start, start + _CHUNK)
+            shares = self.probabilities(vectors[part])
+            labels = shares.argmax(axis=1)
+            found.labels[part] = labels
+            found.probabilities[part] = shares.max(axis=1)
+            found.similarities[part] = np.vecdot(
+                vectors[part].astype(np.float64), centres[labels]
+            )
+        return found
 
     @functools.cached_property
     def _form(
@@ -139,12 +179,11 @@ def fit(vectors: NDArray[np.float32], ids: Sequence[str], seed: int = 0) -> Clus
         With version 0: the collection gives it its number. Vectors that are all
         equal, and fewer than 20, are one cluster.
     """
-    points = vectors.astype(np.float64)
-    if len(points) > _SAMPLE:
-        chosen = np.random.default_rng(seed).permutation(len(points))[:_SAMPLE]
-        mixture = _fit_mixture(points[np.sort(chosen)], seed)
-    else:
-        mixture = _fit_mixture(points, seed)
+    sample = vectors
+    if len(vectors) > _SAMPLE:
+        chosen = np.random.default_rng(seed).permutation(len(vectors))[:_SAMPLE]
+        sample = vectors[np.sort(chosen)]
+    mixture = _fit_mixture(sample.astype(np.float64), seed)
     found = ClusterFit(
         version=0,
         weights=mixture.weights_,
@@ -199,15 +238,14 @@ def _describe(
     found: ClusterFit, vectors: NDArray[np.float32], ids: Sequence[str]
 ) -> ClusterFit:
     """Order the clusters by size and give each its size, exemplars and name."""
-    labels = found.probabilities(vectors).argmax(axis=1)
+    labels, _, similarities = found.members(vectors)
     sizes = np.bincount(labels, minlength=len(found.weights))
     order = np.argsort(-sizes, kind="stable")
     exemplars = []
     for label in order:
         members = np.flatnonzero(labels == label)
-        cosines = vectors[members].astype(np.float64) @ found.means[label]
-        nearest = members[np.argsort(-cosines, kind="stable")][:NUM_EXEMPLARS]
-        exemplars.append(tuple(ids[position] for position in nearest))
+        nearest = members[np.argsort(-similarities[members], kind="stable")]
+        exemplars.append(tuple(ids[place] for place in nearest[:NUM_EXEMPLARS]))
     return dataclasses.replace(
         found,
         weights=found.weights[order],

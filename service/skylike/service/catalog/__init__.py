@@ -7,6 +7,7 @@ notice a flipped bit.
 
 from skylike.service.catalog.catalog import Catalog
 from skylike.service.catalog.database import State
+from skylike.service.catalog.fits import Fits
 from skylike.service.catalog.sky_object import MAX_ID_BYTES, SkyObject, check_id
 from skylike.service.catalog.writing import DURABLE, Writing
 
@@ -14,6 +15,7 @@ __all__ = [
     "DURABLE",
     "MAX_ID_BYTES",
     "Catalog",
+    "Fits",
     "SkyObject",
     "State",
     "Writing",

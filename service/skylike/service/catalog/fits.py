@@ -1,6 +1,6 @@
 """Where fitted clusters and anomaly scores are kept, with all their versions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,8 +15,20 @@ class Fits:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, fits: Mapping[str, Mapping[str, NDArray[Any]]]) -> tuple[int, int]:
+    def save(
+        self,
+        fits: Mapping[str, Mapping[str, NDArray[Any]]],
+        *,
+        brief: Collection[str] = (),
+    ) -> tuple[int, int]:
         """Store the arrays of one or more kinds of fit together.
+
+        Parameters
+        ----------
+        fits
+            Named arrays by kind.
+        brief
+            Kinds of which this version and the one before are kept, and no other.
 
         Returns
         -------
@@ -36,6 +48,10 @@ class Fits:
                     for kind, arrays in fits.items()
                 ],
             )
+            connection.executemany(
+                "DELETE FROM fits WHERE kind = ? AND version < ?",
+                [(kind, fit_version - 1) for kind in brief],
+            )
             version = next_version(connection)
         return version, fit_version
 
@@ -54,3 +70,13 @@ class Fits:
                 (kind,),
             ).fetchone()
         return None if found is None else encoding.read_fit(found)
+
+    def of(self, kind: str, version: int) -> dict[str, NDArray[Any]] | None:
+        """The fit of a kind and version, None if it is not kept; raises as `latest`."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {encoding.FIT_COLUMNS} FROM fits "
+                "WHERE kind = ? AND version = ?",
+                (kind, version),
+            ).fetchone()
+        return None if found is None else encoding.read_fit(found)[1]

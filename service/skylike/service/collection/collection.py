@@ -20,6 +20,7 @@ from skylike.service.catalog import DURABLE, Catalog, SkyObject, State, Writing
 from skylike.service.collection import loading
 from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitting import fit
+from skylike.service.collection.ranking import KnownRanks
 from skylike.service.collection.reading import Reading
 from skylike.service.collection.shelf import Shelf
 from skylike.service.collection.vectors import checked
@@ -70,6 +71,7 @@ class Collection(Reading):
         self._shelf = Shelf(directory)
         self._writing = threading.Lock()
         self._catalog = Catalog(directory / _CATALOG)
+        self._ranks = KnownRanks(self._catalog.fits)
         try:
             self.model_id = self._catalog.model_id
             self.dimension = self._catalog.dimension
@@ -248,12 +250,17 @@ class Collection(Reading):
             self.compact(kind, progress.reach)
 
     def fit(
-        self, *, calibration: NDArray[np.float32] | None = None, seed: int = 0
+        self,
+        *,
+        calibration: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        shown: Watched = Shown.NOT,
     ) -> int:
         """Find the clusters of all searchable objects, and what scores are usual.
 
-        Both fits are stored together and answer from then on. Reading and adding
-        go on meanwhile; objects added meanwhile are not part of the fits.
+        Both fits are stored together, with where each object stands in them, and
+        answer from then on. Reading and adding go on meanwhile; objects added
+        meanwhile are not part of the fits.
 
         Parameters
         ----------
@@ -263,6 +270,8 @@ class Collection(Reading):
             less what was added since. Without any there are no p-values.
         seed
             Same objects, same seed, same fits.
+        shown
+            Where to show how far it is.
 
         Returns
         -------
@@ -279,21 +288,10 @@ class Collection(Reading):
         """
         if calibration is not None:
             calibration = checked(calibration, self.dimension)
-        cluster_fit, anomaly_fit = fit(self._view, calibration, seed)
+        found = fit(self._view, calibration, seed, shown)
         with self._changing():
-            version, fit_version = self._catalog.fits.save(
-                {
-                    "clusters": cluster_fit.to_arrays(),
-                    "anomaly": anomaly_fit.to_arrays(),
-                }
-            )
-            self._view = replace(
-                self._view,
-                version=version,
-                clusters=replace(cluster_fit, version=fit_version),
-                anomaly=replace(anomaly_fit, version=fit_version),
-            )
-        return version
+            self._view = found.kept(self._catalog.fits, self._view)
+            return self._view.version
 
     @contextmanager
     def held_at(self, version: int) -> Iterator[bool]:

@@ -1,26 +1,51 @@
 """Fit clusters and anomaly scores to a view of a collection."""
 
-import itertools
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import anomaly, caller, clusters
-from skylike.service.anomaly import AnomalyFit
+from skylike.service.anomaly import AnomalyFit, Surrounding
+from skylike.service.catalog import Fits
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.view import View, gather
 from skylike.service.errors import BadRequest, NotReady
 from skylike.service.index import nearest
+from skylike.service.progress import Progress, Watched
+from skylike.service.ranks import Ranks
 
 _SAME = 1e-6  # cosine distance below which two vectors show the same object
+_CHUNK = 4096  # objects searched for at a time
+
+
+class Fit(NamedTuple):
+    """What a fit finds out, without its version."""
+
+    clusters: ClusterFit
+    anomaly: AnomalyFit
+    ranks: Ranks
+
+    def kept(self, fits: Fits, view: View) -> View:
+        """Store all of it; the view that answers by it."""
+        version, fit_version = fits.save(
+            {kind: part.to_arrays() for kind, part in self._asdict().items()},
+            brief=(RANKS,),
+        )
+        return replace(
+            view,
+            version=version,
+            clusters=replace(self.clusters, version=fit_version),
+            anomaly=replace(self.anomaly, version=fit_version),
+        )
 
 
 def fit(
-    view: View,
-    calibration: NDArray[np.float32] | None,
-    seed: int,
-) -> tuple[ClusterFit, AnomalyFit]:
-    """Both fits, without their version.
+    view: View, calibration: NDArray[np.float32] | None, seed: int, shown: Watched
+) -> Fit:
+    """Fit all.
 
     Parameters
     ----------
@@ -30,6 +55,8 @@ def fit(
         m may be 0. By default those of the view's fit that were not added since.
     seed
         Same view, same seed, same fits.
+    shown
+        Where to show how far it is.
 
     Raises
     ------
@@ -52,8 +79,8 @@ def fit(
     given = calibration
     if given is None:
         given = view.anomaly.calibration if view.anomaly else vectors[:0]
-    near = nearest(sources, given, k)
-    new = np.array([1 - found.scores[0] >= _SAME for found in near], np.bool_)
+    near, cosines = nearest(sources, given, k).first(k)
+    new = 1 - cosines[:, 0] >= _SAME
     if calibration is not None and not new.all():
         raise BadRequest(
             f"{int((~new).sum())} of {len(new)} calibration vectors are in the "
@@ -61,11 +88,22 @@ def fit(
             "not indexed.",
             reason="calibration_in_archive",
         )
-    near_calibration = list(itertools.compress(near, new))
-    near_archive = nearest(sources, vectors, k, exclude=rows)
-    found = (
-        clusters.fit(vectors, view.ids(rows), seed),
-        anomaly.fit(k, rows, near_archive, given[new], near_calibration),
+    cluster_fit = clusters.fit(vectors, view.ids(rows), seed)
+    surroundings = []
+    with Progress("fitting", len(rows), "object", shown) as progress:
+        for start in range(0, len(rows), _CHUNK):
+            caller.check()
+            part = slice(start, start + _CHUNK)
+            found = nearest(sources, vectors[part], k, exclude=rows[part]).first(k)
+            surroundings.append(Surrounding.of(*found))
+            progress.advance(len(found[0]))
+    anomaly_fit, scores = anomaly.fit(
+        k,
+        rows,
+        Surrounding.joined(surroundings),
+        given[new],
+        Surrounding.of(near[new], cosines[new]),
     )
+    ranks = Ranks(0, rows, scores, cluster_fit.members(vectors))
     caller.check()
-    return found
+    return Fit(cluster_fit, anomaly_fit, ranks)

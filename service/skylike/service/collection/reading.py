@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.anomaly import AnomalyFit
-from skylike.service.catalog import Catalog, SkyObject, Writing
+from skylike.service.catalog import SkyObject, Writing
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.examples import query_of
+from skylike.service.collection.listing import Listing
 from skylike.service.collection.search import Found, How, Scored, search
 from skylike.service.collection.vectors import checked
-from skylike.service.collection.view import View
-from skylike.service.columns import All, Filter, Not, WithIds, check
+from skylike.service.columns import All, Not, WithIds
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
 from skylike.service.index import Kind
 
 _Read = TypeVar("_Read")
 
 
-class Reading:
+class Reading(Listing):
     """Answers from a catalog and the newest view of it. Waits for nothing.
 
     Attributes
@@ -37,8 +37,6 @@ class Reading:
     name: str
     model_id: str
     dimension: int
-    _catalog: Catalog
-    _view: View
 
     @property
     def version(self) -> int:
@@ -54,9 +52,6 @@ class Reading:
     def anomaly(self) -> AnomalyFit | None:
         """The newest anomaly scores, None before the first `fit`."""
         return self._view.anomaly
-
-    def __len__(self) -> int:
-        return self._view.num_objects
 
     @property
     def last_row(self) -> int:
@@ -132,46 +127,6 @@ class Reading:
         objects = self._catalog.objects(self._catalog.rows_from(uris))
         for one in objects.values():
             found.setdefault(one.uri or "", []).append(one)
-        return found
-
-    def count(self, where: Filter | None = None) -> int:
-        """How many objects fulfil a filter, searchable or not."""
-        if where is None:
-            return len(self)
-        check(where)
-        return self._view.count(where)
-
-    def scroll(
-        self, where: Filter | None = None, *, after_row: int = 0, limit: int = 100
-    ) -> list[tuple[int, SkyObject]]:
-        """Objects that fulfil a filter, searchable or not, in the order of writing.
-
-        Parameters
-        ----------
-        where
-            None for all.
-        after_row
-            Go on behind this one; 0 from the first.
-        limit
-            At most so many.
-
-        Returns
-        -------
-        list
-            Row and object, without thumbnail; fewer than `limit` at the end.
-        """
-        if where is not None:
-            check(where)
-        found: list[tuple[int, SkyObject]] = []
-        while len(found) < limit:
-            missing = limit - len(found)
-            rows = self._view.beyond(after_row, missing, where).tolist()
-            objects = self._catalog.objects(rows)
-            # One that was deleted meanwhile is not there any more.
-            found += [(row, objects[row]) for row in rows if row in objects]
-            if len(rows) < missing:
-                break
-            after_row = rows[-1]
         return found
 
     def nearest(

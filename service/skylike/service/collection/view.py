@@ -164,6 +164,35 @@ class View:
         masks = (part.fulfilling(wanted, self.revised) for part in self.parts)
         return sum(int(np.count_nonzero(mask)) for mask in masks)
 
+    def holds(self, rows: Rows, wanted: Filter | None = None) -> Mask:
+        """Which of some rows are there, and fulfil a filter: as many as there are rows."""
+        held = np.zeros(len(rows), np.bool_)
+        for part in self.parts:
+            places, here = part.block.places(rows)
+            if not len(places):
+                continue
+            mask = (
+                part.alive if wanted is None else part.fulfilling(wanted, self.revised)
+            )
+            held[here] = True if mask is None else mask[places]
+        return held
+
+    def num_searchable_beyond(self, row: int, wanted: Filter | None = None) -> int:
+        """How many objects behind a row may be found, and fulfil a filter."""
+        count = 0
+        for part in self.parts:
+            block = part.block
+            later = block.vector_rows > row
+            if not later.any():
+                continue
+            mask = (
+                part.alive if wanted is None else part.fulfilling(wanted, self.revised)
+            )
+            if mask is not None:
+                later &= block.of_vectors(mask)
+            count += int(np.count_nonzero(later))
+        return count
+
     def beyond(self, row: int, limit: int, wanted: Filter | None = None) -> Rows:
         """The first rows behind one whose objects fulfil a filter, ascending."""
         found = [_NOBODY]

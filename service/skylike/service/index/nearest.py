@@ -99,6 +99,12 @@ class Answers(Sequence[Nearest]):
         counts = [len(one.rows) for one in parts]
         return cls(Nearest(*together), np.cumsum(counts, dtype=np.int64))
 
+    def first(self, k: int) -> tuple[Rows, Scores]:
+        """Rows and scores of the first k of each query, (n, k); each has so many."""
+        begins = np.insert(self.ends, 0, 0)[:-1]
+        places = begins[:, None] + np.arange(k)
+        return self.together.rows[places], self.together.scores[places]
+
     def __len__(self) -> int:
         return len(self.ends)
 

@@ -1,0 +1,80 @@
+"""Where every object of an archive stands, as a fit of the archive saw it.
+
+How odd each is, and how typical of its cluster: facts that change with the next fit
+only, so that a list of them stays what it is while it is read.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.clusters import Membership
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Facts about n objects, and their orders. Never changes; safe from any thread.
+
+    Attributes
+    ----------
+    version
+        Number of the fit.
+    rows : (n,) int64, ascending
+        Their catalog rows.
+    scores : (n,) float64
+        Anomaly score of each among the others.
+    membership
+        The cluster of each.
+    """
+
+    version: int
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    membership: Membership
+
+    @functools.cached_property
+    def by_oddness(self) -> NDArray[np.int64]:
+        """Positions of all, the highest score first; equal scores by row."""
+        return np.argsort(-self.scores, kind="stable")
+
+    def by_typicality(self, label: int) -> NDArray[np.int64]:
+        """Positions of a cluster's members, nearest to its centre first; ties by row."""
+        order, ends = self._by_cluster
+        first = int(ends[label - 1]) if label else 0
+        return order[first : int(ends[label])]
+
+    @functools.cached_property
+    def _by_cluster(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions cluster by cluster, and where each ends."""
+        labels, _, similarities = self.membership
+        order = np.lexsort((-similarities, labels))
+        return order, np.cumsum(np.bincount(labels))
+
+    @functools.cached_property
+    def percentiles(self) -> NDArray[np.float64]:
+        """Per object the share of all that score lower, 0 to 100."""
+        ascending = self.scores[self.by_oddness[::-1]]
+        below = np.searchsorted(ascending, self.scores, side="left")
+        return 100.0 * below / len(self.scores)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything but the version, for storage."""
+        return {
+            "rows": self.rows,
+            "scores": self.scores,
+            **self.membership._asdict(),
+        }
+
+    @classmethod
+    def from_arrays(cls, version: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The ranks of `to_arrays`."""
+        return cls(
+            version,
+            arrays["rows"],
+            arrays["scores"],
+            Membership(*(arrays[name] for name in Membership._fields)),
+        )
