@@ -929,6 +929,256 @@ class ListClustersResponse(google.protobuf.message.Message):
 global___ListClustersResponse = ListClustersResponse
 
 @typing.final
+class ListClusterMembersRequest(google.protobuf.message.Message):
+    """Asks for a page of a cluster's members."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    THUMBNAILS_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection; may be empty where there is only one."""
+    label: builtins.int
+    """Number of the cluster within the fit; 0 is the largest."""
+    thumbnails: builtins.bool
+    """Whether objects come with their thumbnails."""
+    page_size: builtins.int
+    """At most so many; 0 means 100, more than 1000 is taken as 1000, a negative
+    number is refused.
+    """
+    page_token: builtins.str
+    """`next_page_token` of the page before, which was asked for in the same words but for
+    `page_size` and `thumbnails`; empty for the first.
+    """
+    @property
+    def filter(self) -> skylike.v1.types_pb2.Filter:
+        """Which objects; absent: all."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        label: builtins.int = ...,
+        filter: skylike.v1.types_pb2.Filter | None = ...,
+        thumbnails: builtins.bool = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "label", b"label", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
+
+global___ListClusterMembersRequest = ListClusterMembersRequest
+
+@typing.final
+class ClusterMember(google.protobuf.message.Message):
+    """A member of a cluster, as its fit saw it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: builtins.int
+    OBJECT_FIELD_NUMBER: builtins.int
+    PROBABILITY_FIELD_NUMBER: builtins.int
+    SIMILARITY_FIELD_NUMBER: builtins.int
+    rank: builtins.int
+    """Its place in the cluster, 1 for the most typical. Objects that are not listed, since
+    they are gone or the filter leaves them out, keep their places.
+    """
+    probability: builtins.float
+    """Probability that it belongs to the cluster, 0 to 1; that of every other cluster is
+    lower.
+    """
+    similarity: builtins.float
+    """Cosine to the cluster's centre, -1 to 1."""
+    @property
+    def object(self) -> skylike.v1.types_pb2.Object:
+        """The object; its thumbnail is set only when asked for."""
+
+    def __init__(
+        self,
+        *,
+        rank: builtins.int = ...,
+        object: skylike.v1.types_pb2.Object | None = ...,
+        probability: builtins.float = ...,
+        similarity: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["object", b"object"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["object", b"object", "probability", b"probability", "rank", b"rank", "similarity", b"similarity"]) -> None: ...
+
+global___ClusterMember = ClusterMember
+
+@typing.final
+class ListClusterMembersResponse(google.protobuf.message.Message):
+    """A page of members, by falling similarity, equal ones in the order of writing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    FIT_VERSION_FIELD_NUMBER: builtins.int
+    MEMBERS_FIELD_NUMBER: builtins.int
+    NUM_UNRANKED_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    fit_version: builtins.int
+    """Which fit answered: all pages are of one, also where another fit is made meanwhile."""
+    num_unranked: builtins.int
+    """How many objects that the filter lets through, if there is one, were added or
+    replaced since the fit: they are in no list before the next one.
+    """
+    next_page_token: builtins.str
+    """Opaque; empty on the last page. It holds until the fit after the next one is made:
+    BAD_PAGE_TOKEN then.
+    """
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive answered."""
+
+    @property
+    def members(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ClusterMember]:
+        """The page."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        fit_version: builtins.int = ...,
+        members: collections.abc.Iterable[global___ClusterMember] | None = ...,
+        num_unranked: builtins.int = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "fit_version", b"fit_version", "members", b"members", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
+
+global___ListClusterMembersResponse = ListClusterMembersResponse
+
+@typing.final
+class ListAnomaliesRequest(google.protobuf.message.Message):
+    """Asks for a page of anomalies."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    THUMBNAILS_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection; may be empty where there is only one."""
+    thumbnails: builtins.bool
+    """Whether objects come with their thumbnails."""
+    page_size: builtins.int
+    """At most so many; 0 means 100, more than 1000 is taken as 1000, a negative
+    number is refused.
+    """
+    page_token: builtins.str
+    """`next_page_token` of the page before, which was asked for in the same words but for
+    `page_size` and `thumbnails`; empty for the first.
+    """
+    @property
+    def filter(self) -> skylike.v1.types_pb2.Filter:
+        """Which objects; absent: all."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        filter: skylike.v1.types_pb2.Filter | None = ...,
+        thumbnails: builtins.bool = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
+
+global___ListAnomaliesRequest = ListAnomaliesRequest
+
+@typing.final
+class RankedAnomaly(google.protobuf.message.Message):
+    """How odd an object of the collection is, as the fit saw it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: builtins.int
+    OBJECT_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    PERCENTILE_FIELD_NUMBER: builtins.int
+    CALIBRATED_FIELD_NUMBER: builtins.int
+    rank: builtins.int
+    """Its place among all that were fitted, 1 for the oddest. Objects that are not listed,
+    since they are gone or the filter leaves them out, keep their places.
+    """
+    score: builtins.float
+    """How far it was from all others, as `AnomalyAnswer.score`."""
+    percentile: builtins.float
+    """Share of all that were fitted that score lower, percent, 0 to 100."""
+    calibrated: builtins.bool
+    """Whether there is a p-value: never, since objects of the archive are what others are
+    compared with.
+    """
+    @property
+    def object(self) -> skylike.v1.types_pb2.Object:
+        """The object; its thumbnail is set only when asked for."""
+
+    def __init__(
+        self,
+        *,
+        rank: builtins.int = ...,
+        object: skylike.v1.types_pb2.Object | None = ...,
+        score: builtins.float = ...,
+        percentile: builtins.float = ...,
+        calibrated: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["object", b"object"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calibrated", b"calibrated", "object", b"object", "percentile", b"percentile", "rank", b"rank", "score", b"score"]) -> None: ...
+
+global___RankedAnomaly = RankedAnomaly
+
+@typing.final
+class ListAnomaliesResponse(google.protobuf.message.Message):
+    """A page of anomalies, by falling score, equal ones in the order of writing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    FIT_VERSION_FIELD_NUMBER: builtins.int
+    ANOMALIES_FIELD_NUMBER: builtins.int
+    NUM_UNRANKED_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    fit_version: builtins.int
+    """Which fit answered: all pages are of one, also where another fit is made meanwhile."""
+    num_unranked: builtins.int
+    """How many objects that the filter lets through, if there is one, were added or
+    replaced since the fit: they are in no list before the next one.
+    """
+    next_page_token: builtins.str
+    """Opaque; empty on the last page. It holds until the fit after the next one is made:
+    BAD_PAGE_TOKEN then.
+    """
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive answered."""
+
+    @property
+    def anomalies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RankedAnomaly]:
+        """The page."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        fit_version: builtins.int = ...,
+        anomalies: collections.abc.Iterable[global___RankedAnomaly] | None = ...,
+        num_unranked: builtins.int = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["anomalies", b"anomalies", "context", b"context", "fit_version", b"fit_version", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
+
+global___ListAnomaliesResponse = ListAnomaliesResponse
+
+@typing.final
 class ListAliasesRequest(google.protobuf.message.Message):
     """Asks for aliases."""
 

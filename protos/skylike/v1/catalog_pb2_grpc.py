@@ -95,6 +95,16 @@ class CatalogServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.FromString,
                 _registered_method=True)
+        self.ListClusterMembers = channel.unary_unary(
+                '/skylike.v1.CatalogService/ListClusterMembers',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.ListClusterMembersRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClusterMembersResponse.FromString,
+                _registered_method=True)
+        self.ListAnomalies = channel.unary_unary(
+                '/skylike.v1.CatalogService/ListAnomalies',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesResponse.FromString,
+                _registered_method=True)
         self.ListAliases = channel.unary_unary(
                 '/skylike.v1.CatalogService/ListAliases',
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListAliasesRequest.SerializeToString,
@@ -206,6 +216,20 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListClusterMembers(self, request, context):
+        """The objects of a cluster, the one nearest to its centre first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAnomalies(self, request, context):
+        """The objects of a collection, the oddest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAliases(self, request, context):
         """The aliases, by name.
         """
@@ -298,6 +322,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListClusters,
                     request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.SerializeToString,
+            ),
+            'ListClusterMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClusterMembers,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClusterMembersRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.ListClusterMembersResponse.SerializeToString,
+            ),
+            'ListAnomalies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAnomalies,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesResponse.SerializeToString,
             ),
             'ListAliases': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAliases,
@@ -645,6 +679,60 @@ class CatalogService(object):
             '/skylike.v1.CatalogService/ListClusters',
             skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.SerializeToString,
             skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClusterMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/ListClusterMembers',
+            skylike_dot_v1_dot_catalog__pb2.ListClusterMembersRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.ListClusterMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAnomalies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/ListAnomalies',
+            skylike_dot_v1_dot_catalog__pb2.ListAnomaliesRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.ListAnomaliesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,6 +102,18 @@ class CatalogServiceStub:
     ]
     """The clusters of a collection, by falling size."""
 
+    ListClusterMembers: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.ListClusterMembersRequest,
+        skylike.v1.catalog_pb2.ListClusterMembersResponse,
+    ]
+    """The objects of a cluster, the one nearest to its centre first, page by page."""
+
+    ListAnomalies: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.ListAnomaliesRequest,
+        skylike.v1.catalog_pb2.ListAnomaliesResponse,
+    ]
+    """The objects of a collection, the oddest first, page by page."""
+
     ListAliases: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListAliasesRequest,
         skylike.v1.catalog_pb2.ListAliasesResponse,
@@ -206,6 +218,18 @@ class CatalogServiceAsyncStub:
         skylike.v1.catalog_pb2.ListClustersResponse,
     ]
     """The clusters of a collection, by falling size."""
+
+    ListClusterMembers: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.ListClusterMembersRequest,
+        skylike.v1.catalog_pb2.ListClusterMembersResponse,
+    ]
+    """The objects of a cluster, the one nearest to its centre first, page by page."""
+
+    ListAnomalies: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.ListAnomaliesRequest,
+        skylike.v1.catalog_pb2.ListAnomaliesResponse,
+    ]
+    """The objects of a collection, the oddest first, page by page."""
 
     ListAliases: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListAliasesRequest,
@@ -335,6 +359,22 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.ListClustersResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.ListClustersResponse]]:
         """The clusters of a collection, by falling size."""
+
+    @abc.abstractmethod
+    def ListClusterMembers(
+        self,
+        request: skylike.v1.catalog_pb2.ListClusterMembersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.catalog_pb2.ListClusterMembersResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.ListClusterMembersResponse]]:
+        """The objects of a cluster, the one nearest to its centre first, page by page."""
+
+    @abc.abstractmethod
+    def ListAnomalies(
+        self,
+        request: skylike.v1.catalog_pb2.ListAnomaliesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.catalog_pb2.ListAnomaliesResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.ListAnomaliesResponse]]:
+        """The objects of a collection, the oddest first, page by page."""
 
     @abc.abstractmethod
     def ListAliases(

@@ -183,7 +183,10 @@ def num_neighbors(num_archive: int) -> int:
 
 def mean_distance(cosines: ArrayLike) -> NDArray[np.float64]:
     """The mean of 1 - cosine along the last axis; never negative."""
-    return np.maximum(0.0, 1.0 - np.mean(np.asarray(cosines, np.float64), axis=-1))
+    distances: NDArray[np.float64] = np.maximum(
+        0.0, 1.0 - np.mean(np.asarray(cosines, np.float64), axis=-1)
+    )
+    return distances
 
 
 def combined(

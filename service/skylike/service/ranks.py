@@ -29,12 +29,15 @@ class Ranks:
         Anomaly score of each among the others.
     membership
         The cluster of each.
+    num_clusters
+        How many clusters there are, empty ones too.
     """
 
     version: int
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     membership: Membership
+    num_clusters: int
 
     @functools.cached_property
     def by_oddness(self) -> NDArray[np.int64]:
@@ -52,7 +55,7 @@ class Ranks:
         """Positions cluster by cluster, and where each ends."""
         labels, _, similarities = self.membership
         order = np.lexsort((-similarities, labels))
-        return order, np.cumsum(np.bincount(labels))
+        return order, np.cumsum(np.bincount(labels, minlength=self.num_clusters))
 
     @functools.cached_property
     def percentiles(self) -> NDArray[np.float64]:
@@ -66,6 +69,7 @@ class Ranks:
         return {
             "rows": self.rows,
             "scores": self.scores,
+            "num_clusters": np.array(self.num_clusters),
             **self.membership._asdict(),
         }
 
@@ -77,4 +81,5 @@ class Ranks:
             arrays["rows"],
             arrays["scores"],
             Membership(*(arrays[name] for name in Membership._fields)),
+            int(arrays["num_clusters"]),
         )

@@ -55,6 +55,8 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.CatalogService/GetObject": READ,
     "/skylike.v1.CatalogService/ListAliases": READ,
     "/skylike.v1.CatalogService/ListClusters": READ,
+    "/skylike.v1.CatalogService/ListClusterMembers": READ,
+    "/skylike.v1.CatalogService/ListAnomalies": READ,
     "/skylike.v1.CatalogService/ListCollections": READ,
     "/skylike.v1.CatalogService/ListObjects": READ,
     "/skylike.v1.CatalogService/RollBackAlias": ADMIN,

@@ -277,5 +277,5 @@ def _fit(
         )
         if rejects:
             click.echo(f"not used to calibrate: {options.counted(rejects)}", err=True)
-    collection.fit(calibration=vectors, seed=seed)
+    collection.fit(calibration=vectors, seed=seed, shown=Shown.for_people())
     return len(collection.anomaly.calibration) if collection.anomaly else 0

@@ -291,6 +291,7 @@ class Collection(Reading):
         found = fit(self._view, calibration, seed, shown)
         with self._changing():
             self._view = found.kept(self._catalog.fits, self._view)
+            self._ranks.forget()
             return self._view.version
 
     @contextmanager

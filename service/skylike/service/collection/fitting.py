@@ -104,6 +104,7 @@ def fit(
         given[new],
         Surrounding.of(near[new], cosines[new]),
     )
-    ranks = Ranks(0, rows, scores, cluster_fit.members(vectors))
+    membership = cluster_fit.members(vectors)
+    ranks = Ranks(0, rows, scores, membership, len(cluster_fit.names))
     caller.check()
     return Fit(cluster_fit, anomaly_fit, ranks)

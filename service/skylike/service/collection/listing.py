@@ -78,6 +78,7 @@ class Listing:
     def listed(
         self,
         rows: NDArray[np.int64],
+        order: NDArray[np.int64],
         where: Filter | None = None,
         *,
         start: int = 0,
@@ -89,7 +90,9 @@ class Listing:
         Parameters
         ----------
         rows : (n,) int64
-            Their rows, in the order of the list.
+            Rows of objects.
+        order : (m,) int64
+            The list: positions among the rows.
         where
             None for all.
         start
@@ -109,7 +112,7 @@ class Listing:
         found: list[tuple[int, SkyObject]] = []
         while len(found) < limit:
             missing = limit - len(found)
-            places = _walk(self._view, rows, start, missing, where)
+            places = _walk(self._view, rows, order, start, missing, where)
             objects = self._catalog.objects([one.row for one in places], thumbnails)
             # One that was deleted meanwhile is not there any more.
             found += [
@@ -135,27 +138,18 @@ class _Place(NamedTuple):
 
 
 def _walk(
-    view: View, rows: NDArray[np.int64], start: int, limit: int, where: Filter | None
+    view: View,
+    rows: NDArray[np.int64],
+    order: NDArray[np.int64],
+    start: int,
+    limit: int,
+    where: Filter | None,
 ) -> list[_Place]:
-    """The first of some rows that are there and fulfil a filter.
-
-    Parameters
-    ----------
-    view
-        Where they may be.
-    rows
-        In the order of the list.
-    start
-        Place of the first to look at.
-    limit
-        At most so many.
-    where
-        None for all.
-    """
+    """The first `limit` of a list that are there and fulfil a filter."""
     found: list[_Place] = []
     step = 4 * limit
-    while len(found) < limit and start < len(rows):
-        part = rows[start : start + step]
+    while len(found) < limit and start < len(order):
+        part = rows[order[start : start + step]]
         places = np.flatnonzero(view.holds(part, where))[: limit - len(found)]
         found += map(_Place, (start + places).tolist(), part[places].tolist())
         start, step = start + step, 4 * step

@@ -39,3 +39,8 @@ class KnownRanks:
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
             return known
+
+    def forget(self) -> None:
+        """Read what is asked for anew: another fit was made, and the oldest is gone."""
+        with self._lock:
+            self._known.clear()

@@ -9,7 +9,8 @@ from skylike.service.engine.answers import (
     cluster_answers,
     hits,
 )
-from skylike.service.engine.keeping import Keeping, context_of
+from skylike.service.engine.keeping import context_of
+from skylike.service.engine.ranking import Ranking
 from skylike.service.engine.resolve import Read, Resolved, resolve, resolve_all
 from skylike.service.engine.searching import fitted, search
 from skylike.service.engine.types import (
@@ -31,7 +32,7 @@ MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
 
 
-class Engine(Keeping):
+class Engine(Ranking):
     """Answers questions from a library, and keeps it. Safe from several threads.
 
     Every method raises `UnknownCollection` for a collection that is not there and

@@ -40,7 +40,7 @@ from skylike.service.uploads import see
 
 MAX_BATCH = 1000
 MAX_IDS = 10_000
-_MAX_PAGE = 1000
+MAX_PAGE = 1000
 
 Attributes = Mapping[str, str | int | float | bool | None]
 
@@ -194,7 +194,7 @@ class Keeping:
         """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
         with self._archive(collection) as archive:
             context = context_of(archive)
-            limit = min(limit, _MAX_PAGE)
+            limit = min(limit, MAX_PAGE)
             found = archive.scroll(where, after_row=after_row, limit=limit)
             last_row = found[-1][0] if len(found) == limit else None
             return Page(context, tuple(one for _, one in found), last_row)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from skylike.service.collection import SkyObject
 from skylike.service.fits import SkyPosition
 from skylike.service.uploads import CutoutQuery, Reading
+
+_Item = TypeVar("_Item")
 
 NEAR_DEG = 5 / 3600
 """How far from a place its object may lie, by default."""
@@ -216,6 +218,46 @@ class Clusters:
     context: Context
     fit_version: int
     clusters: tuple[ClusterInfo, ...]
+
+
+class Odd(NamedTuple):
+    """An object and how odd it is: the share of the archive that scores lower, percent."""
+
+    rank: int
+    object: SkyObject
+    score: float
+    percentile: float
+
+
+class Member(NamedTuple):
+    """An object and how typical it is of its cluster: cosine to the centre."""
+
+    rank: int
+    object: SkyObject
+    probability: float
+    similarity: float
+
+
+class Mark(NamedTuple):
+    """The last of a page, by its place in the list that a fit gives."""
+
+    collection: str
+    fit_version: int
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked(Generic[_Item]):
+    """A page in the order of a fit; `last` is None on the last page.
+
+    `num_unranked` fulfil the filter and came after the fit.
+    """
+
+    context: Context
+    fit_version: int
+    items: tuple[_Item, ...]
+    num_unranked: int
+    last: Mark | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

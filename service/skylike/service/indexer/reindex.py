@@ -155,7 +155,7 @@ def reindex(
             _tell_the_changed(old, new)
             recall = _recall(new)
             with suppress(NotReady):  # too few can be searched: there is nothing to fit
-                new.fit(calibration=ordinary)
+                new.fit(calibration=ordinary, shown=shown)
             if library.switch_alias(alias, new.name, version=version):
                 (new.directory / _UNFINISHED).unlink()
                 break

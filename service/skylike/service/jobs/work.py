@@ -65,7 +65,8 @@ class Index:
                 shown=shown,
             )
             try:
-                fitted = _fit(target, encoder, self.calibration, self.roots, workers)
+                given = self.calibration, self.roots
+                fitted = _fit(target, encoder, *given, workers, shown)
             except NotReady as error:  # too few can be searched yet
                 fitted = {"not_fitted": str(error)}
             return {
@@ -93,7 +94,7 @@ class Fit:
         with library.using(self.collection) as target:
             encoder = library.encoder_of(target)
             given = self.calibration, self.roots
-            return _fit(target, encoder, *given, num_cores(), self.seed)
+            return _fit(target, encoder, *given, num_cores(), shown, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _fit(
     calibration: tuple[Path, ...],
     roots: tuple[Path, ...],
     workers: int,
+    shown: Watched,
     seed: int = 0,
 ) -> dict[str, Any]:
     vectors = None
@@ -179,7 +181,7 @@ def _fit(
         found = find_images(_allowed(calibration, roots))
         images = [by_place(one, roots) for one in caller.each(found)]
         vectors, _ = indexer.calibration_of(encoder, images, workers=workers)
-    target.fit(calibration=vectors, seed=seed)
+    target.fit(calibration=vectors, seed=seed, shown=shown)
     clusters, anomaly = target.clusters, target.anomaly
     return {
         "clusters": len(clusters.names) if clusters else 0,

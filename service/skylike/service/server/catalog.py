@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 
 from skylike.service.engine import Changed, Engine
-from skylike.service.server import pages, translate
+from skylike.service.server import pages, ranked, translate
 from skylike.service.server.options import filter_from, value_from, writing_from
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc
 
@@ -167,6 +167,24 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             fit_version=answer.fit_version,
             clusters=translate.clusters_to(answer),
         )
+
+    def ListClusterMembers(  # noqa: N802
+        self,
+        request: catalog_pb2.ListClusterMembersRequest,
+        context: grpc.ServicerContext,
+    ) -> catalog_pb2.ListClusterMembersResponse:
+        """The objects of a cluster, page by page."""
+        asked = ranked.asked_from(request)
+        answer = self._engine.members(request.collection, request.label, **asked)
+        return ranked.members_to(answer, request)
+
+    def ListAnomalies(  # noqa: N802
+        self, request: catalog_pb2.ListAnomaliesRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.ListAnomaliesResponse:
+        """The oddest objects, page by page."""
+        asked = ranked.asked_from(request)
+        answer = self._engine.anomalies(request.collection, **asked)
+        return ranked.anomalies_to(answer, request)
 
     def ListAliases(  # noqa: N802
         self, request: catalog_pb2.ListAliasesRequest, context: grpc.ServicerContext

@@ -4,6 +4,7 @@ import base64
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from skylike.service.engine import Mark
 from skylike.service.errors import BadRequest
 
 _DEFAULT = 100
@@ -44,7 +45,37 @@ def token_of(row: int | None) -> str:
 
 def row_of(token: str) -> int:
     """The row behind which a page begins; `BadRequest` if the token is none of ours."""
-    text = _decode(token) if token else "0"
+    return _number(_decode(token)) if token else 0
+
+
+def token_of_mark(mark: Mark, digest: str) -> str:
+    """The token of the page behind a mark, in a list that was asked for by a digest."""
+    return _encode(f"{mark.collection}/{mark.fit_version}/{mark.place}/{digest}")
+
+
+def mark_of(token: str, digest: str) -> Mark:
+    """The mark behind which a page begins.
+
+    Raises
+    ------
+    BadRequest
+        If the token is none of ours, or belongs to another question.
+    """
+    parts = _decode(token).split("/")
+    if len(parts) != 4:
+        raise _foreign()
+    collection, fit_version, place, asked = parts
+    mark = Mark(collection, _number(fit_version), _number(place))
+    if asked != digest:
+        raise BadRequest(
+            "the page token was made for another question: repeat the request as it was, "
+            "or begin with the first page",
+            reason="bad_page_token",
+        )
+    return mark
+
+
+def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < _LONGEST_ROW):
         raise _foreign()
     return int(text)

@@ -1,0 +1,84 @@
+"""Pages of what a fit has put in order.
+
+A token names the fit and the last place of its page, and carries a digest of what was
+asked: a page that goes on with another question would be neither list.
+"""
+
+import copy
+import hashlib
+from typing import Any, TypeAlias, TypedDict
+
+from skylike.service.columns import Filter
+from skylike.service.engine import Mark, Member, Odd, Ranked
+from skylike.service.server import pages, translate
+from skylike.service.server.options import filter_from
+from skylike.v1 import catalog_pb2 as pb
+
+_Request: TypeAlias = pb.ListAnomaliesRequest | pb.ListClusterMembersRequest
+_DIGITS = 16
+
+
+class Asked(TypedDict):
+    """What `Engine.anomalies` and `Engine.members` both take."""
+
+    where: Filter | None
+    thumbnails: bool
+    after: Mark | None
+    limit: int
+
+
+def asked_from(request: _Request) -> Asked:
+    """Which page of which list; `BadRequest` if it cannot be one."""
+    token = request.page_token
+    return Asked(
+        where=filter_from(request.filter) if request.HasField("filter") else None,
+        thumbnails=request.thumbnails,
+        after=pages.mark_of(token, _digest(request)) if token else None,
+        limit=pages.size_of(request.page_size),
+    )
+
+
+def anomalies_to(answer: Ranked[Odd], request: _Request) -> pb.ListAnomaliesResponse:
+    """A page of anomalies."""
+    made = pb.ListAnomaliesResponse(**_page_to(answer, request))
+    for one in answer.items:
+        row = made.anomalies.add(
+            rank=one.rank, score=one.score, percentile=one.percentile
+        )
+        translate.fill_object(row.object, one.object)
+    return made
+
+
+def members_to(
+    answer: Ranked[Member], request: _Request
+) -> pb.ListClusterMembersResponse:
+    """A page of a cluster's members."""
+    made = pb.ListClusterMembersResponse(**_page_to(answer, request))
+    for one in answer.items:
+        row = made.members.add(
+            rank=one.rank, probability=one.probability, similarity=one.similarity
+        )
+        translate.fill_object(row.object, one.object)
+    return made
+
+
+def _page_to(answer: Ranked[Any], request: _Request) -> dict[str, Any]:
+    last = answer.last
+    return {
+        "context": translate.context_to(answer.context),
+        "fit_version": answer.fit_version,
+        "num_unranked": answer.num_unranked,
+        "next_page_token": (
+            pages.token_of_mark(last, _digest(request)) if last is not None else ""
+        ),
+    }
+
+
+def _digest(request: _Request) -> str:
+    """Of the question: which list, but for the page, and what the collection is called."""
+    asked = copy.deepcopy(request)
+    for name in ("collection", "page_size", "page_token", "thumbnails"):
+        asked.ClearField(name)
+    content = asked.SerializeToString(deterministic=True)
+    called = request.DESCRIPTOR.full_name.encode()
+    return hashlib.sha256(called + b"\0" + content).hexdigest()[:_DIGITS]
