@@ -132,8 +132,8 @@ def test_collections_aliases_and_clusters(
     assert ask("collections", "delete", "next", "--yes") == [{"collection": "next"}]
     assert [one["name"] for one in ask("collections", "list")] == ["sky"]
 
-    [clusters] = ask("clusters")
-    lines = tell("clusters", "--collection=sky")
+    [clusters] = ask("clusters", "list")
+    lines = tell("clusters", "list", "--collection=sky")
     assert len(lines) == 2 + len(clusters["clusters"])
     assert lines[1].split()[:2] == ["cluster", "objects"]
 

@@ -78,7 +78,7 @@ def test_listings_are_exported(export: Callable[..., Path]) -> None:
     assert marks.count("point(") == 2
     none = export("csv", "objects", "list", sky, "--filter=number > 99").read_text()
     assert none.startswith("object_id,ra,dec,")
-    assert len(pd.read_csv(export("csv", "clusters", sky))) > 1
+    assert len(pd.read_csv(export("csv", "clusters", "list", sky))) > 1
     for noun in ("collections", "aliases", "jobs"):
         assert len(export("vot", noun, "list").read_bytes()) > 500
 

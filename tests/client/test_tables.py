@@ -326,6 +326,8 @@ def test_every_ucd_is_a_word_of_the_vocabulary() -> None:
         *(columns.HIT + columns.QUERY + columns.SHARE + columns.ANOMALY),
         *columns.COLLECTION,
         *columns.CLUSTER,
+        *columns.RANKED_ANOMALY,
+        *columns.MEMBER,
         *columns.ALIAS,
         *columns.JOB,
     ]

@@ -22,6 +22,12 @@ from skylike.client.queries import (
     ReindexJob,
     SnapshotJob,
 )
+from skylike.client.ranked import (
+    Anomalies,
+    ClusterMember,
+    ClusterMembers,
+    RankedAnomaly,
+)
 from skylike.client.tabulate import tabulate
 from skylike.client.types import (
     Added,
@@ -53,6 +59,7 @@ __all__ = [
     "Added",
     "Alias",
     "Analysis",
+    "Anomalies",
     "Anomaly",
     "AnomalyResult",
     "Asked",
@@ -61,6 +68,8 @@ __all__ = [
     "Client",
     "Cluster",
     "ClusterInfo",
+    "ClusterMember",
+    "ClusterMembers",
     "ClusterResult",
     "ClusterShare",
     "Clusters",
@@ -82,6 +91,7 @@ __all__ = [
     "Object",
     "ObjectId",
     "Place",
+    "RankedAnomaly",
     "Reading",
     "ReindexJob",
     "SkylikeClientError",

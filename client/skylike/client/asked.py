@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from skylike.client import types
+from skylike.client import ranked, types
 
-_T = TypeVar("_T", bound=types.Answer)
+_T = TypeVar("_T", bound=types.Answer | ranked.Listed)
 
 
 def told(answer: _T, rpc: str, request: Message, server: str) -> _T:
@@ -47,5 +47,5 @@ def _value(value: Any) -> Any:
             return f"sha256:{hashlib.sha256(value).hexdigest()}"
         case str() | int() | float():
             return value
-    assert isinstance(value, Iterable)  # no request about a query has a map
+    assert isinstance(value, Iterable)  # no request that is told has a map
     return tuple(_value(one) for one in value)

@@ -13,6 +13,7 @@ from skylike.client.collections import Collections
 from skylike.client.credentials import Tls
 from skylike.client.jobs import JobCalls
 from skylike.client.objects import Objects
+from skylike.client.ranking import Ranking
 from skylike.client.search import Search
 from skylike.client.session import DEFAULT_ADDRESS, MAX_MESSAGE_BYTES
 from skylike.client.stream import Stream
@@ -23,7 +24,7 @@ _T = TypeVar("_T")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class AsyncClient(Search, Stream, Objects, Collections, JobCalls):
+class AsyncClient(Search, Stream, Objects, Ranking, Collections, JobCalls):
     """A connection to a skylike service, for asyncio.
 
     As `Client`, with coroutines and asynchronous iterators; files are read by threads.
@@ -148,6 +149,11 @@ class Client:
     get = _blocking(AsyncClient.get)
     objects = _iterating(AsyncClient.objects)
     count = _blocking(AsyncClient.count)
+
+    anomalies = _blocking(AsyncClient.anomalies)
+    anomaly_pages = _iterating(AsyncClient.anomaly_pages)
+    members = _blocking(AsyncClient.members)
+    member_pages = _iterating(AsyncClient.member_pages)
 
     collections = _blocking(AsyncClient.collections)
     collection = _blocking(AsyncClient.collection)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.client import types
+from skylike.client import ranked, types
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2, types_pb2
 
 
@@ -105,6 +105,37 @@ def clusters(message: catalog_pb2.ListClustersResponse) -> types.Clusters:
             )
             for one in message.clusters
         ),
+    )
+
+
+def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
+    """A page of ListAnomalies."""
+    return ranked.Anomalies(
+        _context(message.context),
+        message.fit_version,
+        tuple(
+            ranked.RankedAnomaly(
+                one.rank, one.score, one.percentile, one.calibrated, object_(one.object)
+            )
+            for one in message.anomalies
+        ),
+        message.num_unranked,
+    )
+
+
+def members(message: catalog_pb2.ListClusterMembersResponse) -> ranked.ClusterMembers:
+    """A page of ListClusterMembers."""
+    return ranked.ClusterMembers(
+        _context(message.context),
+        message.fit_version,
+        message.label,
+        tuple(
+            ranked.ClusterMember(
+                one.rank, one.probability, one.similarity, object_(one.object)
+            )
+            for one in message.members
+        ),
+        message.num_unranked,
     )
 
 

@@ -50,7 +50,7 @@ class Asked(Plain):
 class Context(Plain):
     """Which archive answered, in which state, in whose embedding space, and what.
 
-    `asked` is None of answers to writes and listings.
+    `asked` is None of answers to writes, and of listings in no order of a fit.
     """
 
     collection: str

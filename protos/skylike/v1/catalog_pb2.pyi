@@ -1018,11 +1018,14 @@ class ListClusterMembersResponse(google.protobuf.message.Message):
 
     CONTEXT_FIELD_NUMBER: builtins.int
     FIT_VERSION_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
     MEMBERS_FIELD_NUMBER: builtins.int
     NUM_UNRANKED_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     fit_version: builtins.int
     """Which fit answered: all pages are of one, also where another fit is made meanwhile."""
+    label: builtins.int
+    """Number of the cluster."""
     num_unranked: builtins.int
     """How many objects that the filter lets through, if there is one, were added or
     replaced since the fit: they are in no list before the next one.
@@ -1044,12 +1047,13 @@ class ListClusterMembersResponse(google.protobuf.message.Message):
         *,
         context: skylike.v1.types_pb2.Context | None = ...,
         fit_version: builtins.int = ...,
+        label: builtins.int = ...,
         members: collections.abc.Iterable[global___ClusterMember] | None = ...,
         num_unranked: builtins.int = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["context", b"context", "fit_version", b"fit_version", "members", b"members", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "fit_version", b"fit_version", "label", b"label", "members", b"members", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
 
 global___ListClusterMembersResponse = ListClusterMembersResponse
 

@@ -127,7 +127,21 @@ def test_the_catalog_is_listed_counted_and_filtered(http: httpx.Client) -> None:
     assert len(found["objects"]) == 7
     one = http.get("/v1/object", params={"collection": "sky", "id": "ring-0"}).json()
     assert one["object"]["attributes"]["number"] == {"integer": "0"}
-    assert http.get("/v1/clusters", params={"collection": "sky"}).json()["clusters"]
+    clusters = http.get("/v1/clusters", params={"collection": "sky"}).json()["clusters"]
+    members = http.post("/v1/clusters/members", json=body | {"label": 0}).json()
+    ids = {one["object"]["id"] for one in members["members"]}
+    assert ids <= {f"ring-{number}" for number in range(20)}
+    every = http.post("/v1/clusters/members", json={"collection": "sky"}).json()
+    first = [one["object"]["id"] for one in every["members"][:5]]
+    assert first == clusters[0]["exemplar_ids"]
+    page = http.post("/v1/anomalies/list", json=body | {"page_size": 3}).json()
+    assert (page["fit_version"], len(page["anomalies"])) == ("1", 3)
+    token = {"page_token": page["next_page_token"]}
+    rest = http.post("/v1/anomalies/list", json=body | token).json()
+    assert (len(rest["anomalies"]), rest["next_page_token"]) == (17, "")
+    refused = http.post("/v1/anomalies/list", json={"collection": "sky"} | token)
+    assert refused.status_code == 400
+    assert refused.json()["reason"] == "BAD_PAGE_TOKEN"
 
 
 def test_a_thumbnail_is_kept_by_browsers_until_it_is_another(

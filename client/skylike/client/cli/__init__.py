@@ -5,13 +5,14 @@ Exit codes: 0 everything was answered; 1 something failed; 2 usage.
 
 import click
 
-from skylike.client.cli.archive import aliases, clusters, collections
+from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
 from skylike.client.cli.health import health
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
 from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
+from skylike.client.cli.ranking import anomalies, clusters
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +25,7 @@ main.add_command(query)
 main.add_command(query, "analyze")
 for _command in (
     *(many, neighbors, cluster, anomaly, embed),
-    *(objects, collections, aliases, clusters, jobs, health, completion),
+    *(objects, anomalies, clusters, collections, aliases, jobs, health, completion),
 ):
     main.add_command(_command)
 

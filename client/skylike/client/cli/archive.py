@@ -1,4 +1,4 @@
-"""``skylike collections``, ``aliases`` and ``clusters``: what a service holds."""
+"""``skylike collections`` and ``aliases``: what a service holds."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -125,18 +125,3 @@ def delete_alias(alias: str, **where: Any) -> None:
     with asking.client() as client:
         client.delete_alias(alias)
         asking.done(f"alias {alias} is removed", alias=alias)
-
-
-@click.command()
-@options.collection
-@options.out
-@asking
-def clusters(collection: str | None, out: str | None, **where: Any) -> None:
-    """List the clusters of a collection."""
-    asking = Asking(**where)
-    with asking.client() as client:
-        answer = client.clusters(collection)
-        if out is not None:
-            answer.write(out)
-        else:
-            asking.show(answer, text.clusters)

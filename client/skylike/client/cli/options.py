@@ -87,6 +87,9 @@ where = click.option(
     help="Which objects: mag < 20 and not flag(EDGE); kind in (ring, disk); "
     "label(odd) or cone(150.1, 2.2, 5 arcmin); epoch >= 60000; id = NAME.",
 )
+thumbnails = click.option(
+    "--thumbnails", is_flag=True, help="With --json: hits carry a PNG (base64)."
+)
 out = click.option(
     "--out",
     type=Export(dir_okay=False),
@@ -130,9 +133,7 @@ def search(command: _Decorated) -> _Decorated:
             type=click.FloatRange(-1, 1),
             help="Only what scores at least this.",
         ),
-        click.option(
-            "--thumbnails", is_flag=True, help="With --json: hits carry a PNG (base64)."
-        ),
+        thumbnails,
     ]
     for option in reversed(options):
         command = option(command)

@@ -6,6 +6,7 @@ that it cannot move the cursor, change colours or forge lines.
 
 from collections.abc import Sequence
 
+from skylike.client.ranked import Anomalies, ClusterMembers
 from skylike.client.tables.text import printable
 from skylike.client.types import (
     Added,
@@ -180,6 +181,48 @@ def clusters(answer: Clusters) -> list[str]:
     ]
     lines = _heading(answer.context, None)
     return lines + (table(rows, right="1,2") if answer.clusters else ["not fitted yet"])
+
+
+def anomalies(answer: Anomalies) -> list[str]:
+    """The oddest objects."""
+    rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]")]
+    rows += [
+        (
+            str(one.rank),
+            one.id,
+            f"{one.score:.4f}",
+            f"{one.percentile:.2f} %",
+            _degrees(one.object.ra_deg),
+            _degrees(one.object.dec_deg),
+        )
+        for one in answer.items
+    ]
+    return [*_fitted(answer), *table(rows, right="0,2,3,4,5")]
+
+
+def members(answer: ClusterMembers) -> list[str]:
+    """The members of a cluster."""
+    rows = [("rank", "id", "probability", "similarity", "ra [deg]", "dec [deg]")]
+    rows += [
+        (
+            str(one.rank),
+            one.id,
+            f"{one.probability:.4f}",
+            f"{one.similarity:.4f}",
+            _degrees(one.object.ra_deg),
+            _degrees(one.object.dec_deg),
+        )
+        for one in answer.items
+    ]
+    return [*_fitted(answer), *table(rows, right="0,2,3,4,5")]
+
+
+def _fitted(answer: Anomalies | ClusterMembers) -> list[str]:
+    late = answer.num_unranked
+    told = f"fit {answer.fit_version}" + (
+        f"; {late} objects came since" if late else ""
+    )
+    return [*_heading(answer.context, None), told]
 
 
 _TOLD = ("indexed", "known", "rejected")

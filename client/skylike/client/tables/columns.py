@@ -125,6 +125,33 @@ ANOMALY = (
     ),
 )
 
+RANKED_ANOMALY = (
+    Field("rank", INTEGER, "rank", "1 for the oddest of all", ucd="stat.rank"),
+    OBJECT[0].within("object"),
+    *ANOMALY[:2],
+    *(field.within("object") for field in OBJECT[1:]),
+)
+
+MEMBER = (
+    Field("rank", INTEGER, "rank", "1 for the most typical", ucd="stat.rank"),
+    OBJECT[0].within("object"),
+    Field(
+        "cluster_probability",
+        NUMBER,
+        "probability",
+        "Probability that it belongs to the cluster",
+        ucd="stat.probability",
+    ),
+    Field(
+        "centre_similarity",
+        NUMBER,
+        "similarity",
+        "Cosine to the cluster's centre, -1 to 1",
+        ucd="stat.correlation",
+    ),
+    *(field.within("object") for field in OBJECT[1:]),
+)
+
 COLLECTION = (
     Field("collection", TEXT, "name", "Name of the collection", ucd="meta.id"),
     Field("collection_version", INTEGER, "version", "Its version", ucd="meta.version"),
@@ -226,7 +253,7 @@ QUERY = (
 )
 
 _TAKEN = frozenset(
-    field.name for fields in (HIT, QUERY, SHARE, ANOMALY) for field in fields
+    field.name for fields in (HIT, QUERY, SHARE, ANOMALY, MEMBER) for field in fields
 )
 
 
@@ -237,7 +264,14 @@ def objects(found: Sequence[Any], facts: Mapping[str, str]) -> Table:
 
 def hits(found: Sequence[Any], facts: Mapping[str, str]) -> Table:
     """A row for each hit, with its object."""
-    return gather([*HIT, *attributes(found, "object.attributes")], found, facts)
+    return ranked(HIT, found, facts)
+
+
+def ranked(
+    fields: Sequence[Field], found: Sequence[Any], facts: Mapping[str, str]
+) -> Table:
+    """A row for each, with some fields and the attributes of its object."""
+    return gather([*fields, *attributes(found, "object.attributes")], found, facts)
 
 
 def attributes(rows: Iterable[Any], path: str) -> list[Field]:

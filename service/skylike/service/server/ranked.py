@@ -38,7 +38,9 @@ def asked_from(request: _Request) -> Asked:
     )
 
 
-def anomalies_to(answer: Ranked[Odd], request: _Request) -> pb.ListAnomaliesResponse:
+def anomalies_to(
+    answer: Ranked[Odd], request: pb.ListAnomaliesRequest
+) -> pb.ListAnomaliesResponse:
     """A page of anomalies."""
     made = pb.ListAnomaliesResponse(**_page_to(answer, request))
     for one in answer.items:
@@ -50,10 +52,11 @@ def anomalies_to(answer: Ranked[Odd], request: _Request) -> pb.ListAnomaliesResp
 
 
 def members_to(
-    answer: Ranked[Member], request: _Request
+    answer: Ranked[Member], request: pb.ListClusterMembersRequest
 ) -> pb.ListClusterMembersResponse:
     """A page of a cluster's members."""
-    made = pb.ListClusterMembersResponse(**_page_to(answer, request))
+    page = _page_to(answer, request)
+    made = pb.ListClusterMembersResponse(label=request.label, **page)
     for one in answer.items:
         row = made.members.add(
             rank=one.rank, probability=one.probability, similarity=one.similarity

@@ -1,0 +1,85 @@
+"""What a fit has put in order: pages of the oddest objects, and of clusters' members."""
+
+from dataclasses import dataclass
+
+from skylike.client.tables import columns
+from skylike.client.tables.origin import origin
+from skylike.client.tables.table import Table
+from skylike.client.tables.tabular import Tabular
+from skylike.client.types import Context, Object, Plain
+
+
+@dataclass(frozen=True, slots=True)
+class RankedAnomaly(Plain):
+    """How odd an object of the archive is; rank 1 is the oddest of all.
+
+    `percentile` is the share of the archive that scores lower. `calibrated` is False:
+    p-values are for what is not in the archive.
+    """
+
+    rank: int
+    score: float
+    percentile: float
+    calibrated: bool
+    object: Object
+
+    @property
+    def id(self) -> str:
+        """The object's id."""
+        return self.object.id
+
+
+@dataclass(frozen=True, slots=True)
+class Anomalies(Plain, Tabular):
+    """The oddest objects of a fit, by falling score; a table of them.
+
+    `num_unranked` objects that were asked for came after the fit.
+    """
+
+    context: Context
+    fit_version: int
+    items: tuple[RankedAnomaly, ...]
+    num_unranked: int
+
+    def _table(self) -> Table:
+        facts = origin(self.context, anomaly=self)
+        return columns.ranked(columns.RANKED_ANOMALY, self.items, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMember(Plain):
+    """An object of a cluster; rank 1 is the most typical.
+
+    `probability` is that of the cluster, `similarity` the cosine to its centre.
+    """
+
+    rank: int
+    probability: float
+    similarity: float
+    object: Object
+
+    @property
+    def id(self) -> str:
+        """The object's id."""
+        return self.object.id
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMembers(Plain, Tabular):
+    """Members of the cluster `label` of a fit, nearest to its centre first; a table of them.
+
+    `num_unranked` objects that were asked for came after the fit.
+    """
+
+    context: Context
+    fit_version: int
+    label: int
+    items: tuple[ClusterMember, ...]
+    num_unranked: int
+
+    def _table(self) -> Table:
+        facts = {**origin(self.context, cluster=self), "cluster": str(self.label)}
+        return columns.ranked(columns.MEMBER, self.items, facts)
+
+
+Listed = Anomalies | ClusterMembers

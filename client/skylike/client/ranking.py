@@ -1,0 +1,177 @@
+"""What a fit has put in order: the oddest objects, and the members of clusters.
+
+A list is of the fit that its first page was of, whatever is written meanwhile.
+"""
+
+import dataclasses
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+from skylike.client import convert, requests
+from skylike.client.asked import told
+from skylike.client.errors import BadInput
+from skylike.client.filters import Filter
+from skylike.client.inputs import sendable
+from skylike.client.ranked import Anomalies, ClusterMembers
+from skylike.client.session import Session
+from skylike.client.transport import Rpc
+from skylike.v1 import catalog_pb2 as pb
+
+_SERVICE = "/skylike.v1.CatalogService"
+_ANOMALIES = Rpc(f"{_SERVICE}/ListAnomalies", pb.ListAnomaliesResponse.FromString)
+_MEMBERS = Rpc(
+    f"{_SERVICE}/ListClusterMembers", pb.ListClusterMembersResponse.FromString
+)
+_MOST = 1000  # on a page
+
+_Page = TypeVar("_Page", Anomalies, ClusterMembers)
+
+
+class Ranking(Session):
+    """Lists objects in the order of a fit."""
+
+    async def anomalies(
+        self,
+        where: Filter | None = None,
+        *,
+        collection: str | None = None,
+        limit: int | None = 100,
+        thumbnails: bool = False,
+    ) -> Anomalies:
+        """The oddest objects of a collection, the oddest first.
+
+        Parameters
+        ----------
+        where
+            Which, by `skylike.client.filters`; None: all.
+        collection
+            May be left out where the service has only one.
+        limit
+            At most so many; None: all.
+        thumbnails
+            Whether objects come with their thumbnails.
+        """
+        pages = self.anomaly_pages(
+            where,
+            collection=collection,
+            thumbnails=thumbnails,
+            page_size=_page_size(limit),
+        )
+        return await _together(pages, limit)
+
+    async def anomaly_pages(
+        self,
+        where: Filter | None = None,
+        *,
+        collection: str | None = None,
+        thumbnails: bool = False,
+        page_size: int = _MOST,
+    ) -> AsyncIterator[Anomalies]:
+        """As `anomalies`, all of them, fetched page by page as they are needed.
+
+        Parameters
+        ----------
+        where, collection, thumbnails
+            As there.
+        page_size
+            How many are fetched at a time, 1 to 1000.
+        """
+        asked = _asked(where, collection, thumbnails, page_size)
+        request = pb.ListAnomaliesRequest(**asked)
+        async for page in self._pages(_ANOMALIES, request, convert.anomalies):
+            yield page
+
+    async def members(
+        self,
+        label: int,
+        where: Filter | None = None,
+        *,
+        collection: str | None = None,
+        limit: int | None = 100,
+        thumbnails: bool = False,
+    ) -> ClusterMembers:
+        """The members of a cluster, the most typical first.
+
+        Parameters
+        ----------
+        label
+            Number of the cluster within the fit, as `clusters` tells it.
+        where, collection, limit, thumbnails
+            As in `anomalies`.
+        """
+        pages = self.member_pages(
+            label,
+            where,
+            collection=collection,
+            thumbnails=thumbnails,
+            page_size=_page_size(limit),
+        )
+        return await _together(pages, limit)
+
+    async def member_pages(
+        self,
+        label: int,
+        where: Filter | None = None,
+        *,
+        collection: str | None = None,
+        thumbnails: bool = False,
+        page_size: int = _MOST,
+    ) -> AsyncIterator[ClusterMembers]:
+        """As `members`, all of them, fetched page by page as they are needed.
+
+        Parameters
+        ----------
+        label, where, collection, thumbnails
+            As there.
+        page_size
+            How many are fetched at a time, 1 to 1000.
+        """
+        if not 0 <= label < 2**32:
+            raise BadInput(
+                f"label is {label}; it is a number from 0", reason="bad_label"
+            )
+        asked = _asked(where, collection, thumbnails, page_size)
+        request = pb.ListClusterMembersRequest(label=label, **asked)
+        async for page in self._pages(_MEMBERS, request, convert.members):
+            yield page
+
+    async def _pages(
+        self, rpc: Rpc[Any], request: Any, made: Callable[[Any], _Page]
+    ) -> AsyncIterator[_Page]:
+        while True:
+            page = await self._call(rpc, request)
+            yield told(made(page), rpc.path, request, self.address)
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
+
+def _asked(
+    where: Filter | None, collection: str | None, thumbnails: bool, page_size: int
+) -> dict[str, Any]:
+    return {
+        "collection": sendable(collection or ""),
+        "filter": None if where is None else requests.to_filter(where),
+        "thumbnails": thumbnails,
+        "page_size": page_size,
+    }
+
+
+def _page_size(limit: int | None) -> int:
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit is {limit}; 1 or more are listed", reason="bad_limit")
+    return _MOST if limit is None else min(limit, _MOST)
+
+
+async def _together(pages: AsyncIterator[_Page], limit: int | None) -> _Page:
+    """The first items of a list as one page."""
+    found: list[_Page] = []
+    missing = math.inf if limit is None else limit
+    async for page in pages:
+        found.append(page)
+        missing -= len(page.items)
+        if missing <= 0:
+            break
+    items: list[Any] = [one for page in found for one in page.items]
+    return dataclasses.replace(found[0], items=tuple(items[:limit]))
