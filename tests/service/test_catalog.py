@@ -240,6 +240,7 @@ def test_foreign_and_newer_files_are_refused(path: Path, tmp_path: Path) -> None
 def test_fits_are_numbered_and_kept_together(catalog: Catalog) -> None:
     """Kinds that are saved together share a fit version; the newest is given."""
     assert catalog.fits.latest("clusters") is None
+    assert catalog.fits.of("clusters", 1) is None
     means = np.arange(6.0).reshape(2, 3)
     ids = np.array(["é" * 3, ""])
     assert catalog.fits.save({"clusters": {"means": means, "ids": ids}}) == (1, 1)
@@ -248,6 +249,17 @@ def test_fits_are_numbered_and_kept_together(catalog: Catalog) -> None:
     assert found is not None
     assert found[0] == 2
     np.testing.assert_array_equal(found[1]["means"], -means)
+
+
+def test_of_what_is_large_only_the_last_two_fits_are_kept(catalog: Catalog) -> None:
+    for number in range(4):
+        parts = {"clusters": {"number": np.array(number)}}
+        catalog.fits.save(parts | {"ranks": parts["clusters"]}, brief=("ranks",))
+    kept = [catalog.fits.of("ranks", version) for version in range(1, 6)]
+    assert [None if one is None else int(one["number"]) for one in kept] == [
+        *(None, None, 2, 3, None),
+    ]
+    assert catalog.fits.of("clusters", 1) is not None
 
 
 def test_fits_hold_no_pickle(catalog: Catalog) -> None:

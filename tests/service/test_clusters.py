@@ -70,6 +70,23 @@ def test_probabilities_equal_those_of_scikit_learn(num_components: int) -> None:
     assert fit.probabilities(vectors[:0]).shape == (0, num_components)
 
 
+def test_objects_are_assigned_in_parts_as_one_by_one() -> None:
+    """More than are assigned at a time; a centre at the origin is near to nobody."""
+    vectors, _ = blobs([6000, 3000])
+    fit = clusters.fit(vectors[::50], names(180))
+    found = fit.members(vectors)
+    for place in (0, 8191, 8192, 8999):
+        one = fit.members(vectors[place : place + 1])
+        assert found.labels[place] == one.labels[0]
+        assert found.probabilities[place] == pytest.approx(one.probabilities[0])
+        centre = fit.means[one.labels[0]]
+        cosine = vectors[place] @ centre / np.linalg.norm(centre)
+        assert found.similarities[place] == pytest.approx(cosine)
+    opposite = np.concatenate([vectors[:1], -vectors[:1]])
+    fit = clusters.fit(opposite, names(2))
+    assert fit.members(opposite).similarities.tolist() == [0, 0]
+
+
 def test_same_seed_same_fit() -> None:
     """Down to the last bit."""
     vectors, _ = blobs([50, 60])

@@ -22,6 +22,7 @@ from skylike.service.errors import (
     AlreadyDone,
     AlreadyExists,
     BadRequest,
+    Cancelled,
     DamagedData,
     ModelMismatch,
     NotReady,
@@ -32,6 +33,7 @@ from skylike.service.errors import (
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 from skylike.service.index import Kind
+from skylike.service.progress import Stage
 
 DIMENSION = 16
 
@@ -759,6 +761,41 @@ def test_fits_do_not_depend_on_how_rows_are_kept(directory: Path) -> None:
     assert sealed is not None
     np.testing.assert_array_equal(fresh.means, sealed.means)
     assert fresh.exemplar_ids == sealed.exemplar_ids
+
+
+def test_a_fit_in_parts_knows_every_object(directory: Path) -> None:
+    """More than are searched for at a time; how far it is is told, and it can be ended."""
+    num = 5000
+    vectors, told = unit(num), list[Stage]()
+
+    def stop(stage: Stage) -> None:
+        raise Cancelled("enough")
+
+    with Collection(directory) as collection:
+        collection.add(objects(num), vectors)
+        with pytest.raises(Cancelled):
+            collection.fit(shown=stop)
+        assert collection.ranks() is None
+        collection.fit(shown=told.append)
+        assert [(one.done, one.total) for one in told] == [(4096, num), (num, num)]
+        ranks, anomaly = collection.ranks(), collection.anomaly
+    assert ranks is not None
+    assert anomaly is not None
+    np.testing.assert_array_equal(ranks.rows, anomaly.rows)
+    np.testing.assert_array_equal(np.sort(ranks.scores), anomaly.archive_scores)
+    for place in (0, 4095, 4096, num - 1):
+        cosines = vectors.astype(float) @ vectors[place]
+        cosines[place] = -np.inf
+        nearest = np.argsort(-cosines)[:20]
+        score = anomaly.score(cosines[nearest], ranks.rows[nearest].tolist())
+        assert ranks.scores[place] == pytest.approx(score, rel=1e-6)
+        below = np.count_nonzero(ranks.scores < ranks.scores[place])
+        assert ranks.percentiles[place] == 100 * below / num
+    assert ranks.by_oddness.tolist() == np.argsort(-ranks.scores).tolist()
+    labels = ranks.membership.labels
+    for label in range(ranks.num_clusters):
+        members = ranks.by_typicality(label)
+        assert sorted(members) == np.flatnonzero(labels == label).tolist()
 
 
 def test_fits_need_two_searchable_objects(collection: Collection) -> None:
