@@ -20,14 +20,10 @@ def blobs(sizes: list[int], dimension: int = 12, seed: int = 0) -> tuple[Any, An
     return vectors.astype(np.float32), labels
 
 
-def names(num: int) -> list[str]:
-    return [f"o{number}" for number in range(num)]
-
-
 def test_separate_groups_are_found_and_ordered_by_size() -> None:
     """Each object lands with its own kind; cluster 0 is the largest."""
     vectors, labels = blobs([60, 200, 120])
-    fit = clusters.fit(vectors, names(380))
+    fit = clusters.fit(vectors, "o{}".format)
     assert fit.sizes == (200, 120, 60)
     assert fit.names == ("cluster 0", "cluster 1", "cluster 2")
     found = fit.probabilities(vectors).argmax(axis=1)
@@ -37,7 +33,7 @@ def test_separate_groups_are_found_and_ordered_by_size() -> None:
 def test_exemplars_are_the_members_nearest_to_the_centre() -> None:
     """At most five, nearest first."""
     vectors, _ = blobs([40, 80])
-    fit = clusters.fit(vectors, names(120))
+    fit = clusters.fit(vectors, "o{}".format)
     labels = fit.probabilities(vectors).argmax(axis=1)
     for label, ids in enumerate(fit.exemplar_ids):
         members = np.flatnonzero(labels == label)
@@ -73,7 +69,7 @@ def test_probabilities_equal_those_of_scikit_learn(num_components: int) -> None:
 def test_objects_are_assigned_in_parts_as_one_by_one() -> None:
     """More than are assigned at a time; a centre at the origin is near to nobody."""
     vectors, _ = blobs([6000, 3000])
-    fit = clusters.fit(vectors[::50], names(180))
+    fit = clusters.fit(vectors[::50], "o{}".format)
     found = fit.members(vectors)
     for place in (0, 8191, 8192, 8999):
         one = fit.members(vectors[place : place + 1])
@@ -83,14 +79,14 @@ def test_objects_are_assigned_in_parts_as_one_by_one() -> None:
         cosine = vectors[place] @ centre / np.linalg.norm(centre)
         assert found.similarities[place] == pytest.approx(cosine)
     opposite = np.concatenate([vectors[:1], -vectors[:1]])
-    fit = clusters.fit(opposite, names(2))
+    fit = clusters.fit(opposite, "o{}".format)
     assert fit.members(opposite).similarities.tolist() == [0, 0]
 
 
 def test_same_seed_same_fit() -> None:
     """Down to the last bit."""
     vectors, _ = blobs([50, 60])
-    one, two = (clusters.fit(vectors, names(110), seed=3).to_arrays() for _ in "ab")
+    one, two = (clusters.fit(vectors, "o{}".format, seed=3).to_arrays() for _ in "ab")
     for name, array in one.items():
         np.testing.assert_array_equal(array, two[name])
 
@@ -99,7 +95,7 @@ def test_same_seed_same_fit() -> None:
 def test_few_objects_are_one_cluster(num: int) -> None:
     """There is nothing to choose between."""
     vectors, _ = blobs([num])
-    fit = clusters.fit(vectors, names(num))
+    fit = clusters.fit(vectors, "o{}".format)
     assert fit.sizes == (num,)
     np.testing.assert_allclose(fit.probabilities(vectors), 1)
 
@@ -107,10 +103,10 @@ def test_few_objects_are_one_cluster(num: int) -> None:
 def test_equal_objects_are_one_cluster() -> None:
     """And so are two kinds of them at most two, without a warning."""
     vectors, _ = blobs([2])
-    same = clusters.fit(np.repeat(vectors[:1], 60, axis=0), names(60))
+    same = clusters.fit(np.repeat(vectors[:1], 60, axis=0), "o{}".format)
     assert same.sizes == (60,)
     np.testing.assert_allclose(same.probabilities(vectors), 1)
-    pair = clusters.fit(np.repeat(vectors, 60, axis=0), names(120))
+    pair = clusters.fit(np.repeat(vectors, 60, axis=0), "o{}".format)
     assert sum(pair.sizes) == 120
     assert np.isfinite(pair.probabilities(vectors)).all()
 
@@ -118,7 +114,7 @@ def test_equal_objects_are_one_cluster() -> None:
 def test_a_fit_comes_back_from_its_arrays() -> None:
     """With every id, also of clusters with fewer than five members."""
     vectors, _ = blobs([30, 40])
-    fit = clusters.fit(vectors, [f"é{i}" for i in range(70)])
+    fit = clusters.fit(vectors, "é{}".format)
     found = ClusterFit.from_arrays(4, fit.to_arrays())
     assert found.version == 4
     assert (found.sizes, found.names) == (fit.sizes, fit.names)

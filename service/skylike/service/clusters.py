@@ -9,7 +9,7 @@ fitted in all dimensions: the vectors are whitened, so no few directions lead.
 import dataclasses
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -161,15 +161,17 @@ class ClusterFit:
         )
 
 
-def fit(vectors: NDArray[np.float32], ids: Sequence[str], seed: int = 0) -> ClusterFit:
+def fit(
+    vectors: NDArray[np.float32], id_of: Callable[[int], str], seed: int = 0
+) -> ClusterFit:
     """Find the clusters of an archive.
 
     Parameters
     ----------
     vectors : (n, dimension) float32, unit norm
         n >= 2, in an order that is the same whenever the objects are.
-    ids
-        Their ids.
+    id_of
+        The id of one, by its position.
     seed
         Same vectors, same seed, same fit.
 
@@ -193,7 +195,7 @@ def fit(vectors: NDArray[np.float32], ids: Sequence[str], seed: int = 0) -> Clus
         exemplar_ids=(),
         names=(),
     )
-    return _describe(found, vectors, ids)
+    return _describe(found, vectors, id_of)
 
 
 def _fit_mixture(points: NDArray[np.float64], seed: int) -> Any:
@@ -235,7 +237,7 @@ def _fit_mixture(points: NDArray[np.float64], seed: int) -> Any:
 
 
 def _describe(
-    found: ClusterFit, vectors: NDArray[np.float32], ids: Sequence[str]
+    found: ClusterFit, vectors: NDArray[np.float32], id_of: Callable[[int], str]
 ) -> ClusterFit:
     """Order the clusters by size and give each its size, exemplars and name."""
     labels, _, similarities = found.members(vectors)
@@ -245,7 +247,7 @@ def _describe(
     for label in order:
         members = np.flatnonzero(labels == label)
         nearest = members[np.argsort(-similarities[members], kind="stable")]
-        exemplars.append(tuple(ids[place] for place in nearest[:NUM_EXEMPLARS]))
+        exemplars.append(tuple(map(id_of, nearest[:NUM_EXEMPLARS].tolist())))
     return dataclasses.replace(
         found,
         weights=found.weights[order],

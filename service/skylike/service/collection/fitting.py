@@ -88,7 +88,7 @@ def fit(
             "not indexed.",
             reason="calibration_in_archive",
         )
-    cluster_fit = clusters.fit(vectors, view.ids(rows), seed)
+    cluster_fit = clusters.fit(vectors, lambda place: view.ids(rows[[place]])[0], seed)
     surroundings = []
     with Progress("fitting", len(rows), "object", shown) as progress:
         for start in range(0, len(rows), _CHUNK):

@@ -313,15 +313,24 @@ def _first(rows: Rows, mask: Mask | None, limit: int) -> Rows:
 
 def gather(sources: Iterable[Source]) -> tuple[Rows, NDArray[np.float32]]:
     """All rows that may be found, ascending, and their vectors."""
-    rows, vectors = [np.empty(0, np.int64)], []
+    rows, parts = [_NOBODY], []
     for source in sources:
         for start, some in source.index.chunks():
             part = slice(start, start + len(some))
             mask = None if source.allowed is None else source.allowed.mask[part]
             rows.append(source.rows[part] if mask is None else source.rows[part][mask])
-            vectors.append(some if mask is None else some[mask])
+            parts.append(some if mask is None else some[mask])
     together = np.concatenate(rows)
-    order = np.argsort(together)
-    if not vectors:
+    if not parts:
         return together, np.empty((0, 0), np.float32)
-    return together[order], np.concatenate(vectors)[order]
+    order = np.argsort(together)
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    # Each goes to its place at once: joined and then put in order, they would be there
+    # three times.
+    vectors = np.empty((len(order), parts[0].shape[1]), np.float32)
+    start = 0
+    for some in parts:
+        vectors[places[start : start + len(some)]] = some
+        start += len(some)
+    return together[order], vectors
