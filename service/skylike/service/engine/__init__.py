@@ -35,6 +35,7 @@ from skylike.service.engine.types import (
     Ranked,
     SkyQuery,
     VectorQuery,
+    Wanted,
 )
 from skylike.service.uploads import CutoutQuery, Reading
 
@@ -72,4 +73,5 @@ __all__ = [
     "Reading",
     "SkyQuery",
     "VectorQuery",
+    "Wanted",
 ]

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.collection import Collection, SkyObject
-from skylike.service.columns import Filter
 from skylike.service.engine.keeping import MAX_PAGE, Keeping, context_of
-from skylike.service.engine.types import Mark, Member, Odd, Ranked
+from skylike.service.engine.types import Mark, Member, Odd, Ranked, Wanted
 from skylike.service.errors import BadRequest, NotFound, NotReady
 from skylike.service.ranks import Ranks
 
@@ -23,29 +22,8 @@ class Ranking(Keeping):
     the fit after the next one is made. What is gone is left out.
     """
 
-    def anomalies(
-        self,
-        collection: str,
-        where: Filter | None = None,
-        *,
-        thumbnails: bool = False,
-        after: Mark | None = None,
-        limit: int = 100,
-    ) -> Ranked[Odd]:
+    def anomalies(self, collection: str, wanted: Wanted) -> Ranked[Odd]:
         """Objects by falling anomaly score, equal ones in the order of writing.
-
-        Parameters
-        ----------
-        collection
-            Its name, here and below.
-        where
-            Which of them; None: all.
-        thumbnails
-            Whether to read these too.
-        after
-            Go on behind this one; None from the first.
-        limit
-            At most so many, and at most 1000.
 
         Raises
         ------
@@ -53,32 +31,22 @@ class Ranking(Keeping):
             ``not_fitted`` while there is no fit, ``not_ranked`` if that is of an older
             skylike.
         BadRequest
-            ``bad_page_token`` if the fit of `after` is not kept any more, or is
+            ``bad_page_token`` if the fit of the page before is not kept any more, or is
             another collection's.
         """
         with self._archive(collection) as archive:
-            ranks = _ranks(archive, after)
+            ranks = _ranks(archive, wanted.after)
 
-            def odd(place: int, position: int, found: SkyObject) -> Odd:
+            def odd(rank: int, position: int, found: SkyObject) -> Odd:
                 score, percentile = ranks.scores[position], ranks.percentiles[position]
-                return Odd(place + 1, found, float(score), float(percentile))
+                return Odd(rank, found, float(score), float(percentile))
 
-            page = ranks.by_oddness, where, thumbnails, after, limit
-            return _page(archive, ranks, *page, odd)
+            return _page(archive, ranks, ranks.by_oddness, wanted, odd)
 
-    def members(
-        self,
-        collection: str,
-        label: int,
-        where: Filter | None = None,
-        *,
-        thumbnails: bool = False,
-        after: Mark | None = None,
-        limit: int = 100,
-    ) -> Ranked[Member]:
+    def members(self, collection: str, label: int, wanted: Wanted) -> Ranked[Member]:
         """Objects of a cluster, nearest to its centre first, equal ones as written.
 
-        Parameters and errors as of `anomalies`, and:
+        Raises as `anomalies`, and:
 
         Raises
         ------
@@ -86,7 +54,7 @@ class Ranking(Keeping):
             ``unknown_cluster`` if the fit has none of this label.
         """
         with self._archive(collection) as archive:
-            ranks = _ranks(archive, after)
+            ranks = _ranks(archive, wanted.after)
             if not 0 <= label < ranks.num_clusters:
                 raise NotFound(
                     f"fit {ranks.version} of {archive.name!r} has the clusters 0 to "
@@ -95,44 +63,48 @@ class Ranking(Keeping):
                 )
             _, probabilities, similarities = ranks.membership
 
-            def member(place: int, position: int, found: SkyObject) -> Member:
+            def member(rank: int, position: int, found: SkyObject) -> Member:
                 probability, similarity = (
                     probabilities[position],
                     similarities[position],
                 )
-                return Member(place + 1, found, float(probability), float(similarity))
+                return Member(rank, found, float(probability), float(similarity))
 
-            page = ranks.by_typicality(label), where, thumbnails, after, limit
-            return _page(archive, ranks, *page, member)
+            order = ranks.by_typicality(label)
+            return _page(archive, ranks, order, wanted, member)
 
 
 def _ranks(archive: Collection, after: Mark | None) -> Ranks:
     """Those that the page before was of, or the newest."""
-    if after is None:
-        if archive.clusters is None:
-            raise NotReady(
-                f"collection {archive.name!r} has no fit yet, and so no ranks: start a "
-                "FitJob (JobService.StartJob), or, while no service runs, "
-                "skylike-service fit",
-                reason="not_fitted",
-            )
-        found = archive.ranks()
-        if found is None:
-            raise NotReady(
-                f"fit {archive.clusters.version} of {archive.name!r} was made by an older "
-                "skylike, which kept no ranks: fit it anew (FitJob)",
-                reason="not_ranked",
-            )
-        return found
-    if after.collection != archive.name:
+    if after is not None:
+        return _ranks_of(archive, after)
+    if archive.clusters is None:
+        raise NotReady(
+            f"collection {archive.name!r} has no fit yet, and so no ranks: start a FitJob "
+            "(JobService.StartJob), or, while no service runs, skylike-service fit",
+            reason="not_fitted",
+        )
+    newest = archive.ranks()
+    if newest is None:
+        raise NotReady(
+            f"the fit of collection {archive.name!r} was made by an older skylike, which "
+            "kept no ranks: start a FitJob (JobService.StartJob), or, while no service "
+            "runs, skylike-service fit",
+            reason="not_ranked",
+        )
+    return newest
+
+
+def _ranks_of(archive: Collection, mark: Mark) -> Ranks:
+    if mark.collection != archive.name:
         raise _stale(
-            f"the page token is of collection {after.collection!r}, and this is "
+            f"the page token is of collection {mark.collection!r}, and this is "
             f"{archive.name!r}"
         )
-    kept = archive.ranks(after.fit_version)
+    kept = archive.ranks(mark.fit_version)
     if kept is None:
         raise _stale(
-            f"the page token is of fit {after.fit_version} of {archive.name!r}, which is "
+            f"the page token is of fit {mark.fit_version} of {archive.name!r}, which is "
             "not kept any more"
         )
     return kept
@@ -142,28 +114,26 @@ def _page(
     archive: Collection,
     ranks: Ranks,
     order: NDArray[np.int64],
-    where: Filter | None,
-    thumbnails: bool,
-    after: Mark | None,
-    limit: int,
+    wanted: Wanted,
     told: Callable[[int, int, SkyObject], _Item],
 ) -> Ranked[_Item]:
+    """A page of a list, of what is told of each by its rank, its position and itself."""
     context = context_of(archive)
-    limit = min(limit, MAX_PAGE)
+    limit = min(wanted.limit, MAX_PAGE)
     found = archive.listed(
         ranks.rows,
         order,
-        where,
-        start=0 if after is None else after.place + 1,
+        wanted.where,
+        start=0 if wanted.after is None else wanted.after.place + 1,
         limit=limit,
-        thumbnails=thumbnails,
+        thumbnails=wanted.thumbnails,
     )
     is_last = len(found) < limit
     return Ranked(
         context,
         ranks.version,
-        tuple(told(place, int(order[place]), one) for place, one in found),
-        archive.num_since(int(ranks.rows[-1]), where),
+        tuple(told(place + 1, int(order[place]), one) for place, one in found),
+        archive.num_since(int(ranks.rows[-1]), wanted.where),
         None if is_last else Mark(archive.name, ranks.version, found[-1][0]),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.collection import SkyObject
+from skylike.service.columns import Filter
 from skylike.service.fits import SkyPosition
 from skylike.service.uploads import CutoutQuery, Reading
 
@@ -244,6 +245,19 @@ class Mark(NamedTuple):
     collection: str
     fit_version: int
     place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which page of a list: at most 1000, behind the last of the page before.
+
+    `where` is None for all, `after` for the first page.
+    """
+
+    where: Filter | None = None
+    thumbnails: bool = False
+    after: Mark | None = None
+    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)

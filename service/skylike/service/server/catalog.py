@@ -174,16 +174,16 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         context: grpc.ServicerContext,
     ) -> catalog_pb2.ListClusterMembersResponse:
         """The objects of a cluster, page by page."""
-        asked = ranked.asked_from(request)
-        answer = self._engine.members(request.collection, request.label, **asked)
+        wanted = ranked.wanted_from(request)
+        answer = self._engine.members(request.collection, request.label, wanted)
         return ranked.members_to(answer, request)
 
     def ListAnomalies(  # noqa: N802
         self, request: catalog_pb2.ListAnomaliesRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.ListAnomaliesResponse:
         """The oddest objects, page by page."""
-        asked = ranked.asked_from(request)
-        answer = self._engine.anomalies(request.collection, **asked)
+        wanted = ranked.wanted_from(request)
+        answer = self._engine.anomalies(request.collection, wanted)
         return ranked.anomalies_to(answer, request)
 
     def ListAliases(  # noqa: N802

@@ -6,10 +6,9 @@ asked: a page that goes on with another question would be neither list.
 
 import copy
 import hashlib
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
-from skylike.service.columns import Filter
-from skylike.service.engine import Mark, Member, Odd, Ranked
+from skylike.service.engine import Member, Odd, Ranked, Wanted
 from skylike.service.server import pages, translate
 from skylike.service.server.options import filter_from
 from skylike.v1 import catalog_pb2 as pb
@@ -18,19 +17,10 @@ _Request: TypeAlias = pb.ListAnomaliesRequest | pb.ListClusterMembersRequest
 _DIGITS = 16
 
 
-class Asked(TypedDict):
-    """What `Engine.anomalies` and `Engine.members` both take."""
-
-    where: Filter | None
-    thumbnails: bool
-    after: Mark | None
-    limit: int
-
-
-def asked_from(request: _Request) -> Asked:
-    """Which page of which list; `BadRequest` if it cannot be one."""
+def wanted_from(request: _Request) -> Wanted:
+    """Which page; `BadRequest` if it cannot be one of the list that is asked for."""
     token = request.page_token
-    return Asked(
+    return Wanted(
         where=filter_from(request.filter) if request.HasField("filter") else None,
         thumbnails=request.thumbnails,
         after=pages.mark_of(token, _digest(request)) if token else None,
