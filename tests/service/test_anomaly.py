@@ -33,6 +33,7 @@ def test_the_score_weighs_the_distance_by_the_spacing_of_the_neighbours() -> Non
 def test_a_copy_scores_zero_and_a_stranger_among_copies_stays_finite() -> None:
     assert FIT.score([1.0, 1.0 + 1e-12], [3, 5]) == 0
     assert 0 < FIT.score([0.5], [9]) < 1e4
+    assert FIT.score([], []) == 0, "everything has been deleted since"
 
 
 def test_objects_added_after_the_fit_do_not_tell_how_crowded_it_is() -> None:

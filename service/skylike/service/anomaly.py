@@ -117,6 +117,8 @@ class AnomalyFit:
     def score(self, cosines: ArrayLike, rows: Sequence[int]) -> float:
         """The score of an object: 0 for a copy, growing without bound.
 
+        Also 0 where there is nothing to compare with.
+
         Parameters
         ----------
         cosines : (m,)
@@ -124,8 +126,10 @@ class AnomalyFit:
         rows
             The catalog rows of those.
         """
-        near = Surrounding.of(np.array([rows]), np.array([cosines], np.float64))
-        return float(self.scores(near)[0])
+        if not len(rows):
+            return 0.0
+        distances = mean_distance(np.array([cosines]))
+        return float(combined(distances, self._crowd(np.array([rows])))[0])
 
     def scores(self, near: Surrounding) -> NDArray[np.float64]:
         """As `score`, of n objects: (n,)."""
