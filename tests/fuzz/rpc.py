@@ -258,6 +258,7 @@ def _sense(folder: Path) -> Sense:
     flat = to_fits(np.full((40, 40), 3.0))
     numbers: dict[str, tuple[float, ...]] = {
         "k": (0, 1, 5, 10, 1000),
+        "label": (0, 1, 2),
         "dimension": (0, DIMENSION),
         "ra_deg": (150.0, 150.1, 0.0, 359.0),
         "dec_deg": (2.0, 3.0, -90.0),

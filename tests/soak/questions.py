@@ -146,6 +146,18 @@ class Asking:
         asked = search_pb2.AnalyzeRequest(collection=FITTED, query=_cut(cutout))
         return bool(0 < _ask(self._search.Analyze, asked).anomaly.p_value <= 1)
 
+    def oddest_fitted(self, one: str, cutout: bytes) -> bool:
+        """Two pages of the oddest, each less odd than the one before it."""
+        asked = catalog_pb2.ListAnomaliesRequest(collection=FITTED, page_size=_K)
+        first = _ask(self._catalog.ListAnomalies, asked)
+        asked.page_token = first.next_page_token
+        found = [*first.anomalies, *_ask(self._catalog.ListAnomalies, asked).anomalies]
+        scores = [odd.score for odd in found]
+        ranks = [odd.rank for odd in found]
+        return scores == sorted(scores, reverse=True) and ranks == [
+            *range(1, 2 * _K + 1)
+        ]
+
     def _is_embedded(self, collection: str, cutout: bytes) -> bool:
         asked = search_pb2.EmbedRequest(collection=collection, query=_cut(cutout))
         return self._truth.is_vector(_ask(self._search.Embed, asked), cutout)
@@ -160,6 +172,7 @@ QUESTIONS: Sequence[Callable[[Asking, str, bytes], bool]] = (
     Asking.embed_in_the_survey,
     Asking.neighbors_in_the_survey,
     Asking.analyze_fitted,
+    Asking.oddest_fitted,
 )
 
 
