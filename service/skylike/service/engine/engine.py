@@ -10,7 +10,7 @@ from skylike.service.engine.answers import (
     hits,
 )
 from skylike.service.engine.keeping import context_of
-from skylike.service.engine.ranking import Ranking
+from skylike.service.engine.ranking import Ranking, not_fitted
 from skylike.service.engine.resolve import Read, Resolved, resolve, resolve_all
 from skylike.service.engine.searching import fitted, search
 from skylike.service.engine.types import (
@@ -22,10 +22,7 @@ from skylike.service.engine.types import (
     Neighbors,
     Query,
 )
-from skylike.service.errors import (
-    BadRequest,
-    NotReady,
-)
+from skylike.service.errors import BadRequest
 from skylike.service.uploads import stamped_all
 
 MAX_NEIGHBORS = 1000
@@ -80,7 +77,7 @@ class Engine(Ranking):
         with self._archive(collection) as archive:
             fit = archive.clusters
             if fit is None:
-                raise _not_fitted(archive.name, "clusters")
+                raise not_fitted(archive.name, "clusters")
             context, found = self._resolve(archive, query)
             return Cluster(context, found.reading, *cluster_answers(fit, [found]))
 
@@ -95,7 +92,7 @@ class Engine(Ranking):
         with self._archive(collection) as archive:
             fit = archive.anomaly
             if fit is None:
-                raise _not_fitted(archive.name, "anomaly fit")
+                raise not_fitted(archive.name, "anomaly fit")
             context, found = self._resolve(archive, query)
             [(_, near)] = search(archive, [found], 0, fit.k + 1)
             near = fitted(archive, found, near, fit.k + 1, fit)
@@ -209,11 +206,3 @@ def _check_k(k: int) -> None:
             f"k is {k}; between 1 and {MAX_NEIGHBORS} neighbours can be asked for",
             reason="bad_k",
         )
-
-
-def _not_fitted(collection: str, what: str) -> NotReady:
-    return NotReady(
-        f"collection {collection!r} has no {what} yet: start a FitJob (JobService.StartJob), "
-        "or, while no service runs, skylike-service fit",
-        reason="not_fitted",
-    )

@@ -14,6 +14,8 @@ from skylike.service.ranks import Ranks
 
 _Item = TypeVar("_Item")
 
+_FIT_IT = "start a FitJob (JobService.StartJob), or, while no service runs, skylike-service fit"
+
 
 class Ranking(Keeping):
     """Lists objects in the order of a fit, page by page.
@@ -74,22 +76,24 @@ class Ranking(Keeping):
             return _page(archive, ranks, order, wanted, member)
 
 
+def not_fitted(collection: str, what: str) -> NotReady:
+    """The error for a collection that lacks something that a fit makes."""
+    return NotReady(
+        f"collection {collection!r} has no {what} yet: {_FIT_IT}", reason="not_fitted"
+    )
+
+
 def _ranks(archive: Collection, after: Mark | None) -> Ranks:
     """Those that the page before was of, or the newest."""
     if after is not None:
         return _ranks_of(archive, after)
     if archive.clusters is None:
-        raise NotReady(
-            f"collection {archive.name!r} has no fit yet, and so no ranks: start a FitJob "
-            "(JobService.StartJob), or, while no service runs, skylike-service fit",
-            reason="not_fitted",
-        )
+        raise not_fitted(archive.name, "fit")
     newest = archive.ranks()
     if newest is None:
         raise NotReady(
-            f"the fit of collection {archive.name!r} was made by an older skylike, which "
-            "kept no ranks: start a FitJob (JobService.StartJob), or, while no service "
-            "runs, skylike-service fit",
+            f"the fit of collection {archive.name!r} is of an older skylike, which kept no "
+            f"ranks: {_FIT_IT}",
             reason="not_ranked",
         )
     return newest
