@@ -87,9 +87,6 @@ where = click.option(
     help="Which objects: mag < 20 and not flag(EDGE); kind in (ring, disk); "
     "label(odd) or cone(150.1, 2.2, 5 arcmin); epoch >= 60000; id = NAME.",
 )
-thumbnails = click.option(
-    "--thumbnails", is_flag=True, help="With --json: hits carry a PNG (base64)."
-)
 out = click.option(
     "--out",
     type=Export(dir_okay=False),
@@ -104,6 +101,9 @@ ack = click.option(
     default="sync",
     show_default=True,
     help="What the answer promises: sync survives the loss of power.",
+)
+thumbnails = click.option(
+    "--thumbnails", is_flag=True, help="With --json: hits carry a PNG (base64)."
 )
 
 
