@@ -114,17 +114,17 @@ def index(
         target = library.collection(collection)
         encoder = library.encoder_of(target)
         table = rejects or target.directory / "rejects.parquet"
-        indexer.require_rejects(table)
-        report = indexer.index(
-            target,
-            encoder,
-            found,
-            workers=workers,
-            options=reading,
-            rejects=table,
-            max_reject_fraction=max_reject_fraction,
-            shown=Shown.for_people(),
-        )
+        with indexer.tabled(table) as refused:
+            report = indexer.index(
+                target,
+                encoder,
+                found,
+                workers=workers,
+                options=reading,
+                refused=refused,
+                max_reject_fraction=max_reject_fraction,
+                shown=Shown.for_people(),
+            )
         if report.rejects and not report.indexed + report.known:
             raise BadInput(
                 f"none of {len(report.rejects)} images was indexed; {table} says why, for "
@@ -236,18 +236,18 @@ def reindex(
     """
     table = rejects or data / "rejects.parquet"
     with Library(data) as library:
-        indexer.require_rejects(table)
-        done = indexer.reindex(
-            library,
-            alias,
-            model,
-            calibration=calibration,
-            workers=workers,
-            options=reading,
-            rejects=table,
-            max_reject_fraction=max_reject_fraction,
-            shown=Shown.for_people(),
-        )
+        with indexer.tabled(table) as refused:
+            done = indexer.reindex(
+                library,
+                alias,
+                model,
+                calibration=calibration,
+                workers=workers,
+                options=reading,
+                refused=refused,
+                max_reject_fraction=max_reject_fraction,
+                shown=Shown.for_people(),
+            )
         facts = {
             "alias": alias,
             "collection": done.collection,

@@ -55,6 +55,14 @@ class Reading:
         """The newest anomaly scores, None before the first `fit`."""
         return self._view.anomaly
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the newest fit is of the very objects that can be searched now."""
+        view = self._view
+        return view.anomaly is not None and np.array_equal(
+            view.anomaly.rows, view.searchable_rows()
+        )
+
     def __len__(self) -> int:
         return self._view.num_objects
 

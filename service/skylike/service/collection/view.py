@@ -159,6 +159,14 @@ class View:
                 found.append((part, source))
         return found
 
+    def searchable_rows(self) -> Rows:
+        """The rows that have a vector and are there, ascending."""
+        found = [_NOBODY]
+        for _, source in self.sources():
+            allowed = source.allowed
+            found.append(source.rows if allowed is None else source.rows[allowed.mask])
+        return np.sort(np.concatenate(found))
+
     def count(self, wanted: Filter) -> int:
         """How many objects, searchable or not, fulfil a filter."""
         masks = (part.fulfilling(wanted, self.revised) for part in self.parts)
