@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from tests.process import Service
 from tests.told import refusal
 
 from skylike.service import snapshot
@@ -379,6 +380,52 @@ def test_a_job_tells_its_collection_and_its_times(
     assert not waiting.HasField("end_time")
 
 
+@pytest.mark.slow
+def test_a_job_that_was_killed_with_the_service_says_so(
+    data: Path, root: Path, tmp_path: Path
+) -> None:
+    """And what waited; done again it goes on."""
+    options = ("--roots", root)
+    work = job_pb2.IndexJob(collection="sky", sources=[str(root)], workers=1)
+    for number in range(3000):
+        (root / f"more{number}.fits").write_bytes(
+            (root / f"{number % 20}.fits").read_bytes()
+        )
+    with (
+        Service(data, tmp_path, *options) as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        stub = job_pb2_grpc.JobServiceStub(channel)
+        request = job_pb2.StartJobRequest(index=work, request_id="night")
+        running = stub.StartJob(request).job
+        fit = job_pb2.FitJob(collection="sky")
+        waiting = stub.StartJob(job_pb2.StartJobRequest(fit=fit)).job
+        asked = job_pb2.WatchJobRequest(job_id=running.job_id)
+        for told in stub.WatchJob(asked, timeout=60):
+            if told.job.done > 2200:  # of each 1024 that came before, all is kept
+                break
+    (tmp_path / "ready.json").unlink()
+    with (
+        Service(data, tmp_path, *options) as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        stub = job_pb2_grpc.JobServiceStub(channel)
+        listed = stub.ListJobs(job_pb2.ListJobsRequest()).jobs
+        assert [one.job_id for one in listed] == [waiting.job_id, running.job_id]
+        for one, why in zip(listed, ("began", "ran; what it wrote stays"), strict=True):
+            assert (one.state, one.reason) == (FAILED, "INTERRUPTED")
+            assert why in one.message
+            assert "tart it again" in one.message
+            assert one.HasField("end_time")
+        assert stub.StartJob(request).job == listed[1]
+        again = job_pb2.StartJobRequest(index=work)
+        *_, last = ended(SimpleNamespace(jobs=stub), stub.StartJob(again).job)
+        assert last.state == DONE, last
+        result = json.loads(last.result_json)
+        assert result["objects"] == 60 + 3020
+        assert result["known"] >= 1024
+
+
 def test_rejects_come_page_by_page(stubs: SimpleNamespace, root: Path) -> None:
     for number in range(25):
         (root / f"page{number:02}.fits").write_text("<html>")
@@ -403,7 +450,7 @@ def test_rejects_come_page_by_page(stubs: SimpleNamespace, root: Path) -> None:
         ({"job_id": "gone"}, "UNKNOWN_JOB"),
     ):
         request = job_pb2.ListJobRejectsRequest(**{"job_id": last.job_id} | wrong)
-        assert refusal(lambda: stubs.jobs.ListJobRejects(request)) == wanted
+        assert refusal(partial(stubs.jobs.ListJobRejects, request)) == wanted
 
 
 def test_two_nights_are_told_apart_by_a_prefix(
@@ -445,7 +492,7 @@ def test_what_has_not_changed_is_not_fitted_again(
         return json.loads(told[-1].result_json), "fitting" in stages
 
     def version() -> int:
-        return stubs.library.collection("sky").clusters.version
+        return int(stubs.library.collection("sky").clusters.version)
 
     first, was_fitted = index()
     assert was_fitted

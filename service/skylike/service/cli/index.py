@@ -83,6 +83,12 @@ def _max_reject_fraction(default: float) -> Callable[[_Command], _Command]:
     "rejects.parquet]",
 )
 @_max_reject_fraction(1.0)
+@click.option(
+    "--id-prefix",
+    default="",
+    metavar="TEXT",
+    help="Put before every id, such as 2026-11-22/, where files are called alike.",
+)
 @options.reading
 @options.as_json
 def index(
@@ -94,6 +100,7 @@ def index(
     workers: int,
     rejects: Path | None,
     max_reject_fraction: float,
+    id_prefix: str,
     reading: fits.Options,
     as_json: bool,
 ) -> None:
@@ -108,7 +115,8 @@ def index(
     goes on when it is repeated.
     """
     with Library(data) as library:
-        found = find_sources(sources)  # a typing error leaves no collection behind
+        found = find_sources(sources, prefix=id_prefix)
+        # A typing error has left no collection behind.
         collection = library.aliases().get(collection, collection)
         options.require_collection(library, collection, model)
         target = library.collection(collection)
