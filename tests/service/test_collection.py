@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from skylike.service.anomaly import mean_distance
 from skylike.service.collection import Collection, Scored, SkyObject, Writing, loading
-from skylike.service.columns import Equals, Labelled, Not, WithIds
+from skylike.service.columns import All, Between, Equals, Labelled, Not, WithIds
 from skylike.service.errors import (
     AlreadyDone,
     AlreadyExists,
@@ -862,3 +862,59 @@ def test_only_what_scores_enough_is_found(collection: Collection) -> None:
     for effort in (0.0, 17.0):
         with pytest.raises(BadRequest, match="effort"):
             collection.nearest(unit(1), 3, effort=effort)
+
+
+@pytest.mark.parametrize("kind", [None, Kind.FLAT])
+def test_a_misspelt_attribute_is_refused_with_the_near_names(
+    collection: Collection, kind: Kind | None
+) -> None:
+    """By every question that takes a filter, wherever the objects are."""
+    told = {"mag_r": 19.5, "survey": "ours"}
+    known = [SkyObject(f"o{number}", attributes=told) for number in range(20)]
+    collection.add(known, unit(20))
+    if kind is not None:
+        collection.compact(kind)
+    wrong = All((Equals("survey", "ours"), Not(Between("magr", None, 20.0))))
+    for ask in (
+        lambda: collection.count(wrong),
+        lambda: collection.scroll(wrong),
+        lambda: collection.nearest(unit(1), 3, where=wrong),
+    ):
+        with pytest.raises(BadRequest, match="'magr'; is it 'mag_r'") as caught:
+            ask()
+        assert caught.value.reason == "unknown_attribute"
+    with pytest.raises(BadRequest, match=r"there are: dec, .*, mag_r, .*survey"):
+        collection.count(Equals("hubble_type", "Sb"))
+    with pytest.raises(BadRequest, match="conditions of their own"):
+        collection.count(Equals("label", "odd"))
+    collection.set_attributes(["o3"], {"magr": 1})
+    assert collection.count(Between("magr", 0)) == 1
+
+
+def test_in_an_empty_collection_no_attribute_is_misspelt(
+    collection: Collection,
+) -> None:
+    """It is filled tomorrow, and asked the same then."""
+    assert collection.count(Equals("mag", 1)) == 0
+    assert collection.nearest(unit(1), 3, where=Not(Equals("mag", 1))) == [[]]
+
+
+def test_what_every_object_has_is_asked_by_name(collection: Collection) -> None:
+    known = [
+        SkyObject(
+            f"o{number}",
+            position=SkyPosition(10.0 * number, -5.0),
+            valid_fraction=number / 10,
+        )
+        for number in range(10)
+    ]
+    collection.add(known, unit(10))
+    for compacted in (False, True):
+        if compacted:
+            collection.compact(Kind.FLAT)
+        assert collection.count(Between("ra", 25, 45)) == 2
+        assert collection.count(Between("ra_deg", 25, 45)) == 2
+        assert collection.count(Equals("dec", -5)) == 10
+        assert collection.count(Between("valid_fraction", 0.75)) == 2
+        assert collection.count(Equals("id", "o3")) == 1
+        assert collection.count(Between("epoch_mjd", 0)) == 0

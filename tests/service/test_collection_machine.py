@@ -34,6 +34,7 @@ from skylike.service.columns import (
     Not,
     WithIds,
 )
+from skylike.service.columns import names as attributes_of
 from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
@@ -311,6 +312,17 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(UnknownCollection):
                 self.library.drop_alias(alias)
 
+    def is_refused(self, wanted: Filter | None) -> bool:
+        """Whether a filter is, which is only for an attribute that no object has."""
+        try:
+            self.collection.count(wanted)
+        except BadRequest:
+            told = {name for one, _ in self.known.values() for name in one.attributes}
+            if wanted is None or attributes_of(wanted) <= told:
+                raise
+            return True
+        return False
+
     @rule(
         seed=seeds,
         k=st.integers(1, 30),
@@ -319,6 +331,8 @@ class Machine(RuleBasedStateMachine):
     )
     def search(self, seed: int, k: int, wanted: Filter | None, least: bool) -> None:
         query = vector(seed)
+        if self.is_refused(wanted):
+            return
         found = self.collection.search(
             query[None], k, where=wanted, least=least, thumbnails=True
         )[0]
@@ -340,6 +354,8 @@ class Machine(RuleBasedStateMachine):
     def scroll(self, wanted: Filter | None, limit: int) -> None:
         found: list[SkyObject] = []
         row = 0
+        if self.is_refused(wanted):
+            return
         while page := self.collection.scroll(wanted, after_row=row, limit=limit):
             found += [one for _, one in page]
             row = page[-1][0]

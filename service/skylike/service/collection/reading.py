@@ -14,7 +14,7 @@ from skylike.service.collection.examples import query_of
 from skylike.service.collection.search import Found, How, Scored, search
 from skylike.service.collection.vectors import checked
 from skylike.service.collection.view import View
-from skylike.service.columns import All, Filter, Not, WithIds, check
+from skylike.service.columns import All, Filter, Not, WithIds
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
 from skylike.service.index import Kind
 
@@ -143,11 +143,19 @@ class Reading:
         return found
 
     def count(self, where: Filter | None = None) -> int:
-        """How many objects fulfil a filter, searchable or not."""
+        """How many objects fulfil a filter, searchable or not.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_filter``, or ``unknown_attribute`` if there are objects, and none has
+            an attribute of the filter; here and below.
+        """
         if where is None:
             return len(self)
-        check(where)
-        return self._view.count(where)
+        view = self._view
+        view.check(where)
+        return view.count(where)
 
     def scroll(
         self, where: Filter | None = None, *, after_row: int = 0, limit: int = 100
@@ -169,7 +177,7 @@ class Reading:
             Row and object, without thumbnail; fewer than `limit` at the end.
         """
         if where is not None:
-            check(where)
+            self._view.check(where)
         found: list[tuple[int, SkyObject]] = []
         while len(found) < limit:
             missing = limit - len(found)
@@ -214,8 +222,9 @@ class Reading:
         ------
         BadRequest
             If k (``bad_k``), the effort or the filter (``bad_filter``) is out of
-            range, or a vector is not finite (``not_finite``) or not of unit norm
-            within 0.001 (``not_unit``).
+            range, if no object has an attribute of the filter (``unknown_attribute``),
+            or if a vector is not finite (``not_finite``) or not of unit norm within
+            0.001 (``not_unit``).
         ModelMismatch
             If the vectors have another length (``dimension``).
         """

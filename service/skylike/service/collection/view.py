@@ -1,7 +1,7 @@
 """`View`: a collection as readers see it between two writes."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection.asking import check_filter
 from skylike.service.collection.segment import Mask, Rows, Segment, Tail, Vectors
 from skylike.service.columns import Columns, Filter, evaluate
 from skylike.service.index import Allowed, Source
@@ -146,6 +147,15 @@ class View:
         """The rows of the tail."""
         assert isinstance(self.tail.block, Tail)
         return self.tail.block
+
+    def check(self, wanted: Filter) -> None:
+        """See that a filter can be asked; raises as `check_filter`."""
+        check_filter(wanted, self._columns())
+
+    def _columns(self) -> Iterator[Columns]:
+        yield self.revised
+        for part in self.parts:
+            yield from part.block.parts
 
     def sources(self, wanted: Filter | None = None) -> list[tuple[Part, Source]]:
         """Parts, and where to search in each for what fulfils a filter, or for all."""
