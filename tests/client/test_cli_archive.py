@@ -102,7 +102,10 @@ def test_objects_are_added_named_found_and_removed(
     assert tell("objects", "add", second, "--replace", "--id", str(second)) == [
         f"added {second} (RESAMPLED)"
     ]
-    assert ask("objects", "delete", first, second, "nobody")[0]["num_objects"] == 2
+    [gone] = ask("objects", "delete", first, second, "nobody")
+    assert (gone["num_objects"], gone["unknown_ids"]) == (2, ["nobody"])
+    told = tell("objects", "label", "ring-1", "nobody", "--add=seen")
+    assert told == ["1 objects", "not there: nobody"]
     assert tell("objects", "count") == ["60"]
 
 

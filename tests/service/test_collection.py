@@ -185,7 +185,7 @@ def test_a_write_with_a_name_is_done_once(tmp_path: Path) -> None:
             assert (caught.value.version, caught.value.num_objects) == (version, 1)
         assert collection.version == version
         assert collection.get("a") == SkyObject("a")
-        assert collection.delete(["a"], Writing("other")) == 1
+        assert collection.delete(["a"], Writing("other")) == {"a"}
         with pytest.raises(AlreadyDone) as caught:
             collection.delete(["a"], Writing("other"))
         assert caught.value.num_objects == 1
@@ -241,6 +241,62 @@ def test_a_repeated_write_promises_what_is_wanted_now(
             for is_durable, num_synced in ((False, 0), (True, 1), (True, 1)):
                 with pytest.raises(AlreadyDone):
                     repeat(Writing(name, is_durable))
+                assert len(synced) == num_synced
+
+
+def test_a_write_that_changes_nothing_is_no_new_version(tmp_path: Path) -> None:
+    """Of ids that are not there, or of what is so already; each tells which there were."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    told = SkyObject("a", attributes={"x": 1}, labels=frozenset({"odd"}))
+    with Collection(tmp_path / "sky") as collection:
+        collection.add([told, SkyObject("b")], unit(2))
+        version = collection.version
+        assert collection.delete(["c"]) == set()
+        assert collection.label(["c"], ["odd"]) == set()
+        assert collection.set_attributes(["a", "c"], {"x": 1}) == {"a"}
+        assert collection.label(["a", "c"], ["odd"], ["even"]) == {"a"}
+        assert collection.version == version
+        named = Writing("n")
+        assert collection.label(["a"], ["odd"], how=named) == {"a"}
+        with pytest.raises(AlreadyDone) as caught:
+            collection.label(["a"], ["odd"], how=named)
+        assert (caught.value.version, caught.value.num_objects) == (version, 1)
+        assert collection.set_attributes(["a", "b"], {"x": 1.0}) == {"a", "b"}
+        assert collection.version == version + 1
+        assert collection.delete(["a", "c"]) == {"a"}
+        assert collection.version == version + 2
+    with Collection(tmp_path / "sky") as collection:
+        assert collection.version == version + 2
+        assert isinstance(collection.get("b").attributes["x"], float)
+
+
+def test_a_durable_write_that_changes_nothing_makes_durable_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told that an object is gone, nobody shall find it again after a loss of power."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    synced: list[int] = []
+    sync = os.fsync
+
+    def counted(file: int) -> None:
+        synced.append(file)
+        sync(file)
+
+    monkeypatch.setattr("os.fsync", counted)
+    with Collection(tmp_path / "sky") as collection:
+        collection.add([SkyObject("a")], unit(1))
+        asks: list[Callable[[Writing], object]] = [
+            lambda how: collection.delete(["a"], how),
+            lambda how: collection.label(["a"], ["odd"], how=how),
+        ]
+        for ask in asks:
+            collection.upsert([SkyObject("a")], unit(1), Writing(is_durable=False))
+            ask(Writing(is_durable=False))
+            synced.clear()
+            for is_durable, num_synced in ((False, 0), (True, 1), (True, 1)):
+                ask(Writing(is_durable=is_durable))
                 assert len(synced) == num_synced
 
 
@@ -869,7 +925,7 @@ def test_a_misspelt_attribute_is_refused_with_the_near_names(
     collection: Collection, kind: Kind | None
 ) -> None:
     """By every question that takes a filter, wherever the objects are."""
-    told = {"mag_r": 19.5, "survey": "ours"}
+    told: dict[str, str | float] = {"mag_r": 19.5, "survey": "ours"}
     known = [SkyObject(f"o{number}", attributes=told) for number in range(20)]
     collection.add(known, unit(20))
     if kind is not None:

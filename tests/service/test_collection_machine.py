@@ -205,7 +205,7 @@ class Machine(RuleBasedStateMachine):
     @rule(names=st.lists(ids, max_size=4))
     def delete(self, names: list[str]) -> None:
         there = set(names) & set(self.known)
-        assert self.collection.delete(names) == len(there)
+        assert self.collection.delete(names) == there
         for name in there:
             del self.known[name]
             self.order.remove(name)
@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
     @rule(names=st.lists(ids, max_size=4), value=st.sampled_from([1, 0.5, None]))
     def set_attributes(self, names: list[str], value: float | None) -> None:
         there = set(names) & set(self.known)
-        assert self.collection.set_attributes(names, {"z": value}) == len(there)
+        assert self.collection.set_attributes(names, {"z": value}) == there
         for name in there:
             one, made = self.known[name]
             told = {key: v for key, v in one.attributes.items() if key != "z"}
@@ -223,7 +223,7 @@ class Machine(RuleBasedStateMachine):
     @rule(names=st.lists(ids, max_size=4))
     def label(self, names: list[str]) -> None:
         there = set(names) & set(self.known)
-        assert self.collection.label(names, ["odd"], ["ring"]) == len(there)
+        assert self.collection.label(names, ["odd"], ["ring"]) == there
         for name in there:
             one, made = self.known[name]
             told = (one.labels | {"odd"}) - {"ring"}

@@ -63,7 +63,10 @@ def added(message: catalog_pb2.AddObjectsResponse) -> types.Added:
 def changed(message: Any) -> types.Changed:
     """The answer of DeleteObjects, SetAttributes or SetLabels."""
     return types.Changed(
-        _context(message.context), message.num_objects, message.was_done
+        _context(message.context),
+        message.num_objects,
+        message.was_done,
+        tuple(message.unknown_ids),
     )
 
 

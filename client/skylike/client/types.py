@@ -248,11 +248,15 @@ class Added(Plain, Tabular):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Plain):
-    """How many objects a write found; `was_done` says that it had been done before."""
+    """How many objects a write found, and which ids it did not.
+
+    `was_done` says that it had been done before, of which the unknown ids are not told.
+    """
 
     context: Context
     num_objects: int
     was_done: bool
+    unknown_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,9 @@ class IndexJob(google.protobuf.message.Message):
     workers: builtins.int
     """Processes that read; 0 means one for each core."""
     id_prefix: builtins.str
-    """Put before the id of every image, such as "2026-11-22/"; at most 200 characters.
-    Without a table that names them, images are called by their path below the folder
-    that holds all sources: those of two nights need a prefix each to be told apart.
+    """Put before the id of every image, such as "2026-11-22/". What no table names is
+    called by its path below the folder that holds all sources: those of two nights
+    need a prefix each where they are called alike.
     """
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:

@@ -32,6 +32,7 @@ from skylike.client.types import (
 )
 
 _NONE = "-"
+_FEW = 10
 
 
 def analysis(answer: Analysis) -> list[str]:
@@ -131,8 +132,12 @@ def added(answer: Added) -> list[str]:
 
 
 def changed(answer: Changed) -> list[str]:
-    """How many a write found."""
-    return [f"{answer.num_objects} objects"]
+    """How many a write found, and some of the ids that it did not."""
+    lines = [f"{answer.num_objects} objects"]
+    if unknown := answer.unknown_ids:
+        more = f" and {len(unknown) - _FEW} more" if len(unknown) > _FEW else ""
+        lines.append(f"not there: {', '.join(unknown[:_FEW])}{more}")
+    return lines
 
 
 def count(answer: Count) -> list[str]:
