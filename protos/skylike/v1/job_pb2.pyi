@@ -566,8 +566,8 @@ class JobReject(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     image: builtins.str
-    """The file, perhaps with a selector such as "[SCI]", or an object's id where no file is
-    known; named below the root, or the data directory, that holds it.
+    """The file, perhaps with a selector such as "[SCI]", below the root that holds it; or an
+    object's id where no file is known.
     """
     reason: builtins.str
     """Why, such as TRUNCATED; the reasons of errors."""

@@ -318,7 +318,7 @@ class Jobs:
         with suppress(SkylikeError), self._library.using(job.collection) as target:
             job = replace(job, collection=target.name)
         job = self._reach(job)
-        _log.info("job_begun", job=id, kind=work.kind)
+        _log.info("job_begun", job=id, kind=job.kind, collection=job.collection)
         try:
             with caller.waits(wanted):
                 told = work.do(self._library, watched, refused)
