@@ -29,7 +29,7 @@ NUM_IMAGES = 2 * SHARD * KILLS
 RUN = """
 import sys
 from pathlib import Path
-from skylike.service.indexer import files
+from skylike.service.indexer import files, tabled
 from skylike.service.library import Library
 from skylike.service.sources import find_sources
 
@@ -42,7 +42,8 @@ if __name__ == "__main__":
         print("begun", flush=True)
         lists = archive / "names.txt", archive / "parts.parquet"
         sources = find_sources([archive, *lists])
-        files.index(sky, encoder, sources, rejects=rejects)
+        with tabled(rejects) as refused:
+            files.index(sky, encoder, sources, refused=refused)
 """
 
 

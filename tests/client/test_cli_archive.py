@@ -102,7 +102,10 @@ def test_objects_are_added_named_found_and_removed(
     assert tell("objects", "add", second, "--replace", "--id", str(second)) == [
         f"added {second} (RESAMPLED)"
     ]
-    assert ask("objects", "delete", first, second, "nobody")[0]["num_objects"] == 2
+    [gone] = ask("objects", "delete", first, second, "nobody")
+    assert (gone["num_objects"], gone["unknown_ids"]) == (2, ["nobody"])
+    told = tell("objects", "label", "ring-1", "nobody", "--add=seen")
+    assert told == ["1 objects", "not there: nobody"]
     assert tell("objects", "count") == ["60"]
 
 
@@ -145,9 +148,10 @@ def test_jobs_are_started_watched_and_listed(
     watched = ask("jobs", "start", "index", "sky", root, "--workers=1", "--watch")
     assert watched[-1]["state"] == "done"
     assert ask("objects", "count")[0]["num_objects"] == 66
-    assert ask("jobs", "start", "fit", "--seed=1", "--watch")[-1]["kind"] == "fit"
-    ask("jobs", "start", "compact", "--kind=flat", "--watch")
-    ask("jobs", "start", "snapshot", root / "sky.snapshot", "--watch")
+    fitted = ask("jobs", "start", "fit", "sky", "--seed=1", "--watch")
+    assert (fitted[-1]["kind"], fitted[-1]["collection"]) == ("fit", "sky")
+    ask("jobs", "start", "compact", "sky", "--kind=flat", "--watch")
+    ask("jobs", "start", "snapshot", "sky", root / "sky.snapshot", "--watch")
     assert (root / "sky.snapshot").exists()
     [started] = ask("jobs", "start", "reindex", "nobody", root / "0.fits")
     failed = ask("jobs", "watch", started["id"], code=1)[-1]
@@ -157,8 +161,27 @@ def test_jobs_are_started_watched_and_listed(
     ask("jobs", "cancel", started["id"])
     listed = tell("jobs", "list")
     assert len(listed) == 5
-    assert listed[0].startswith(f"reindex {started['id']}: failed: ")
+    assert listed[0].startswith(f"reindex of nobody {started['id']}: failed 20")
     assert ask("jobs", "get", "nobody", code=1)[0]["error"]["reason"] == "unknown_job"
+
+
+def test_what_a_job_left_out_is_told(
+    ask: Ask, tell: Callable[..., list[str]], root: Path, tmp_path: Path
+) -> None:
+    """For people, for machines, and as a table."""
+    (root / "page.fits").write_text("<html>")
+    index = ("jobs", "start", "index", "sky", root, "--id-prefix=a/", "--watch")
+    last = ask(*index)[-1]
+    assert last["num_rejects"] == 1
+    [told] = ask("jobs", "rejects", last["id"])
+    assert (told["image"], told["reason"]) == ("page.fits", "not_fits")
+    assert tell("jobs", "rejects", last["id"]) == [f"{told['message']} [not_fits]"]
+    hint = f"`skylike jobs rejects {last['id']}`"
+    assert hint in tell("jobs", "get", last["id"])[0]
+    assert ask("objects", "get", "a/0.fits")[0]["object"]["id"] == "a/0.fits"
+    ask("jobs", "rejects", last["id"], f"--out={tmp_path / 'rejects.csv'}", code=0)
+    lines = (tmp_path / "rejects.csv").read_text().splitlines()
+    assert lines[-1].startswith("page.fits,not_fits,")
 
 
 def test_whether_it_is_healthy(
@@ -181,7 +204,7 @@ def test_whether_it_is_healthy(
         (("objects", "attributes", "a"), "--set"),
         (("objects", "list", "--filter", "mag <"), "needs a number at the end"),
         (("objects", "list", "--out", "kin.doc"), ".ecsv"),
-        (("jobs", "start", "compact", "--kind=best"), "--kind"),
+        (("jobs", "start", "compact", "sky", "--kind=best"), "--kind"),
         (("completion", "tcsh"), "bash"),
     ],
 )

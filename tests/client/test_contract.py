@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +41,7 @@ from skylike.client.filters import (
     OneOf,
     WithIds,
 )
+from skylike.client.tabulate import tabulate
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.library import Library
@@ -98,6 +100,8 @@ class TestSearching:
                 Cone(*near, radius_deg=0.0101),
                 ["round-4", "round-5", "round-6"],
             ),
+            (Between("dec", high=-91.0), []),
+            (Between("valid_fraction", 0), [o.id for o in everything]),
             (Observed(low_mjd=1), []),
             (Labelled("nothing"), []),
             (Flagged(["EDGE"]), [o.id for o in everything if "EDGE" in o.flags]),
@@ -132,6 +136,7 @@ class TestSearching:
             (Between("z", float("nan")), errors.BadInput),
             (OneOf("kind", "ring"), TypeError),
             (OneOf("kind", [2**70]), errors.BadInput),
+            (OneOf("kin", ["ring"]), errors.BadInput),
             (WithIds("ring-1"), TypeError),
             (Labelled("\udce9"), errors.BadInput),
             ("kind = ring", TypeError),
@@ -299,6 +304,13 @@ class TestJobs:
         assert client.count().num_objects == 63
         assert client.job(started.id) == client.jobs()[0]
         assert client.jobs()[0].to_dict()["state"] == "done"
+        assert seen[-1].collection == "sky"
+        assert seen[-1].started is not None
+        assert seen[-1].ended is not None
+        assert seen[-1].created <= seen[-1].started <= seen[-1].ended
+        assert seen[-1].ended.utcoffset() == timedelta(0)
+        table = tabulate(client.jobs()).to_table()
+        assert table["created"][0].startswith(f"{seen[-1].created:%Y-%m-%dT%H:%M:%S}")
 
         for work in (
             CompactJob(kind="flat"),
@@ -331,6 +343,21 @@ class TestJobs:
             next(client.watch_job("nothing"))
         with pytest.raises(errors.PermissionDenied):
             client.start_job(SnapshotJob("/etc/copy"))
+
+    def test_what_was_left_out_comes_page_by_page(self, own: SimpleNamespace) -> None:
+        client: Client = own.client
+        (own.root / "bad").mkdir()
+        for i in range(5):
+            (own.root / "bad" / f"{i}.fits").write_text("<html>")
+        work = IndexJob("sky", [str(own.root / "bad")])
+        job = list(client.watch_job(client.start_job(work).id))[-1]
+        assert (job.state, job.num_rejects) == (JobState.DONE, 5)
+        found = list(client.job_rejects(job.id, page_size=2))
+        assert [one.image for one in found] == [f"bad/{i}.fits" for i in range(5)]
+        assert {one.reason for one in found} == {"not_fits"}
+        assert len(tabulate(found).to_table()) == 5
+        with pytest.raises(errors.NotFound):
+            list(client.job_rejects("nothing"))
 
     def test_leaving_a_watch_ends_it(self, own: SimpleNamespace) -> None:
         client: Client = own.client

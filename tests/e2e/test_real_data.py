@@ -51,12 +51,13 @@ def test_a_folder_of_many_instruments_is_indexed_as_far_as_it_can_be_read(
     with Library(tmp_path / "data") as library:
         library.create("zoo", model)
         collection = library.collection("zoo")
-        report = indexer.index(
-            collection,
-            library.encoder_of(collection),
-            find_sources([ZOO]),
-            rejects=rejects,
-        )
+        with indexer.tabled(rejects) as refused:
+            report = indexer.index(
+                collection,
+                library.encoder_of(collection),
+                find_sources([ZOO]),
+                refused=refused,
+            )
         rows = pq.read_table(rejects).to_pylist()
         found = {
             Path(row["path"]).relative_to(ZOO).as_posix(): row["code"] for row in rows

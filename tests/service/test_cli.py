@@ -13,6 +13,7 @@ import pytest
 from skylike.service import logs
 from skylike.service.__main__ import main
 from skylike.service.encoder import BASE, Encoder
+from skylike.service.library import Library
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -85,6 +86,21 @@ def test_a_run_that_indexes_nothing_has_failed(run: Run, tmp_path: Path) -> None
     table = tmp_path / "d" / "collections" / "sky" / "rejects.parquet"
     assert str(table) in error["message"]
     assert pq.read_table(table)["code"].to_pylist() == ["not_fits"]
+
+
+def test_an_indexed_folder_takes_a_prefix(
+    run: Run, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    """So that two nights that call their files alike fit into one collection."""
+    where = ("--collection", "sky", "--data", tmp_path / "d", "--json")
+    for number, night in enumerate(("first", "second")):
+        (tmp_path / night).mkdir()
+        (tmp_path / night / "a.fits").write_bytes(sky.draw("ring", number))
+        done = run("index", tmp_path / night, f"--id-prefix={night}/", *where)
+        assert json.loads(done[1])["indexed"] == 1
+    with Library(tmp_path / "d") as library:
+        known = library.collection("sky").known(["first/a.fits", "second/a.fits"])
+    assert len(known) == 2
 
 
 def test_failure_is_one_line_and_exit_code_1(run: Run, data: Path) -> None:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from skylike.service.anomaly import mean_distance
 from skylike.service.collection import Collection, Scored, SkyObject, Writing, loading
-from skylike.service.columns import Equals, Labelled, Not, WithIds
+from skylike.service.columns import All, Between, Equals, Labelled, Not, WithIds
 from skylike.service.errors import (
     AlreadyDone,
     AlreadyExists,
@@ -187,7 +187,7 @@ def test_a_write_with_a_name_is_done_once(tmp_path: Path) -> None:
             assert (caught.value.version, caught.value.num_objects) == (version, 1)
         assert collection.version == version
         assert collection.get("a") == SkyObject("a")
-        assert collection.delete(["a"], Writing("other")) == 1
+        assert collection.delete(["a"], Writing("other")) == {"a"}
         with pytest.raises(AlreadyDone) as caught:
             collection.delete(["a"], Writing("other"))
         assert caught.value.num_objects == 1
@@ -243,6 +243,62 @@ def test_a_repeated_write_promises_what_is_wanted_now(
             for is_durable, num_synced in ((False, 0), (True, 1), (True, 1)):
                 with pytest.raises(AlreadyDone):
                     repeat(Writing(name, is_durable))
+                assert len(synced) == num_synced
+
+
+def test_a_write_that_changes_nothing_is_no_new_version(tmp_path: Path) -> None:
+    """Of ids that are not there, or of what is so already; each tells which there were."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    told = SkyObject("a", attributes={"x": 1}, labels=frozenset({"odd"}))
+    with Collection(tmp_path / "sky") as collection:
+        collection.add([told, SkyObject("b")], unit(2))
+        version = collection.version
+        assert collection.delete(["c"]) == set()
+        assert collection.label(["c"], ["odd"]) == set()
+        assert collection.set_attributes(["a", "c"], {"x": 1}) == {"a"}
+        assert collection.label(["a", "c"], ["odd"], ["even"]) == {"a"}
+        assert collection.version == version
+        named = Writing("n")
+        assert collection.label(["a"], ["odd"], how=named) == {"a"}
+        with pytest.raises(AlreadyDone) as caught:
+            collection.label(["a"], ["odd"], how=named)
+        assert (caught.value.version, caught.value.num_objects) == (version, 1)
+        assert collection.set_attributes(["a", "b"], {"x": 1.0}) == {"a", "b"}
+        assert collection.version == version + 1
+        assert collection.delete(["a", "c"]) == {"a"}
+        assert collection.version == version + 2
+    with Collection(tmp_path / "sky") as collection:
+        assert collection.version == version + 2
+        assert isinstance(collection.get("b").attributes["x"], float)
+
+
+def test_a_durable_write_that_changes_nothing_makes_durable_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told that an object is gone, nobody shall find it again after a loss of power."""
+    (tmp_path / "sky").mkdir()
+    Collection.create(tmp_path / "sky", "model", 16)
+    synced: list[int] = []
+    sync = os.fsync
+
+    def counted(file: int) -> None:
+        synced.append(file)
+        sync(file)
+
+    monkeypatch.setattr("os.fsync", counted)
+    with Collection(tmp_path / "sky") as collection:
+        collection.add([SkyObject("a")], unit(1))
+        asks: list[Callable[[Writing], object]] = [
+            lambda how: collection.delete(["a"], how),
+            lambda how: collection.label(["a"], ["odd"], how=how),
+        ]
+        for ask in asks:
+            collection.upsert([SkyObject("a")], unit(1), Writing(is_durable=False))
+            ask(Writing(is_durable=False))
+            synced.clear()
+            for is_durable, num_synced in ((False, 0), (True, 1), (True, 1)):
+                ask(Writing(is_durable=is_durable))
                 assert len(synced) == num_synced
 
 
@@ -899,3 +955,59 @@ def test_only_what_scores_enough_is_found(collection: Collection) -> None:
     for effort in (0.0, 17.0):
         with pytest.raises(BadRequest, match="effort"):
             collection.nearest(unit(1), 3, effort=effort)
+
+
+@pytest.mark.parametrize("kind", [None, Kind.FLAT])
+def test_a_misspelt_attribute_is_refused_with_the_near_names(
+    collection: Collection, kind: Kind | None
+) -> None:
+    """By every question that takes a filter, wherever the objects are."""
+    told: dict[str, str | float] = {"mag_r": 19.5, "survey": "ours"}
+    known = [SkyObject(f"o{number}", attributes=told) for number in range(20)]
+    collection.add(known, unit(20))
+    if kind is not None:
+        collection.compact(kind)
+    wrong = All((Equals("survey", "ours"), Not(Between("magr", None, 20.0))))
+    for ask in (
+        lambda: collection.count(wrong),
+        lambda: collection.scroll(wrong),
+        lambda: collection.nearest(unit(1), 3, where=wrong),
+    ):
+        with pytest.raises(BadRequest, match="'magr'; is it 'mag_r'") as caught:
+            ask()
+        assert caught.value.reason == "unknown_attribute"
+    with pytest.raises(BadRequest, match=r"there are: dec, .*, mag_r, .*survey"):
+        collection.count(Equals("hubble_type", "Sb"))
+    with pytest.raises(BadRequest, match="conditions of their own"):
+        collection.count(Equals("label", "odd"))
+    collection.set_attributes(["o3"], {"magr": 1})
+    assert collection.count(Between("magr", 0)) == 1
+
+
+def test_in_an_empty_collection_no_attribute_is_misspelt(
+    collection: Collection,
+) -> None:
+    """It is filled tomorrow, and asked the same then."""
+    assert collection.count(Equals("mag", 1)) == 0
+    assert collection.nearest(unit(1), 3, where=Not(Equals("mag", 1))) == [[]]
+
+
+def test_what_every_object_has_is_asked_by_name(collection: Collection) -> None:
+    known = [
+        SkyObject(
+            f"o{number}",
+            position=SkyPosition(10.0 * number, -5.0),
+            valid_fraction=number / 10,
+        )
+        for number in range(10)
+    ]
+    collection.add(known, unit(10))
+    for compacted in (False, True):
+        if compacted:
+            collection.compact(Kind.FLAT)
+        assert collection.count(Between("ra", 25, 45)) == 2
+        assert collection.count(Between("ra_deg", 25, 45)) == 2
+        assert collection.count(Equals("dec", -5)) == 10
+        assert collection.count(Between("valid_fraction", 0.75)) == 2
+        assert collection.count(Equals("id", "o3")) == 1
+        assert collection.count(Between("epoch_mjd", 0)) == 0

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,19 @@ from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
 
+def told(one: SkyObject, name: str) -> list[Any]:
+    """What goes by a name: an attribute, and a fact of every object."""
+    where = one.position
+    facts = {
+        "id": one.id,
+        "ra": where and where.ra_deg,
+        "dec": where and where.dec_deg,
+        "epoch_mjd": one.epoch_mjd,
+        "valid_fraction": one.valid_fraction,
+    }
+    return [one.attributes.get(name), facts.get(name)]
+
+
 def fulfils(wanted: Filter, one: SkyObject) -> bool:
     """The same in plain words, for one object."""
     match wanted:
@@ -47,13 +61,16 @@ def fulfils(wanted: Filter, one: SkyObject) -> bool:
         case Equals(name=name, value=value):
             return fulfils(OneOf(name, (value,)), one)
         case OneOf(name=name, values=values):
-            found = one.attributes.get(name)
             return any(
-                like(found) == like(value) and found == value for value in values
+                like(found) == like(value) and found == value
+                for found in told(one, name)
+                for value in values
             )
         case Between(name=name, low=low, high=high):
-            found = one.attributes.get(name)
-            return like(found) == "number" and lies(found, low, high)
+            return any(
+                like(found) == "number" and lies(found, low, high)
+                for found in told(one, name)
+            )
         case Observed(low_mjd=low, high_mjd=high):
             return one.epoch_mjd is not None and lies(one.epoch_mjd, low, high)
         case Flagged(flags=flags):
@@ -84,7 +101,7 @@ def angle(one: SkyPosition, other: SkyPosition) -> float:
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
 
 
-names = st.sampled_from(["z", "kind", "a:b"])
+names = st.sampled_from(["z", "kind", "a:b", "ra", "dec", "id", "valid_fraction"])
 values = (
     st.sampled_from(["disc", "ring", "", "1"])
     | st.booleans()
@@ -109,6 +126,7 @@ objects = st.lists(
         attributes=st.dictionaries(names, values, max_size=3),
         labels=st.frozensets(labels),
         flags=flags,
+        valid_fraction=st.sampled_from([1.0, 0.5, 0.0]),
     ),
     min_size=1,
     max_size=12,

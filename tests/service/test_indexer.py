@@ -55,9 +55,10 @@ def test_everything_readable_is_indexed_and_the_rest_has_its_reason(
         collection = library.collection("sky")
         encoder = library.encoder_of(collection)
         rejects = tmp_path / "rejects.parquet"
-        report = indexer.index(
-            collection, encoder, find_sources([folder]), rejects=rejects
-        )
+        with indexer.tabled(rejects) as refused:
+            report = indexer.index(
+                collection, encoder, find_sources([folder]), refused=refused
+            )
         assert (report.indexed, report.known, len(collection)) == (6, 0, 6)
         table = pq.read_table(rejects).to_pylist()
         reasons = {Path(row["path"]).name: row["code"] for row in table}
@@ -216,9 +217,12 @@ def test_too_many_rejects_end_a_run_which_can_go_on(
         collection = library.collection("sky")
         encoder = library.encoder_of(collection)
         rejects = tmp_path / "rejects.parquet"
-        with pytest.raises(BadInput, match="6 images were rejected") as caught:
+        with (
+            pytest.raises(BadInput, match="6 images were rejected") as caught,
+            indexer.tabled(rejects) as refused,
+        ):
             indexer.index(
-                collection, encoder, sources, rejects=rejects, max_reject_fraction=0.4
+                collection, encoder, sources, refused=refused, max_reject_fraction=0.4
             )
         assert caught.value.reason == "too_many_rejects"
         assert pq.read_table(rejects).num_rows == 6

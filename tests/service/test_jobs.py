@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 
 from skylike.service import caller, snapshot
-from skylike.service.collection import SkyObject
+from skylike.service.collection import SkyObject, Writing
 from skylike.service.errors import (
     BadRequest,
     Cancelled,
     NotFound,
     NotReady,
     Overloaded,
+    StorageFailed,
 )
 from skylike.service.jobs import Job, Jobs, State
 from skylike.service.library import Library
+from skylike.service.prepare import Reject
 from skylike.service.progress import Watched
 
 SECONDS = 30.0
@@ -34,9 +36,11 @@ class Held:
     has_begun: threading.Event = field(default_factory=threading.Event)
     may_end: threading.Event = field(default_factory=threading.Event)
 
-    kind = "held"
+    kind, collection = "held", ""
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
         self.has_begun.set()
         assert self.may_end.wait(SECONDS)
         return {}
@@ -48,9 +52,11 @@ class Short:
 
     name: str = ""
 
-    kind = "short"
+    kind, collection = "short", ""
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
         return {"name": self.name}
 
 
@@ -152,6 +158,121 @@ def test_closing_waits_no_longer_than_it_may(jobs: Jobs, held: Held) -> None:
     assert ended(jobs, running).state is State.DONE
 
 
+@dataclass(frozen=True)
+class Choosy:
+    """Work that leaves out so many images, and then perhaps fails."""
+
+    num_rejects: int
+    fails: bool = False
+
+    kind, collection = "choosy", ""
+
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
+        refused += [
+            Reject(f"{number}.fits", "truncated", f"{number}.fits: \N{SNOWMAN}")
+            for number in range(self.num_rejects)
+        ]
+        if self.fails:
+            raise BadRequest("too much was left out")
+        return {}
+
+
+def test_what_a_job_left_out_is_told_from_any_place_on(jobs: Jobs) -> None:
+    """Of each job its own, whether it failed or not."""
+    first = ended(jobs, jobs.start(Choosy(2500)))
+    second = ended(jobs, jobs.start(Choosy(3, fails=True)))
+    assert (first.state, first.num_rejects) == (State.DONE, 2500)
+    assert (second.state, second.num_rejects) == (State.FAILED, 3)
+    for start, count in ((0, 1), (0, 1000), (999, 2), (1990, 1000), (2499, 5)):
+        found = jobs.rejects(first.id, start, count)
+        wanted = range(start, min(start + count, 2500))
+        assert [one.path for one in found] == [f"{number}.fits" for number in wanted]
+    assert jobs.rejects(first.id, 2500, 10) == []
+    assert jobs.rejects(first.id, 10**18, 10) == []
+    last = Reject("2.fits", "truncated", "2.fits: \N{SNOWMAN}")
+    assert jobs.rejects(second.id, 2, 1000) == [last]
+    assert jobs.rejects(ended(jobs, jobs.start(Short())).id, 0, 10) == []
+
+
+def test_before_its_end_nobody_knows_what_a_job_leaves_out(
+    jobs: Jobs, held: Held
+) -> None:
+    for job in (jobs.all()[0], jobs.start(Short())):
+        with pytest.raises(NotReady) as caught:
+            jobs.rejects(job.id, 0, 10)
+        assert caught.value.reason == "job_unfinished"
+
+
+def test_jobs_outlive_the_process_with_all_that_is_told_of_them(
+    tmp_path: Path,
+) -> None:
+    """Their names, their times, what they left out; the names of their requests too."""
+    with Library(tmp_path) as library:
+        jobs = Jobs(library)
+        done = ended(jobs, jobs.start(Choosy(3), Writing("night-1", digest="a")))
+        failed = ended(jobs, jobs.start(Choosy(1, fails=True)))
+        before = jobs.all()
+        jobs.close()
+    with Library(tmp_path) as library:
+        jobs = Jobs(library)
+        assert jobs.all() == before == [failed, done]
+        assert done.started is not None
+        assert done.ended is not None
+        assert done.created <= done.started <= done.ended
+        assert len(jobs.rejects(done.id, 0, 10)) == 3
+        assert jobs.start(Choosy(3), Writing("night-1", digest="a")) == done
+        with pytest.raises(BadRequest) as caught:
+            jobs.start(Short(), Writing("night-1", digest="b"))
+        assert caught.value.reason == "request_id_reused"
+        jobs.close()
+
+
+def test_jobs_that_a_stopping_service_left_say_so(jobs: Jobs, held: Held) -> None:
+    waiting = jobs.start(Short())
+    jobs.close(0.1)
+    last = jobs.get(waiting.id)
+    assert (last.state, last.reason) == (State.CANCELLED, "interrupted")
+    assert "start it again" in last.message.lower()
+
+
+def test_a_record_that_is_damaged_hides_no_other(tmp_path: Path) -> None:
+    with Library(tmp_path) as library:
+        jobs = Jobs(library)
+        first, second = (ended(jobs, jobs.start(Short())) for _ in range(2))
+        jobs.close()
+    record = tmp_path / "jobs" / f"{first.id}.json"
+    record.write_bytes(record.read_bytes().replace(b"short", b"shore"))
+    (tmp_path / "jobs" / "torn.new").write_text("{")
+    with Library(tmp_path) as library:
+        assert Jobs(library).all() == [second]
+    assert not (tmp_path / "jobs" / "torn.new").exists()
+
+
+def test_what_is_forgotten_leaves_no_file(jobs: Jobs, tmp_path: Path) -> None:
+    first = ended(jobs, jobs.start(Choosy(1)))
+    assert len(list((tmp_path / "jobs").glob(f"{first.id}.*"))) == 2
+    for _ in range(1000):
+        ended(jobs, jobs.start(Short()))
+    assert list((tmp_path / "jobs").glob(f"{first.id}.*")) == []
+    assert len(list((tmp_path / "jobs").iterdir())) == 1000
+
+
+def test_a_disk_that_takes_no_record_takes_no_job(jobs: Jobs, tmp_path: Path) -> None:
+    """And a job that is at work then is told to its end nevertheless."""
+    work = Held()
+    running = jobs.start(work)
+    assert work.has_begun.wait(SECONDS)
+    folder = tmp_path / "jobs"
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(StorageFailed):
+        jobs.start(Short())
+    work.may_end.set()
+    assert ended(jobs, running).state is State.DONE
+    assert jobs.all()[0].id == running.id
+
+
 class Patience:
     """A caller that asks to stop when it has been looked at so many times."""
 
@@ -209,29 +330,29 @@ def test_a_snapshot_that_is_stopped_leaves_nothing(data: Path, tmp_path: Path) -
 
 def test_a_request_that_is_repeated_gives_the_same_job(jobs: Jobs, held: Held) -> None:
     """In line, after its end, and where no other would find room in line."""
-    first = jobs.start(Short("a"), "night-1")
-    assert jobs.start(Short("a"), "night-1") == first
-    assert jobs.start(Short("a"), "night-2").id != first.id
+    first = jobs.start(Short("a"), Writing("night-1", digest="a"))
+    assert jobs.start(Short("a"), Writing("night-1", digest="a")) == first
+    assert jobs.start(Short("a"), Writing("night-2", digest="a")).id != first.id
     for _ in range(98):
         jobs.start(Short())
-    assert jobs.start(Short("a"), "night-1") == first
+    assert jobs.start(Short("a"), Writing("night-1", digest="a")) == first
     held.may_end.set()
     assert ended(jobs, first).result == '{"name": "a"}'
-    assert jobs.start(Short("a"), "night-1") == jobs.get(first.id)
+    assert jobs.start(Short("a"), Writing("night-1", digest="a")) == jobs.get(first.id)
     assert len(jobs.all()) == 101
 
 
 def test_a_name_of_a_request_stands_for_one_job(jobs: Jobs) -> None:
-    jobs.start(Short("a"), "night-1")
+    jobs.start(Short("a"), Writing("night-1", digest="a"))
     with pytest.raises(BadRequest) as caught:
-        jobs.start(Short("b"), "night-1")
+        jobs.start(Short("b"), Writing("night-1", digest="b"))
     assert caught.value.reason == "request_id_reused"
 
 
 def test_names_of_requests_are_forgotten_with_their_jobs(jobs: Jobs) -> None:
-    first = ended(jobs, jobs.start(Short("a"), "night-1"))
+    first = ended(jobs, jobs.start(Short("a"), Writing("night-1", digest="a")))
     for _ in range(1000):
         ended(jobs, jobs.start(Short()))
-    again = jobs.start(Short("b"), "night-1")
+    again = jobs.start(Short("b"), Writing("night-1", digest="b"))
     assert again.id != first.id
     assert ended(jobs, again).result == '{"name": "b"}'

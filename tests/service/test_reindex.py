@@ -132,8 +132,11 @@ def test_writes_with_a_name_are_known_after_the_switch(
     """Who got no answer before it and asks again after it does nothing twice."""
     old = library.collection("sky")
     named = [Writing(f"n{number}", digest=f"d{number}") for number in range(3)]
-    assert old.label(["06.fits", "07.fits"], ["a"], how=named[0]) == 2
-    assert old.delete(["06.fits"], named[1]) == 1
+    assert old.label(["06.fits", "07.fits"], ["a"], how=named[0]) == {
+        "06.fits",
+        "07.fits",
+    }
+    assert old.delete(["06.fits"], named[1]) == {"06.fits"}
     indexer.reindex(library, "live", other)
     new = library.collection("live")
     for how, count in ((named[0], 2), (named[1], 1)):
@@ -142,11 +145,13 @@ def test_writes_with_a_name_are_known_after_the_switch(
         assert (caught.value.num_objects, caught.value.version) == (count, new.version)
     with pytest.raises(BadRequest):
         new.label(["07.fits"], ["b"], how=replace(named[0], digest="other"))
-    assert new.label(["07.fits"], ["c"], how=named[2]) == 1
+    assert new.label(["07.fits"], ["c"], how=named[2]) == {"07.fits"}
     assert new.get("07.fits").labels == {"a", "c"}
     # Back at the old one, what was done since is to be done.
     library.rollback_alias("live")
-    assert library.collection("live").label(["07.fits"], ["c"], how=named[2]) == 1
+    assert library.collection("live").label(["07.fits"], ["c"], how=named[2]) == {
+        "07.fits"
+    }
 
 
 def test_what_people_changed_stays_changed(library: Library, other: Path) -> None:

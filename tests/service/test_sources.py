@@ -10,7 +10,7 @@ import pytest
 
 from skylike.service import fits
 from skylike.service.errors import BadInput
-from skylike.service.sources import find_images, find_sources
+from skylike.service.sources import find_images, find_sources, within
 
 
 @pytest.fixture
@@ -67,6 +67,37 @@ def test_sources_are_joined_and_images_named_twice_count_once(folder: Path) -> N
     names.write_text("a.fits\na.fits\n")
     found = find_images([folder / "b.fits[0]", names, folder])
     assert found == [str(folder / name) for name in ("b.fits[0]", "a.fits", "b.fits")]
+
+
+def test_a_prefix_stands_before_every_id(folder: Path) -> None:
+    """Of what is called by its place, and of what a table names."""
+    columns = {"uri": ["a.fits", "b.fits"], "id": ["mine", None]}
+    pq.write_table(pa.table(columns), folder / "names.parquet")
+    for source in (folder, folder / "names.parquet"):
+        plain = [one.id for one in find_sources([source])]
+        found = find_sources([source], prefix="2026-11-22/")
+        assert [one.id for one in found] == [f"2026-11-22/{id}" for id in plain]
+
+
+def test_a_link_that_leads_out_is_told_and_not_followed(folder: Path) -> None:
+    """Unless there are no roots: the operator may read whatever links lead to."""
+    inside, outside = folder / "inside", folder / "outside"
+    for one in (inside, outside):
+        one.mkdir()
+    (outside / "hidden.fits").write_bytes((folder / "a.fits").read_bytes())
+    (inside / "deep").symlink_to(outside)
+    assert find_images([inside]) == [str(inside / "deep" / "hidden.fits")]
+    found = find_sources([inside], [inside])
+    assert [one.image for one in found] == [str(inside / "deep")]
+    kept, [refused] = within(found, [inside])
+    assert kept == []
+    assert (refused.path, refused.code) == (str(inside / "deep"), "outside_roots")
+    assert "a link that leads out" in refused.message
+    (inside / "deep").unlink()
+    (inside / "deep").symlink_to(folder)  # one root may hold another
+    found = find_sources([inside], [inside, folder])
+    assert within(found, [inside, folder])[1] == []
+    assert len(found) == 3
 
 
 def test_a_fits_file_that_is_called_like_a_list_is_a_file(folder: Path) -> None:

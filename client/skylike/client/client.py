@@ -169,4 +169,5 @@ class Client:
     job = _blocking(AsyncClient.job)
     jobs = _blocking(AsyncClient.jobs)
     watch_job = _iterating(AsyncClient.watch_job)
+    job_rejects = _iterating(AsyncClient.job_rejects)
     cancel_job = _blocking(AsyncClient.cancel_job)

@@ -1,9 +1,11 @@
 """From the service's messages to the client's types."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
 from skylike.client import ranked, types
@@ -61,7 +63,10 @@ def added(message: catalog_pb2.AddObjectsResponse) -> types.Added:
 def changed(message: Any) -> types.Changed:
     """The answer of DeleteObjects, SetAttributes or SetLabels."""
     return types.Changed(
-        _context(message.context), message.num_objects, message.was_done
+        _context(message.context),
+        message.num_objects,
+        message.was_done,
+        tuple(message.unknown_ids),
     )
 
 
@@ -163,7 +168,21 @@ def job(message: job_pb2.Job) -> types.Job:
         result=json.loads(message.result_json or "{}"),
         reason=message.reason.lower(),
         message=message.message,
+        collection=message.collection,
+        created=_time(message.create_time),
+        started=_time(message.start_time) if message.HasField("start_time") else None,
+        ended=_time(message.end_time) if message.HasField("end_time") else None,
+        num_rejects=message.num_rejects,
     )
+
+
+def job_reject(message: job_pb2.JobReject) -> types.JobReject:
+    """An image that a job left out."""
+    return types.JobReject(message.image, message.reason.lower(), message.message)
+
+
+def _time(message: Timestamp) -> datetime:
+    return message.ToDatetime(UTC)
 
 
 def _context(message: types_pb2.Context) -> types.Context:

@@ -41,7 +41,11 @@ class Cone(Filter):
 
 @dataclass(frozen=True, slots=True)
 class OneOf(Filter):
-    """An attribute has one of some values; one value means equality."""
+    """An attribute has one of some values; one value means equality.
+
+    An attribute may also be what every object has: ``id``, ``ra``, ``dec``,
+    ``epoch_mjd``, ``valid_fraction``. One that no object has is refused.
+    """
 
     name: str
     values: Sequence[Attribute]
@@ -49,7 +53,7 @@ class OneOf(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Between(Filter):
-    """An attribute is a number from `low` to `high`; None: no bound."""
+    """An attribute, as of `OneOf`, is a number from `low` to `high`; None: no bound."""
 
     name: str
     low: float | None = None

@@ -15,6 +15,7 @@ _START = Rpc(f"{_SERVICE}/StartJob", job_pb2.StartJobResponse.FromString)
 _GET = Rpc(f"{_SERVICE}/GetJob", job_pb2.GetJobResponse.FromString)
 _LIST = Rpc(f"{_SERVICE}/ListJobs", job_pb2.ListJobsResponse.FromString)
 _WATCH = Rpc(f"{_SERVICE}/WatchJob", job_pb2.WatchJobResponse.FromString)
+_REJECTS = Rpc(f"{_SERVICE}/ListJobRejects", job_pb2.ListJobRejectsResponse.FromString)
 _CANCEL = Rpc(f"{_SERVICE}/CancelJob", job_pb2.CancelJobResponse.FromString)
 
 
@@ -32,7 +33,7 @@ class JobCalls(Session):
             What to do.
         request_id
             Name of this request; by default one of its own. The same request again
-            gives the same job, until the service is started anew.
+            gives the same job, for as long as `jobs` has it.
         """
         request = requests.to_job(work)
         request.request_id = requests.named(request_id)
@@ -44,7 +45,7 @@ class JobCalls(Session):
         return convert.job((await self._call(_GET, request)).job)
 
     async def jobs(self) -> list[types.Job]:
-        """All jobs since the service was started, the newest first, at most 1000."""
+        """All jobs, the newest first, at most 1000; also from before it was restarted."""
         answer = await self._call(_LIST, job_pb2.ListJobsRequest())
         return [convert.job(one) for one in answer.jobs]
 
@@ -67,6 +68,29 @@ class JobCalls(Session):
                 if seconds is None:
                     raise
                 await self._way.sleep(seconds)
+
+    async def job_rejects(
+        self, id: str, *, page_size: int = 1000
+    ) -> AsyncIterator[types.JobReject]:
+        """What a job that has ended left out, in its order, as it is needed.
+
+        Parameters
+        ----------
+        id
+            Of the job.
+        page_size
+            How many are fetched at a time, 1 to 1000.
+        """
+        request = job_pb2.ListJobRejectsRequest(
+            job_id=sendable(id), page_size=page_size
+        )
+        while True:
+            page = await self._call(_REJECTS, request)
+            for one in page.rejects:
+                yield convert.job_reject(one)
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
 
     async def cancel_job(self, id: str) -> types.Job:
         """Stop a job as soon as it can be left; what it wrote stays."""

@@ -73,7 +73,7 @@ class Objects(Session):
         request_id: str | None = None,
         ack: Ack = "sync",
     ) -> types.Changed:
-        """Take up to 10,000 objects out; ids that are not there are passed over."""
+        """Take up to 10,000 objects out; ids that are not there are told."""
         options = requests.writing(request_id, ack)
         request = pb.DeleteObjectsRequest(**_named(collection, ids), options=options)
         return convert.changed(await self._call(_DELETE, request))
@@ -90,7 +90,7 @@ class Objects(Session):
     ) -> types.Changed:
         """Set attributes of up to 10,000 objects, and take others away.
 
-        Ids that are not there are passed over.
+        Ids that are not there are told; where nothing changes the version stays.
         """
         request = pb.SetAttributesRequest(
             **_named(collection, ids),
@@ -112,7 +112,7 @@ class Objects(Session):
     ) -> types.Changed:
         """Give labels to up to 10,000 objects, and take others away.
 
-        Ids that are not there are passed over.
+        Ids that are not there are told; where nothing changes the version stays.
         """
         request = pb.SetLabelsRequest(
             **_named(collection, ids),

@@ -139,6 +139,9 @@ class IndexJob:
         last fit.
     workers
         Processes that read; 0 means one for each core.
+    id_prefix
+        Put before the id of every image, such as ``2026-11-22/``, where those of
+        several folders are called alike.
     """
 
     collection: str
@@ -146,6 +149,7 @@ class IndexJob:
     max_reject_fraction: float | None = None
     calibration: Sequence[str] = ()
     workers: int = 0
+    id_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
                 max_reject_fraction=work.max_reject_fraction,
                 calibration=texts(work.calibration),
                 workers=work.workers,
+                id_prefix=sendable(work.id_prefix),
             )
             return job_pb2.StartJobRequest(index=index)
         case FitJob():

@@ -20,6 +20,7 @@ _PLAIN: Mapping[type, Sequence[Field]] = {
     types.ClusterInfo: columns.CLUSTER,
     types.CollectionInfo: columns.COLLECTION,
     types.Job: columns.JOB,
+    types.JobReject: columns.JOB_REJECT,
 }
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -247,11 +248,15 @@ class Added(Plain, Tabular):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Plain):
-    """How many objects a write found; `was_done` says that it had been done before."""
+    """How many objects a write found, and which ids it did not.
+
+    `was_done` says that it had been done before, of which the unknown ids are not told.
+    """
 
     context: Context
     num_objects: int
     was_done: bool
+    unknown_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +343,9 @@ class Job(Plain):
 
     `done` of `total` in its `stage`, at a `rate` per second; `total` is 0 and
     `seconds_left` None while nobody knows. `result` is what it did, when it is done;
-    `reason` and `message` are why it failed.
+    `reason` and `message` are why it failed. `created`, `started` and `ended` are when
+    it was put in line, began and ended (UTC), None before; `num_rejects` is how many
+    images it left out, once it has ended.
     """
 
     id: str
@@ -353,11 +360,25 @@ class Job(Plain):
     result: Mapping[str, Any]
     reason: str
     message: str
+    collection: str
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    num_rejects: int
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing will come of it any more."""
         return self.state not in (JobState.WAITING, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class JobReject(Plain):
+    """An image that a job left out, and why; named below the service's root of it."""
+
+    image: str
+    reason: str
+    message: str
 
 
 def _plain(value: Any) -> Any:
@@ -368,6 +389,8 @@ def _plain(value: Any) -> Any:
             return [_plain(one) for one in value]
         case Mapping():
             return {name: _plain(one) for name, one in value.items()}
+        case datetime():
+            return value.isoformat()
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case np.ndarray():

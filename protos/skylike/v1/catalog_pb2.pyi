@@ -249,7 +249,7 @@ class DeleteObjectsRequest(google.protobuf.message.Message):
     """The collection they are in; may be empty where there is only one."""
     @property
     def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Up to 10,000 ids; those that are not there are passed over."""
+        """Up to 10,000 ids; those that are not there are told in the answer."""
 
     @property
     def options(self) -> global___WriteOptions:
@@ -276,13 +276,22 @@ class DeleteObjectsResponse(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     NUM_OBJECTS_FIELD_NUMBER: builtins.int
     WAS_DONE_FIELD_NUMBER: builtins.int
+    UNKNOWN_IDS_FIELD_NUMBER: builtins.int
     num_objects: builtins.int
-    """How many there were."""
+    """How many of the ids there were."""
     was_done: builtins.bool
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version, or that of then if it had been done before."""
+        """The collection with its new version, which is the old one where there was nothing to
+        change; or that of then if it had been done before.
+        """
+
+    @property
+    def unknown_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Those of the ids that there were not, in their order; none are told of a write that
+        had been done before.
+        """
 
     def __init__(
         self,
@@ -290,9 +299,10 @@ class DeleteObjectsResponse(google.protobuf.message.Message):
         context: skylike.v1.types_pb2.Context | None = ...,
         num_objects: builtins.int = ...,
         was_done: builtins.bool = ...,
+        unknown_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["context", b"context", "num_objects", b"num_objects", "was_done", b"was_done"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "num_objects", b"num_objects", "unknown_ids", b"unknown_ids", "was_done", b"was_done"]) -> None: ...
 
 global___DeleteObjectsResponse = DeleteObjectsResponse
 
@@ -329,7 +339,7 @@ class SetAttributesRequest(google.protobuf.message.Message):
     """The collection they are in; may be empty where there is only one."""
     @property
     def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Up to 10,000 ids; those that are not there are passed over."""
+        """Up to 10,000 ids; those that are not there are told in the answer."""
 
     @property
     def attributes(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, skylike.v1.types_pb2.Value]:
@@ -366,13 +376,22 @@ class SetAttributesResponse(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     NUM_OBJECTS_FIELD_NUMBER: builtins.int
     WAS_DONE_FIELD_NUMBER: builtins.int
+    UNKNOWN_IDS_FIELD_NUMBER: builtins.int
     num_objects: builtins.int
-    """How many there were."""
+    """How many of the ids there were."""
     was_done: builtins.bool
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version, or that of then if it had been done before."""
+        """The collection with its new version, which is the old one where there was nothing to
+        change; or that of then if it had been done before.
+        """
+
+    @property
+    def unknown_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Those of the ids that there were not, in their order; none are told of a write that
+        had been done before.
+        """
 
     def __init__(
         self,
@@ -380,9 +399,10 @@ class SetAttributesResponse(google.protobuf.message.Message):
         context: skylike.v1.types_pb2.Context | None = ...,
         num_objects: builtins.int = ...,
         was_done: builtins.bool = ...,
+        unknown_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["context", b"context", "num_objects", b"num_objects", "was_done", b"was_done"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "num_objects", b"num_objects", "unknown_ids", b"unknown_ids", "was_done", b"was_done"]) -> None: ...
 
 global___SetAttributesResponse = SetAttributesResponse
 
@@ -401,7 +421,7 @@ class SetLabelsRequest(google.protobuf.message.Message):
     """The collection they are in; may be empty where there is only one."""
     @property
     def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Up to 10,000 ids; those that are not there are passed over."""
+        """Up to 10,000 ids; those that are not there are told in the answer."""
 
     @property
     def add(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -438,13 +458,22 @@ class SetLabelsResponse(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     NUM_OBJECTS_FIELD_NUMBER: builtins.int
     WAS_DONE_FIELD_NUMBER: builtins.int
+    UNKNOWN_IDS_FIELD_NUMBER: builtins.int
     num_objects: builtins.int
-    """How many there were."""
+    """How many of the ids there were."""
     was_done: builtins.bool
     """Whether it had been done before, by its `request_id`."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
-        """The collection with its new version, or that of then if it had been done before."""
+        """The collection with its new version, which is the old one where there was nothing to
+        change; or that of then if it had been done before.
+        """
+
+    @property
+    def unknown_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Those of the ids that there were not, in their order; none are told of a write that
+        had been done before.
+        """
 
     def __init__(
         self,
@@ -452,9 +481,10 @@ class SetLabelsResponse(google.protobuf.message.Message):
         context: skylike.v1.types_pb2.Context | None = ...,
         num_objects: builtins.int = ...,
         was_done: builtins.bool = ...,
+        unknown_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["context", b"context", "num_objects", b"num_objects", "was_done", b"was_done"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "num_objects", b"num_objects", "unknown_ids", b"unknown_ids", "was_done", b"was_done"]) -> None: ...
 
 global___SetLabelsResponse = SetLabelsResponse
 

@@ -22,49 +22,56 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14skylike/v1/job.proto\x12\nskylike.v1\"\x8f\x01\n\x08IndexJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12 \n\x13max_reject_fraction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0b\x63\x61libration\x18\x04 \x03(\t\x12\x0f\n\x07workers\x18\x05 \x01(\rB\x16\n\x14_max_reject_fraction\"?\n\x06\x46itJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61libration\x18\x02 \x03(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"d\n\nReindexJob\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x13max_reject_fraction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x16\n\x14_max_reject_fraction\".\n\nCompactJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"/\n\x0bSnapshotJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"\xfa\x01\n\x0fStartJobRequest\x12%\n\x05index\x18\x01 \x01(\x0b\x32\x14.skylike.v1.IndexJobH\x00\x12!\n\x03\x66it\x18\x02 \x01(\x0b\x32\x12.skylike.v1.FitJobH\x00\x12)\n\x07reindex\x18\x03 \x01(\x0b\x32\x16.skylike.v1.ReindexJobH\x00\x12)\n\x07\x63ompact\x18\x04 \x01(\x0b\x32\x16.skylike.v1.CompactJobH\x00\x12+\n\x08snapshot\x18\x05 \x01(\x0b\x32\x17.skylike.v1.SnapshotJobH\x00\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x06\n\x04work\"\xf5\x01\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.skylike.v1.JobState\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x04\x12\r\n\x05total\x18\x06 \x01(\x04\x12\x0c\n\x04rate\x18\x07 \x01(\x01\x12\x19\n\x0cseconds_left\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07seconds\x18\t \x01(\x01\x12\x13\n\x0bresult_json\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0f\n\x07message\x18\x0c \x01(\tB\x0f\n\r_seconds_left\"0\n\x10StartJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\".\n\x0eGetJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"\x11\n\x0fListJobsRequest\"1\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.skylike.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"0\n\x10WatchJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x11\x43\x61ncelJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job*\x96\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x12\n\x0eJOB_STATE_DONE\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x32\xee\x02\n\nJobService\x12\x45\n\x08StartJob\x12\x1b.skylike.v1.StartJobRequest\x1a\x1c.skylike.v1.StartJobResponse\x12?\n\x06GetJob\x12\x19.skylike.v1.GetJobRequest\x1a\x1a.skylike.v1.GetJobResponse\x12\x45\n\x08ListJobs\x12\x1b.skylike.v1.ListJobsRequest\x1a\x1c.skylike.v1.ListJobsResponse\x12G\n\x08WatchJob\x12\x1b.skylike.v1.WatchJobRequest\x1a\x1c.skylike.v1.WatchJobResponse0\x01\x12H\n\tCancelJob\x12\x1c.skylike.v1.CancelJobRequest\x1a\x1d.skylike.v1.CancelJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14skylike/v1/job.proto\x12\nskylike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x01\n\x08IndexJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12 \n\x13max_reject_fraction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0b\x63\x61libration\x18\x04 \x03(\t\x12\x0f\n\x07workers\x18\x05 \x01(\r\x12\x11\n\tid_prefix\x18\x06 \x01(\tB\x16\n\x14_max_reject_fraction\"?\n\x06\x46itJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61libration\x18\x02 \x03(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"d\n\nReindexJob\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x13max_reject_fraction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x16\n\x14_max_reject_fraction\".\n\nCompactJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"/\n\x0bSnapshotJob\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"\xfa\x01\n\x0fStartJobRequest\x12%\n\x05index\x18\x01 \x01(\x0b\x32\x14.skylike.v1.IndexJobH\x00\x12!\n\x03\x66it\x18\x02 \x01(\x0b\x32\x12.skylike.v1.FitJobH\x00\x12)\n\x07reindex\x18\x03 \x01(\x0b\x32\x16.skylike.v1.ReindexJobH\x00\x12)\n\x07\x63ompact\x18\x04 \x01(\x0b\x32\x16.skylike.v1.CompactJobH\x00\x12+\n\x08snapshot\x18\x05 \x01(\x0b\x32\x17.skylike.v1.SnapshotJobH\x00\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x06\n\x04work\"\xad\x03\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.skylike.v1.JobState\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x04\x12\r\n\x05total\x18\x06 \x01(\x04\x12\x0c\n\x04rate\x18\x07 \x01(\x01\x12\x19\n\x0cseconds_left\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07seconds\x18\t \x01(\x01\x12\x13\n\x0bresult_json\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0f\n\x07message\x18\x0c \x01(\t\x12\x12\n\ncollection\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bnum_rejects\x18\x11 \x01(\x04\x42\x0f\n\r_seconds_left\"0\n\x10StartJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\".\n\x0eGetJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"\x11\n\x0fListJobsRequest\"1\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.skylike.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"0\n\x10WatchJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x11\x43\x61ncelJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.skylike.v1.Job\"N\n\x15ListJobRejectsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\";\n\tJobReject\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"m\n\x16ListJobRejectsResponse\x12&\n\x07rejects\x18\x01 \x03(\x0b\x32\x15.skylike.v1.JobReject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x04*\x96\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x12\n\x0eJOB_STATE_DONE\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x32\xc7\x03\n\nJobService\x12\x45\n\x08StartJob\x12\x1b.skylike.v1.StartJobRequest\x1a\x1c.skylike.v1.StartJobResponse\x12?\n\x06GetJob\x12\x19.skylike.v1.GetJobRequest\x1a\x1a.skylike.v1.GetJobResponse\x12\x45\n\x08ListJobs\x12\x1b.skylike.v1.ListJobsRequest\x1a\x1c.skylike.v1.ListJobsResponse\x12G\n\x08WatchJob\x12\x1b.skylike.v1.WatchJobRequest\x1a\x1c.skylike.v1.WatchJobResponse0\x01\x12H\n\tCancelJob\x12\x1c.skylike.v1.CancelJobRequest\x1a\x1d.skylike.v1.CancelJobResponse\x12W\n\x0eListJobRejects\x12!.skylike.v1.ListJobRejectsRequest\x1a\".skylike.v1.ListJobRejectsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skylike.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1321
-  _globals['_JOBSTATE']._serialized_end=1471
-  _globals['_INDEXJOB']._serialized_start=37
-  _globals['_INDEXJOB']._serialized_end=180
-  _globals['_FITJOB']._serialized_start=182
-  _globals['_FITJOB']._serialized_end=245
-  _globals['_REINDEXJOB']._serialized_start=247
-  _globals['_REINDEXJOB']._serialized_end=347
-  _globals['_COMPACTJOB']._serialized_start=349
-  _globals['_COMPACTJOB']._serialized_end=395
-  _globals['_SNAPSHOTJOB']._serialized_start=397
-  _globals['_SNAPSHOTJOB']._serialized_end=444
-  _globals['_STARTJOBREQUEST']._serialized_start=447
-  _globals['_STARTJOBREQUEST']._serialized_end=697
-  _globals['_JOB']._serialized_start=700
-  _globals['_JOB']._serialized_end=945
-  _globals['_STARTJOBRESPONSE']._serialized_start=947
-  _globals['_STARTJOBRESPONSE']._serialized_end=995
-  _globals['_GETJOBREQUEST']._serialized_start=997
-  _globals['_GETJOBREQUEST']._serialized_end=1028
-  _globals['_GETJOBRESPONSE']._serialized_start=1030
-  _globals['_GETJOBRESPONSE']._serialized_end=1076
-  _globals['_LISTJOBSREQUEST']._serialized_start=1078
-  _globals['_LISTJOBSREQUEST']._serialized_end=1095
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1097
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1146
-  _globals['_WATCHJOBREQUEST']._serialized_start=1148
-  _globals['_WATCHJOBREQUEST']._serialized_end=1181
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1183
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1231
-  _globals['_CANCELJOBREQUEST']._serialized_start=1233
-  _globals['_CANCELJOBREQUEST']._serialized_end=1267
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1269
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1318
-  _globals['_JOBSERVICE']._serialized_start=1474
-  _globals['_JOBSERVICE']._serialized_end=1840
+  _globals['_JOBSTATE']._serialized_start=1809
+  _globals['_JOBSTATE']._serialized_end=1959
+  _globals['_INDEXJOB']._serialized_start=70
+  _globals['_INDEXJOB']._serialized_end=232
+  _globals['_FITJOB']._serialized_start=234
+  _globals['_FITJOB']._serialized_end=297
+  _globals['_REINDEXJOB']._serialized_start=299
+  _globals['_REINDEXJOB']._serialized_end=399
+  _globals['_COMPACTJOB']._serialized_start=401
+  _globals['_COMPACTJOB']._serialized_end=447
+  _globals['_SNAPSHOTJOB']._serialized_start=449
+  _globals['_SNAPSHOTJOB']._serialized_end=496
+  _globals['_STARTJOBREQUEST']._serialized_start=499
+  _globals['_STARTJOBREQUEST']._serialized_end=749
+  _globals['_JOB']._serialized_start=752
+  _globals['_JOB']._serialized_end=1181
+  _globals['_STARTJOBRESPONSE']._serialized_start=1183
+  _globals['_STARTJOBRESPONSE']._serialized_end=1231
+  _globals['_GETJOBREQUEST']._serialized_start=1233
+  _globals['_GETJOBREQUEST']._serialized_end=1264
+  _globals['_GETJOBRESPONSE']._serialized_start=1266
+  _globals['_GETJOBRESPONSE']._serialized_end=1312
+  _globals['_LISTJOBSREQUEST']._serialized_start=1314
+  _globals['_LISTJOBSREQUEST']._serialized_end=1331
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1333
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1382
+  _globals['_WATCHJOBREQUEST']._serialized_start=1384
+  _globals['_WATCHJOBREQUEST']._serialized_end=1417
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1419
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1467
+  _globals['_CANCELJOBREQUEST']._serialized_start=1469
+  _globals['_CANCELJOBREQUEST']._serialized_end=1503
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1505
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1554
+  _globals['_LISTJOBREJECTSREQUEST']._serialized_start=1556
+  _globals['_LISTJOBREJECTSREQUEST']._serialized_end=1634
+  _globals['_JOBREJECT']._serialized_start=1636
+  _globals['_JOBREJECT']._serialized_end=1695
+  _globals['_LISTJOBREJECTSRESPONSE']._serialized_start=1697
+  _globals['_LISTJOBREJECTSRESPONSE']._serialized_end=1806
+  _globals['_JOBSERVICE']._serialized_start=1962
+  _globals['_JOBSERVICE']._serialized_end=2417
 # @@protoc_insertion_point(module_scope)

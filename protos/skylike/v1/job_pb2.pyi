@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import sys
 import typing
 
@@ -66,12 +67,18 @@ class IndexJob(google.protobuf.message.Message):
     MAX_REJECT_FRACTION_FIELD_NUMBER: builtins.int
     CALIBRATION_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
+    ID_PREFIX_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to add to; it exists."""
     max_reject_fraction: builtins.float
     """Share of images that may be rejected, 0 to 1, before the job ends; absent: all."""
     workers: builtins.int
     """Processes that read; 0 means one for each core."""
+    id_prefix: builtins.str
+    """Put before the id of every image, such as "2026-11-22/". What no table names is
+    called by its path below the folder that holds all sources: those of two nights
+    need a prefix each where they are called alike.
+    """
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Folders, files, lists and tables on the server, under one of its roots."""
@@ -90,9 +97,10 @@ class IndexJob(google.protobuf.message.Message):
         max_reject_fraction: builtins.float | None = ...,
         calibration: collections.abc.Iterable[builtins.str] | None = ...,
         workers: builtins.int = ...,
+        id_prefix: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_reject_fraction", b"_max_reject_fraction", "max_reject_fraction", b"max_reject_fraction"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_reject_fraction", b"_max_reject_fraction", "calibration", b"calibration", "collection", b"collection", "max_reject_fraction", b"max_reject_fraction", "sources", b"sources", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_max_reject_fraction", b"_max_reject_fraction", "calibration", b"calibration", "collection", b"collection", "id_prefix", b"id_prefix", "max_reject_fraction", b"max_reject_fraction", "sources", b"sources", "workers", b"workers"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_max_reject_fraction", b"_max_reject_fraction"]) -> typing.Literal["max_reject_fraction"] | None: ...
 
 global___IndexJob = IndexJob
@@ -214,7 +222,7 @@ class StartJobRequest(google.protobuf.message.Message):
     request_id: builtins.str
     """The caller's name for this request, 1 to 128 printable ASCII characters. The same
     request again gives the same job, whether it has ended or not, for as long as
-    ListJobs has it: a restart of the service forgets the jobs and their names.
+    ListJobs has it.
     """
     @property
     def index(self) -> global___IndexJob:
@@ -270,6 +278,11 @@ class Job(google.protobuf.message.Message):
     RESULT_JSON_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    COLLECTION_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    NUM_REJECTS_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     """Its name."""
     kind: builtins.str
@@ -293,9 +306,31 @@ class Job(google.protobuf.message.Message):
     directory, that holds them.
     """
     reason: builtins.str
-    """Why it failed: the reason, such as TOO_MANY_REJECTS."""
+    """Why it failed: the reason, such as TOO_MANY_REJECTS. INTERRUPTED if the service
+    ended before the job did.
+    """
     message: builtins.str
-    """Why it failed, in words."""
+    """Why it failed, in words, and what to do."""
+    collection: builtins.str
+    """The collection it works on: as the request named it while it waits, by its own name
+    once it has begun.
+    """
+    num_rejects: builtins.int
+    """How many images it left out, which ListJobRejects tells; 0 before it has ended."""
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was put in line."""
+
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it began; absent before."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it ended; absent before. Of one that was killed with the service: when the
+        service came back.
+        """
+
     def __init__(
         self,
         *,
@@ -311,9 +346,14 @@ class Job(google.protobuf.message.Message):
         result_json: builtins.str = ...,
         reason: builtins.str = ...,
         message: builtins.str = ...,
+        collection: builtins.str = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        num_rejects: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_seconds_left", b"_seconds_left", "seconds_left", b"seconds_left"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seconds_left", b"_seconds_left", "done", b"done", "job_id", b"job_id", "kind", b"kind", "message", b"message", "rate", b"rate", "reason", b"reason", "result_json", b"result_json", "seconds", b"seconds", "seconds_left", b"seconds_left", "stage", b"stage", "state", b"state", "total", b"total"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_seconds_left", b"_seconds_left", "create_time", b"create_time", "end_time", b"end_time", "seconds_left", b"seconds_left", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_seconds_left", b"_seconds_left", "collection", b"collection", "create_time", b"create_time", "done", b"done", "end_time", b"end_time", "job_id", b"job_id", "kind", b"kind", "message", b"message", "num_rejects", b"num_rejects", "rate", b"rate", "reason", b"reason", "result_json", b"result_json", "seconds", b"seconds", "seconds_left", b"seconds_left", "stage", b"stage", "start_time", b"start_time", "state", b"state", "total", b"total"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_seconds_left", b"_seconds_left"]) -> typing.Literal["seconds_left"] | None: ...
 
 global___Job = Job
@@ -487,3 +527,87 @@ class CancelJobResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
 
 global___CancelJobResponse = CancelJobResponse
+
+@typing.final
+class ListJobRejectsRequest(google.protobuf.message.Message):
+    """Asks what a job left out."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its name."""
+    page_size: builtins.int
+    """At most so many; 0 means 100, more than 1000 is taken as 1000, a negative
+    number is refused.
+    """
+    page_token: builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+
+global___ListJobRejectsRequest = ListJobRejectsRequest
+
+@typing.final
+class JobReject(google.protobuf.message.Message):
+    """An image that a job left out."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    image: builtins.str
+    """The file, perhaps with a selector such as "[SCI]", below the root that holds it; or an
+    object's id where no file is known.
+    """
+    reason: builtins.str
+    """Why, such as TRUNCATED; the reasons of errors."""
+    message: builtins.str
+    """Why, in words."""
+    def __init__(
+        self,
+        *,
+        image: builtins.str = ...,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["image", b"image", "message", b"message", "reason", b"reason"]) -> None: ...
+
+global___JobReject = JobReject
+
+@typing.final
+class ListJobRejectsResponse(google.protobuf.message.Message):
+    """What a job left out."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REJECTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """For the next page; empty on the last."""
+    total_size: builtins.int
+    """How many there are in all."""
+    @property
+    def rejects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___JobReject]:
+        """In the order in which the job came across them."""
+
+    def __init__(
+        self,
+        *,
+        rejects: collections.abc.Iterable[global___JobReject] | None = ...,
+        next_page_token: builtins.str = ...,
+        total_size: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "rejects", b"rejects", "total_size", b"total_size"]) -> None: ...
+
+global___ListJobRejectsResponse = ListJobRejectsResponse

@@ -60,6 +60,11 @@ class JobServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_job__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_job__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.ListJobRejects = channel.unary_unary(
+                '/skylike.v1.JobService/ListJobRejects',
+                request_serializer=skylike_dot_v1_dot_job__pb2.ListJobRejectsRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_job__pb2.ListJobRejectsResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer(object):
@@ -81,7 +86,8 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """All jobs since the service was started, the newest first, at most 1000.
+        """All jobs, the newest first, at most 1000; also those from before the service was
+        started anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +102,13 @@ class JobServiceServicer(object):
 
     def CancelJob(self, request, context):
         """Stops a job as soon as it can be left; what it wrote stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJobRejects(self, request, context):
+        """The images that a job which has ended left out, each with the reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +141,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=skylike_dot_v1_dot_job__pb2.CancelJobRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_job__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'ListJobRejects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobRejects,
+                    request_deserializer=skylike_dot_v1_dot_job__pb2.ListJobRejectsRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_job__pb2.ListJobRejectsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +284,33 @@ class JobService(object):
             '/skylike.v1.JobService/CancelJob',
             skylike_dot_v1_dot_job__pb2.CancelJobRequest.SerializeToString,
             skylike_dot_v1_dot_job__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobRejects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.JobService/ListJobRejects',
+            skylike_dot_v1_dot_job__pb2.ListJobRejectsRequest.SerializeToString,
+            skylike_dot_v1_dot_job__pb2.ListJobRejectsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,7 +37,9 @@ class JobServiceStub:
         skylike.v1.job_pb2.ListJobsRequest,
         skylike.v1.job_pb2.ListJobsResponse,
     ]
-    """All jobs since the service was started, the newest first, at most 1000."""
+    """All jobs, the newest first, at most 1000; also those from before the service was
+    started anew.
+    """
 
     WatchJob: grpc.UnaryStreamMultiCallable[
         skylike.v1.job_pb2.WatchJobRequest,
@@ -50,6 +52,12 @@ class JobServiceStub:
         skylike.v1.job_pb2.CancelJobResponse,
     ]
     """Stops a job as soon as it can be left; what it wrote stays."""
+
+    ListJobRejects: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.job_pb2.ListJobRejectsRequest,
+        skylike.v1.job_pb2.ListJobRejectsResponse,
+    ]
+    """The images that a job which has ended left out, each with the reason."""
 
 class JobServiceAsyncStub:
     """Starts, watches and stops long work."""
@@ -70,7 +78,9 @@ class JobServiceAsyncStub:
         skylike.v1.job_pb2.ListJobsRequest,
         skylike.v1.job_pb2.ListJobsResponse,
     ]
-    """All jobs since the service was started, the newest first, at most 1000."""
+    """All jobs, the newest first, at most 1000; also those from before the service was
+    started anew.
+    """
 
     WatchJob: grpc.aio.UnaryStreamMultiCallable[
         skylike.v1.job_pb2.WatchJobRequest,
@@ -83,6 +93,12 @@ class JobServiceAsyncStub:
         skylike.v1.job_pb2.CancelJobResponse,
     ]
     """Stops a job as soon as it can be left; what it wrote stays."""
+
+    ListJobRejects: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.job_pb2.ListJobRejectsRequest,
+        skylike.v1.job_pb2.ListJobRejectsResponse,
+    ]
+    """The images that a job which has ended left out, each with the reason."""
 
 class JobServiceServicer(metaclass=abc.ABCMeta):
     """Starts, watches and stops long work."""
@@ -109,7 +125,9 @@ class JobServiceServicer(metaclass=abc.ABCMeta):
         request: skylike.v1.job_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.job_pb2.ListJobsResponse, collections.abc.Awaitable[skylike.v1.job_pb2.ListJobsResponse]]:
-        """All jobs since the service was started, the newest first, at most 1000."""
+        """All jobs, the newest first, at most 1000; also those from before the service was
+        started anew.
+        """
 
     @abc.abstractmethod
     def WatchJob(
@@ -126,5 +144,13 @@ class JobServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.job_pb2.CancelJobResponse, collections.abc.Awaitable[skylike.v1.job_pb2.CancelJobResponse]]:
         """Stops a job as soon as it can be left; what it wrote stays."""
+
+    @abc.abstractmethod
+    def ListJobRejects(
+        self,
+        request: skylike.v1.job_pb2.ListJobRejectsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.job_pb2.ListJobRejectsResponse, collections.abc.Awaitable[skylike.v1.job_pb2.ListJobRejectsResponse]]:
+        """The images that a job which has ended left out, each with the reason."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -333,7 +333,10 @@ class AttributeIn(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     VALUES_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the attribute."""
+    """Name of the attribute; or of what every object may have: "id", "ra" and "dec"
+    (degrees, ICRS), "epoch_mjd", "valid_fraction". One that no object of a collection
+    has is refused (UNKNOWN_ATTRIBUTE), unless the collection is empty.
+    """
     @property
     def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Value]:
         """The values; one means equality."""
@@ -358,7 +361,10 @@ class AttributeRange(google.protobuf.message.Message):
     LOW_FIELD_NUMBER: builtins.int
     HIGH_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the attribute."""
+    """Name of the attribute; or of what every object may have: "id", "ra" and "dec"
+    (degrees, ICRS), "epoch_mjd", "valid_fraction". One that no object of a collection
+    has is refused (UNKNOWN_ATTRIBUTE), unless the collection is empty.
+    """
     low: builtins.float
     """The least that fulfils it; absent: no bound."""
     high: builtins.float

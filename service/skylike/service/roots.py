@@ -46,6 +46,21 @@ def below_root(path: str, roots: Sequence[Path]) -> str:
     return str(_found(path, roots)[1])
 
 
+def is_named_below(path: str, roots: Sequence[Path]) -> bool:
+    """Whether a path lies below a root if no link on its way is followed."""
+    named = Path(os.path.normpath(path))
+    return any(named.is_relative_to(os.path.realpath(root)) for root in roots)
+
+
+def without_roots(text: str, roots: Sequence[Path]) -> str:
+    """A text where all that lies below a root is named from there on."""
+    # The longest first: one root may lie below another.
+    for root in sorted(map(os.path.realpath, roots), key=len, reverse=True):
+        if root != os.sep:
+            text = text.replace(f"{root}{os.sep}", "")
+    return text
+
+
 @contextmanager
 def folder_of(path: str, roots: Sequence[Path] | None) -> Iterator[tuple[int, str]]:
     """The folder of a file that is to be made, opened, and its name there.

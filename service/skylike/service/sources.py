@@ -11,19 +11,20 @@ from typing import TypeVar
 
 import numpy as np
 
+from skylike.service import caller
 from skylike.service.cutouts.catalogue import (
     angles_of,
     attributes_of,
     column_of,
     sky_position,
 )
-from skylike.service.errors import BadInput
+from skylike.service.errors import BadInput, PermissionDenied
 from skylike.service.fits import Box, SkyPosition, selector
 from skylike.service.fits.address import text
 from skylike.service.fits.table import Columns, read_table
 from skylike.service.folders import find_files
-from skylike.service.prepare import Source
-from skylike.service.roots import allowed
+from skylike.service.prepare import Reject, Source
+from skylike.service.roots import allowed, is_named_below
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".parquet", ".feather", ".vot", ".votable", ".xml", ".ecsv", ".csv", ".tsv")
@@ -41,7 +42,9 @@ _NAME = re.compile(r"\s*\([^)]*\)")  # what answers write behind an HDU's number
 _Row = TypeVar("_Row")
 
 
-def find_images(sources: Sequence[Path]) -> list[str]:
+def find_images(
+    sources: Sequence[Path], roots: Sequence[Path] | None = None
+) -> list[str]:
     """Every image that sources name, as `fits.read` takes it, each once.
 
     ==========  ============================================================
@@ -56,7 +59,8 @@ def find_images(sources: Sequence[Path]) -> list[str]:
     a file      itself, selector included
     ==========  ============================================================
 
-    What lists and tables name is relative to their folder.
+    What lists and tables name is relative to their folder. With `roots`, a link to a
+    folder that leads out of them is told as if it were an image, and not followed.
 
     Raises
     ------
@@ -64,40 +68,67 @@ def find_images(sources: Sequence[Path]) -> list[str]:
         ``no_files`` if a source does not exist or nothing is found, ``bad_table`` if
         a table has no such column.
     """
-    return list(dict.fromkeys(_each(sources, _images_of)))
+    return list(dict.fromkeys(_each(sources, _images_of, roots)))
 
 
-def find_sources(sources: Sequence[Path]) -> list[Source]:
+def find_sources(
+    sources: Sequence[Path], roots: Sequence[Path] | None = None, prefix: str = ""
+) -> list[Source]:
     """As `find_images`, with ids and what tables say of their images.
 
     A column ``id``, ``object_id``, ``source_id`` or ``objid`` names each, ``ra`` and
     ``dec`` say where it is, and every other number or text becomes an attribute. What
     has no such id is called by its path below the deepest folder that holds all sources;
-    by its whole path, if it lies elsewhere. An image comes once for each name.
+    by its whole path, if it lies elsewhere. `prefix` stands before every id. An image
+    comes once for each name.
     """
     folders = [one if one.is_dir() else one.parent for one in sources]
     root = os.path.join(os.path.commonpath([one.absolute() for one in folders]), "")
     found: dict[object, Source] = {}
-    for one in _each(sources, _rows_of):
+    for one in _each(sources, _rows_of, roots):
         made = Source(one, "") if isinstance(one, str) else one
         if not made.is_named:
             made = replace(made, id=_id_below(root, made.image, made.box))
+        if prefix:
+            made = replace(made, id=prefix + made.id)
         # What a table names twice is told; what it does not name is the same image.
         key = len(found) if made.is_named else (made.image, made.box)
         found.setdefault(key, made)
     return list(found.values())
 
 
-def by_place(image: str, roots: Sequence[Path]) -> str:
-    """An image, as `fits.read` takes it, by where it lies below one of the roots.
+def within(
+    sources: Iterable[Source], roots: Sequence[Path] | None
+) -> tuple[list[Source], list[Reject]]:
+    """Those that may be read, by where they lie, and why others may not.
 
-    Raises
-    ------
-    PermissionDenied
-        ``outside_roots``, also for addresses; see `roots.allowed`.
+    Lists, tables and links name what they like, and callers say where objects are of.
+
+    Parameters
+    ----------
+    sources
+        What is to be read.
+    roots
+        What lies below one of them may be; None: all may.
     """
-    path, part = selector.locate(image)
-    return f"{allowed(path, roots)}{part or ''}"
+    if roots is None:
+        return list(sources), []
+    kept, refused = [], []
+    for source in caller.each(sources):
+        path, part = selector.locate(source.image)
+        try:
+            image = f"{allowed(path, roots)}{part or ''}"
+        except PermissionDenied as error:
+            why = str(error)
+            if is_named_below(path, roots):
+                why = (
+                    f"{path}: a link that leads out of the folders that this service "
+                    "may read from; its setting roots names these"
+                )
+            refused.append(Reject(source.image, error.reason, why))
+        else:
+            kept.append(replace(source, image=image))
+    return kept, refused
 
 
 def _id_below(root: str, image: str, box: Box | None) -> str:
@@ -108,7 +139,9 @@ def _id_below(root: str, image: str, box: Box | None) -> str:
 
 
 def _each(
-    sources: Sequence[Path], tabled: Callable[[Path], Iterable[_Row]]
+    sources: Sequence[Path],
+    tabled: Callable[[Path], Iterable[_Row]],
+    roots: Sequence[Path] | None,
 ) -> Iterator[str | _Row]:
     """What sources name, where `tabled` says what tables do."""
     is_empty = True
@@ -122,7 +155,7 @@ def _each(
         elif not selector.exists(str(source)) and _names_part(source):
             found = [str(source)]
         else:
-            found = find_files([source])
+            found = find_files([source], roots)
         for one in found:
             is_empty = False
             yield one

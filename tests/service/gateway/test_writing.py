@@ -207,9 +207,13 @@ def test_a_job_is_started_watched_and_told(own: httpx.Client, tmp_path: Path) ->
     now = own.get(f"/jobs/{job['job_id']}").json()["job"]
     assert now == events[-1][2]
     assert own.get("/jobs").json()["jobs"] == [now]
+    assert now["collection"] == "sky"
+    assert now["create_time"] <= now["start_time"] <= now["end_time"]
+    rejects = own.get(f"/jobs/{job['job_id']}/rejects?page_size=3").json()
+    assert rejects == {"rejects": [], "next_page_token": "", "total_size": "0"}
     known = {"Last-Event-ID": "JOB_STATE_DONE"}
     assert own.get(watched.url.path[3:], headers=known).status_code == 204
-    for path_of_none in ("/jobs/none", "/jobs/none/events"):
+    for path_of_none in ("/jobs/none", "/jobs/none/events", "/jobs/none/rejects"):
         answer = own.get(path_of_none)
         assert (answer.status_code, answer.json()["reason"]) == (404, "UNKNOWN_JOB")
 
@@ -331,6 +335,7 @@ def test_each_scope_may_do_what_it_may_over_grpc(
         ("POST", "/jobs"): Scope.ADMIN,
         ("POST", "/jobs/none/cancel"): Scope.ADMIN,
         ("GET", "/jobs/none/events"): Scope.READ,
+        ("GET", "/jobs/none/rejects"): Scope.READ,
         ("GET", "/collections/none/cone?RA=1&DEC=1&SR=1"): Scope.READ,
     }
     with serving(data) as server:

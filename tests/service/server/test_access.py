@@ -65,6 +65,7 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.CatalogService/SetLabels": WRITE,
     "/skylike.v1.JobService/CancelJob": ADMIN,
     "/skylike.v1.JobService/GetJob": READ,
+    "/skylike.v1.JobService/ListJobRejects": READ,
     "/skylike.v1.JobService/ListJobs": READ,
     "/skylike.v1.JobService/StartJob": ADMIN,
     "/skylike.v1.JobService/WatchJob": READ,

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from tests.process import Service
 from tests.told import refusal
 
 from skylike.service import snapshot
@@ -185,9 +186,18 @@ def test_who_watches_is_told_that_a_server_stops_its_jobs(
     assert [one.job.state for one in seen] == [CANCELLED]
 
 
+def rejects(stubs: SimpleNamespace, job: Any) -> list[Any]:
+    asked = job_pb2.ListJobRejectsRequest(job_id=job.job_id)
+    return list(stubs.jobs.ListJobRejects(asked).rejects)
+
+
 def test_lists_and_links_lead_nowhere_else(
     stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace
 ) -> None:
+    """What they name is left out, and nothing is told of what lies there."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "hidden.fits").write_bytes(sky.draw("ring", 7))
     (tmp_path / "secret.fits").write_bytes(sky.draw("ring", 7))
     names = root / "names.txt"
     names.write_text("../secret.fits\n")
@@ -196,12 +206,40 @@ def test_lists_and_links_lead_nowhere_else(
     links = root / "links"
     links.mkdir()
     (links / "a.fits").symlink_to(tmp_path / "secret.fits")
-    for source in (names, addresses, links):
+    (links / "deep").symlink_to(secret)
+    (links / "gone.fits").symlink_to(tmp_path / "gone.fits")
+    left_out = {
+        names: ["../secret.fits"],
+        addresses: ["http://127.0.0.1:9/a.fits"],
+        links: ["links/a.fits", "links/deep", "links/gone.fits"],
+    }
+    for source, wanted in left_out.items():
         work = job_pb2.IndexJob(collection="sky", sources=[str(source)])
         last = ended(stubs, start(stubs, index=work))[-1]
-        assert (last.state, last.reason) == (FAILED, "OUTSIDE_ROOTS")
+        assert (last.state, last.num_rejects) == (DONE, len(wanted))
+        told = rejects(stubs, last)
+        assert [one.image for one in told] == wanted
+        assert {one.reason for one in told} == {"OUTSIDE_ROOTS"}
+        assert not any("hidden" in one.message for one in told)
+        if source == links:
+            assert all("a link that leads out" in one.message for one in told)
         last = ended(stubs, start(stubs, fit={"calibration": [str(source)]}))[-1]
-        assert (last.state, last.reason) == (FAILED, "OUTSIDE_ROOTS")
+        assert (last.state, last.reason) == (FAILED, "NO_FILES")
+        assert [one.image for one in rejects(stubs, last)] == wanted
+
+
+def test_a_link_that_leads_out_is_one_reject_among_images(
+    stubs: SimpleNamespace, root: Path, tmp_path: Path, sky: SimpleNamespace
+) -> None:
+    (tmp_path / "secret.fits").write_bytes(sky.draw("ring", 7))
+    (root / "link.fits").symlink_to(tmp_path / "secret.fits")
+    (root / "inner.fits").symlink_to(root / "3.fits")  # the same image again
+    work = job_pb2.IndexJob(collection="sky", sources=[str(root)])
+    last = ended(stubs, start(stubs, index=work))[-1]
+    assert last.state == DONE
+    assert json.loads(last.result_json)["indexed"] == 20
+    told = {one.image: one.reason for one in rejects(stubs, last)}
+    assert told == {"page.fits": "NOT_FITS", "link.fits": "OUTSIDE_ROOTS"}
 
 
 @pytest.fixture
@@ -254,9 +292,14 @@ def test_what_jobs_tell_names_no_folder_of_the_server(
     """Whoever may read is told of all jobs."""
     (root / "deep").mkdir()
     index = {"collection": "sky", "sources": [str(root)]}
-    told = ended(stubs, start(stubs, index=index))[-1].result_json
-    assert json.loads(told)["rejects"] == "collections/sky/rejects.parquet"
-    assert (data / json.loads(told)["rejects"]).exists()
+    last = ended(stubs, start(stubs, index=index))[-1]
+    told = last.result_json
+    told += "".join(map(str, rejects(stubs, last)))
+    limited = index | {"max_reject_fraction": 0.0}
+    last = ended(stubs, start(stubs, index=limited))[-1]
+    assert last.reason == "TOO_MANY_REJECTS"
+    told += last.message + "".join(map(str, rejects(stubs, last)))
+    assert told.count("page.fits") == 5
     snapshot_job = {"path": f"{root}/deep/sky.snapshot"}
     told += ended(stubs, start(stubs, snapshot=snapshot_job))[-1].result_json
     assert '"file": "deep/sky.snapshot"' in told
@@ -318,6 +361,154 @@ def test_a_job_without_meaning_is_refused(
     stubs: SimpleNamespace, work: dict[str, Any], wanted: str
 ) -> None:
     assert refusal(lambda: start(stubs, **work)) == wanted
+
+
+def test_a_job_tells_its_collection_and_its_times(
+    stubs: SimpleNamespace, root: Path
+) -> None:
+    """The collection by its own name, once that is known."""
+    stubs.catalog.SetAlias(catalog_pb2.SetAliasRequest(alias="live", collection="sky"))
+    for name in ("live", "", "sky"):
+        last = ended(stubs, start(stubs, fit={"collection": name}))[-1]
+        assert last.collection == "sky"
+        times = (last.create_time, last.start_time, last.end_time)
+        created, began, end = (one.ToDatetime() for one in times)
+        assert created <= began <= end
+        assert (end - created).total_seconds() == pytest.approx(last.seconds, abs=1e-5)
+    waiting = start(stubs, fit={"collection": "gone"})
+    assert waiting.collection == "gone"
+    assert not waiting.HasField("end_time")
+
+
+@pytest.mark.slow
+def test_a_job_that_was_killed_with_the_service_says_so(
+    data: Path, root: Path, tmp_path: Path
+) -> None:
+    """And what waited; done again it goes on."""
+    options = ("--roots", root)
+    work = job_pb2.IndexJob(collection="sky", sources=[str(root)], workers=1)
+    for number in range(3000):
+        (root / f"more{number}.fits").write_bytes(
+            (root / f"{number % 20}.fits").read_bytes()
+        )
+    with (
+        Service(data, tmp_path, *options) as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        stub = job_pb2_grpc.JobServiceStub(channel)
+        request = job_pb2.StartJobRequest(index=work, request_id="night")
+        running = stub.StartJob(request).job
+        fit = job_pb2.FitJob(collection="sky")
+        waiting = stub.StartJob(job_pb2.StartJobRequest(fit=fit)).job
+        asked = job_pb2.WatchJobRequest(job_id=running.job_id)
+        for told in stub.WatchJob(asked, timeout=60):
+            if told.job.done > 2200:  # of each 1024 that came before, all is kept
+                break
+    (tmp_path / "ready.json").unlink()
+    with (
+        Service(data, tmp_path, *options) as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        stub = job_pb2_grpc.JobServiceStub(channel)
+        listed = stub.ListJobs(job_pb2.ListJobsRequest()).jobs
+        assert [one.job_id for one in listed] == [waiting.job_id, running.job_id]
+        for one, why in zip(listed, ("began", "ran; what it wrote stays"), strict=True):
+            assert (one.state, one.reason) == (FAILED, "INTERRUPTED")
+            assert why in one.message
+            assert "tart it again" in one.message
+            assert one.HasField("end_time")
+        assert stub.StartJob(request).job == listed[1]
+        again = job_pb2.StartJobRequest(index=work)
+        *_, last = ended(SimpleNamespace(jobs=stub), stub.StartJob(again).job)
+        assert last.state == DONE, last
+        result = json.loads(last.result_json)
+        assert result["objects"] == 60 + 3020
+        assert result["known"] >= 1024
+
+
+def test_rejects_come_page_by_page(stubs: SimpleNamespace, root: Path) -> None:
+    for number in range(25):
+        (root / f"page{number:02}.fits").write_text("<html>")
+    work = job_pb2.IndexJob(collection="sky", sources=[str(root)])
+    last = ended(stubs, start(stubs, index=work))[-1]
+    asked = job_pb2.ListJobRejectsRequest(job_id=last.job_id, page_size=10)
+    sizes, found = [], []
+    while True:
+        page = stubs.jobs.ListJobRejects(asked)
+        assert page.total_size == 26 == last.num_rejects
+        sizes.append(len(page.rejects))
+        found += [one.image for one in page.rejects]
+        asked.page_token = page.next_page_token
+        if not asked.page_token:
+            break
+    assert sizes == [10, 10, 6]
+    names = [f"page{number:02}.fits" for number in range(25)]
+    assert found == sorted(["page.fits", *names])
+    for wrong, wanted in (
+        ({"page_size": -1}, "BAD_PAGE_SIZE"),
+        ({"page_token": "x"}, "BAD_PAGE_TOKEN"),
+        ({"job_id": "gone"}, "UNKNOWN_JOB"),
+    ):
+        request = job_pb2.ListJobRejectsRequest(**{"job_id": last.job_id} | wrong)
+        assert refusal(partial(stubs.jobs.ListJobRejects, request)) == wanted
+
+
+def test_two_nights_are_told_apart_by_a_prefix(
+    stubs: SimpleNamespace, root: Path, sky: SimpleNamespace
+) -> None:
+    """Without one, files that are called alike are rejected, and the remedy is told."""
+    nights = [root / "first", root / "second"]
+    for number, night in enumerate(nights):
+        night.mkdir()
+        (night / "a.fits").write_bytes(sky.draw("ring", 900 + number))
+
+    def index(night: Path, **how: Any) -> Any:
+        work = job_pb2.IndexJob(collection="sky", sources=[str(night)], **how)
+        return ended(stubs, start(stubs, index=work))[-1]
+
+    index(nights[0])
+    [clash] = rejects(stubs, index(nights[1]))
+    assert clash.reason == "ALREADY_EXISTS"
+    assert "id_prefix" in clash.message
+    told = index(nights[1], id_prefix="2026-11-22/")
+    assert json.loads(told.result_json)["indexed"] == 1
+    request = catalog_pb2.GetObjectRequest(collection="sky", id="2026-11-22/a.fits")
+    assert stubs.catalog.GetObject(request).object.source.uri.endswith("second/a.fits")
+    again = index(nights[1], id_prefix="2026-11-22/")
+    assert json.loads(again.result_json)["known"] == 1
+    bad = {"index": {"sources": [str(root)], "id_prefix": "a\nb"}}
+    assert refusal(lambda: start(stubs, **bad)) == "BAD_ID"
+
+
+def test_what_has_not_changed_is_not_fitted_again(
+    stubs: SimpleNamespace, root: Path
+) -> None:
+    """A fit that is asked for is done; one that only follows an indexing may not be."""
+
+    def index(**how: Any) -> Any:
+        work = job_pb2.IndexJob(collection="sky", sources=[str(root)], **how)
+        told = ended(stubs, start(stubs, index=work))
+        stages = [one.stage for one in told]
+        return json.loads(told[-1].result_json), "fitting" in stages
+
+    def version() -> int:
+        return int(stubs.library.collection("sky").clusters.version)
+
+    first, was_fitted = index()
+    assert was_fitted
+    fitted = version()
+    again, was_fitted = index()
+    assert not was_fitted
+    assert "nothing has changed" in again["not_fitted"]
+    assert version() == fitted
+    delete = catalog_pb2.DeleteObjectsRequest(collection="sky", ids=["3.fits"])
+    stubs.catalog.DeleteObjects(delete)
+    (root / "3.fits").unlink()
+    changed, was_fitted = index()
+    assert was_fitted
+    assert changed["objects"] == first["objects"] - 1
+    ended(stubs, start(stubs, fit={"collection": "sky"}))
+    assert version() == fitted + 2
 
 
 def test_a_job_that_fails_says_why_and_an_unknown_one_is_none(

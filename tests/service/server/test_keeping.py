@@ -110,6 +110,7 @@ def test_changes_are_seen_at_once_and_done_once(stubs: SimpleNamespace) -> None:
     change.attributes["seen"].truth = True
     first, again = catalog.SetAttributes(change), catalog.SetAttributes(change)
     assert (first.num_objects, first.was_done) == (2, False)
+    assert list(first.unknown_ids) == ["nobody"]
     assert (again.num_objects, again.was_done) == (2, True)
     assert again.context.collection_version == first.context.collection_version
     labels = catalog_pb2.SetLabelsRequest(ids=["ring-1"], add=["lens", "star"])
@@ -121,7 +122,11 @@ def test_changes_are_seen_at_once_and_done_once(stubs: SimpleNamespace) -> None:
     assert "number" not in found.attributes
     assert listed(stubs, filter=types_pb2.Filter(label="lens")) == ["ring-1"]
     gone = catalog.DeleteObjects(catalog_pb2.DeleteObjectsRequest(ids=["ring-1", "x"]))
-    assert gone.num_objects == 1
+    assert (gone.num_objects, list(gone.unknown_ids)) == (1, ["x"])
+    request = catalog_pb2.DeleteObjectsRequest(ids=["ring-1", "x", "ring-1"])
+    again = catalog.DeleteObjects(request)
+    assert (again.num_objects, list(again.unknown_ids)) == (0, ["ring-1", "x"])
+    assert again.context.collection_version == gone.context.collection_version
     assert (
         refusal(lambda: catalog.GetObject(catalog_pb2.GetObjectRequest(id="ring-1")))
         == "UNKNOWN_ID"

@@ -6,8 +6,8 @@
     survey in (ours, "another one") or label(ring)
     cone(150.1, -2.5, 30 arcmin) and epoch >= 60000 and "odd name" != 3
 
-A name is that of an attribute; ``id`` and ``epoch`` (MJD) are those of the object, unless
-they are quoted. What is unknown of an object fulfils no condition, but ``not``.
+A name is that of an attribute, or ``ra``, ``dec``, ``valid_fraction`` of the object; ``id``
+and ``epoch`` (MJD) are those of the object, unless they are quoted. What is unknown of an object fulfils no condition, but ``not``.
 """
 
 import re

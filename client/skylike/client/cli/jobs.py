@@ -18,8 +18,9 @@ from skylike.client.queries import (
     SnapshotJob,
     Work,
 )
-from skylike.client.types import Job, JobState
+from skylike.client.types import Job, JobReject, JobState
 
+_collection = click.argument("collection")
 _watch = click.option("--watch", is_flag=True, help="Tell how it goes, until it ends.")
 _rejects = click.option(
     "--max-reject-fraction",
@@ -41,16 +42,26 @@ def jobs() -> None:
 
 @jobs.group()
 def start() -> None:
-    """Start a job; paths are those of the server, under its roots."""
+    """Start a job on a collection, or an alias of one.
+
+    The collection comes first, then what it is done with; paths are those of the server,
+    under its roots.
+    """
 
 
 @start.command()
-@click.argument("collection")
+@_collection
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @_rejects
 @_calibration
 @click.option(
     "--workers", default=0, help="Processes that read.  [default: one for each core]"
+)
+@click.option(
+    "--id-prefix",
+    default="",
+    metavar="TEXT",
+    help="Put before every id, such as 2026-11-22/, where files are called alike.",
 )
 @_watch
 @asking
@@ -60,22 +71,25 @@ def index(
     max_reject_fraction: float | None,
     calibration: Sequence[str],
     workers: int,
+    id_prefix: str,
     watch: bool,
     **where: Any,
 ) -> None:
     """Add images: folders, files, lists and tables."""
-    work = IndexJob(collection, sources, max_reject_fraction, calibration, workers)
+    work = IndexJob(
+        collection, sources, max_reject_fraction, calibration, workers, id_prefix
+    )
     _start(work, watch, where)
 
 
 @start.command()
-@options.collection
+@_collection
 @_calibration
 @click.option("--seed", default=0, help="Of the random numbers.")
 @_watch
 @asking
 def fit(
-    collection: str | None,
+    collection: str,
     calibration: Sequence[str],
     seed: int,
     watch: bool,
@@ -103,25 +117,23 @@ def reindex(
 
 
 @start.command()
-@options.collection
+@_collection
 @click.option(
     "--kind", type=click.Choice(["flat", "hnsw", "ivf"]), help="How to search."
 )
 @_watch
 @asking
-def compact(
-    collection: str | None, kind: str | None, watch: bool, **where: Any
-) -> None:
+def compact(collection: str, kind: str | None, watch: bool, **where: Any) -> None:
     """Make the index of a collection anew."""
     _start(CompactJob(collection, kind), watch, where)
 
 
 @start.command()
+@_collection
 @click.argument("path")
-@options.collection
 @_watch
 @asking
-def snapshot(path: str, collection: str | None, watch: bool, **where: Any) -> None:
+def snapshot(collection: str, path: str, watch: bool, **where: Any) -> None:
     """Write a collection into one file."""
     _start(SnapshotJob(path, collection), watch, where)
 
@@ -130,7 +142,7 @@ def snapshot(path: str, collection: str | None, watch: bool, **where: Any) -> No
 @options.out
 @asking
 def list_(out: str | None, **where: Any) -> None:
-    """List the jobs since the service was started, the newest first."""
+    """List the jobs, the newest first; at most 1000."""
     asking = Asking(**where)
     with asking.client() as client:
         listing(asking, client.jobs(), Job, text.jobs, out)
@@ -154,6 +166,17 @@ def watch(id: str, **where: Any) -> None:
     asking = Asking(**where)
     with asking.client() as client:
         _watched(asking, client, id)
+
+
+@jobs.command()
+@click.argument("id")
+@options.out
+@asking
+def rejects(id: str, out: str | None, **where: Any) -> None:
+    """List what a job that has ended left out, and why."""
+    asking = Asking(**where)
+    with asking.client() as client:
+        listing(asking, list(client.job_rejects(id)), JobReject, text.rejects, out)
 
 
 @jobs.command()

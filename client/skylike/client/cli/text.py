@@ -25,6 +25,7 @@ from skylike.client.types import (
     Found,
     Hit,
     Job,
+    JobReject,
     JobState,
     Neighbors,
     Object,
@@ -32,6 +33,7 @@ from skylike.client.types import (
 )
 
 _NONE = "-"
+_FEW = 10
 
 
 def analysis(answer: Analysis) -> list[str]:
@@ -131,8 +133,12 @@ def added(answer: Added) -> list[str]:
 
 
 def changed(answer: Changed) -> list[str]:
-    """How many a write found."""
-    return [f"{answer.num_objects} objects"]
+    """How many a write found, and some of the ids that it did not."""
+    lines = [f"{answer.num_objects} objects"]
+    if unknown := answer.unknown_ids:
+        more = f" and {len(unknown) - _FEW} more" if len(unknown) > _FEW else ""
+        lines.append(f"not there: {', '.join(unknown[:_FEW])}{more}")
+    return lines
 
 
 def count(answer: Count) -> list[str]:
@@ -230,7 +236,10 @@ _TOLD = ("indexed", "known", "rejected")
 
 def job(one: Job) -> list[str]:
     """How far a job is, on one line."""
-    line = f"{one.kind} {one.id}: {one.state}"
+    of = f" of {one.collection}" if one.collection else ""
+    line = f"{one.kind}{of} {one.id}: {one.state}"
+    if one.ended is not None:
+        line += f" {one.ended:%Y-%m-%d %H:%M:%S} UTC, after {one.seconds:.0f} s"
     if one.state is JobState.RUNNING and one.stage:
         line += f", {one.stage} {one.done}" + (f" of {one.total}" if one.total else "")
         if one.seconds_left is not None:
@@ -240,16 +249,19 @@ def job(one: Job) -> list[str]:
     told = [f"{one.result[name]} {name}" for name in _TOLD if one.result.get(name)]
     if told:
         line += f" ({', '.join(told)})"
-    if one.result.get("rejected"):
-        line += (
-            f"; what was rejected and why: {one.result.get('rejects')} of the service"
-        )
+    if one.num_rejects:
+        line += f"; `skylike jobs rejects {one.id}` tells what was left out, and why"
     return [line]
 
 
 def jobs(several: Sequence[Job]) -> list[str]:
     """Jobs, a line each."""
     return [line for one in several for line in job(one)] or ["no jobs"]
+
+
+def rejects(several: Sequence[JobReject]) -> list[str]:
+    """What a job left out, a line each."""
+    return [f"{one.message} [{one.reason}]" for one in several] or ["nothing left out"]
 
 
 def hits(found: Sequence[Hit]) -> list[str]:

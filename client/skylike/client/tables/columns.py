@@ -5,6 +5,7 @@ which are degrees wherever astronomers meet them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from skylike.client.tables.table import Field, Kind, Table, gather, walk
@@ -19,6 +20,10 @@ def _section(box: Sequence[int]) -> str:
         return ""
     x0, y0, x1, y1 = box
     return f"[{x0 + 1}:{x1},{y0 + 1}:{y1}]"
+
+
+def _time(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 OBJECT = (
@@ -202,15 +207,32 @@ ALIAS = (
 JOB = (
     Field("job_id", TEXT, "id", "Name of the job", ucd="meta.id;meta.main"),
     Field("kind", TEXT, "kind", "What it does"),
+    Field(
+        "collection",
+        TEXT,
+        "collection",
+        "The collection it works on",
+        ucd="meta.id.assoc",
+    ),
     Field("state", TEXT, "state", "How far it is", ucd="meta.code.status"),
     Field("stage", TEXT, "stage", "What it is at", ucd="meta.note"),
     Field("done", INTEGER, "done", "How much of the stage is done", ucd="meta.number"),
     Field(
         "total", INTEGER, "total", "How much there is; 0: unknown", ucd="meta.number"
     ),
+    Field("created", TEXT, "created", "When it was put in line", "", "time", _time),
+    Field("started", TEXT, "started", "When it began", "", "time.start", _time),
+    Field("ended", TEXT, "ended", "When it ended", "", "time.end", _time),
     Field("seconds", NUMBER, "seconds", "Since it was started", "s", "time.duration"),
+    Field("rejects", INTEGER, "num_rejects", "Images it left out", ucd="meta.number"),
     Field("reason", TEXT, "reason", "Why it failed", ucd="meta.code.error"),
     Field("message", TEXT, "message", "Why it failed, in words", ucd="meta.note"),
+)
+
+JOB_REJECT = (
+    Field("image", TEXT, "image", "What was left out", ucd="meta.id;meta.main"),
+    Field("reason", TEXT, "reason", "Why", ucd="meta.code.error"),
+    Field("message", TEXT, "message", "Why, in words", ucd="meta.note"),
 )
 
 # What was asked about, beside each of its hits.

@@ -39,7 +39,7 @@ class Written:
     Attributes
     ----------
     version
-        The new version of the collection.
+        The new version of the collection; the old one if there was nothing to write.
     rows : (n,) int64
         The rows that objects were given, or have, in the order of the objects.
     gone : (m,) int64
@@ -160,8 +160,10 @@ class Catalog:
         """Take out those of some objects that exist, with all that is theirs."""
         with self.requests.writing(how) as connection:
             gone = ascending(rows_of(connection, ids).values())
-            version = next_version(connection, more=-len(gone))
-            forget(connection, gone, version)
+            version = state(connection).version
+            if len(gone):
+                version = next_version(connection, more=-len(gone))
+                forget(connection, gone, version)
             remember(connection, how, version, len(gone))
         return Written(version, np.empty(0, np.int64), gone)
 
@@ -198,14 +200,13 @@ class Catalog:
             found = objects_in(connection, rows_of(connection, ids).values())
             rows = ascending(found)
             revised = [edit(found[row]) for row in rows.tolist()]
-            version = next_version(connection)
-            insert(
-                connection,
-                "objects",
-                map(encoding.object_row, rows.tolist(), revised),
-                replace=True,
-            )
-            note(connection, rows, version, is_gone=False)
+            version = state(connection).version
+            old = [encoding.object_row(row, found[row]) for row in rows.tolist()]
+            new = list(map(encoding.object_row, rows.tolist(), revised))
+            if new != old:
+                version = next_version(connection)
+                insert(connection, "objects", new, replace=True)
+                note(connection, rows, version, is_gone=False)
             remember(connection, how, version, len(rows))
         return Written(version, rows, np.empty(0, np.int64)), revised
 

@@ -124,7 +124,8 @@ class Database:
         Parameters
         ----------
         is_durable
-            Whether it survives the loss of power when the block has ended.
+            Whether it survives the loss of power when the block has ended; and with it
+            all that was there before, also if the block writes nothing.
 
         Raises
         ------
@@ -139,9 +140,13 @@ class Database:
             self._writer.execute(f"PRAGMA synchronous = {level}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
+                before = self._writer.total_changes
                 yield self._writer
                 self._writer.execute("COMMIT")
-                self._is_settled = is_durable
+                if self._writer.total_changes > before:
+                    self._is_settled = is_durable
+                elif is_durable:
+                    self._sync_log()
             except BaseException:
                 if self._writer.in_transaction:
                     with suppress(sqlite3.Error):  # the first error is what counts
@@ -152,10 +157,7 @@ class Database:
         """See to it that all that is committed survives the loss of power."""
         with self._write_lock, typed(self.path):
             self.check_open()
-            if not self._is_settled and self._log.exists():
-                with self._log.open("rb") as log:
-                    os.fsync(log.fileno())
-            self._is_settled = True
+            self._sync_log()
 
     def copy(self, path: Path) -> None:
         """Copy all that is committed at one moment to a new file, beside writing.
@@ -198,6 +200,12 @@ class Database:
             while self._idle:
                 self._idle.pop().close()
             self._writer.close()
+
+    def _sync_log(self) -> None:
+        if not self._is_settled and self._log.exists():
+            with self._log.open("rb") as log:
+                os.fsync(log.fileno())
+        self._is_settled = True
 
     def _require_short_log(self) -> None:
         """Fold the log into the file where it has grown long, or refuse to write."""

@@ -83,6 +83,12 @@ def _max_reject_fraction(default: float) -> Callable[[_Command], _Command]:
     "rejects.parquet]",
 )
 @_max_reject_fraction(1.0)
+@click.option(
+    "--id-prefix",
+    default="",
+    metavar="TEXT",
+    help="Put before every id, such as 2026-11-22/, where files are called alike.",
+)
 @options.reading
 @options.as_json
 def index(
@@ -94,6 +100,7 @@ def index(
     workers: int,
     rejects: Path | None,
     max_reject_fraction: float,
+    id_prefix: str,
     reading: fits.Options,
     as_json: bool,
 ) -> None:
@@ -108,23 +115,24 @@ def index(
     goes on when it is repeated.
     """
     with Library(data) as library:
-        found = find_sources(sources)  # a typing error leaves no collection behind
+        found = find_sources(sources, prefix=id_prefix)
+        # A typing error has left no collection behind.
         collection = library.aliases().get(collection, collection)
         options.require_collection(library, collection, model)
         target = library.collection(collection)
         encoder = library.encoder_of(target)
         table = rejects or target.directory / "rejects.parquet"
-        indexer.require_rejects(table)
-        report = indexer.index(
-            target,
-            encoder,
-            found,
-            workers=workers,
-            options=reading,
-            rejects=table,
-            max_reject_fraction=max_reject_fraction,
-            shown=Shown.for_people(),
-        )
+        with indexer.tabled(table) as refused:
+            report = indexer.index(
+                target,
+                encoder,
+                found,
+                workers=workers,
+                options=reading,
+                refused=refused,
+                max_reject_fraction=max_reject_fraction,
+                shown=Shown.for_people(),
+            )
         if report.rejects and not report.indexed + report.known:
             raise BadInput(
                 f"none of {len(report.rejects)} images was indexed; {table} says why, for "
@@ -236,18 +244,18 @@ def reindex(
     """
     table = rejects or data / "rejects.parquet"
     with Library(data) as library:
-        indexer.require_rejects(table)
-        done = indexer.reindex(
-            library,
-            alias,
-            model,
-            calibration=calibration,
-            workers=workers,
-            options=reading,
-            rejects=table,
-            max_reject_fraction=max_reject_fraction,
-            shown=Shown.for_people(),
-        )
+        with indexer.tabled(table) as refused:
+            done = indexer.reindex(
+                library,
+                alias,
+                model,
+                calibration=calibration,
+                workers=workers,
+                options=reading,
+                refused=refused,
+                max_reject_fraction=max_reject_fraction,
+                shown=Shown.for_people(),
+            )
         facts = {
             "alias": alias,
             "collection": done.collection,

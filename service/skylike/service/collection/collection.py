@@ -162,11 +162,15 @@ class Collection(Reading):
         """As `add`, but objects whose ids are taken are replaced, with all of theirs."""
         return self._write(objects, vectors, how, replaces=True)
 
-    def delete(self, ids: Iterable[str], how: Writing = DURABLE) -> int:
-        """Take objects out; how many of these ids there were."""
+    def delete(self, ids: Iterable[str], how: Writing = DURABLE) -> set[str]:
+        """Take objects out; which of these ids there were.
+
+        Where there was nothing to do the version stays, here and below.
+        """
         wanted = _distinct(ids)
         with self._changing():
             written = self._catalog.delete(wanted, how)
+            there = set(self._view.ids(written.gone))
             self._view = self._view.written(
                 written.version,
                 written.gone,
@@ -175,12 +179,12 @@ class Collection(Reading):
                 np.empty((0, self.dimension), np.float32),
             )
         self._compactor.consider(self._view)
-        return len(written.gone)
+        return there
 
     def set_attributes(
         self, ids: Sequence[str], attributes: Attributes, how: Writing = DURABLE
-    ) -> int:
-        """Set attributes of objects; None takes one away. How many objects there were.
+    ) -> set[str]:
+        """Set attributes of objects; None takes one away. Which of the ids there were.
 
         Raises
         ------
@@ -201,8 +205,8 @@ class Collection(Reading):
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
         how: Writing = DURABLE,
-    ) -> int:
-        """Give labels to objects, and take others away. How many objects there were.
+    ) -> set[str]:
+        """Give labels to objects, and take others away. Which of the ids there were.
 
         Raises
         ------
@@ -305,13 +309,7 @@ class Collection(Reading):
         self._catalog.requests.take_over(other._catalog.requests)
 
     def copy_catalog(self, path: Path) -> State:
-        """Copy the truth as it is at one moment to a new file, beside writing.
-
-        Returns
-        -------
-        State
-            Of the copy.
-        """
+        """Copy the truth as it is at one moment to a new file; the state of the copy."""
         return self._catalog.copy(path)
 
     def close(self) -> None:
@@ -361,12 +359,13 @@ class Collection(Reading):
         ids: Sequence[str],
         edit: Callable[[SkyObject], SkyObject],
         how: Writing,
-    ) -> int:
+    ) -> set[str]:
         with self._changing():
             written, revised = self._catalog.revise(_distinct(ids), edit, how)
-            self._view = self._view.told(written.version, written.rows, revised)
+            if written.version > self.version:
+                self._view = self._view.told(written.version, written.rows, revised)
         self._compactor.consider(self._view)
-        return len(revised)
+        return {one.id for one in revised}
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

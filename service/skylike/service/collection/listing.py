@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from skylike.service.catalog import Catalog, SkyObject
 from skylike.service.collection.ranking import KnownRanks
 from skylike.service.collection.view import View
-from skylike.service.columns import Filter, check
+from skylike.service.columns import Filter
 from skylike.service.ranks import Ranks
 
 _MANY = 1 << 16
@@ -28,7 +28,7 @@ class Listing:
         """How many objects fulfil a filter, searchable or not."""
         if where is None:
             return len(self)
-        check(where)
+        self._view.check(where)
         return self._view.count(where)
 
     def scroll(
@@ -51,7 +51,7 @@ class Listing:
             Row and object, without thumbnail; fewer than `limit` at the end.
         """
         if where is not None:
-            check(where)
+            self._view.check(where)
         found: list[tuple[int, SkyObject]] = []
         while len(found) < limit:
             missing = limit - len(found)
@@ -110,7 +110,7 @@ class Listing:
             Place and object; fewer than `limit` at the end.
         """
         if where is not None:
-            check(where)
+            self._view.check(where)
         found: list[tuple[int, SkyObject]] = []
         while len(found) < limit:
             missing = limit - len(found)
@@ -128,7 +128,7 @@ class Listing:
     def num_since(self, row: int, where: Filter | None = None) -> int:
         """How many searchable objects behind a row fulfil a filter."""
         if where is not None:
-            check(where)
+            self._view.check(where)
         return self._view.num_searchable_beyond(row, where)
 
 

@@ -54,6 +54,16 @@ class Reading(Listing):
         return self._view.anomaly
 
     @property
+    def is_fitted(self) -> bool:
+        """Whether the newest fit is of the very objects that can be searched now."""
+        view = self._view
+        return (
+            view.anomaly is not None
+            and self.ranks() is not None
+            and np.array_equal(view.anomaly.rows, view.searchable_rows())
+        )
+
+    @property
     def last_row(self) -> int:
         """The highest row there is, or was."""
         return self._view.last_row
@@ -161,8 +171,9 @@ class Reading(Listing):
         ------
         BadRequest
             If k (``bad_k``), the effort or the filter (``bad_filter``) is out of
-            range, or a vector is not finite (``not_finite``) or not of unit norm
-            within 0.001 (``not_unit``).
+            range, if no object has an attribute of the filter (``unknown_attribute``),
+            or if a vector is not finite (``not_finite``) or not of unit norm within
+            0.001 (``not_unit``).
         ModelMismatch
             If the vectors have another length (``dimension``).
         """

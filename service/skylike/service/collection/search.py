@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skylike.service.catalog import SkyObject
 from skylike.service.collection.view import Part, View
-from skylike.service.columns import Filter, check
+from skylike.service.columns import Filter
 from skylike.service.errors import BadRequest
 from skylike.service.index import Answers, Nearest, nearest
 
@@ -87,7 +87,7 @@ def search(
     if least and min_score > -1.0:
         raise BadRequest("least asks for low scores, and min_score excludes them.")
     if where is not None:
-        check(where)
+        view.check(where)
     sources = view.sources(where)
     answers = nearest(
         [source for _, source in sources],

@@ -61,6 +61,11 @@ class Segment:
         self._known: OrderedDict[str, Mask | None] = OrderedDict()
 
     @property
+    def parts(self) -> tuple[Columns, ...]:
+        """The columns, as those of a tail."""
+        return (self.columns,)
+
+    @property
     def vector_rows(self) -> Rows:
         """The catalog row of each vector of the index."""
         return self.rows[: self._num_vectors]
@@ -117,6 +122,8 @@ class Tail:
         The same, as those of a segment.
     index
         The vectors of those that are searchable; None if there are none.
+    parts
+        The columns of the rows, one part after the other.
     """
 
     def __init__(
@@ -127,7 +134,7 @@ class Tail:
         self.index = Flat(vectors) if len(vectors) else None
         self._vectors = vectors
         self._places = places  # of the vectors, among the rows
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self._stores = rows, vectors, places
 
     @classmethod
@@ -139,7 +146,7 @@ class Tail:
     @property
     def columns(self) -> Columns:
         """Of all rows."""
-        return Columns.joined(self._parts or (Columns.of([], []),))
+        return Columns.joined(self.parts or (Columns.of([], []),))
 
     @property
     def vector_rows(self) -> Rows:
@@ -159,16 +166,16 @@ class Tail:
 
     def fulfilling(self, wanted: Filter) -> Mask:
         """Which rows fulfil a filter, as the columns tell: (n,)."""
-        masks = [evaluate(wanted, part) for part in self._parts]
+        masks = [evaluate(wanted, part) for part in self.parts]
         return np.concatenate([np.empty(0, np.bool_), *masks])
 
     def ids(self, places: Rows) -> list[str]:
         """The ids at some positions."""
-        ends = np.cumsum([len(part) for part in self._parts])
+        ends = np.cumsum([len(part) for part in self.parts])
         numbers = np.searchsorted(ends, places, side="right")
-        begins = ends - [len(part) for part in self._parts]
+        begins = ends - [len(part) for part in self.parts]
         return [
-            self._parts[number].ids(np.array([place - begins[number]]))[0]
+            self.parts[number].ids(np.array([place - begins[number]]))[0]
             for number, place in zip(numbers.tolist(), places.tolist(), strict=True)
         ]
 
@@ -199,7 +206,7 @@ class Tail:
             all_rows[: len(self.rows) + len(rows)],
             all_vectors[:num_vectors],
             all_places[:num_vectors],
-            _joined(self._parts, Columns.of(rows.tolist(), objects)),
+            _joined(self.parts, Columns.of(rows.tolist(), objects)),
         )
         longer._stores = all_rows, all_vectors, all_places
         return longer

@@ -1,7 +1,7 @@
 """`View`: a collection as readers see it between two writes."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection.asking import check_filter
 from skylike.service.collection.segment import Mask, Rows, Segment, Tail, Vectors
 from skylike.service.columns import Columns, Filter, evaluate
 from skylike.service.index import Allowed, Source
@@ -147,6 +148,15 @@ class View:
         assert isinstance(self.tail.block, Tail)
         return self.tail.block
 
+    def check(self, wanted: Filter) -> None:
+        """See that a filter can be asked; raises as `check_filter`."""
+        check_filter(wanted, self._columns())
+
+    def _columns(self) -> Iterator[Columns]:
+        yield self.revised
+        for part in self.parts:
+            yield from part.block.parts
+
     def sources(self, wanted: Filter | None = None) -> list[tuple[Part, Source]]:
         """Parts, and where to search in each for what fulfils a filter, or for all."""
         found = []
@@ -158,6 +168,14 @@ class View:
             if source is not None:
                 found.append((part, source))
         return found
+
+    def searchable_rows(self) -> Rows:
+        """The rows that have a vector and are there, ascending."""
+        found = [_NOBODY]
+        for _, source in self.sources():
+            allowed = source.allowed
+            found.append(source.rows if allowed is None else source.rows[allowed.mask])
+        return np.sort(np.concatenate(found))
 
     def count(self, wanted: Filter) -> int:
         """How many objects, searchable or not, fulfil a filter."""

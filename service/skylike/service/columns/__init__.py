@@ -4,7 +4,7 @@ Everything here is derived from the catalog: columns lie beside the vectors, so 
 a filter reads neither SQLite nor objects.
 """
 
-from skylike.service.columns.columns import Columns
+from skylike.service.columns.columns import FACTS, Columns
 from skylike.service.columns.evaluate import evaluate
 from skylike.service.columns.filters import (
     MAX_DEPTH,
@@ -21,9 +21,11 @@ from skylike.service.columns.filters import (
     OneOf,
     WithIds,
     check,
+    names,
 )
 
 __all__ = [
+    "FACTS",
     "MAX_DEPTH",
     "All",
     "AnyOf",
@@ -40,4 +42,5 @@ __all__ = [
     "WithIds",
     "check",
     "evaluate",
+    "names",
 ]

@@ -21,11 +21,21 @@ _FIXED = {
     "ra_deg": pa.float64(),
     "dec_deg": pa.float64(),
     "epoch_mjd": pa.float64(),
+    "valid_fraction": pa.float64(),
     "flags": pa.int64(),
     "labels": pa.list_(_TEXT),
 }
 # An attribute may be of another type in every object: each type has its column.
 TYPES = {"text": _TEXT, "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+# What filters call the numbers that every object may have, as if they were attributes.
+FACTS = {
+    "ra": "ra_deg",
+    "dec": "dec_deg",
+    "ra_deg": "ra_deg",
+    "dec_deg": "dec_deg",
+    "epoch_mjd": "epoch_mjd",
+    "valid_fraction": "valid_fraction",
+}
 _TYPE_OF: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "text"}
 _FEW = 50
 _CELLS, _BY_CELL = "cells", "by_cell"
@@ -57,6 +67,7 @@ class Columns:
             "ra_deg": [None if p is None else p.ra_deg for p in positions],
             "dec_deg": [None if p is None else p.dec_deg for p in positions],
             "epoch_mjd": [one.epoch_mjd for one in objects],
+            "valid_fraction": [one.valid_fraction for one in objects],
             "flags": [int(one.flags) for one in objects],
             "labels": [sorted(one.labels) for one in objects],
         }
@@ -95,6 +106,12 @@ class Columns:
                 table = table.append_column(_BY + name, by_value)
         table = table.append_column(_CELLS, pa.array(cells[order]))
         return type(self)(table.append_column(_BY_CELL, pa.array(order)))
+
+    @functools.cached_property
+    def attributes(self) -> frozenset[str]:
+        """The names of attributes that a row may have."""
+        pairs = (name.partition(":") for name in self._names)
+        return frozenset(name for kind, _, name in pairs if kind in TYPES)
 
     @property
     def rows(self) -> NDArray[np.int64]:

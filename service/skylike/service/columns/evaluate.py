@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skylike.service.columns import healpix
-from skylike.service.columns.columns import Columns, has_label
+from skylike.service.columns.columns import FACTS, Columns, has_label
 from skylike.service.columns.filters import (
     All,
     AnyOf,
@@ -51,7 +51,7 @@ def evaluate(wanted: Filter, columns: Columns) -> Mask:
         case OneOf(name=name, values=some):
             return _one_of(name, some, columns)
         case Between(name=name, low=low, high=high):
-            names = f"int:{name}", f"float:{name}"
+            names = f"int:{name}", f"float:{name}", FACTS.get(name, "")
             kept = [one for one in names if columns.array(one) is not None]
             found = [_between(columns, one, low, high) for one in kept]
             return _any(found, len(columns))
@@ -102,12 +102,15 @@ def _one_of(name: str, wanted: Sequence[Value], columns: Columns) -> Mask:
     if texts and (array := columns.array(f"text:{name}")) is not None:
         codes = np.flatnonzero(_among(array.dictionary, texts))
         found.append(_equal(array.indices, codes.tolist()))
+    if texts and name == "id":
+        found.append(_among(columns.array("id"), texts))
     if numbers and columns.array(f"int:{name}") is not None:
         whole = [int(v) for v in numbers if v == int(v) and -(2**63) <= v < 2**63]
         found.append(_same(columns, f"int:{name}", whole))
-    if numbers and columns.array(f"float:{name}") is not None:
-        exact = [float(v) for v in numbers if float(v) == v]
-        found.append(_same(columns, f"float:{name}", exact))
+    exact = [float(v) for v in numbers if float(v) == v]
+    for floats in (f"float:{name}", FACTS.get(name, "")):
+        if numbers and columns.array(floats) is not None:
+            found.append(_same(columns, floats, exact))
     return _any(found, len(columns))
 
 

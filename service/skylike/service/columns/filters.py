@@ -1,7 +1,8 @@
 """Filters: which objects may be found. Data alone; `evaluate` applies them.
 
 What is unknown fulfils no condition, so `Not` of a condition holds for it. Numbers are
-compared as numbers, whole or not; text and truth values only with their like.
+compared as numbers, whole or not; text and truth values only with their like. Attributes
+may be what every object has, too: ``id``, ``ra``, ``dec``, ``epoch_mjd``, ``valid_fraction``.
 """
 
 import math
@@ -153,6 +154,12 @@ def check(wanted: Filter) -> None:
                 terms += 1
         if terms > MAX_TERMS:
             raise _bad(f"longer than {MAX_TERMS} conditions and values")
+
+
+def names(wanted: Filter) -> set[str]:
+    """The attributes that a filter asks for."""
+    parts = (part for _, part in _walk(wanted, 1))
+    return {one.name for one in parts if isinstance(one, Equals | OneOf | Between)}
 
 
 def _walk(part: Filter, depth: int) -> Iterator[tuple[int, Filter]]:

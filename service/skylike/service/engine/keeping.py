@@ -123,7 +123,9 @@ class Keeping:
     def delete(
         self, collection: str, ids: Sequence[str], how: Writing = DURABLE
     ) -> Changed:
-        """Take objects out; those that are not there are passed over.
+        """Take objects out; those that are not there are told, here and below.
+
+        Where nothing is changed the version stays.
 
         Raises
         ------
@@ -303,7 +305,7 @@ def _context_then(archive: Collection, done: AlreadyDone) -> Context:
 
 
 def _changed(
-    archive: Collection, ids: Sequence[str], write: Callable[[], int]
+    archive: Collection, ids: Sequence[str], write: Callable[[], set[str]]
 ) -> Changed:
     if len(ids) > MAX_IDS:
         raise BadRequest(
@@ -311,10 +313,11 @@ def _changed(
             reason="bad_batch_size",
         )
     try:
-        count = write()
+        there = write()
     except AlreadyDone as done:
         return Changed(_context_then(archive, done), done.num_objects, was_done=True)
-    return Changed(context_of(archive), count)
+    unknown = dict.fromkeys(id for id in ids if id not in there)
+    return Changed(context_of(archive), len(there), unknown_ids=tuple(unknown))
 
 
 @contextlib.contextmanager

@@ -185,11 +185,16 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How many objects a write has changed, now or when it was done before."""
+    """How many objects a write has found, now or when it was done before.
+
+    `unknown_ids` are those that it has not found; of one that was done before nobody
+    knows them any more.
+    """
 
     context: Context
     num_objects: int
     was_done: bool = False
+    unknown_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

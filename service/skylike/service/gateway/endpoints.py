@@ -125,5 +125,6 @@ ENDPOINTS = (
     _job("GET", "/v1/jobs", "ListJobs", _address),
     _job("POST", "/v1/jobs", "StartJob", _json),
     _job("GET", "/v1/jobs/{job_id}", "GetJob", _address),
+    _job("GET", "/v1/jobs/{job_id}/rejects", "ListJobRejects", _address),
     _job("POST", "/v1/jobs/{job_id}/cancel", "CancelJob", _address),
 )

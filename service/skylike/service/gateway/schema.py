@@ -10,6 +10,10 @@ from skylike.service.gateway.comments import comments
 _Schema = dict[str, Any]
 
 _WIDE = {"type": "string", "pattern": "^-?[0-9]+$"}
+# What Protobuf writes in JSON otherwise than other messages.
+_OWN_FORMS: dict[str, _Schema] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"}
+}
 _SCALARS: dict[int, _Schema] = {
     FieldDescriptor.TYPE_DOUBLE: {"type": "number"},
     FieldDescriptor.TYPE_FLOAT: {"type": "number"},
@@ -44,8 +48,9 @@ def schemas(messages: Iterable[Descriptor]) -> dict[str, _Schema]:
         }
         for field in message.fields:
             inner = _value_of(field) if _is_map(field) else field
-            if inner.message_type is not None:
-                waiting.append(inner.message_type)
+            kind = inner.message_type
+            if kind is not None and kind.full_name not in _OWN_FORMS:
+                waiting.append(kind)
     return dict(sorted(found.items()))
 
 
@@ -62,7 +67,8 @@ def _of_value(field: FieldDescriptor) -> _Schema:
     if _is_map(field):
         return {"type": "object", "additionalProperties": _of_value(_value_of(field))}
     if field.message_type is not None:
-        return reference(field.message_type)
+        own = _OWN_FORMS.get(field.message_type.full_name)
+        return reference(field.message_type) if own is None else dict(own)
     if field.enum_type is not None:
         return {"type": "string", "enum": [one.name for one in field.enum_type.values]}
     return dict(_SCALARS[field.type])

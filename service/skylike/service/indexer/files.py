@@ -1,7 +1,7 @@
 """From files to a collection: bulk indexing that never stops for one file.
 
 Processes read files and make stamps, this one embeds, and a thread writes, all at the
-same time. Whatever gives no stamp becomes a row of ``rejects.parquet``.
+same time. Whatever gives no stamp is told, with the reason.
 """
 
 import time
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from skylike.service.fits import Options
 from skylike.service.fits.address import text
 from skylike.service.flags import Flag
 from skylike.service.indexer.manifest import Manifest, identity
-from skylike.service.indexer.report import Report, write_rejects
+from skylike.service.indexer.report import Report
 from skylike.service.indexer.work import work_of
 from skylike.service.prepare import Prepared, Reject, Source, constant, prepare
 from skylike.service.progress import Progress, Shown, Watched
@@ -38,7 +37,7 @@ def index(
     *,
     workers: int = 2,
     options: Options | None = None,
-    rejects: Path | None = None,
+    refused: list[Reject] | None = None,
     max_reject_fraction: float = 1.0,
     shown: Watched = Shown.NOT,
 ) -> Report:
@@ -59,8 +58,9 @@ def index(
         Processes that read.
     options
         How to read the files.
-    rejects
-        Table to write of what was not indexed: path, code, message, time.
+    refused
+        What is rejected is put here, also where an error ends this; what is there
+        already counts as the others.
     max_reject_fraction
         Of all images; more rejects than that end the run.
     shown
@@ -77,22 +77,18 @@ def index(
         ``too_many_rejects``; what was indexed until then stays.
     """
     began = time.monotonic()
-    refused: list[Reject] = []
-    try:
-        with collection.bulk(shown=shown):
-            indexed, num_known = add_sources(
-                collection,
-                encoder,
-                sources,
-                refused,
-                workers=workers,
-                options=options or Options(),
-                most_rejects=max_reject_fraction * len(sources),
-                shown=shown,
-            )
-    finally:
-        if rejects is not None:
-            write_rejects(rejects, refused)
+    refused = [] if refused is None else refused
+    with collection.bulk(shown=shown):
+        indexed, num_known = add_sources(
+            collection,
+            encoder,
+            sources,
+            refused,
+            workers=workers,
+            options=options or Options(),
+            most_rejects=max_reject_fraction * (len(sources) + len(refused)),
+            shown=shown,
+        )
     return Report(indexed, num_known, tuple(refused), time.monotonic() - began)
 
 

@@ -17,16 +17,15 @@ from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
     NotReady,
-    PermissionDenied,
     UnknownCollection,
 )
 from skylike.service.fits import Box, Options
 from skylike.service.indexer.files import add_sources, calibration_of, require_few
-from skylike.service.indexer.report import Report, write_rejects
+from skylike.service.indexer.report import Report
 from skylike.service.library import Library
 from skylike.service.prepare import STAMP_ATTRIBUTES, Reject, Source
 from skylike.service.progress import Shown, Watched
-from skylike.service.sources import by_place, find_images
+from skylike.service.sources import find_images, within
 
 _PAGE = 100_000
 _SAMPLE = 200  # vectors whose neighbours are compared with the exact ones
@@ -69,7 +68,7 @@ def reindex(
     calibration: Sequence[Path] = (),
     workers: int = 2,
     options: Options | None = None,
-    rejects: Path | None = None,
+    refused: list[Reject] | None = None,
     max_reject_fraction: float = 0.0,
     roots: Sequence[Path] | None = None,
     shown: Watched = Shown.NOT,
@@ -91,8 +90,10 @@ def reindex(
         The new model's file.
     calibration
         Ordinary objects, as for `Collection.fit`; without any there are no p-values.
-    workers, options, rejects, shown
+    workers, options, shown
         As in `index`.
+    refused
+        What is rejected is put here, also where an error ends this.
     max_reject_fraction
         How many of the objects may be missing afterwards.
     roots
@@ -127,48 +128,44 @@ def reindex(
         ordinary, _ = calibration_of(
             encoder, find_images(calibration), workers=workers, options=options
         )
-    indexed, refused = 0, list[Reject]()
-    try:
-        for number in range(_MOST_ROUNDS):
-            version = old.version
-            refused.clear()
-            _forget_the_gone(old, new)
-            with new.bulk(shown=shown):
-                for sources, lost in _sources_of(old):
-                    sources, foreign = _under(roots, sources)
-                    refused += foreign
-                    there = new.known(lost)
-                    refused += [_lost(id) for id in lost if id not in there]
-                    most = max_reject_fraction * len(old)
-                    require_few(refused, most)
-                    added, _ = add_sources(
-                        new,
-                        encoder,
-                        sources,
-                        refused,
-                        workers=workers,
-                        options=options,
-                        most_rejects=most,
-                        shown=shown,
-                    )
-                    indexed += added
-            _tell_the_changed(old, new)
-            recall = _recall(new)
-            with suppress(NotReady):  # too few can be searched: there is nothing to fit
-                new.fit(calibration=ordinary, shown=shown)
-            if library.switch_alias(alias, new.name, version=version):
-                (new.directory / _UNFINISHED).unlink()
-                break
-            time.sleep(_PAUSE * 2**number)  # who writes may come to an end
-        else:
-            raise NotReady(
-                f"{before!r} was written to in each of {_MOST_ROUNDS} rounds: try again "
-                "when it is quieter; what was indexed stays.",
-                reason="never_still",
-            )
-    finally:
-        if rejects is not None:
-            write_rejects(rejects, refused)
+    indexed, refused = 0, [] if refused is None else refused
+    for number in range(_MOST_ROUNDS):
+        version = old.version
+        refused.clear()
+        _forget_the_gone(old, new)
+        with new.bulk(shown=shown):
+            for sources, lost in _sources_of(old):
+                sources, foreign = within(sources, roots)
+                refused += foreign
+                there = new.known(lost)
+                refused += [_lost(id) for id in lost if id not in there]
+                most = max_reject_fraction * len(old)
+                require_few(refused, most)
+                added, _ = add_sources(
+                    new,
+                    encoder,
+                    sources,
+                    refused,
+                    workers=workers,
+                    options=options,
+                    most_rejects=most,
+                    shown=shown,
+                )
+                indexed += added
+        _tell_the_changed(old, new)
+        recall = _recall(new)
+        with suppress(NotReady):  # too few can be searched: there is nothing to fit
+            new.fit(calibration=ordinary, shown=shown)
+        if library.switch_alias(alias, new.name, version=version):
+            (new.directory / _UNFINISHED).unlink()
+            break
+        time.sleep(_PAUSE * 2**number)  # who writes may come to an end
+    else:
+        raise NotReady(
+            f"{before!r} was written to in each of {_MOST_ROUNDS} rounds: try again "
+            "when it is quieter; what was indexed stays.",
+            reason="never_still",
+        )
     known = len(new) - indexed
     report = Report(indexed, known, tuple(refused), time.monotonic() - began)
     return Reindexed(new.name, before, report, recall)
@@ -273,21 +270,6 @@ def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[str]]]:
             )
         # Neighbours of one file are read while it is open.
         yield sorted(found, key=lambda source: source.image), lost
-
-
-def _under(
-    roots: Sequence[Path] | None, sources: list[Source]
-) -> tuple[list[Source], list[Reject]]:
-    """Those that may be read, and why others may not: callers say where objects are of."""
-    if roots is None:
-        return sources, []
-    kept, refused = [], []
-    for source in sources:
-        try:
-            kept.append(replace(source, image=by_place(source.image, roots)))
-        except PermissionDenied as error:
-            refused.append(Reject(source.image, error.reason, str(error)))
-    return kept, refused
 
 
 def _lost(id: str) -> Reject:

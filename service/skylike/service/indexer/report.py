@@ -1,6 +1,7 @@
 """What a bulk run did, and what it left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skylike.service import durable
 from skylike.service.errors import BadRequest
 from skylike.service.fits.address import text
 from skylike.service.logs import printable
 from skylike.service.prepare import Reject
 
+_GROUP = 1000  # rows that are read together
 _REJECTS = pa.schema(
     [
         ("path", pa.string()),
@@ -47,7 +50,7 @@ class Report:
 
 
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
-    """Write the table of files that were not indexed, possibly with no row.
+    """Write the table of files that were not indexed, possibly with no row, durably.
 
     Raises
     ------
@@ -66,8 +69,37 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
         for reject in rejects
     ]
     unfinished = path.with_name(f".{path.name}.new")
-    pq.write_table(pa.Table.from_pylist(rows, _REJECTS), unfinished)
+    table = pa.Table.from_pylist(rows, _REJECTS)
+    pq.write_table(table, unfinished, row_group_size=_GROUP)
+    durable.sync(unfinished)
     unfinished.replace(path)
+    durable.sync(path.parent)
+
+
+def read_rejects(path: Path, start: int, count: int) -> list[Reject]:
+    """Some rows of a table that `write_rejects` wrote: `count` at most, from one on."""
+    with pq.ParquetFile(path) as file:
+        first, last = start // _GROUP, (start + count - 1) // _GROUP
+        groups = range(first, min(last + 1, file.num_row_groups))
+        rows = file.read_row_groups(groups, ["path", "code", "message"])
+    return [Reject(**row) for row in rows.slice(start % _GROUP, count).to_pylist()]
+
+
+@contextmanager
+def tabled(path: Path) -> Iterator[list[Reject]]:
+    """A list of which the table is written in the end, also where an error is the end.
+
+    Raises
+    ------
+    BadRequest
+        ``not_rejects``, before anything is done.
+    """
+    require_rejects(path)
+    refused: list[Reject] = []
+    try:
+        yield refused
+    finally:
+        write_rejects(path, refused)
 
 
 def require_rejects(path: Path) -> None:

@@ -153,6 +153,7 @@ def _duplicate(source: Source, first: str) -> Reject:
 def _clash(image: str, other: SkyObject) -> Reject:
     message = (
         f"{image}: the collection has an object {other.id!r} already, from {other.uri}; "
-        "index the folders of both in one run, or into two collections"
+        "give this run an id_prefix, index the folders of both in one run, or use two "
+        "collections"
     )
     return Reject(image, AlreadyExists.reason, message)

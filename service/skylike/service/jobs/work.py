@@ -5,20 +5,21 @@ again when the job is done, and that is what is opened.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from skylike.service import caller, indexer
+from skylike.service import indexer
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import NotReady
 from skylike.service.index import Kind
 from skylike.service.library import Library
+from skylike.service.prepare import Reject, Source
 from skylike.service.processes import num_cores
 from skylike.service.progress import Progress, Watched
 from skylike.service.roots import allowed, below_root
-from skylike.service.sources import by_place, find_images, find_sources
+from skylike.service.sources import find_images, find_sources, within
 
 
 class Work(Protocol):
@@ -28,8 +29,14 @@ class Work(Protocol):
     def kind(self) -> str:
         """What it is called."""
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
-        """Do it, and tell what came of it."""
+    @property
+    def collection(self) -> str:
+        """Which collection it is about, as it was asked for."""
+
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
+        """Do it, and tell what came of it; images that it leaves out are put there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,40 +49,44 @@ class Index:
     max_reject_fraction: float = 1.0
     calibration: tuple[Path, ...] = ()
     workers: int = 0
+    id_prefix: str = ""
 
     kind = "index"
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
-        """Index and fit."""
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
+        """Index, and fit if there is something new."""
         workers = self.workers or num_cores()
-        found = [
-            replace(one, image=by_place(one.image, self.roots))
-            for one in caller.each(find_sources(_allowed(self.sources, self.roots)))
-        ]
+        named = find_sources(
+            _allowed(self.sources, self.roots), self.roots, self.id_prefix
+        )
+        found, foreign = within(named, self.roots)
+        refused += foreign
         with library.using(self.collection, writes=True) as target:
             encoder = library.encoder_of(target)
-            table = target.directory / "rejects.parquet"
             report = indexer.index(
                 target,
                 encoder,
                 found,
                 workers=workers,
-                rejects=table,
+                refused=refused,
                 max_reject_fraction=self.max_reject_fraction,
                 shown=shown,
             )
-            try:
-                given = self.calibration, self.roots
-                fitted = _fit(target, encoder, *given, workers, shown)
-            except NotReady as error:  # too few can be searched yet
-                fitted = {"not_fitted": str(error)}
-            return {
+            told: dict[str, Any] = {
                 "objects": len(target),
                 "indexed": report.indexed,
                 "known": report.known,
                 "rejected": len(report.rejects),
-                "rejects": str(table.relative_to(library.directory)),
-            } | fitted
+            }
+            if target.is_fitted and not self.calibration:
+                return told | {"not_fitted": "nothing has changed since the last fit"}
+            fit = Fit(self.collection, self.roots, self.calibration)
+            try:
+                return told | fit.of(target, encoder, shown, refused, workers)
+            except NotReady as error:  # too few can be searched yet
+                return told | {"not_fitted": str(error)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +100,38 @@ class Fit:
 
     kind = "fit"
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
         """Fit."""
         with library.using(self.collection) as target:
             encoder = library.encoder_of(target)
-            given = self.calibration, self.roots
-            return _fit(target, encoder, *given, num_cores(), shown, self.seed)
+            return self.of(target, encoder, shown, refused, num_cores())
+
+    def of(
+        self,
+        target: Collection,
+        encoder: Encoder,
+        shown: Watched,
+        refused: list[Reject],
+        workers: int,
+    ) -> dict[str, Any]:
+        """Fit a collection that is there."""
+        vectors = None
+        if self.calibration:
+            named = find_images(_allowed(self.calibration, self.roots), self.roots)
+            found, foreign = within((Source(one, "") for one in named), self.roots)
+            refused += foreign
+            vectors, useless = indexer.calibration_of(
+                encoder, [one.image for one in found], workers=workers
+            )
+            refused += useless
+        target.fit(calibration=vectors, seed=self.seed, shown=shown)
+        clusters, anomaly = target.clusters, target.anomaly
+        return {
+            "clusters": len(clusters.names) if clusters else 0,
+            "calibration": len(anomaly.calibration) if anomaly else 0,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +145,21 @@ class Reindex:
 
     kind = "reindex"
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+    @property
+    def collection(self) -> str:
+        """The one that the alias points to."""
+        return self.alias
+
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
         """Index again, and switch."""
         done = indexer.reindex(
             library,
             self.alias,
             allowed(str(self.model), self.roots),
             workers=num_cores(),
+            refused=refused,
             max_reject_fraction=self.max_reject_fraction,
             roots=self.roots,
             shown=shown,
@@ -137,7 +182,9 @@ class Compact:
 
     kind = "compact"
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
         """Make it."""
         with library.using(self.collection) as target:
             total = len(target)
@@ -156,7 +203,9 @@ class Snapshot:
 
     kind = "snapshot"
 
-    def do(self, library: Library, shown: Watched) -> dict[str, Any]:
+    def do(
+        self, library: Library, shown: Watched, refused: list[Reject]
+    ) -> dict[str, Any]:
         """Write it."""
         file = below_root(str(self.path), self.roots)
         facts = library.snapshot(self.collection, self.path, self.roots)
@@ -165,25 +214,3 @@ class Snapshot:
 
 def _allowed(paths: Sequence[Path], roots: tuple[Path, ...]) -> list[Path]:
     return [allowed(str(path), roots) for path in paths]
-
-
-def _fit(
-    target: Collection,
-    encoder: Encoder,
-    calibration: tuple[Path, ...],
-    roots: tuple[Path, ...],
-    workers: int,
-    shown: Watched,
-    seed: int = 0,
-) -> dict[str, Any]:
-    vectors = None
-    if calibration:
-        found = find_images(_allowed(calibration, roots))
-        images = [by_place(one, roots) for one in caller.each(found)]
-        vectors, _ = indexer.calibration_of(encoder, images, workers=workers)
-    target.fit(calibration=vectors, seed=seed, shown=shown)
-    clusters, anomaly = target.clusters, target.anomaly
-    return {
-        "clusters": len(clusters.names) if clusters else 0,
-        "calibration": len(anomaly.calibration) if anomaly else 0,
-    }

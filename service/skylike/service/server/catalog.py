@@ -227,4 +227,5 @@ def _changed(answer: Changed) -> dict[str, Any]:
         "context": translate.context_to(answer.context),
         "num_objects": answer.num_objects,
         "was_done": answer.was_done,
+        "unknown_ids": answer.unknown_ids,
     }
