@@ -80,6 +80,10 @@ class Processes(Generic[_Task, _Answer]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes, whatever they are at; nothing is taken any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
             process.end()

@@ -160,7 +160,7 @@ class Readers:
 
     def close(self) -> None:
         """End the processes."""
-        self._processes.__exit__()
+        self._processes.close()
 
     def _read(self, task: Task) -> list[Stamped | Exception]:
         try:
