@@ -1,6 +1,7 @@
 """`Gateway`: an HTTP server beside the gRPC server, in a thread of its own."""
 
 import socket
+import ssl
 import threading
 import time
 
@@ -13,7 +14,6 @@ from skylike.service.gateway.app import application
 from skylike.service.gateway.callers import Allow
 from skylike.service.gateway.events import Watches
 from skylike.service.gateway.surround import Surround
-from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
 
 # For what a message holds beside a file.
@@ -30,8 +30,10 @@ class Gateway:
         HOST:PORT to listen on.
     target
         Where the gRPC server listens, without TLS.
+    tls
+        What to listen with; None without TLS.
     settings
-        Limits, TLS, and who may ask.
+        Limits, and who may ask.
     monitor
         Sees every request.
     allow
@@ -45,19 +47,18 @@ class Gateway:
     Raises
     ------
     BadSettings
-        ``address_unusable`` if the address cannot be listened on; ``tls_files`` if the
-        certificate cannot be used.
+        ``address_unusable`` if the address cannot be listened on.
     """
 
     def __init__(
         self,
         address: str,
         target: str,
+        tls: ssl.SSLContext | None,
         settings: Settings,
         monitor: Monitor,
         allow: Allow,
     ) -> None:
-        tls = context_of(settings)
         listening = _listen(address)
         self.address = join_address(
             split_address(address)[0], listening.getsockname()[1]

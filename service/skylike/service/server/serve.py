@@ -20,6 +20,7 @@ import structlog
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
+from skylike.service.certificates import Certificates
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings, Cancelled
@@ -140,8 +141,12 @@ class Server:
         health.add_to(self._server, self._health)
         reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
         try:
-            self.address = self._listen(settings.address, tls.credentials(settings))
-            self.addresses = {"address": self.address, **self._listen_beside(settings)}
+            files = Certificates.of(settings)
+            self.address = self._listen(settings.address, files)
+            self.addresses = {
+                "address": self.address,
+                **self._listen_beside(settings, files),
+            }
         except BaseException:
             self.stop()
             raise
@@ -182,7 +187,9 @@ class Server:
         self.monitor.stop()
         self._closing.close()
 
-    def _listen_beside(self, settings: Settings) -> dict[str, str]:
+    def _listen_beside(
+        self, settings: Settings, files: Certificates | None
+    ) -> dict[str, str]:
         """Metrics, and HTTP, which asks at a socket that only this user can reach."""
         addresses = {}
         if settings.metrics_address is not None:
@@ -195,6 +202,7 @@ class Server:
             self._gateway = Gateway(
                 settings.http_address,
                 target,
+                None if files is None else tls.for_http(files),
                 settings,
                 self.monitor,
                 self._access.allow,
@@ -202,12 +210,12 @@ class Server:
             addresses["http_address"] = self._gateway.address
         return addresses
 
-    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> str:
+    def _listen(self, address: str, files: Certificates | None) -> str:
         try:
             port = (
                 self._server.add_insecure_port(address)
-                if credentials is None
-                else self._server.add_secure_port(address, credentials)
+                if files is None
+                else self._server.add_secure_port(address, tls.for_grpc(files))
             )
         except RuntimeError as error:
             raise BadSettings(
