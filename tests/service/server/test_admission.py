@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.told import refused, retry_seconds
 
 from skylike.service.config import Settings
 from skylike.service.server.serve import Server
@@ -47,17 +47,6 @@ def large(sky: SimpleNamespace) -> search_pb2.AnalyzeRequest:
     )
 
 
-def _retry_seconds(error: Any) -> float:
-    """What the RetryInfo of an error says."""
-    for key, value in error.trailing_metadata():
-        if key == "grpc-status-details-bin":
-            for detail in status_pb2.Status.FromString(value).details:
-                retry = error_details_pb2.RetryInfo()
-                if detail.Unpack(retry):
-                    return float(retry.retry_delay.ToNanoseconds() / 1e9)
-    raise AssertionError("there is no RetryInfo")
-
-
 def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     channel: grpc.Channel, large: search_pb2.AnalyzeRequest
 ) -> None:
@@ -85,14 +74,14 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     health.Check(health_pb2.HealthCheckRequest(), timeout=20)
     assert time.monotonic() - began < 2
     codes = [call.code() for call in calls]
-    refused = [call for call in calls if call.code() is grpc.StatusCode.UNAVAILABLE]
+    sent_away = [call for call in calls if call.code() is grpc.StatusCode.UNAVAILABLE]
     answered = [call for call in calls if call.code() is grpc.StatusCode.OK]
-    assert len(refused) + len(answered) == len(calls), codes
+    assert len(sent_away) + len(answered) == len(calls), codes
     assert len(answered) > 5
-    for call in refused:
-        assert 0.1 <= _retry_seconds(call) <= 5
+    for call in sent_away:
+        assert 0.1 <= retry_seconds(call) <= 5
     time.sleep(0.05)  # for the last callback
-    waits = sorted(ended[call] for call in refused)
+    waits = sorted(ended[call] for call in sent_away)
     assert waits[len(waits) // 2] < 0.1
     assert max(ended[call] for call in answered) < 5
     for _ in range(5):
@@ -123,7 +112,7 @@ def test_a_write_is_given_up_with_its_caller(
             except grpc.RpcError as error:
                 call: Any = error
                 assert call.code() is grpc.StatusCode.UNAVAILABLE
-                time.sleep(_retry_seconds(call))
+                time.sleep(retry_seconds(call))
             else:
                 return
 
@@ -145,9 +134,9 @@ def test_a_write_is_given_up_with_its_caller(
     time.sleep(2 * seconds)
     cancelled.cancel()
     add("between", 1)
-    with pytest.raises(grpc.RpcError) as caught:
-        catalog.AddObjects(objects("late", many), timeout=3 * seconds)
-    late: Any = caught.value
+    late = refused(
+        lambda: catalog.AddObjects(objects("late", many), timeout=3 * seconds)
+    )
     assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     add("after", 1)
     assert is_stored("kept-0")
