@@ -22,6 +22,7 @@ from skylike.service.errors import (
     AlreadyDone,
     AlreadyExists,
     BadRequest,
+    Closed,
     DamagedData,
     ModelMismatch,
     NotReady,
@@ -799,7 +800,7 @@ def test_a_closed_collection_says_so(directory: Path) -> None:
         lambda: collection.compact(),
         lambda: collection.fit(),
     ):
-        with pytest.raises(NotReady, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             call()
 
 

@@ -15,9 +15,9 @@ from skylike.service.errors import (
     AlreadyExists,
     BadModel,
     BadRequest,
+    Closed,
     DamagedData,
     InUse,
-    NotReady,
     UnknownCollection,
 )
 from skylike.service.library import Library
@@ -209,11 +209,11 @@ def test_a_closed_library_says_so(directory: Path, model: Path) -> None:
     collection = library.create("sky", model)
     library.close()
     library.close()
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         library.collection("sky")
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         library.create("other", model)
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         collection.get("o")
 
 
@@ -294,7 +294,7 @@ def test_a_deleted_collection_is_gone(directory: Path, model: Path) -> None:
             library.delete("two")
         assert caught.value.reason == "has_alias"
         library.delete("one")
-        with pytest.raises(NotReady, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             one.get("o")
         assert library.names() == ["two"]
         with pytest.raises(BadRequest, match="only"):

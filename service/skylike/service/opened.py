@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skylike.service import caller
 from skylike.service.collection import Collection
-from skylike.service.errors import NotReady, UnknownCollection
+from skylike.service.errors import Closed, UnknownCollection
 
 _PATIENCE_SECONDS = 0.1  # between two looks whether the caller still waits
 
@@ -57,8 +57,8 @@ class Opened:
 
         Raises
         ------
-        NotReady
-            ``closed`` after `close`.
+        Closed
+            After `close`.
         UnknownCollection
             If there is none of that name, or it is `leaving`.
         DamagedData
@@ -133,9 +133,9 @@ class Opened:
             raise UnknownCollection(f"The collection {name!r} is being removed.")
 
     def check_open(self) -> None:
-        """Raise `NotReady` (``closed``) after `close`."""
+        """Raise `Closed` after `close`."""
         if self._is_closed:
-            raise NotReady("The library is closed.", reason="closed")
+            raise Closed("The library is closed.")
 
     def close(self) -> None:
         """Close every collection, whoever uses it."""

@@ -1,6 +1,4 @@
-"""TLS of both faces, by the same files: those that have changed count from the next
-connection on.
-"""
+"""TLS of both faces, by the same files: what has changed counts from the next connection."""
 
 import ssl
 from typing import Any
