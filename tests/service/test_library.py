@@ -304,3 +304,27 @@ def test_a_deleted_collection_is_gone(directory: Path, model: Path) -> None:
                 library.delete(name)
         assert len(library.create("one", model)) == 0
     assert not list((directory / "collections").glob(".*"))
+
+
+def test_the_only_collection_is_known_without_a_look_at_the_disk(
+    directory: Path, model: Path
+) -> None:
+    """Others wait while somebody asks for its name, and a disk may take long."""
+    with Library(directory) as library:
+        library.create("one", model)
+    looked: list[object] = []
+    is_asking = False
+
+    def look(event: str, arguments: tuple[object, ...]) -> None:
+        if is_asking and event in ("os.listdir", "os.scandir"):
+            looked.append(arguments)
+
+    sys.addaudithook(look)
+    with Library(directory) as library:
+        library.create("two", model)
+        library.delete("two")
+        for _ in range(2):
+            is_asking = True
+            assert library.collection("").name == "one"
+            is_asking = False
+    assert looked == []

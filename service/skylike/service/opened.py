@@ -50,8 +50,8 @@ class Opened:
         Parameters
         ----------
         name_of
-            Tells its name. It is asked in the same moment in which the collection is
-            taken, and again where that has gone meanwhile.
+            Tells its name, at once: others wait meanwhile. It is asked in the same
+            moment in which the collection is taken, and again where that has gone since.
         writes
             Whether it is written to, for which who wants it `unwritten` is waited for.
 
