@@ -77,5 +77,5 @@ def test_who_goes_before_the_answer_is_no_failure_of_the_service(
             time.sleep(0.05)
         assert gone in told
     finally:
-        gateway.stop()
+        gateway.stop(1)
     assert "Traceback" not in capfd.readouterr().err

@@ -10,20 +10,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
-import grpc
 import structlog
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
 from skylike.service.certificates import Certificates
-from skylike.service.config import Settings, join_address, split_address
+from skylike.service.config import Settings
 from skylike.service.engine import Engine
-from skylike.service.errors import BadSettings, Cancelled
+from skylike.service.errors import Cancelled
 from skylike.service.gateway import Gateway
 from skylike.service.jobs import Jobs
 from skylike.service.monitoring import Monitor
@@ -35,6 +33,7 @@ from skylike.service.server.catalog import CatalogServicer
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
 from skylike.service.server.parsing import Parsing
+from skylike.service.server.ports import Ports
 from skylike.service.server.refusal import Refusals
 from skylike.service.server.search import SearchServicer
 from skylike.v1 import (
@@ -61,7 +60,6 @@ _METHODS = frozenset(
 # What cancelled calls and jobs get to end.
 _STOP_SECONDS = 2.0
 _SWITCH_SECONDS = 0.0005
-_KEEPALIVE_MILLISECONDS = 30_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -102,10 +100,9 @@ class Server:
         admission = Admission(settings, places)
         refusals = Refusals(self.monitor, _METHODS)
         self._access = Access(keys_of(settings), refusals)
-        self._server = grpc.server(
-            # A thread for each, or some would wait unseen; most only wait.
-            ThreadPoolExecutor(settings.max_calls, thread_name_prefix="rpc"),
-            interceptors=[
+        self._ports = Ports(
+            settings,
+            [
                 self._access,
                 Door(admission, refusals),
                 RequestLog(self.monitor),
@@ -113,36 +110,27 @@ class Server:
                 admission,
                 Parsing(settings.max_message_bytes),
             ],
-            options=(
-                # No connection takes the places of all others; and of one that is there
-                # no more, nothing tells but asking.
-                ("grpc.max_concurrent_streams", max(1, settings.max_calls // 2)),
-                ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
-                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MILLISECONDS // 3),
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                # Or a second server on the same port would take half of the calls.
-                ("grpc.so_reuseport", 0),
-            ),
         )
+        # Not a server by its class, but all that services ask of one.
+        server: Any = self._ports
         search = SearchServicer(
             engine, places, admission, self.monitor, settings.max_message_bytes
         )
         self._closing.callback(search.close)
-        search_pb2_grpc.add_SearchServiceServicer_to_server(search, self._server)
+        search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
-            CatalogServicer(engine), self._server
+            CatalogServicer(engine), server
         )
         self._jobs = Jobs(engine.library)
         job_pb2_grpc.add_JobServiceServicer_to_server(
-            JobServicer(self._jobs, settings.roots), self._server
+            JobServicer(self._jobs, settings.roots), server
         )
         self._health = health.Health(SERVICES)
-        health.add_to(self._server, self._health)
-        reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
+        health.add_to(server, self._health)
+        reflection.enable(server, (*SERVICES, health.SERVICE_NAME))
         try:
             files = Certificates.of(settings)
-            self.address = self._listen(settings.address, files)
+            self.address = self._ports.listen(settings.address, files)
             self.addresses = {
                 "address": self.address,
                 **self._listen_beside(settings, files),
@@ -150,7 +138,7 @@ class Server:
         except BaseException:
             self.stop()
             raise
-        self._server.start()
+        self._ports.start()
 
     def __enter__(self) -> Self:
         return self
@@ -172,17 +160,23 @@ class Server:
     def stop(self) -> None:
         """Refuse new calls, let running ones finish within the grace, and end.
 
-        A call that gRPC does not get rid of is left behind, and so is a job that cannot
-        be stopped.
+        Those over HTTP have the same grace, and ask on inside while they have it. A call
+        that gRPC does not get rid of is left behind, and so is a job that cannot be
+        stopped.
         """
         end = time.monotonic() + self._grace_seconds
+
+        def left(more: float = 0.0) -> float:
+            return max(0.0, end + more - time.monotonic())
+
         self._health.stopping()
         self._jobs.stop()
+        ended = [self._ports.stop(left())]
         if self._gateway is not None:
-            self._gateway.stop()
-        has_stopped = self._server.stop(max(0.0, end - time.monotonic()))
-        self._jobs.close(max(0.0, end + _STOP_SECONDS - time.monotonic()))
-        if not has_stopped.wait(max(0.0, end + _STOP_SECONDS - time.monotonic())):
+            self._gateway.stop(left())
+            ended.append(self._ports.stop_inside(left()))
+        self._jobs.close(left(_STOP_SECONDS))
+        if not all([one.wait(left(_STOP_SECONDS)) for one in ended]):
             _log.warning("left_behind", why="calls did not end when cancelled")
         self.monitor.stop()
         self._closing.close()
@@ -198,7 +192,7 @@ class Server:
         if settings.http_address is not None:
             folder = tempfile.TemporaryDirectory(prefix="skylike-")
             target = f"unix:{self._closing.enter_context(folder)}/grpc"
-            self._server.add_insecure_port(target)
+            self._ports.start_inside(target)
             self._gateway = Gateway(
                 settings.http_address,
                 target,
@@ -209,20 +203,6 @@ class Server:
             )
             addresses["http_address"] = self._gateway.address
         return addresses
-
-    def _listen(self, address: str, files: Certificates | None) -> str:
-        try:
-            port = (
-                self._server.add_insecure_port(address)
-                if files is None
-                else self._server.add_secure_port(address, tls.for_grpc(files))
-            )
-        except RuntimeError as error:
-            raise BadSettings(
-                f"cannot listen on {address}: it is in use, or not of this machine",
-                reason="address_unusable",
-            ) from error
-        return join_address(split_address(address)[0], port)
 
 
 def serve(
