@@ -78,7 +78,7 @@ class Lanes:
         self._health = Lane(target, math.inf)
         self._quick = Lane(target, most)
         self._slow = Lane(target, most)
-        self._watches = Lane(target, most, "too_many_watches")
+        self._watches = Lane(target, most, reason="too_many_watches")
 
     def of(self, rpc: str) -> Lane:
         """That of a method, such as ``SearchService/Analyze``."""
