@@ -133,7 +133,7 @@ def _streamed(
     pool: ThreadPoolExecutor,
     load: Load | None = None,
 ) -> Iterator[str]:
-    return iter(Streamed(questions, answer, pool, 2, 4, load or Load(10**6)))
+    return iter(Streamed(questions, answer, pool, 2, 4, load or Load(10**6), 20))
 
 
 def _names(numbers: Sequence[Number]) -> list[str]:

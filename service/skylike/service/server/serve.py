@@ -36,6 +36,7 @@ from skylike.service.server.parsing import Parsing
 from skylike.service.server.ports import Ports
 from skylike.service.server.refusal import Refusals
 from skylike.service.server.search import SearchServicer
+from skylike.service.server.taking import Taking
 from skylike.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
@@ -100,6 +101,8 @@ class Server:
         admission = Admission(settings, places)
         refusals = Refusals(self.monitor, _METHODS)
         self._access = Access(keys_of(settings), refusals)
+        taking = Taking(settings.max_idle_seconds)
+        self._closing.callback(taking.close)
         self._ports = Ports(
             settings,
             [
@@ -107,6 +110,7 @@ class Server:
                 Door(admission, refusals),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
+                taking,
                 admission,
                 Parsing(settings.max_message_bytes),
             ],
@@ -114,7 +118,12 @@ class Server:
         # Not a server by its class, but all that services ask of one.
         server: Any = self._ports
         search = SearchServicer(
-            engine, places, admission, self.monitor, settings.max_message_bytes
+            engine,
+            places,
+            admission,
+            self.monitor,
+            settings.max_message_bytes,
+            settings.max_idle_seconds,
         )
         self._closing.callback(search.close)
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
@@ -127,7 +136,8 @@ class Server:
         )
         self._health = health.Health(SERVICES)
         health.add_to(server, self._health)
-        reflection.enable(server, (*SERVICES, health.SERVICE_NAME))
+        names = (*SERVICES, health.SERVICE_NAME)
+        reflection.enable(server, names, admission.load, settings.max_idle_seconds)
         try:
             files = Certificates.of(settings)
             self.address = self._ports.listen(settings.address, files)
