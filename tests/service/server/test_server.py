@@ -267,6 +267,7 @@ def test_messages_beyond_the_limit_are_refused(
     with pytest.raises(grpc.RpcError) as caught:
         ask(sky.draw() + 3 * padding)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert str(2**24) in caught.value.details()  # gRPC gives no reason
     assert ask(sky.draw()).vector.dimension == 24
 
 
