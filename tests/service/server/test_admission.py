@@ -1,7 +1,7 @@
 """More calls than a server can answer, and callers that do not wait."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,18 +23,18 @@ from skylike.v1 import (
 
 
 @pytest.fixture(scope="module")
-def narrow(served: SimpleNamespace) -> Iterator[str]:
-    """The address of a server that does one thing at a time."""
+def narrow(served: SimpleNamespace) -> Iterator[Server]:
+    """A server that does one thing at a time."""
     settings = Settings(
         data=Path(), address="127.0.0.1:0", workers=1, max_wait_seconds=0.2
     )
     with Server(served.engine, settings) as server:
-        yield server.address
+        yield server
 
 
 @pytest.fixture
-def channel(narrow: str) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(narrow) as opened:
+def channel(narrow: Server) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(narrow.address) as opened:
         yield opened
 
 
@@ -80,7 +80,7 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     assert len(answered) > 5
     for call in sent_away:
         assert 0.1 <= retry_seconds(call) <= 5
-    time.sleep(0.05)  # for the last callback
+    _until(lambda: len(ended) == len(calls))  # the last callback is called last
     waits = sorted(ended[call] for call in sent_away)
     assert waits[len(waits) // 2] < 0.1
     assert max(ended[call] for call in answered) < 5
@@ -89,7 +89,7 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
 
 
 def test_a_write_is_given_up_with_its_caller(
-    channel: grpc.Channel, sky: SimpleNamespace
+    channel: grpc.Channel, narrow: Server, sky: SimpleNamespace
 ) -> None:
     """Cancelled, or past its deadline: nothing is stored, and its place is free."""
     catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
@@ -131,7 +131,8 @@ def test_a_write_is_given_up_with_its_caller(
     seconds = (time.monotonic() - began) / 3
     many = 15  # as a message holds
     cancelled = catalog.AddObjects.future(objects("cancelled", many), timeout=60)
-    time.sleep(2 * seconds)
+    writing = 'calls_in_flight{method="skylike.v1.CatalogService/AddObjects"} 1.0'
+    _until(lambda: writing in narrow.monitor.metrics().decode())
     cancelled.cancel()
     add("between", 1)
     late = refused(
@@ -143,3 +144,10 @@ def test_a_write_is_given_up_with_its_caller(
     assert is_stored("after-0")
     assert not is_stored("cancelled-0")
     assert not is_stored("late-0")
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
