@@ -60,8 +60,8 @@ def _becomes(running: SimpleNamespace, name: str, wanted: int) -> None:
 def _look(running: SimpleNamespace, count: int) -> None:
     """Wait until the server has looked at all collections so often."""
     for _ in range(count):
-        seen, until = running.server.monitor.collections, time.monotonic() + 20
-        while running.server.monitor.collections is seen:
+        seen, until = running.server.monitor.rounds.found, time.monotonic() + 20
+        while running.server.monitor.rounds.found is seen:
             assert time.monotonic() < until
             time.sleep(0.02)
 

@@ -28,8 +28,9 @@ from skylike.service.monitoring import Monitor
 from skylike.service.processes import num_cores
 from skylike.service.server import health, reflection, tls
 from skylike.service.server.access import Access, keys_of
-from skylike.service.server.admission import Admission, Door
+from skylike.service.server.admission import Admission
 from skylike.service.server.catalog import CatalogServicer
+from skylike.service.server.door import Door
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
 from skylike.service.server.parsing import Parsing
@@ -164,7 +165,7 @@ class Server:
         Cancelled
             If the caller has asked to stop meanwhile; see `caller`.
         """
-        self.monitor.start(self._health.tell)
+        self.monitor.rounds.start(self._health.tell)
         self._health.ready()
 
     def stop(self) -> None:
@@ -188,6 +189,7 @@ class Server:
         self._jobs.close(left(_STOP_SECONDS))
         if not all([one.wait(left(_STOP_SECONDS)) for one in ended]):
             _log.warning("left_behind", why="calls did not end when cancelled")
+        self.monitor.rounds.stop()
         self.monitor.stop()
         self._closing.close()
 
