@@ -1,6 +1,7 @@
 """What a server tells of itself: metrics over HTTP, and a log line for each call."""
 
 import json
+import queue
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,8 +131,14 @@ def test_questions_of_a_stream_are_counted_and_measured_each(
         )
         for number, query in enumerate([good, good, types_pb2.Query()])
     ]
+    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
     stub = search_pb2_grpc.SearchServiceStub(channel)
-    assert len(list(stub.AnalyzeStream(iter(questions)))) == 3
+    answers: Any = stub.AnalyzeStream(iter(asked.get, None))
+    for one in questions:  # each alone, or two would be embedded together
+        asked.put(one)
+        assert next(answers).item_id == one.item_id
+    asked.put(None)
+    assert list(answers) == []
     found = _metrics(server)
     assert found['skylike_stream_items_total{code="OK"}'] == 2
     assert found['skylike_stream_items_total{code="INVALID_ARGUMENT"}'] == 1
