@@ -57,12 +57,20 @@ def _analyze(channel: grpc.Channel, query: types_pb2.Query, collection: str) -> 
 
 
 def _metrics(server: Server) -> dict[str, float]:
-    """Every sample by its name and labels, as a scraper sees it."""
+    """Every sample by its name and labels, as a scraper sees it; with no call going on.
+
+    Calls are counted once their callers have their answers.
+    """
     address = server.addresses["metrics_address"]
-    answer = httpx.get(f"http://{address}/metrics")
-    assert answer.status_code == 200
-    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines)}
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        answer = httpx.get(f"http://{address}/metrics")
+        assert answer.status_code == 200
+        lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+        found = {key: float(value) for key, value in (x.rsplit(" ", 1) for x in lines)}
+        if not any(value for key, value in found.items() if "in_flight" in key):
+            return found
+    raise AssertionError("a call goes on")
 
 
 def _reflect(channel: grpc.Channel) -> Any:
