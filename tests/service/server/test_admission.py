@@ -57,11 +57,12 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     ended: dict[Any, float] = {}
     calls: list[Any] = []
 
-    def num_refused() -> int:
-        return sum(call.code() is grpc.StatusCode.UNAVAILABLE for call in list(ended))
+    def number(code: grpc.StatusCode) -> int:
+        return sum(call.code() is code for call in list(ended))
 
-    while num_refused() <= 20:  # a quick machine takes more of them
-        assert len(calls) < 2000
+    # A quick machine takes more of them, a slow one answers later.
+    while number(grpc.StatusCode.UNAVAILABLE) <= 20 or number(grpc.StatusCode.OK) <= 5:
+        assert len(calls) < 4000
         began = time.monotonic()
         call = ask.future(large, timeout=20)
         call.add_done_callback(
@@ -77,7 +78,6 @@ def test_too_many_calls_are_refused_at_once_and_the_others_answered(
     sent_away = [call for call in calls if call.code() is grpc.StatusCode.UNAVAILABLE]
     answered = [call for call in calls if call.code() is grpc.StatusCode.OK]
     assert len(sent_away) + len(answered) == len(calls), codes
-    assert len(answered) > 5
     for call in sent_away:
         assert 0.1 <= retry_seconds(call) <= 5
     _until(lambda: len(ended) == len(calls))  # the last callback is called last
