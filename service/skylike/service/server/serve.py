@@ -185,7 +185,7 @@ class Server:
         ended = [self._ports.stop(left())]
         if self._gateway is not None:
             self._gateway.stop(left())
-            ended.append(self._ports.stop_inside(left()))
+        ended.append(self._ports.stop_inside(left()))
         self._jobs.close(left(_STOP_SECONDS))
         if not all([one.wait(left(_STOP_SECONDS)) for one in ended]):
             _log.warning("left_behind", why="calls did not end when cancelled")
