@@ -4,7 +4,6 @@ Each prints what it measured as JSON; `tests.bench.scale` runs it.
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -38,7 +37,8 @@ def build(folder: Path, archive: Any, kind: Kind) -> dict[str, float]:
                 adding += time.perf_counter() - began
             began = time.perf_counter()
         building = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss, which begins with what the process that started this one held.
+    peak = _held("VmHWM")
     catalog = sum(path.stat().st_size for path in directory.glob("catalog*"))
     others = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     return {
@@ -54,7 +54,7 @@ def ask(folder: Path, archive: Any, kind: Kind) -> dict[str, float]:
     """Open, and ask for the neighbours of one vector after the other."""
     del archive, kind
     queries = np.load(folder / "queries.npy")
-    before, began = _resident(), time.perf_counter()
+    before, began = _held("VmRSS"), time.perf_counter()
     with Collection(folder / "sky") as collection:
         collection.nearest(queries[:1], K)
         opening = time.perf_counter() - began
@@ -70,7 +70,7 @@ def ask(folder: Path, archive: Any, kind: Kind) -> dict[str, float]:
         batch = (time.perf_counter() - began) / len(queries)
         for row in range(0, len(collection), _ROWS_BETWEEN):
             collection.vector(sky_object(row).id)
-        resident = (_resident() - before) / len(collection)
+        resident = (_held("VmRSS") - before) / len(collection)
     np.save(folder / "rows.npy", np.array(rows))
     p50, p99 = np.quantile(seconds, (0.5, 0.99)) * 1e3
     return {
@@ -82,9 +82,10 @@ def ask(folder: Path, archive: Any, kind: Kind) -> dict[str, float]:
     }
 
 
-def _resident() -> int:
+def _held(what: str) -> int:
+    """Bytes by the kernel's account: VmRSS now, VmHWM at most so far."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if "VmRSS" in line) * 1024
+    return next(int(line.split()[1]) for line in lines if what in line) * 1024
 
 
 if __name__ == "__main__":

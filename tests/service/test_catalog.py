@@ -22,8 +22,9 @@ from skylike.service.errors import (
     AlreadyDone,
     AlreadyExists,
     BadRequest,
+    Closed,
     DamagedData,
-    NotReady,
+    Overloaded,
     SkylikeError,
 )
 from skylike.service.fits import SkyPosition
@@ -277,9 +278,9 @@ def test_a_closed_catalog_says_so(path: Path) -> None:
     """Rather than opening the file anew."""
     catalog = Catalog(path)
     catalog.close()
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         catalog.state()
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         catalog.add([SkyObject("a")], vectors(1))
 
 
@@ -537,7 +538,7 @@ def test_the_log_stays_short_whoever_reads(catalog: Catalog, path: Path) -> None
         for number in range(100):
             catalog.add([SkyObject(f"{number}", thumbnail=picture)], vectors(1))
 
-    with pytest.raises(NotReady, match="cannot be folded") as caught:
+    with pytest.raises(Overloaded, match="cannot be folded") as caught:
         write_on()
     assert caught.value.reason == "log_full"
     assert 128 << 20 < log.stat().st_size < 256 << 20

@@ -23,6 +23,7 @@ from skylike.service.errors import (
     AlreadyExists,
     BadRequest,
     Cancelled,
+    Closed,
     DamagedData,
     ModelMismatch,
     NotReady,
@@ -892,7 +893,7 @@ def test_a_closed_collection_says_so(directory: Path) -> None:
         lambda: collection.compact(),
         lambda: collection.fit(),
     ):
-        with pytest.raises(NotReady, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             call()
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.recording import can_record, record
 
 from skylike.service.catalog import Catalog, SkyObject
-from skylike.service.errors import DamagedData, NotReady
+from skylike.service.errors import Closed, DamagedData
 
 NUM = 200
 
@@ -117,7 +117,7 @@ def test_looks_follow_what_is_written_meanwhile(catalog: Catalog, path: Path) ->
         thread.join()
     assert errors == []
     catalog.close()
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         catalog.glance()
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 

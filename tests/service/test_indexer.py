@@ -18,7 +18,7 @@ import pytest
 
 from skylike.service import fits, indexer, stamp
 from skylike.service.encoder import Encoder
-from skylike.service.errors import BadInput, BadRequest, NotReady
+from skylike.service.errors import BadInput, BadRequest, Overloaded
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 from skylike.service.folders import find_files
@@ -314,7 +314,7 @@ def test_processes_that_never_start_are_not_blamed_on_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(NotReady) as caught:
+    with pytest.raises(Overloaded) as caught:
         list(prepare([Source("a.fits", "a")], stamp.StampSpec(), workers=1))
     assert caught.value.reason == "no_processes"
 

@@ -16,8 +16,8 @@ from skylike.service.collection import SkyObject, Writing
 from skylike.service.errors import (
     BadRequest,
     Cancelled,
+    Closed,
     NotFound,
-    NotReady,
     Overloaded,
     StorageFailed,
 )
@@ -124,7 +124,7 @@ def test_closing_stops_what_waits_too(jobs: Jobs, held: Held) -> None:
     closing.join(SECONDS)
     assert not closing.is_alive()
     assert {jobs.get(one.id).state for one in waiting} == {State.CANCELLED}
-    with pytest.raises(NotReady, match="stopping"):
+    with pytest.raises(Closed, match="stopping"):
         jobs.start(Short())
 
 

@@ -15,9 +15,9 @@ from skylike.service.errors import (
     AlreadyExists,
     BadModel,
     BadRequest,
+    Closed,
     DamagedData,
     InUse,
-    NotReady,
     UnknownCollection,
 )
 from skylike.service.library import Library
@@ -209,11 +209,11 @@ def test_a_closed_library_says_so(directory: Path, model: Path) -> None:
     collection = library.create("sky", model)
     library.close()
     library.close()
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         library.collection("sky")
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         library.create("other", model)
-    with pytest.raises(NotReady, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         collection.get("o")
 
 
@@ -294,7 +294,7 @@ def test_a_deleted_collection_is_gone(directory: Path, model: Path) -> None:
             library.delete("two")
         assert caught.value.reason == "has_alias"
         library.delete("one")
-        with pytest.raises(NotReady, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             one.get("o")
         assert library.names() == ["two"]
         with pytest.raises(BadRequest, match="only"):
@@ -304,3 +304,27 @@ def test_a_deleted_collection_is_gone(directory: Path, model: Path) -> None:
                 library.delete(name)
         assert len(library.create("one", model)) == 0
     assert not list((directory / "collections").glob(".*"))
+
+
+def test_the_only_collection_is_known_without_a_look_at_the_disk(
+    directory: Path, model: Path
+) -> None:
+    """Others wait while somebody asks for its name, and a disk may take long."""
+    with Library(directory) as library:
+        library.create("one", model)
+    looked: list[object] = []
+    is_asking = False
+
+    def look(event: str, arguments: tuple[object, ...]) -> None:
+        if is_asking and event in ("os.listdir", "os.scandir"):
+            looked.append(arguments)
+
+    sys.addaudithook(look)
+    with Library(directory) as library:
+        library.create("two", model)
+        library.delete("two")
+        for _ in range(2):
+            is_asking = True
+            assert library.collection("").name == "one"
+            is_asking = False
+    assert looked == []

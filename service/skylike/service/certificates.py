@@ -2,6 +2,7 @@
 
 import ssl
 import stat
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -33,19 +34,27 @@ class Identity:
 
 
 class Certificates:
-    """The files.
+    """The files, and what they hold. Safe from any thread.
 
     Parameters
     ----------
     certificate, key, client_ca
         In PEM.
+
+    Raises
+    ------
+    BadSettings
+        ``tls_files`` if a file is missing or broken, certificate and key do not
+        belong together, or others may read the key.
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
         self._certificate = certificate
         self._key = key
         self._client_ca = client_ca
+        self._guard = threading.Lock()
         self._seen = self._look()
+        self._newest = self._read()
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
@@ -54,33 +63,25 @@ class Certificates:
             return None
         return cls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
 
-    def renewed(self) -> Identity | None:
-        """What the files hold, if they have changed since they were last looked at.
+    def newest(self) -> Identity:
+        """What the files hold now; the same object until they change.
 
-        Those that cannot be used are logged.
+        Those that cannot be used are logged, and the ones before stay.
         """
-        # Looked at before they are read: what changes in between is seen next time.
-        now = self._look()
-        if now == self._seen:
-            return None
-        self._seen = now
-        try:
-            read = self.read()
-        except BadSettings as error:
-            _log.error("certificate_unusable", why=str(error))
-            return None
-        _log.info("certificate_renewed", file=str(self._certificate))
-        return read
+        with self._guard:
+            # Looked at before they are read: what changes in between is seen next time.
+            now = self._look()
+            if now != self._seen:
+                self._seen = now
+                try:
+                    self._newest = self._read()
+                except BadSettings as error:
+                    _log.error("certificate_unusable", why=str(error))
+                else:
+                    _log.info("certificate_renewed", file=str(self._certificate))
+            return self._newest
 
-    def read(self) -> Identity:
-        """What the files hold.
-
-        Raises
-        ------
-        BadSettings
-            ``tls_files`` if a file is missing or broken, certificate and key do not
-            belong together, or others may read the key.
-        """
+    def _read(self) -> Identity:
         certificate, key = _content(self._certificate), _content(self._key)
         client_ca = _content(self._client_ca) if self._client_ca else None
         _require_private(self._key)

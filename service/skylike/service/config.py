@@ -105,6 +105,12 @@ class Settings(BaseModel):
         description="Time that calls may wait for their turn, if it is more than they "
         "take themselves; others are told to come later.",
     )
+    max_idle_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="Time that a stream may ask nothing, or take nothing of what it is "
+        "answered, before it is ended.",
+    )
     max_calls: int = Field(
         default=256,
         ge=8,

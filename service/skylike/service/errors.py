@@ -17,6 +17,7 @@
     │   └── AlreadyDone      a write of this request id was done before
     ├── ModelMismatch        vectors or stamps of another model
     ├── NotReady             the answer needs something not made yet
+    ├── Closed               the service is stopping, or has closed what was asked for
     ├── Unauthenticated      no key, or none that counts
     ├── PermissionDenied     the key, or the path, allows less than was asked for
     ├── Overloaded           too much at once: later it would be answered
@@ -148,6 +149,12 @@ class NotReady(SkylikeError):
     """The answer needs something that has not been made yet."""
 
     reason = "not_ready"
+
+
+class Closed(SkylikeError):
+    """What was asked for is closed, as all is when the service stops: ask the next one."""
+
+    reason = "closed"
 
 
 class Unauthenticated(SkylikeError):

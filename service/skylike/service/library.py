@@ -54,8 +54,6 @@ class Library:
         self._lock_file = lock(directory)
         self._opened = Opened(self._places.of)
         self._changes = threading.Lock()  # what is in the directory, one at a time
-        self._num_changes = 0
-        self._only = (-1, "")  # the only collection, after so many changes
         try:
             self._models = Models(directory / "models")
             self._aliases = Aliases(directory / "aliases.json")
@@ -349,10 +347,7 @@ class Library:
         """While what is in the directory changes: alone, with errors of the disk as ours."""
         with self._changes, durable.storing(self.directory):
             self._opened.check_open()
-            try:
-                yield
-            finally:
-                self._num_changes += 1
+            yield
 
     @contextmanager
     def _aside(self, kind: str) -> Iterator[Path]:
@@ -385,16 +380,11 @@ class Library:
         self._opened.require_staying(name)
 
     def _only_name(self) -> str:
-        num_changes = self._num_changes
-        known_after, name = self._only
-        if known_after != num_changes:
-            # Listing a folder at each call takes as long as a search.
-            names = self._places.names()
-            if len(names) != 1:
-                raise BadRequest(
-                    f"Name a collection; there are: {', '.join(names) or 'none'}.",
-                    reason="which_collection",
-                )
-            [name] = names
-            self._only = num_changes, name
+        names = self._places.known
+        if len(names) != 1:
+            raise BadRequest(
+                f"Name a collection; there are: {', '.join(sorted(names)) or 'none'}.",
+                reason="which_collection",
+            )
+        [name] = names
         return name

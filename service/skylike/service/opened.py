@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skylike.service import caller
 from skylike.service.collection import Collection
-from skylike.service.errors import NotReady, UnknownCollection
+from skylike.service.errors import Closed, UnknownCollection
 
 _PATIENCE_SECONDS = 0.1  # between two looks whether the caller still waits
 
@@ -50,15 +50,15 @@ class Opened:
         Parameters
         ----------
         name_of
-            Tells its name. It is asked in the same moment in which the collection is
-            taken, and again where that has gone meanwhile.
+            Tells its name, at once: others wait meanwhile. It is asked in the same
+            moment in which the collection is taken, and again where that has gone since.
         writes
             Whether it is written to, for which who wants it `unwritten` is waited for.
 
         Raises
         ------
-        NotReady
-            ``closed`` after `close`.
+        Closed
+            After `close`.
         UnknownCollection
             If there is none of that name, or it is `leaving`.
         DamagedData
@@ -133,9 +133,9 @@ class Opened:
             raise UnknownCollection(f"The collection {name!r} is being removed.")
 
     def check_open(self) -> None:
-        """Raise `NotReady` (``closed``) after `close`."""
+        """Raise `Closed` after `close`."""
         if self._is_closed:
-            raise NotReady("The library is closed.", reason="closed")
+            raise Closed("The library is closed.")
 
     def close(self) -> None:
         """Close every collection, whoever uses it."""

@@ -18,18 +18,26 @@ class Places:
     ----------
     directory
         Made if it does not exist.
+
+    Attributes
+    ----------
+    known
+        The names of all collections when it was opened, and what has become of them
+        since: read without the disk, which may take long.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         durable.make_folder(directory)
+        self.known: frozenset[str] = frozenset()
 
     def recover(self) -> None:
-        """Remove what a crash left unfinished; what is there stays there."""
+        """Remove what a crash left unfinished, and look at what is there."""
         for path in self.directory.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
         # Who was killed may have renamed something and not come to the sync.
         durable.sync(self.directory)
+        self.known = frozenset(self.names())
 
     def names(self) -> list[str]:
         """The names of all collections, ascending."""
@@ -68,11 +76,13 @@ class Places:
     def publish(self, unfinished: Path, name: str) -> None:
         """Give what was made aside a name that is free: not durably yet."""
         unfinished.rename(self.directory / name)
+        self.known |= {name}
 
     def hide(self, name: str) -> Path:
         """Take the name from a collection, durably; where it is to be removed."""
         gone = self._hidden("gone")
         (self.directory / name).rename(gone)
+        self.known -= {name}
         self.sync()
         return gone
 

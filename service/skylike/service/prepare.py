@@ -128,7 +128,7 @@ def prepare(
 
     Raises
     ------
-    NotReady
+    Overloaded
         ``no_processes`` if none can be started.
     """
     task = _Task(spec, options or fits.Options(), pictures, tuple(keywords))

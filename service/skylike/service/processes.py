@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Generic, Self, TypeVar
 
-from skylike.service.errors import NotReady
+from skylike.service.errors import Overloaded
 
 _STARTS = 2  # a process may be killed while it starts, by no fault of its own
 _CODE = "from skylike.service.processes import serve; serve({})"
@@ -72,7 +72,7 @@ class Processes(Generic[_Task, _Answer]):
         """Have a task done.
 
         The future raises what the task raised, `ProcessDied` if its process was killed,
-        and `NotReady` (``no_processes``) if none can be started.
+        and `Overloaded` (``no_processes``) if none can be started.
         """
         return self._threads.submit(self._ask, task)
 
@@ -80,6 +80,10 @@ class Processes(Generic[_Task, _Answer]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes, whatever they are at; nothing is taken any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
             process.end()
@@ -147,7 +151,7 @@ class _Process(Generic[_Task, _Answer]):
                     raise
                 self._process, self._pipe = process, pipe
                 return pipe
-        raise NotReady(
+        raise Overloaded(
             "no process to read files can be started: memory or open files may be at "
             "their limit",
             reason="no_processes",

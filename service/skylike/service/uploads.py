@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skylike.service import caller, calls, fits, stamp
 from skylike.service.calls import Stage, StageName
-from skylike.service.errors import BadCutout, BadStamp, NotReady
+from skylike.service.errors import BadCutout, BadStamp, Closed
 from skylike.service.flags import Flag
 from skylike.service.processes import ProcessDied, Processes, num_cores
 from skylike.service.stamp import StampSpec
@@ -160,7 +160,7 @@ class Readers:
 
     def close(self) -> None:
         """End the processes."""
-        self._processes.__exit__()
+        self._processes.close()
 
     def _read(self, task: Task) -> list[Stamped | Exception]:
         try:
@@ -175,7 +175,7 @@ class Readers:
         try:
             future = self._processes.submit(task)
         except RuntimeError as error:  # who is closed takes nothing any more
-            raise NotReady("the service is stopping", reason="closed") from error
+            raise Closed("the service is stopping") from error
         while True:
             try:
                 return future.result(_LOOK_SECONDS)

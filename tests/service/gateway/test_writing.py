@@ -367,5 +367,5 @@ def test_a_watched_job_does_not_keep_a_server_from_stopping(
                 assert next(watched.iter_lines()) == "event: job"
                 begun = time.monotonic()
                 assert server._gateway is not None
-                server._gateway.stop()  # what is left of its grace is gRPC's
+                server._gateway.stop(30)
                 assert time.monotonic() - begun < 10

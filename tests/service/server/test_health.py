@@ -57,6 +57,15 @@ def _becomes(running: SimpleNamespace, name: str, wanted: int) -> None:
         time.sleep(0.02)
 
 
+def _look(running: SimpleNamespace, count: int) -> None:
+    """Wait until the server has looked at all collections so often."""
+    for _ in range(count):
+        seen, until = running.server.monitor.rounds.found, time.monotonic() + 20
+        while running.server.monitor.rounds.found is seen:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
 def _overwrite(path: Path) -> None:
     """Every byte of a file, in place, as a broken disk would."""
     with path.open("r+b") as file:
@@ -105,7 +114,7 @@ def test_damage_that_a_call_meets_counts_though_a_look_may_not_see_it(
         catalog.GetObject(request)
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
     _becomes(running, SKY, NOT_SERVING)
-    time.sleep(2.5)  # some more looks, most of them at sound objects
+    _look(running, 4)  # most of them at sound objects
     assert _status(running, SKY) == NOT_SERVING
 
 
@@ -119,7 +128,7 @@ def test_a_model_that_goes_takes_its_collections_out_until_it_is_back(
     for name in (SKY, SECOND):
         _becomes(running, name, NOT_SERVING)
     model.write_bytes(b"something else")
-    time.sleep(1.5)
+    _look(running, 2)
     assert _status(running, SKY) == NOT_SERVING
     shutil.copy(kept, model)
     for name in (SKY, SECOND):

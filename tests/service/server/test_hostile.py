@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from tests.told import reason, refused
 
 from skylike.service import logs
 from skylike.service.config import Settings
@@ -229,7 +229,7 @@ def test_bombs_are_refused_at_the_limit(
     # One stream after another, as packers append: 640 MiB.
     request.query.cutout.fits = pack(sky.draw()) + 40 * pack(bytes(2**24))
     assert len(request.query.cutout.fits) < 2**20
-    assert _reason(_refused(search.Embed, request)) == "INFLATE_LIMIT"
+    assert reason(_refused(search.Embed, request)) == "INFLATE_LIMIT"
     request.query.cutout.fits = pack(sky.draw())
     assert search.Embed(request).vector.dimension == sky.dimension
 
@@ -252,14 +252,12 @@ def test_headers_that_promise_too_much_are_refused(
     ):
         request = search_pb2.EmbedRequest(collection="sky")
         request.query.cutout.fits = content
-        assert _reason(_refused(search.Embed, request)) in reasons
+        assert reason(_refused(search.Embed, request)) in reasons
 
 
-def _refused(method: Any, request: Message) -> grpc.RpcError:
+def _refused(method: Any, request: Message) -> Any:
     """The error of a call that has to fail, as one printable line."""
-    with pytest.raises(grpc.RpcError) as caught:
-        method(request)
-    error: Any = caught.value
+    error = refused(lambda: method(request))
     assert error.details()
     assert error.details().isprintable()
     assert error.code() in (
@@ -267,15 +265,7 @@ def _refused(method: Any, request: Message) -> grpc.RpcError:
         grpc.StatusCode.NOT_FOUND,
         grpc.StatusCode.ALREADY_EXISTS,
     )
-    return caught.value
-
-
-def _reason(error: Any) -> str:
-    info = error_details_pb2.ErrorInfo()
-    for key, value in error.trailing_metadata():
-        if key == "grpc-status-details-bin":
-            assert status_pb2.Status.FromString(value).details[0].Unpack(info)
-    return str(info.reason)
+    return error
 
 
 def _assert_disarmed(text: str, num_lines: int) -> None:

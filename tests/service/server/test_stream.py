@@ -133,7 +133,7 @@ def _streamed(
     pool: ThreadPoolExecutor,
     load: Load | None = None,
 ) -> Iterator[str]:
-    return iter(Streamed(questions, answer, pool, 2, 4, load or Load(10**6)))
+    return iter(Streamed(questions, answer, pool, 2, 4, load or Load(10**6), 20))
 
 
 def _names(numbers: Sequence[Number]) -> list[str]:
@@ -188,13 +188,16 @@ def test_those_that_come_meanwhile_are_answered_together(
     """Up to a size, and each once."""
     sizes, may_end = [], threading.Event()
 
+    def questions() -> Iterator[Number]:
+        yield from map(Number, range(14))
+        may_end.set()  # all have been taken in
+
     def answer(numbers: Sequence[Number]) -> list[str]:
         sizes.append(len(numbers))
         assert may_end.wait(20)
         return _names(numbers)
 
-    answers = _streamed(map(Number, range(14)), answer, pool)
-    threading.Timer(0.2, may_end.set).start()
+    answers = _streamed(questions(), answer, pool)
     assert sorted(answers, key=int) == [str(number) for number in range(14)]
     assert max(sizes) == 4
     assert len(sizes) <= 6

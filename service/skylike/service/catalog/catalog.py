@@ -379,7 +379,7 @@ class Catalog:
             copied.close()
 
     def check_open(self) -> None:
-        """Raise `NotReady` (``closed``) if it is closed."""
+        """Raise `Closed` if it is closed."""
         self._database.check_open()
 
     def close(self) -> None:

@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 from skylike.service import caller, durable
 from skylike.service.catalog import rows, schema
-from skylike.service.errors import DamagedData, NoSpace, NotReady, StorageFailed
+from skylike.service.errors import (
+    Closed,
+    DamagedData,
+    NoSpace,
+    Overloaded,
+    StorageFailed,
+)
 
 # Beyond the first the log of writes is folded into the file; where that is impossible,
 # a write is refused beyond the second, so that with its own pages the log stays below
@@ -129,7 +135,7 @@ class Database:
 
         Raises
         ------
-        NotReady
+        Overloaded
             ``log_full`` if a reader has held the file for so long that the log of
             writes cannot be folded into it.
         """
@@ -189,9 +195,9 @@ class Database:
             )
 
     def check_open(self) -> None:
-        """Raise `NotReady` (``closed``) if it is closed."""
+        """Raise `Closed` if it is closed."""
         if self._closed:
-            raise NotReady("The collection is closed.", reason="closed")
+            raise Closed("The collection is closed.")
 
     def close(self) -> None:
         """Close every connection; those in use, when their reading ends."""
@@ -216,7 +222,7 @@ class Database:
         self._writer.execute(f"PRAGMA busy_timeout = {patience}")
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if self._log_bytes() > _LOG_BYTES:
-            raise NotReady(
+            raise Overloaded(
                 f"{self._log} has {self._log_bytes() >> 20} MB and cannot be folded "
                 f"into {self.path.name}: something has held that file open for "
                 "reading. Let it end, then write again; nothing was stored.",

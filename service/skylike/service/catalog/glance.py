@@ -8,7 +8,7 @@ from contextlib import suppress
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, connect, state, typed
 from skylike.service.catalog.statements import objects_in
-from skylike.service.errors import NotReady
+from skylike.service.errors import Closed
 
 
 class Glance:
@@ -38,7 +38,7 @@ class Glance:
             before = state(connection)
         with self._lock, typed(self._database.path):
             if self._is_closed:
-                raise NotReady("The collection is closed.", reason="closed")
+                raise Closed("The collection is closed.")
             self._database.check_file()
             if self._connection is None:
                 self._connection = connect(self._database.path, "ro")

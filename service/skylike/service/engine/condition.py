@@ -49,8 +49,8 @@ class Condition:
         ------
         Cancelled
             If the caller has asked to stop; see `caller`.
-        NotReady
-            If the library is closed.
+        Closed
+            If the library is.
         OSError
             If the disk does not list the collections.
         """

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import grpc
@@ -19,8 +20,9 @@ from skylike.service.gateway.callers import Allow, caller_of
 from skylike.service.gateway.comments import comments
 from skylike.service.gateway.cone import add_cone_search
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
-from skylike.service.gateway.events import Watches, add_events
+from skylike.service.gateway.events import add_events
 from skylike.service.gateway.guard import Guard
+from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.page import HEADERS, page
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
 from skylike.service.gateway.rpc import Metadata, Rpc
@@ -41,26 +43,26 @@ _PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
 
 
 def application(
-    channel: grpc.Channel,
-    watches: Watches,
+    lanes: Lanes,
     monitor: Monitor,
     settings: Settings,
     allow: Allow,
+    is_stopping: Callable[[], bool],
 ) -> FastAPI:
     """Make the application.
 
     Parameters
     ----------
-    channel
+    lanes
         To the gRPC server.
-    watches
-        Of jobs.
     monitor
         What knows the metrics.
     settings
         Where it listens, and whose web pages may ask.
     allow
         Raises unless the caller may call the method.
+    is_stopping
+        Whether what goes on without an end has to end.
     """
     # The pages that FastAPI makes fetch their scripts from elsewhere.
     app = FastAPI(
@@ -86,9 +88,9 @@ def application(
     for kind in (SkylikeError, grpc.RpcError, HTTPException):
         app.add_exception_handler(kind, _problem(monitor))
     for endpoint in ENDPOINTS:
-        _add(app, endpoint, channel)
-    add_cone_search(app, channel, monitor)
-    add_events(app, watches)
+        _add(app, endpoint, lanes)
+    add_cone_search(app, lanes, monitor)
+    add_events(app, lanes, is_stopping)
 
     @app.get("/v1/thumbnail", response_class=Response)
     async def thumbnail(
@@ -96,7 +98,7 @@ def application(
     ) -> Response:
         """A picture of an object, as PNG; who has it already is told so."""
         asked = await reading.from_address(request, _GET_OBJECT)
-        found = await _GET_OBJECT(channel, asked, who, request.is_disconnected)
+        found = await _GET_OBJECT(lanes, asked, who, request.is_disconnected)
         if not found.object.thumbnail_png:
             raise NotFound(f"{asked.id!r} has no thumbnail", reason="no_thumbnail")
         return _cached(request, found.object.thumbnail_png)
@@ -112,7 +114,7 @@ def application(
     ) -> JSONResponse:
         """Whether questions are answered; 503 if not."""
         checked = await _CHECK(
-            channel, _CHECK.new_request(), who, request.is_disconnected
+            lanes, _CHECK.new_request(), who, request.is_disconnected
         )
         is_ready = checked.status == _SERVING
         status = "SERVING" if is_ready else "NOT_SERVING"
@@ -123,7 +125,7 @@ def application(
         request: Request, who: Annotated[Metadata, caller_of(_LIST)]
     ) -> Response:
         """The health of each service and collection, by name."""
-        listed = await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
+        listed = await _LIST(lanes, _LIST.new_request(), who, request.is_disconnected)
         return await _as_json(listed)
 
     @app.get("/v1/metrics", response_class=Response)
@@ -131,7 +133,7 @@ def application(
         request: Request, who: Annotated[Metadata, caller_of(_LIST)]
     ) -> Response:
         """Metrics in Prometheus' text format, for those who may list health."""
-        await _LIST(channel, _LIST.new_request(), who, request.is_disconnected)
+        await _LIST(lanes, _LIST.new_request(), who, request.is_disconnected)
         return Response(monitor.metrics(), media_type=CONTENT_TYPE)
 
     @app.get("/v1/openapi.json", include_in_schema=False)
@@ -145,12 +147,12 @@ def application(
     return app
 
 
-def _add(app: FastAPI, endpoint: Endpoint, channel: grpc.Channel) -> None:
+def _add(app: FastAPI, endpoint: Endpoint, lanes: Lanes) -> None:
     async def answer(
         request: Request, who: Annotated[Metadata, caller_of(endpoint.rpc)]
     ) -> Response:
         asked = await endpoint.read(request, endpoint.rpc)
-        reply = await endpoint.rpc(channel, asked, who, request.is_disconnected)
+        reply = await endpoint.rpc(lanes, asked, who, request.is_disconnected)
         return await _as_json(reply)
 
     method = endpoint.rpc.descriptor

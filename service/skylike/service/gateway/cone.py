@@ -16,6 +16,7 @@ from fastapi.responses import StreamingResponse
 from skylike.service.errors import BadRequest, SkylikeError
 from skylike.service.gateway import votable
 from skylike.service.gateway.callers import caller_of
+from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.problems import problem_of
 from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.monitoring import Monitor
@@ -50,7 +51,7 @@ _PARAMETERS = {
 }
 
 
-def add_cone_search(app: FastAPI, channel: grpc.Channel, monitor: Monitor) -> None:
+def add_cone_search(app: FastAPI, lanes: Lanes, monitor: Monitor) -> None:
     """Add the endpoint."""
 
     @app.get(
@@ -70,7 +71,7 @@ def add_cone_search(app: FastAPI, channel: grpc.Channel, monitor: Monitor) -> No
         try:
             question = _Question(request.path_params["collection"], _texts(request))
             counted = await _COUNT(
-                channel, question.counting(), who, request.is_disconnected
+                lanes, question.counting(), who, request.is_disconnected
             )
         except (SkylikeError, grpc.RpcError) as error:
             told = problem_of(error)
@@ -79,9 +80,7 @@ def add_cone_search(app: FastAPI, channel: grpc.Channel, monitor: Monitor) -> No
             if isinstance(error, SkylikeError):
                 monitor.failed(error, str(told.status))
             return Response(votable.failed(told.detail), media_type=_XML)
-        return StreamingResponse(
-            _table(question, counted, channel, who), media_type=_XML
-        )
+        return StreamingResponse(_table(question, counted, lanes, who), media_type=_XML)
 
 
 class _Question:
@@ -117,7 +116,7 @@ class _Question:
 
 
 async def _table(
-    question: _Question, counted: Any, channel: grpc.Channel, who: Metadata
+    question: _Question, counted: Any, lanes: Lanes, who: Metadata
 ) -> AsyncIterator[str]:
     left = 0 if question.is_about_columns else question.most
     is_cut = not question.is_about_columns and counted.num_objects > left
@@ -130,7 +129,7 @@ async def _table(
     yield votable.begun(question.columns, told)
     asked = question.listing()
     while left:
-        page = await _patiently(channel, asked, who)
+        page = await _patiently(lanes, asked, who)
         # Elsewhere, or others would wait for a thousand rows to be written.
         yield await asyncio.to_thread(
             votable.rows, question.columns, page.objects[:left]
@@ -142,11 +141,11 @@ async def _table(
     yield votable.END
 
 
-async def _patiently(channel: grpc.Channel, asked: Any, who: Metadata) -> Any:
+async def _patiently(lanes: Lanes, asked: Any, who: Metadata) -> Any:
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return await _LIST(channel, asked, who, _stays)
+            return await _LIST(lanes, asked, who, _stays)
         except grpc.RpcError as error:
             seconds = problem_of(error).retry_seconds
             if seconds is None or time.monotonic() + seconds > until:

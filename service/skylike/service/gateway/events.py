@@ -1,7 +1,7 @@
 """A job told as server-sent events, as browsers' EventSource and curl read them."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -9,10 +9,10 @@ import grpc
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from skylike.service.errors import Overloaded
 from skylike.service.gateway import reading
 from skylike.service.gateway.callers import caller_of
 from skylike.service.gateway.endpoints import parameter
+from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.problems import problem_of
 from skylike.service.gateway.rpc import LOOK_SECONDS, Metadata, Rpc
 from skylike.service.gateway.transcode import to_json
@@ -38,53 +38,8 @@ _EVENT = {
 _QUIET_SECONDS = 15.0
 
 
-class Watches:
-    """All watches of jobs that go on.
-
-    Parameters
-    ----------
-    channel
-        To the gRPC server; each watch takes one of its streams for as long as it lasts.
-    most
-        So many at the same time.
-    is_stopping
-        Whether they have to end.
-    """
-
-    def __init__(
-        self, channel: grpc.Channel, most: int, is_stopping: Callable[[], bool]
-    ) -> None:
-        self.is_stopping = is_stopping
-        self._channel = channel
-        self._most = most
-        self._number = 0
-
-    async def begin(self, request: Any, who: Metadata) -> AsyncGenerator[Any, None]:
-        """What is told of a job; None whenever there was nothing for a while.
-
-        Raises
-        ------
-        Overloaded
-            ``too_many_watches``.
-        grpc.RpcError
-            As the server says.
-        """
-        if self._number >= self._most:
-            raise Overloaded(
-                f"{self._most} jobs are watched already, which is all at the same time",
-                reason="too_many_watches",
-            )
-        self._number += 1
-        try:
-            async with aclosing(_WATCH.stream(self._channel, request, who)) as replies:
-                async for reply in replies:
-                    yield reply
-        finally:
-            self._number -= 1
-
-
-def add_events(app: FastAPI, watches: Watches) -> None:
-    """Add the endpoint."""
+def add_events(app: FastAPI, lanes: Lanes, is_stopping: Callable[[], bool]) -> None:
+    """Add the endpoint; what it tells ends when the gateway is stopping."""
 
     @app.get(
         PATH,
@@ -107,14 +62,14 @@ def add_events(app: FastAPI, watches: Watches) -> None:
         Each event is called job, holds a Job, and has the state as its id.
         """
         asked = await reading.from_address(request, _WATCH)
-        replies = watches.begin(asked, who)
+        replies = _WATCH.stream(lanes, asked, who)
         first = await _first(replies)
         state = job_pb2.JobState.Name(first.job.state)
         if first.job.state in _HAS_ENDED and _is_known(request, state):
             await replies.aclose()
             return Response(status_code=204)  # EventSource asks no more then
         return StreamingResponse(
-            _events(first, replies, watches.is_stopping, str(request.state.request_id)),
+            _events(first, replies, is_stopping, str(request.state.request_id)),
             media_type=_MEDIA_TYPE,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )

@@ -1,24 +1,25 @@
 """`Gateway`: an HTTP server beside the gRPC server, in a thread of its own."""
 
 import socket
+import ssl
 import threading
 import time
 
-import grpc
 import uvicorn
 
 from skylike.service.config import Settings, join_address, split_address
 from skylike.service.errors import BadSettings
 from skylike.service.gateway.app import application
 from skylike.service.gateway.callers import Allow
-from skylike.service.gateway.events import Watches
+from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.surround import Surround
-from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
 
 # For what a message holds beside a file.
 _ROOM_BYTES = 2**16
 _BACKLOG = 128
+# What cancelled requests get to end.
+_STOP_SECONDS = 2.0
 
 
 class Gateway:
@@ -30,8 +31,10 @@ class Gateway:
         HOST:PORT to listen on.
     target
         Where the gRPC server listens, without TLS.
+    tls
+        What to listen with; None without TLS.
     settings
-        Limits, TLS, and who may ask.
+        Limits, and who may ask.
     monitor
         Sees every request.
     allow
@@ -45,33 +48,29 @@ class Gateway:
     Raises
     ------
     BadSettings
-        ``address_unusable`` if the address cannot be listened on; ``tls_files`` if the
-        certificate cannot be used.
+        ``address_unusable`` if the address cannot be listened on.
     """
 
     def __init__(
         self,
         address: str,
         target: str,
+        tls: ssl.SSLContext | None,
         settings: Settings,
         monitor: Monitor,
         allow: Allow,
     ) -> None:
-        tls = context_of(settings)
         listening = _listen(address)
         self.address = join_address(
             split_address(address)[0], listening.getsockname()[1]
         )
-        self._channel, self._watching = _connect(target), _connect(target)
-        watches = Watches(
-            self._watching,
-            # The server gives a connection half of all calls.
-            max(1, settings.max_calls // 4),
-            lambda: self._server.should_exit,
+        # Less than the half of all calls that the server gives a connection.
+        self._lanes = Lanes(target, max(1, settings.max_calls // 4))
+        app = application(
+            self._lanes, monitor, settings, allow, lambda: self._server.should_exit
         )
-        app = application(self._channel, watches, monitor, settings, allow)
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
-        config = uvicorn.Config(
+        self._config = config = uvicorn.Config(
             Surround(app, monitor, most_bytes, settings.max_held_bytes),
             http="h11",
             ws="none",
@@ -79,34 +78,23 @@ class Gateway:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
         )
         config.load()
         config.ssl = tls  # not by names of files, which it would read but once
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, args=([listening],), name="gateway"
+            target=self._server.run, args=([listening],), name="gateway", daemon=True
         )
         self._thread.start()
         while not self._server.started and self._thread.is_alive():
             time.sleep(0.01)
 
-    def stop(self) -> None:
+    def stop(self, grace_seconds: float) -> None:
         """Refuse new requests, let those that run finish within the grace, and end."""
+        self._config.timeout_graceful_shutdown = grace_seconds  # type: ignore[assignment]  # it waits for parts of a second too
         self._server.should_exit = True
-        self._thread.join()
-        self._channel.close()
-        self._watching.close()
-
-
-def _connect(target: str) -> grpc.Channel:
-    """A connection of its own: what goes on for long takes no room from the rest."""
-    options = [
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
-    return grpc.insecure_channel(target, options)
+        self._thread.join(grace_seconds + _STOP_SECONDS)
+        self._lanes.close()
 
 
 def _listen(address: str) -> socket.socket:

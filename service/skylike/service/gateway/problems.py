@@ -28,6 +28,7 @@ STATUS_OF: dict[type[errors.SkylikeError], int] = {
     errors.AlreadyExists: 409,
     errors.ModelMismatch: 409,
     errors.NotReady: 409,
+    errors.Closed: 503,
     errors.Unauthenticated: 401,
     errors.PermissionDenied: 403,
     errors.Overloaded: 503,
@@ -35,7 +36,8 @@ STATUS_OF: dict[type[errors.SkylikeError], int] = {
     errors.InUse: 409,
     errors.BadModel: 500,
     errors.BadSettings: 500,
-    errors.StorageFailed: 507,
+    errors.StorageFailed: 500,
+    errors.NoSpace: 507,
     errors.DamagedData: 500,
     errors.DeadlineExceeded: 504,
     errors.Cancelled: 499,  # nobody is there to read it; logs and metrics tell it

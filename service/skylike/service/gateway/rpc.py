@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from skylike.service.errors import Cancelled
+from skylike.service.gateway.lanes import Lanes
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
@@ -62,7 +64,7 @@ class Rpc:
 
     async def __call__(
         self,
-        channel: grpc.Channel,
+        lanes: Lanes,
         request: Message,
         metadata: Metadata,
         has_gone: HasGone,
@@ -75,27 +77,19 @@ class Rpc:
             As the server says.
         Cancelled
             If who waits has gone.
+        Overloaded
+            If too many such calls go on.
         """
-        method = self._on(channel.unary_unary)
-        call: Any = method.future(request, timeout=_SECONDS, metadata=metadata)
-        loop = asyncio.get_running_loop()
-        is_done = asyncio.Event()
-        call.add_done_callback(lambda _: loop.call_soon_threadsafe(is_done.set))
-        try:
-            while not is_done.is_set():
-                try:
-                    await asyncio.wait_for(is_done.wait(), LOOK_SECONDS)
-                except TimeoutError:
-                    if await has_gone():
-                        call.cancel()
-        finally:
-            call.cancel()  # does nothing to one that is done
+        with lanes.of(self.name).place() as channel:
+            method = self._on(channel.unary_unary)
+            call: Any = method.future(request, timeout=_SECONDS, metadata=metadata)
+            await _ended(call, has_gone)
         if call.cancelled():
             raise Cancelled("the caller has gone")
         return call.result()
 
     async def stream(
-        self, channel: grpc.Channel, request: Message, metadata: Metadata
+        self, lanes: Lanes, request: Message, metadata: Metadata
     ) -> AsyncGenerator[Any, None]:
         """Ask, and give each answer; None whenever there was none for a while.
 
@@ -103,42 +97,14 @@ class Rpc:
         ------
         grpc.RpcError
             As the server says.
+        Overloaded
+            If too many such calls go on.
         """
-        call: Any = self._on(channel.unary_stream)(request, metadata=metadata)
-        loop = asyncio.get_running_loop()
-        arrived: asyncio.Queue[Any] = asyncio.Queue()
-        room = threading.Semaphore(_MOST_WAITING)
-
-        def give(one: Any) -> None:
-            with contextlib.suppress(RuntimeError):  # the gateway has ended
-                loop.call_soon_threadsafe(arrived.put_nowait, one)
-
-        def take() -> None:
-            try:
-                for reply in call:
-                    give(reply)
-                    room.acquire()
-                give(None)
-            except grpc.RpcError as error:
-                give(error)
-
-        threading.Thread(target=take, name=self.name, daemon=True).start()
-        try:
-            while True:
-                try:
-                    one = await asyncio.wait_for(arrived.get(), LOOK_SECONDS)
-                except TimeoutError:
-                    yield None
-                    continue
-                if one is None:
-                    return
-                if isinstance(one, grpc.RpcError):
-                    raise one
-                yield one
-                room.release()
-        finally:
-            call.cancel()
-            room.release()
+        with lanes.of(self.name).place() as channel:
+            call = self._on(channel.unary_stream)(request, metadata=metadata)
+            async with aclosing(_taken(call, self.name)) as replies:
+                async for reply in replies:
+                    yield reply
 
     def _on(self, kind: Any) -> Any:
         return kind(
@@ -148,3 +114,57 @@ class Rpc:
             ).SerializeToString,
             message_factory.GetMessageClass(self.descriptor.output_type).FromString,
         )
+
+
+async def _ended(call: Any, has_gone: HasGone) -> None:
+    """Wait for the end of a call, or cancel it when nobody else does."""
+    loop = asyncio.get_running_loop()
+    is_done = asyncio.Event()
+    call.add_done_callback(lambda _: loop.call_soon_threadsafe(is_done.set))
+    try:
+        while not is_done.is_set():
+            try:
+                await asyncio.wait_for(is_done.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                if await has_gone():
+                    call.cancel()
+    finally:
+        call.cancel()  # does nothing to one that is done
+
+
+async def _taken(call: Any, name: str) -> AsyncGenerator[Any, None]:
+    """Each answer of a call; None whenever there was none for a while."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[Any] = asyncio.Queue()
+    room = threading.Semaphore(_MOST_WAITING)
+
+    def give(one: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the gateway has ended
+            loop.call_soon_threadsafe(arrived.put_nowait, one)
+
+    def take() -> None:
+        try:
+            for reply in call:
+                give(reply)
+                room.acquire()
+            give(None)
+        except grpc.RpcError as error:
+            give(error)
+
+    threading.Thread(target=take, name=name, daemon=True).start()
+    try:
+        while True:
+            try:
+                one = await asyncio.wait_for(arrived.get(), LOOK_SECONDS)
+            except TimeoutError:
+                yield None
+                continue
+            if one is None:
+                return
+            if isinstance(one, grpc.RpcError):
+                raise one
+            yield one
+            room.release()
+    finally:
+        call.cancel()
+        room.release()

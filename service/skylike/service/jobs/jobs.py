@@ -14,8 +14,8 @@ from skylike.service.collection import DURABLE, Writing
 from skylike.service.errors import (
     BadRequest,
     Cancelled,
+    Closed,
     NotFound,
-    NotReady,
     Overloaded,
     SkylikeError,
 )
@@ -83,8 +83,8 @@ class Jobs:
         ------
         BadRequest
             ``request_id_reused`` if the name stands for another request.
-        NotReady
-            ``closed`` when the service stops.
+        Closed
+            When the service stops.
         Overloaded
             ``too_many_jobs`` if 100 are in line.
         NoSpace, StorageFailed
@@ -224,7 +224,7 @@ class Jobs:
 
     def _require_room(self) -> None:
         if self._is_closing:
-            raise NotReady("the service is stopping", reason="closed")
+            raise Closed("the service is stopping")
         if len(self._line) >= _LONGEST_LINE:
             raise Overloaded(
                 f"{len(self._line)} jobs are in line already: wait, or cancel some",

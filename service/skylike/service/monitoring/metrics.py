@@ -107,11 +107,12 @@ class Metrics:
 
     def ended(self, method: str, call: Call, seconds: float) -> None:
         """Count a call that is not any more."""
-        self._in_flight.labels(method).dec()
         self._calls.labels(method, call.code).inc()
         self._seconds.labels(method).observe(seconds)
         self._bytes.labels(method).observe(call.request_bytes)
         self._inside(call)
+        # At last: what is not in flight any more has been counted.
+        self._in_flight.labels(method).dec()
 
     def items_ended(self, together: Call) -> None:
         """Count what some questions of a stream took together."""

@@ -1,11 +1,9 @@
-"""`Monitor`: a call from its beginning to its end, and collections all the time."""
+"""`Monitor`: a call, from its beginning to its end."""
 
 import contextlib
 import contextvars
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -13,35 +11,33 @@ import structlog
 from skylike.service import calls
 from skylike.service.calls import Call
 from skylike.service.config import join_address, split_address
-from skylike.service.engine import CollectionInfo, Engine
+from skylike.service.engine import Engine
 from skylike.service.errors import (
     BadSettings,
-    Cancelled,
     DamagedData,
     SkylikeError,
     StorageFailed,
 )
 from skylike.service.monitoring.metrics import Metrics
-
-Condition: TypeAlias = Mapping[str, SkylikeError | None]
-"""Why a collection cannot be used, None if it can, by its name."""
-
-_LOOK_SECONDS = 1.0
+from skylike.service.monitoring.rounds import Rounds
 
 _log = structlog.get_logger()
 
 
 class Monitor:
-    """What happens in a server of an engine. Safe from any thread."""
+    """What happens in a server of an engine. Safe from any thread.
+
+    Attributes
+    ----------
+    rounds
+        What looks at the collections; it is begun and ended by who makes this.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._metrics = Metrics(self._states)
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.rounds = Rounds(engine)
+        self._metrics = Metrics(self.rounds.states)
         self._exposition: WSGIServer | None = None
-        self._is_stopping = False
-        self.collections: Condition = {}
 
     @contextlib.contextmanager
     def call(
@@ -115,32 +111,13 @@ class Monitor:
         if call is not None and call.collection and isinstance(error, DamagedData):
             self._engine.condition.doubt(call.collection, error)
         if isinstance(error, DamagedData | StorageFailed):
-            self._wake.set()
+            self.rounds.soon()
 
     def _ended(self, method: str, call: Call, start: float, is_logged: bool) -> None:
         seconds = time.perf_counter() - start
         self._metrics.ended(method, call, seconds)
         if is_logged:
             _log.info("answered", **_told(call, seconds))
-
-    def start(self, on_look: Callable[[Condition], None]) -> None:
-        """Look at every collection, and go on looking until `stop`.
-
-        Parameters
-        ----------
-        on_look
-            Called with what was found, the first time before this returns.
-
-        Raises
-        ------
-        Cancelled
-            If the caller has asked to stop before everything was opened; see `caller`.
-        """
-        self._look(on_look)
-        self._thread = threading.Thread(
-            target=self._keep_looking, args=(on_look,), name="monitor", daemon=True
-        )
-        self._thread.start()
 
     def expose(self, address: str) -> str:
         """Serve the metrics over HTTP until `stop`; HOST:PORT, with the real port.
@@ -161,11 +138,7 @@ class Monitor:
         return join_address(host, self._exposition.server_port)
 
     def stop(self) -> None:
-        """Look no more, and serve no metrics."""
-        self._is_stopping = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        """Serve no metrics any more."""
         if self._exposition is not None:
             self._exposition.shutdown()
             self._exposition.server_close()
@@ -173,42 +146,6 @@ class Monitor:
     def metrics(self) -> bytes:
         """Everything counted and measured, in Prometheus' text format."""
         return self._metrics.text()
-
-    def _keep_looking(self, on_look: Callable[[Condition], None]) -> None:
-        while True:
-            self._wake.wait(_LOOK_SECONDS)
-            self._wake.clear()
-            if self._is_stopping:
-                return
-            self._look(on_look)
-
-    def _look(self, on_look: Callable[[Condition], None]) -> None:
-        before = self.collections
-        try:
-            found = self._engine.condition.look()
-        except Cancelled:
-            raise
-        except Exception as error:  # a monitor that has died would tell lies
-            why = StorageFailed(f"the collections cannot be looked at: {error}")
-            found = dict.fromkeys(before, why)
-        for name, problem in found.items():
-            if problem is not None and before.get(name) is None:
-                _log.error(
-                    "unusable", collection=name, reason=problem.reason, why=str(problem)
-                )
-            elif problem is None and before.get(name) is not None:
-                _log.info("usable", collection=name)
-        self.collections = found
-        on_look(found)
-
-    def _states(self) -> Iterator[tuple[str, CollectionInfo | None]]:
-        """Of the collections as last looked at."""
-        for name, problem in self.collections.items():
-            state = None
-            if problem is None:
-                with contextlib.suppress(SkylikeError):
-                    state = self._engine.describe(name)
-            yield name, state
 
 
 def _reason(error: Exception | None) -> str:

@@ -1,4 +1,4 @@
-"""Which calls are let in, and that none is worked on for nobody."""
+"""How many calls are let in, how they come to work, and that none works for nobody."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +13,12 @@ from skylike.service import caller
 from skylike.service.config import Settings
 from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
 from skylike.service.keys import Scope
-from skylike.service.server.interceptors import Layer, request_id_of
+from skylike.service.server.interceptors import Layer
 from skylike.service.server.line import Coming, Line
 from skylike.service.server.load import Load
-from skylike.service.server.refusal import Refusals
 from skylike.service.server.scopes import needed
 
 _OURS = "/skylike."
-_PROBES = "/grpc.health."  # have threads of their own, and are always answered
 _IN_LINE = 0.25  # of all calls, in each line
 _OF_STREAMS = 0.25  # of all calls: they stay, and shall leave room for others
 _RETRY_SECONDS = 1.0
@@ -140,32 +138,6 @@ class Admission(Layer):
 
     def _line(self, rpc: str) -> Line:
         return self._questions if needed(rpc) is Scope.READ else self._writes
-
-
-class Door(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stubs only
-    """Refuses calls for which there is no room before they are read."""
-
-    def __init__(self, admission: Admission, refusals: Refusals) -> None:
-        self._admission = admission
-        self._refusals = refusals
-
-    def intercept_service(
-        self,
-        continuation: "Callable[[grpc.HandlerCallDetails], _Handler | None]",
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "_Handler | None":
-        """The handler of a call, or one that refuses it."""
-        handler = continuation(handler_call_details)
-        rpc = handler_call_details.method
-        if handler is None or rpc.startswith(_PROBES):
-            return handler
-        is_stream = handler.request_streaming or handler.response_streaming
-        try:
-            self._admission.let_in(rpc, is_stream)
-        except Overloaded as error:
-            request_id = request_id_of(handler_call_details.invocation_metadata)
-            return self._refusals.handler(rpc, request_id, error)
-        return handler
 
 
 def _still(context: grpc.ServicerContext) -> Callable[[], None]:

@@ -29,12 +29,14 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         admission: Admission,
         monitor: Monitor,
         max_bytes: int,
+        max_idle_seconds: float,
     ) -> None:
         self._engine = engine
         self._monitor = monitor
         self._admission = admission
         self._workers = workers
         self._max_bytes = max_bytes
+        self._max_idle_seconds = max_idle_seconds
         self._pool = ThreadPoolExecutor(workers, "stream")
         self._readers = Readers()
 
@@ -142,5 +144,6 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
                 self._workers,
                 _TOGETHER,
                 self._admission.load,
+                self._max_idle_seconds,
             )
         )

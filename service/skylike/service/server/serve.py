@@ -10,32 +10,34 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
-import grpc
 import structlog
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
-from skylike.service.config import Settings, join_address, split_address
+from skylike.service.certificates import Certificates
+from skylike.service.config import Settings
 from skylike.service.engine import Engine
-from skylike.service.errors import BadSettings, Cancelled
+from skylike.service.errors import Cancelled
 from skylike.service.gateway import Gateway
 from skylike.service.jobs import Jobs
 from skylike.service.monitoring import Monitor
 from skylike.service.processes import num_cores
 from skylike.service.server import health, reflection, tls
 from skylike.service.server.access import Access, keys_of
-from skylike.service.server.admission import Admission, Door
+from skylike.service.server.admission import Admission
 from skylike.service.server.catalog import CatalogServicer
+from skylike.service.server.door import Door
 from skylike.service.server.interceptors import ErrorMapping, RequestLog
 from skylike.service.server.jobs import JobServicer
 from skylike.service.server.parsing import Parsing
+from skylike.service.server.ports import Ports
 from skylike.service.server.refusal import Refusals
 from skylike.service.server.search import SearchServicer
+from skylike.service.server.taking import Taking
 from skylike.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
@@ -60,7 +62,6 @@ _METHODS = frozenset(
 # What cancelled calls and jobs get to end.
 _STOP_SECONDS = 2.0
 _SWITCH_SECONDS = 0.0005
-_KEEPALIVE_MILLISECONDS = 30_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -101,51 +102,54 @@ class Server:
         admission = Admission(settings, places)
         refusals = Refusals(self.monitor, _METHODS)
         self._access = Access(keys_of(settings), refusals)
-        self._server = grpc.server(
-            # A thread for each, or some would wait unseen; most only wait.
-            ThreadPoolExecutor(settings.max_calls, thread_name_prefix="rpc"),
-            interceptors=[
+        taking = Taking(settings.max_idle_seconds)
+        self._closing.callback(taking.close)
+        self._ports = Ports(
+            settings,
+            [
                 self._access,
                 Door(admission, refusals),
                 RequestLog(self.monitor),
                 ErrorMapping(self.monitor),
+                taking,
                 admission,
                 Parsing(settings.max_message_bytes),
             ],
-            options=(
-                # No connection takes the places of all others; and of one that is there
-                # no more, nothing tells but asking.
-                ("grpc.max_concurrent_streams", max(1, settings.max_calls // 2)),
-                ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
-                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MILLISECONDS // 3),
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                # Or a second server on the same port would take half of the calls.
-                ("grpc.so_reuseport", 0),
-            ),
         )
+        # Not a server by its class, but all that services ask of one.
+        server: Any = self._ports
         search = SearchServicer(
-            engine, places, admission, self.monitor, settings.max_message_bytes
+            engine,
+            places,
+            admission,
+            self.monitor,
+            settings.max_message_bytes,
+            settings.max_idle_seconds,
         )
         self._closing.callback(search.close)
-        search_pb2_grpc.add_SearchServiceServicer_to_server(search, self._server)
+        search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
-            CatalogServicer(engine), self._server
+            CatalogServicer(engine), server
         )
         self._jobs = Jobs(engine.library)
         job_pb2_grpc.add_JobServiceServicer_to_server(
-            JobServicer(self._jobs, settings.roots), self._server
+            JobServicer(self._jobs, settings.roots), server
         )
         self._health = health.Health(SERVICES)
-        health.add_to(self._server, self._health)
-        reflection.enable(self._server, (*SERVICES, health.SERVICE_NAME))
+        health.add_to(server, self._health)
+        names = (*SERVICES, health.SERVICE_NAME)
+        reflection.enable(server, names, admission.load, settings.max_idle_seconds)
         try:
-            self.address = self._listen(settings.address, tls.credentials(settings))
-            self.addresses = {"address": self.address, **self._listen_beside(settings)}
+            files = Certificates.of(settings)
+            self.address = self._ports.listen(settings.address, files)
+            self.addresses = {
+                "address": self.address,
+                **self._listen_beside(settings, files),
+            }
         except BaseException:
             self.stop()
             raise
-        self._server.start()
+        self._ports.start()
 
     def __enter__(self) -> Self:
         return self
@@ -161,28 +165,37 @@ class Server:
         Cancelled
             If the caller has asked to stop meanwhile; see `caller`.
         """
-        self.monitor.start(self._health.tell)
+        self.monitor.rounds.start(self._health.tell)
         self._health.ready()
 
     def stop(self) -> None:
         """Refuse new calls, let running ones finish within the grace, and end.
 
-        A call that gRPC does not get rid of is left behind, and so is a job that cannot
-        be stopped.
+        Those over HTTP have the same grace, and ask on inside while they have it. A call
+        that gRPC does not get rid of is left behind, and so is a job that cannot be
+        stopped.
         """
         end = time.monotonic() + self._grace_seconds
+
+        def left(more: float = 0.0) -> float:
+            return max(0.0, end + more - time.monotonic())
+
         self._health.stopping()
         self._jobs.stop()
+        ended = [self._ports.stop(left())]
         if self._gateway is not None:
-            self._gateway.stop()
-        has_stopped = self._server.stop(max(0.0, end - time.monotonic()))
-        self._jobs.close(max(0.0, end + _STOP_SECONDS - time.monotonic()))
-        if not has_stopped.wait(max(0.0, end + _STOP_SECONDS - time.monotonic())):
+            self._gateway.stop(left())
+        ended.append(self._ports.stop_inside(left()))
+        self._jobs.close(left(_STOP_SECONDS))
+        if not all([one.wait(left(_STOP_SECONDS)) for one in ended]):
             _log.warning("left_behind", why="calls did not end when cancelled")
+        self.monitor.rounds.stop()
         self.monitor.stop()
         self._closing.close()
 
-    def _listen_beside(self, settings: Settings) -> dict[str, str]:
+    def _listen_beside(
+        self, settings: Settings, files: Certificates | None
+    ) -> dict[str, str]:
         """Metrics, and HTTP, which asks at a socket that only this user can reach."""
         addresses = {}
         if settings.metrics_address is not None:
@@ -191,30 +204,17 @@ class Server:
         if settings.http_address is not None:
             folder = tempfile.TemporaryDirectory(prefix="skylike-")
             target = f"unix:{self._closing.enter_context(folder)}/grpc"
-            self._server.add_insecure_port(target)
+            self._ports.start_inside(target)
             self._gateway = Gateway(
                 settings.http_address,
                 target,
+                None if files is None else tls.for_http(files),
                 settings,
                 self.monitor,
                 self._access.allow,
             )
             addresses["http_address"] = self._gateway.address
         return addresses
-
-    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> str:
-        try:
-            port = (
-                self._server.add_insecure_port(address)
-                if credentials is None
-                else self._server.add_secure_port(address, credentials)
-            )
-        except RuntimeError as error:
-            raise BadSettings(
-                f"cannot listen on {address}: it is in use, or not of this machine",
-                reason="address_unusable",
-            ) from error
-        return join_address(split_address(address)[0], port)
 
 
 def serve(

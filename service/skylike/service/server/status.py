@@ -31,6 +31,7 @@ STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.ModelMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     # Not UNAVAILABLE: a retry does not help, somebody has to run a fit first.
     errors.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Closed: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     errors.Overloaded: grpc.StatusCode.UNAVAILABLE,
@@ -41,7 +42,9 @@ STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.InUse: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadModel: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BadSettings: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.StorageFailed: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # Not UNAVAILABLE: a disk that fails is not mended by asking it again.
+    errors.StorageFailed: grpc.StatusCode.INTERNAL,
+    errors.NoSpace: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DamagedData: grpc.StatusCode.DATA_LOSS,
 }
 

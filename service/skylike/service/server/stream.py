@@ -5,11 +5,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from queue import SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
 
+from skylike.service.errors import DeadlineExceeded
 from skylike.service.server.load import Load
 
 
@@ -19,6 +20,8 @@ class _Sized(Protocol):
 
 _Question = TypeVar("_Question", bound=_Sized)
 _Answer = TypeVar("_Answer")
+# An answer with the bytes of its question; the number of all; what went wrong.
+_Answered: TypeAlias = tuple[_Answer, int] | int | Exception
 
 
 class Streamed(Generic[_Question, _Answer]):
@@ -42,6 +45,8 @@ class Streamed(Generic[_Question, _Answer]):
         Questions of a batch, at most.
     load
         What is held of all requests.
+    max_idle_seconds
+        Time that may pass without a question, if all are answered.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Streamed(Generic[_Question, _Answer]):
         workers: int,
         size: int,
         load: Load,
+        max_idle_seconds: float,
     ) -> None:
         self._questions = questions
         self._answer = answer
@@ -59,6 +65,7 @@ class Streamed(Generic[_Question, _Answer]):
         self._workers = workers
         self._size = size
         self._load = load
+        self._max_idle_seconds = max_idle_seconds
         self._guard = threading.Lock()
         self._waiting: deque[_Question] = deque()
         self._num_working = 0
@@ -66,14 +73,15 @@ class Streamed(Generic[_Question, _Answer]):
         # As many as are at work, and as many that are the next.
         self._room = threading.Semaphore(2 * workers * size)
         self._has_gone = False
-        # An answer with the bytes of its question; the number of all; what went wrong.
-        self._ready: SimpleQueue[tuple[_Answer, int] | int | Exception] = SimpleQueue()
+        self._ready: SimpleQueue[_Answered[_Answer]] = SimpleQueue()
 
     def __iter__(self) -> Iterator[_Answer]:
         """One answer for each question, until there are no more, or the caller has gone.
 
         Raises
         ------
+        DeadlineExceeded
+            ``idle`` if nothing is asked any more.
         Exception
             What `questions` or `answer` raised.
         """
@@ -84,7 +92,7 @@ class Streamed(Generic[_Question, _Answer]):
         taken, total = 0, None
         try:
             while total is None or taken < total:
-                found = self._ready.get()
+                found = self._following()
                 if isinstance(found, Exception):
                     raise found
                 if isinstance(found, int):
@@ -102,6 +110,19 @@ class Streamed(Generic[_Question, _Answer]):
                 num_bytes = self._num_bytes
             self._let_go(num_bytes)
             self._room.release()  # for a question that waits for it
+
+    def _following(self) -> _Answered[_Answer]:
+        """What is ready next."""
+        while True:
+            try:
+                return self._ready.get(timeout=self._max_idle_seconds)
+            except Empty:
+                if not self._num_bytes:
+                    raise DeadlineExceeded(
+                        f"nothing was asked for {self._max_idle_seconds:g} s: open a "
+                        "stream when there are questions",
+                        reason="idle",
+                    ) from None
 
     def _ask(self) -> None:
         count = 0

@@ -1,37 +1,40 @@
-"""TLS of the gRPC server."""
+"""TLS of both faces, by the same files: what has changed counts from the next connection."""
+
+import ssl
+from typing import Any
 
 import grpc
 
 from skylike.service.certificates import Certificates, Identity
-from skylike.service.config import Settings
 
 
-def credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """What to listen with; None without a certificate.
-
-    Files that have changed count from the next connection on. Those that cannot be
-    used are logged, and the ones before stay.
-
-    Raises
-    ------
-    BadSettings
-        ``tls_files`` if a file is missing or broken, certificate and key do not
-        belong together, or others may read the key.
-    """
-    files = Certificates.of(settings)
-    if files is None:
-        return None
+def for_grpc(files: Certificates) -> grpc.ServerCredentials:
+    """What the gRPC server listens with."""
+    shown = files.newest()
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         """What they hold now, if it is something else; gRPC asks at each connection."""
-        identity = files.renewed()
-        return None if identity is None else _configuration(identity)
+        nonlocal shown
+        before, shown = shown, files.newest()
+        return None if shown is before else _configuration(shown)
 
     return grpc.dynamic_ssl_server_credentials(
-        _configuration(files.read()),
+        _configuration(shown),
         renewed,  # type: ignore[arg-type]  # the stubs know no None
-        require_client_authentication=settings.tls_client_ca is not None,
+        require_client_authentication=shown.client_ca is not None,
     )
+
+
+def for_http(files: Certificates) -> ssl.SSLContext:
+    """What the gateway listens with."""
+
+    def renew(connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+        """Called by each connection that begins, whether it names a host or not."""
+        connection.context = files.newest().context
+
+    first = files.newest().context
+    first.sni_callback = renew
+    return first
 
 
 def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:
