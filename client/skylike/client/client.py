@@ -75,9 +75,10 @@ class Client:
     collection may be left out where the service has only one.
 
     Every method raises `errors.SkylikeClientError` or one of its children. A call is
-    retried until its deadline while the service is too busy to begin it, and a few times
-    within about a second, if it may be made twice, where the service cannot be reached;
-    `wait_ready` waits for one that is being started.
+    retried until its deadline while the service is too busy to begin it, and, if it may
+    be made twice, while a service that has answered this client before cannot be reached.
+    Where none has answered yet, that is told after about a second; `wait_ready` waits for
+    one that is being started. `within` gives calls a timeout of their own: ``client.within(5).count()``.
 
     A client may be used after a fork and pickled into another process: each has a
     connection of its own. A pickle holds no API key: the other process takes it from
@@ -126,10 +127,19 @@ class Client:
     def __reduce__(self) -> tuple[Any, ...]:
         return self._calls._target.remake(self)
 
+    def __repr__(self) -> str:
+        return f"Client({self._calls._target.told})"
+
     @property
     def address(self) -> str:
         """HOST:PORT of the service."""
         return self._calls.address
+
+    def within(self, seconds: float) -> Self:
+        """The same client over the same connection, with another timeout in seconds."""
+        other = object.__new__(type(self))
+        other._calls = self._calls.within(seconds)
+        return other
 
     close = _blocking(AsyncClient.close)
     wait_ready = _blocking(AsyncClient.wait_ready)
