@@ -7,6 +7,7 @@ import click
 
 from skylike.client.cli.archive import aliases, clusters, collections
 from skylike.client.cli.completion import completion
+from skylike.client.cli.ending import Program
 from skylike.client.cli.health import health
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
@@ -14,7 +15,9 @@ from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="skylike")
 def main() -> None:
     """Ask a skylike service what a piece of sky looks like."""
