@@ -14,7 +14,7 @@ _COMMANDS = [("--help",), ("serve", "--help"), ("collections",), ("info", "sky")
 
 def _run(command: Sequence[str], out: IO[bytes], data: Path, *more: str) -> Any:
     isolated = ["-I"] if sys.flags.isolated else []
-    where = [] if command[-1] == "--help" else ["--data", data, *more]
+    where: list[str | Path] = [] if command[-1] == "--help" else ["--data", data, *more]
     return subprocess.run(
         [sys.executable, *isolated, "-m", "skylike.service", *command, *where],
         stdout=out,

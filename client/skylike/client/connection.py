@@ -102,11 +102,14 @@ class Connection:
         HOST:PORT.
     is_closed
         Whether calls are refused.
+    is_tls
+        Whether it speaks TLS.
     """
 
     def __init__(self, target: Target) -> None:
         self.address = target.address
         self.is_closed = False
+        self.is_tls = target.tls is not None
         self._target = target
         self._credentials = credentials(target.address, target.tls, target.api_key)
         self._channels: dict[int, grpc.Channel] = {}

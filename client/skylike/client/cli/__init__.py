@@ -15,9 +15,7 @@ from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
 
 
-@click.group(
-    cls=Program, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="skylike")
 def main() -> None:
     """Ask a skylike service what a piece of sky looks like."""
