@@ -8,6 +8,8 @@ from typing import IO, Any
 
 import pytest
 
+from skylike.service.config import Settings
+
 _FULL = Path("/dev/full")
 _COMMANDS = [("--help",), ("serve", "--help"), ("collections",), ("info", "sky")]
 
@@ -44,3 +46,19 @@ def test_who_reads_no_further_is_told_nothing(
     done = _run(command, reading.stdin, data)
     reading.stdin.close()
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_help_tells_the_default_of_each_setting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "skylike.service", "serve", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    words = " ".join(done.stdout.split())
+    for name, field in Settings.model_fields.items():
+        _, _, told = words.partition(f"--{name.replace('_', '-')} ")
+        assert told, name
+        if field.default not in (None, False, ()):
+            assert f"[default: {field.default}]" in told.partition(" --")[0], name
