@@ -137,7 +137,10 @@ def job(message: job_pb2.Job) -> types.Job:
 
 def _context(message: types_pb2.Context) -> types.Context:
     return types.Context(
-        message.collection, message.collection_version, message.model_id
+        message.collection,
+        message.collection_version,
+        message.model_id,
+        message.service_version,
     )
 
 

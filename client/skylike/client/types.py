@@ -50,12 +50,14 @@ class Asked(Plain):
 class Context(Plain):
     """Which archive answered, in which state, in whose embedding space, and what.
 
-    `asked` is None of answers to writes and listings.
+    `asked` is None of answers to writes and listings; `service_version` is empty of a
+    service that does not tell it.
     """
 
     collection: str
     collection_version: int
     model_id: str
+    service_version: str = ""
     asked: Asked | None = field(default=None, compare=False, repr=False)
 
 
