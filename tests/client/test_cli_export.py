@@ -1,5 +1,6 @@
 """``--out``: answers of the command line as files."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -50,6 +51,8 @@ def test_questions_are_exported_together(
         *["ring-1"] * 3,
     ]
     assert table["error"][3] == "not_fits"
+    sent = [hashlib.sha256(files[0].read_bytes()).hexdigest()] * 3
+    assert list(table["query_sha256"].filled("")) == [*sent, *[""] * 4]
     assert set(table["kind"].filled("")) == {"long", ""}
     assert table["anomaly_percentile"].min() >= 0
     assert table.meta["collection"] == "sky"

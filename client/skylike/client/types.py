@@ -45,6 +45,12 @@ class Asked(Plain):
     request: Mapping[str, Any]
     time: str
 
+    @property
+    def sha256(self) -> str:
+        """Of the file that was sent, hexadecimal; empty where none was."""
+        sent = self.request.get("query", {}).get("cutout", {}).get("fits", "")
+        return str(sent).removeprefix("sha256:")
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Plain):

@@ -190,6 +190,13 @@ JOB = (
 QUERY = (
     Field("query", TEXT, "query", "What was asked about", ucd="meta.id"),
     Field(
+        "query_sha256",
+        TEXT,
+        "answer.context.asked.sha256",
+        "sha256 of the file that was sent",
+        ucd="meta.checksum",
+    ),
+    Field(
         "error", TEXT, "error.reason", "Why there is no answer", ucd="meta.code.error"
     ),
     Field(
