@@ -12,6 +12,7 @@ from skylike.service.errors import BadSettings
 from skylike.service.gateway.app import application
 from skylike.service.gateway.callers import Allow
 from skylike.service.gateway.events import Watches
+from skylike.service.gateway.heads import Heads
 from skylike.service.gateway.surround import Surround
 from skylike.service.gateway.tls import context_of
 from skylike.service.monitoring import Monitor
@@ -72,7 +73,7 @@ class Gateway:
         app = application(self._channel, watches, monitor, settings, allow)
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
         config = uvicorn.Config(
-            Surround(app, monitor, most_bytes, settings.max_held_bytes),
+            Heads(Surround(app, monitor, most_bytes, settings.max_held_bytes)),
             http="h11",
             ws="none",
             lifespan="off",
