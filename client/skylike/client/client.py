@@ -68,8 +68,8 @@ def _dressed(method: _Method, call: Callable[..., Any], gives: Any) -> _Method:
 class Client:
     """A connection to a skylike service. Safe to use from several threads.
 
-    A query is a file (``file.fits[SCI]`` selects an HDU), the bytes of one, an image as
-    array, HDU, HDUList, CCDData or Cutout2D, a `Cutout` that says more of one of these;
+    A query is a file (``file.fits[SCI]`` selects an HDU), by name or opened for bytes, the
+    bytes of one, an image as array, HDU, HDUList, CCDData or Cutout2D, a `Cutout` that says more of one of these;
     a vector or an `Embedding` made by the collection's model; the id of an object of the
     collection, `Examples` of such objects, a SkyCoord or a `Place` near one. The
     collection may be left out where the service has only one.

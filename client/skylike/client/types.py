@@ -133,12 +133,19 @@ class Hit(Plain):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Embedding(Plain):
-    """An embedding: (dimension,) float32, unit norm. May be used as a query."""
+class Embedding(Plain, Tabular):
+    """An embedding: (dimension,) float32, unit norm. May be used as a query.
+
+    As a table one row with a column for each number.
+    """
 
     context: Context
     reading: Reading | None
     vector: NDArray[np.float32]
+
+    def _table(self) -> Table:
+        fields = columns.embedding(len(self.vector), "vector")
+        return gather(fields, [self], origin(self.context))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from skylike.client.cli import options, text
+from skylike.client.cli import names, options, text
 from skylike.client.cli.archive import listing
 from skylike.client.cli.asking import Asking, asking
 from skylike.client.client import Client
@@ -45,7 +45,7 @@ def start() -> None:
 
 
 @start.command()
-@click.argument("collection")
+@click.argument("collection", shell_complete=names.collection)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @_rejects
 @_calibration
@@ -86,7 +86,7 @@ def fit(
 
 
 @start.command()
-@click.argument("alias")
+@click.argument("alias", shell_complete=names.alias)
 @click.argument("model")
 @_rejects
 @_watch
@@ -137,7 +137,7 @@ def list_(out: str | None, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @asking
 def get(id: str, **where: Any) -> None:
     """Show a job as it is now."""
@@ -147,7 +147,7 @@ def get(id: str, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @asking
 def watch(id: str, **where: Any) -> None:
     """Tell how a job goes, until it ends; exit with 1 unless it was done."""
@@ -157,7 +157,7 @@ def watch(id: str, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @asking
 def cancel(id: str, **where: Any) -> None:
     """Stop a job as soon as it can be left; what it wrote stays."""

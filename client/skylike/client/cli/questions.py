@@ -169,7 +169,8 @@ def anomaly(**given: Any) -> None:
 
 @click.command()
 @_about
+@options.out_of_embeddings
 @asking
 def embed(**given: Any) -> None:
-    """Tell the embedding of a FITS file: with --json all of its numbers."""
+    """Tell the embedding of a FITS file: with --json or --out all of its numbers."""
     _each(given, types.Embedding, Client.embed, text.embedding)

@@ -5,6 +5,7 @@ which are degrees wherever astronomers meet them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from skylike.client.tables.table import Field, Kind, Table, gather, walk
@@ -231,6 +232,25 @@ QUERY = (
         ucd="meta.code.qual",
     ),
 )
+
+COMPONENT = "embedding_"
+"""How the columns of an embedding's numbers begin."""
+
+
+def embedding(dimension: int, path: str) -> list[Field]:
+    """A field for each number of an embedding."""
+    return [
+        Field(
+            f"{COMPONENT}{number}",
+            NUMBER,
+            path,
+            f"Number {number} of the embedding, which has unit norm",
+            ucd="stat.value",
+            cell=itemgetter(number),
+        )
+        for number in range(dimension)
+    ]
+
 
 _TAKEN = frozenset(
     field.name for fields in (HIT, QUERY, SHARE, ANOMALY) for field in fields
