@@ -217,7 +217,7 @@ def test_nothing_found_is_a_table_too(tmp_path: Path, name: str) -> None:
     assert tabulate([], Object).to_table().colnames[0] == "object_id"
     path = tmp_path / "nothing"
     if name in ("ds9", "npy"):
-        with pytest.raises(errors.BadInput, match="0 rows|no embedding"):
+        with pytest.raises(errors.BadInput, match=r"0 rows|no embedding"):
             near().write(path, name)
         return
     near().write(path, name)
