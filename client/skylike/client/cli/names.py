@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +16,9 @@ _PATIENCE_SECONDS = 2.0
 _Complete: TypeAlias = Callable[
     [click.Context, click.Parameter, str], list[CompletionItem]
 ]
+
+
+_OPTIONS = dataclasses.fields(Asking)
 
 
 def _by(names: Callable[[Client], Iterable[tuple[str, str]]]) -> _Complete:
@@ -40,10 +43,7 @@ def _by(names: Callable[[Client], Iterable[tuple[str, str]]]) -> _Complete:
     return complete
 
 
-_OPTIONS = dataclasses.fields(Asking)
-
-
-def _collections(client: Client) -> Iterable[tuple[str, Any]]:
+def _collections(client: Client) -> Iterable[tuple[str, str]]:
     for one in client.collections():
         yield one.name, f"{one.num_objects} objects"
 

@@ -12,7 +12,9 @@ _SEXAGESIMAL = re.compile(
     r"(?P<sign>[+-]?)(?P<whole>\d{1,3})(?P<unit>[:hd°])"
     r"(?:(?P<minutes>\d{1,2}(?:\.\d*)?)(?:[:m']|$)(?P<seconds>\d{1,2}(?:\.\d*)?)?[s\"]?)?"
 )
-_WITH_UNIT = re.compile(r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*([a-z]+)\s*")
+_WITH_UNIT = re.compile(
+    r"\s*(?P<number>\d+\.?\d*|\.\d+)\s*(?P<unit>deg|arcmin|arcsec)\s*"
+)
 
 
 class _Coordinate(click.ParamType[float]):
@@ -77,10 +79,8 @@ class Radius(click.ParamType[float]):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """Read it; one without a unit is wrong usage."""
         match = _WITH_UNIT.fullmatch(str(value))
-        try:
-            assert match is not None
-            degrees = float(match[1]) * DEGREES[match[2]]
-        except (AssertionError, KeyError, ValueError):
+        degrees = float(match["number"]) * DEGREES[match["unit"]] if match else None
+        if degrees is None:
             self.fail(
                 f"{value!r} is no radius; write 5arcsec, 0.5arcmin or 0.1deg",
                 param,
