@@ -14,7 +14,7 @@ _STOP_SECONDS = 60
 
 
 class Service:
-    """``skylike-service serve`` on a free port, answering when it is entered.
+    """``skylike-service serve``, answering when it is entered.
 
     Parameters
     ----------
@@ -24,15 +24,23 @@ class Service:
         Where its log is written: a pipe that nobody reads would fill.
     options
         More of the command line.
+    address
+        Where it listens.
     """
 
-    def __init__(self, data: Path, folder: Path, *options: str | Path) -> None:
+    def __init__(
+        self,
+        data: Path,
+        folder: Path,
+        *options: str | Path,
+        address: str = "127.0.0.1:0",
+    ) -> None:
         self._log = folder / "service.log"
         self._ready = folder / "ready.json"
         isolated = ["-I"] if sys.flags.isolated else []
         self._command = [
             *(sys.executable, *isolated, "-m", "skylike.service", "serve"),
-            *("--data", data, "--address", "127.0.0.1:0", "--log-json"),
+            *("--data", data, "--address", address, "--log-json"),
             *("--ready-file", self._ready, *options),
         ]
 
@@ -50,8 +58,7 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.kill()
 
     @property
     def is_alive(self) -> bool:
@@ -74,6 +81,11 @@ class Service:
         entries = [json.loads(line) for line in lines if line.startswith("{")]
         failed = [entry for entry in entries if entry["event"] == "failed"]
         return [str(entry.get("exception", entry)) for entry in failed]
+
+    def kill(self) -> None:
+        """End it as the loss of power would."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> int:
         """End it as a supervisor would; the exit code."""

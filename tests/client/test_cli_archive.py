@@ -7,8 +7,10 @@ from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from skylike.client.cli.sky import PLACE
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.library import Library
@@ -63,6 +65,49 @@ def tell(skylike: Run, address: str) -> Callable[..., list[str]]:
     return run
 
 
+def test_what_the_header_leaves_open_is_said_beside_the_file(
+    ask: Ask, root: Path, sky: SimpleNamespace
+) -> None:
+    """Where and when it is, what its third axis is, which HDU to read."""
+    path = root / "cube.fits"
+    path.write_bytes(sky.to_fits(np.random.default_rng(1).normal(0, 1, (4, 48, 48))))
+    [refused] = ask("objects", "add", path, code=1)
+    assert refused["error"]["reason"] == "axis_ambiguous"
+    [added] = ask(
+        *("objects", "add", f"{path}[0]", "--axis-kind=spectral", "--epoch=60310.5"),
+        *("--at", "10:00:24.6", "-02:30:00"),
+    )
+    [one] = added["objects"]
+    assert (one["id"], one["epoch_mjd"]) == ("cube.fits[0]", 60310.5)
+    assert one["ra_deg"] == pytest.approx(150.1025, abs=1e-9)
+    assert one["dec_deg"] == -2.5
+
+    near = ("--at", "10h00m24.6s", "-2d30m1s", "-k1")
+    [found] = ask("neighbors", *near)
+    assert found["place"] == "150.1025 -2.500277778"
+    [missed] = ask("neighbors", *near, "--radius=0.5arcsec", code=1)
+    assert missed["error"]["reason"] == "nothing_there"
+    ask("objects", "delete", "cube.fits[0]")
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"),
+    [
+        ("150.1025", "2.2053"),
+        ("10:00:24.6", "+02:12:19.08"),
+        ("10h00m24.6s", "02d12m19.08s"),
+        ("10h0.41m", "2:12.318"),
+        ("150d06m09s", "2°12'19.08\""),
+        ("1.501025e2", "2d12.318m"),
+    ],
+)
+def test_places_may_be_written_as_astronomers_do(ra: str, dec: str) -> None:
+    to_ra, to_dec = PLACE
+    assert to_ra.convert(ra, None, None) == pytest.approx(150.1025, abs=1e-9)
+    assert to_dec.convert(dec, None, None) == pytest.approx(2.2053, abs=1e-9)
+    assert to_dec.convert("-00:30", None, None) == -0.5
+
+
 def test_objects_are_added_named_found_and_removed(
     ask: Ask, tell: Callable[..., list[str]], root: Path
 ) -> None:
@@ -80,29 +125,29 @@ def test_objects_are_added_named_found_and_removed(
     attributes = added[0]["objects"][0]["attributes"]
     assert (attributes["survey"], attributes["mag"]) == ("ours", 18.5)
 
-    [found] = ask("objects", "get", first)
+    [found] = ask("objects", "get", first.name)
     assert found["object"]["labels"] == ["odd"]
-    assert any("odd" in line for line in tell("objects", "get", first))
+    assert any("odd" in line for line in tell("objects", "get", first.name))
     ours = ("--filter", "survey = ours and mag < 19")
     assert ask("objects", "count", *ours)[0]["num_objects"] == 2
     assert tell("objects", "count") == ["62"]
 
-    [changed] = ask("objects", "label", first, "nobody", "--add=ring", "--remove=odd")
+    [changed] = ask(
+        "objects", "label", first.name, "nobody", "--add=ring", "--remove=odd"
+    )
     assert changed["num_objects"] == 1
-    assert tell("objects", "label", second, "--add=disk") == ["1 objects"]
+    assert tell("objects", "label", second.name, "--add=disk") == ["1 objects"]
     assert [one["id"] for one in ask("objects", "list", "--filter=label(ring)")] == [
-        str(first)
+        first.name
     ]
-    ask("objects", "attributes", first, "--set", "mag=20", "--remove", "survey")
+    ask("objects", "attributes", first.name, "--set", "mag=20", "--remove", "survey")
     assert ask("objects", "count", *ours)[0]["num_objects"] == 1
     lines = tell("objects", "list", "--limit=3")
     assert lines[0].split() == ["id", "ra", "[deg]", "dec", "[deg]", "flags", "labels"]
     assert len(lines) == 4
 
-    assert tell("objects", "add", second, "--replace", "--id", str(second)) == [
-        f"added {second} (RESAMPLED)"
-    ]
-    [gone] = ask("objects", "delete", first, second, "nobody")
+    assert tell("objects", "add", second, "--replace") == ["added 1.fits (RESAMPLED)"]
+    [gone] = ask("objects", "delete", first.name, second.name, "nobody")
     assert (gone["num_objects"], gone["unknown_ids"]) == (2, ["nobody"])
     told = tell("objects", "label", "ring-1", "nobody", "--add=seen")
     assert told == ["1 objects", "not there: nobody"]
@@ -199,7 +244,14 @@ def test_whether_it_is_healthy(
     [
         (("objects", "get"), "ID"),
         (("objects", "add", "a", "b", "--id=c"), "--id"),
+        (("objects", "add", "a", "b", "--at", "1", "2"), "--at"),
+        (("objects", "add", "a/x.fits", "b/x.fits"), "would both be 'x.fits'"),
         (("objects", "add", "a", "--attribute", "mag"), "NAME=VALUE"),
+        (("neighbors", "--at", "10:61:00", "2"), "right ascension"),
+        (("neighbors", "--at", "150", "12h00m00s"), "no declination"),
+        (("neighbors", "--at", "150", "-91"), "-90 to 90"),
+        (("neighbors", "--at", "150", "2", "--radius=5"), "write 5arcsec"),
+        (("neighbors", "--at", "150", "2", "--radius=0deg"), "above 0"),
         (("objects", "label", "a"), "--add"),
         (("objects", "attributes", "a"), "--set"),
         (("objects", "list", "--filter", "mag <"), "needs a number at the end"),

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +59,34 @@ def test_bash_completes(shell: dict[str, str], words: str, expected: set[str]) -
         timeout=60,
     )
     assert set(done.stdout.split()) == expected, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("skylike neighbors --collection ''", {"bare", "empty", "sky"}),
+        ("skylike clusters --collection s", {"sky"}),
+        ("skylike collections get e", {"empty"}),
+        ("skylike aliases set night s", {"sky"}),
+        ("skylike aliases delete ''", set()),
+        ("skylike jobs watch ''", set()),
+        ("skylike clusters --address 127.0.0.1:1 --collection ''", set()),
+    ],
+)
+def test_bash_completes_names_of_the_service(
+    shell: dict[str, str], served: SimpleNamespace, words: str, expected: set[str]
+) -> None:
+    """Where one answers; else nothing, and no error."""
+    done = subprocess.run(
+        ["bash", "--norc", "-c", _BASH.format(words=words)],
+        env=shell | {"SKYLIKE_ADDRESS": served.address},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert set(done.stdout.split()) == expected
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])

@@ -1,5 +1,6 @@
 """``--out``: answers of the command line as files."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -10,10 +11,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from pyarrow import parquet
+
+from skylike.client import Client, errors
 
 Run = Callable[..., "CompletedProcess[str]"]
 
@@ -50,6 +54,8 @@ def test_questions_are_exported_together(
         *["ring-1"] * 3,
     ]
     assert table["error"][3] == "not_fits"
+    sent = [hashlib.sha256(files[0].read_bytes()).hexdigest()] * 3
+    assert list(table["query_sha256"].filled("")) == [*sent, *[""] * 4]
     assert set(table["kind"].filled("")) == {"long", ""}
     assert table["anomaly_percentile"].min() >= 0
     assert table.meta["collection"] == "sky"
@@ -122,3 +128,55 @@ def test_what_was_answered_is_kept_when_a_run_is_stopped(
         running.stdin.close()
         assert running.wait(30) == 1
     assert list(pd.read_csv(path)["rank"].fillna(0)) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("ending", ["npy", "parquet", "csv", "ecsv", "vot"])
+def test_embeddings_are_written_as_numbers(
+    export: Callable[..., Path],
+    client: Client,
+    sky: SimpleNamespace,
+    tmp_path: Path,
+    ending: str,
+) -> None:
+    """A row for each that was asked about; what failed has none of them."""
+    files = [tmp_path / "a.fits", tmp_path / "b.fits"]
+    files[0].write_bytes(sky.draw("ring", 31))
+    files[1].write_bytes(b"GIF89a")
+    ids = ("--id=ring-1", "--collection=sky")
+    written = export(ending, "embed", *files, *ids, code=1)
+    expected = [
+        client.embed(files[0], collection="sky").vector,
+        client.embed(object_id="ring-1", collection="sky").vector,
+    ]
+    if ending == "npy":
+        found = np.load(written)
+        assert found.dtype == np.float32
+    else:
+        names = {"csv": "csv", "ecsv": "ascii.ecsv", "vot": "votable"}
+        table = (
+            parquet.read_table(written).to_pandas()
+            if ending == "parquet"
+            else Table.read(written, format=names[ending]).to_pandas()
+        )
+        assert list(table["query"]) == [str(files[0]), str(files[1]), "ring-1"]
+        assert table["error"][1] == "not_fits"
+        found = table[[name for name in table if name.startswith("embedding_")]]
+        found = found.to_numpy(np.float32)
+    np.testing.assert_array_equal(found[[0, 2]], expected)
+    assert np.isnan(found[1]).all()
+
+
+def test_only_embeddings_become_arrays(
+    client: Client, skylike: Run, tmp_path: Path
+) -> None:
+    """Of Python too; an embedding alone is one row."""
+    path = tmp_path / "kin.npy"
+    done = skylike("neighbors", "--id=a", "--out", path)
+    assert done.returncode == 2
+    assert "only embeddings" in done.stderr
+    with pytest.raises(errors.BadInput, match="no embedding in this"):
+        client.neighbors(object_id="ring-1", collection="sky").write(path)
+    assert not path.exists()
+    embedding = client.embed(object_id="ring-1", collection="sky")
+    embedding.write(path)
+    np.testing.assert_array_equal(np.load(path), [embedding.vector])

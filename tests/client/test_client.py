@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skylike.client import Client, Cutout, Embedding, NewObject, errors
+from skylike.client import Client, Cutout, Embedding, NewObject, Tls, errors
 from skylike.client.inputs import split_hdu
 from skylike.service import engine as service
 from skylike.service.engine import CutoutQuery, Engine, IdQuery, VectorQuery
@@ -255,6 +255,25 @@ def test_a_closed_client_says_so(served: SimpleNamespace) -> None:
         pass
     with pytest.raises(errors.Unavailable, match="closed"):
         closed.collections()
+
+
+def test_another_timeout_shares_the_connection(served: SimpleNamespace) -> None:
+    with Client(served.address, timeout=20) as client:
+        other = client.within(2.5)
+        assert repr(other) == f"Client('{served.address}', timeout=2.5)"
+        assert other.collections()
+        with pytest.raises(errors.BadInput, match="above 0"):
+            client.within(0)
+    with pytest.raises(errors.Unavailable, match="closed"):
+        client.within(5).collections()
+
+
+def test_a_client_tells_what_it_is_but_no_key() -> None:
+    secret = "skylike_secret"
+    client = Client("sky.example:50051", tls=Tls(), api_key=secret)
+    assert repr(client).startswith("Client('sky.example:50051', timeout=30, tls=Tls(")
+    assert secret not in repr(client)
+    assert "api_key=..." in repr(client)
 
 
 def test_a_timeout_may_be_endless_and_not_senseless(served: SimpleNamespace) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from astropy.coordinates import SkyCoord
 
 from skylike.client import (
     Alias,
+    Analysis,
     Client,
     CompactJob,
     Examples,
@@ -369,3 +371,24 @@ class TestJobs:
         watch.close()  # type: ignore[attr-defined]
         assert time.monotonic() - began < 5
         client.cancel_job(job.id)
+
+
+def test_every_answer_names_the_version_of_the_service(client: Client) -> None:
+    """Questions, listings and writes; and so do exports (see the tables)."""
+    contexts = [
+        client.embed(object_id="ring-0", collection="sky").context,
+        client.neighbors(object_id="ring-0", collection="sky").context,
+        client.cluster(object_id="ring-0", collection="sky").context,
+        client.anomaly(object_id="ring-0", collection="sky").context,
+        client.analyze(object_id="ring-0", collection="sky").context,
+        client.get("ring-0", collection="sky").context,
+        client.count(collection="sky").context,
+        client.clusters("sky").context,
+        client.set_labels(["nobody"], ["x"], collection="bare").context,
+        *[
+            answer.context
+            for _, answer in client.analyze_many([ObjectId("ring-0")], collection="sky")
+            if isinstance(answer, Analysis)
+        ],
+    ]
+    assert [one.service_version for one in contexts] == [version("skylike")] * 10

@@ -122,6 +122,44 @@ def test_without_the_right_certificates_nothing_is_answered(
         assert key not in "".join(traceback.format_exception(caught.value))
 
 
+def test_a_connection_of_the_wrong_kind_is_told_by_what_to_try(
+    guarded: Guarded, served: SimpleNamespace, tmp_path: Path
+) -> None:
+    """TLS on one side only, and certificates that do not fit."""
+    others = Authority(tmp_path / "others")
+    for address, tls, told in (
+        (guarded.address, None, "wants TLS"),
+        (served.address, Tls(guarded.ours.ca), "speaks no TLS"),
+        (guarded.address, Tls(others.ca, *guarded.own), "nobody who is believed"),
+        (guarded.address, Tls(guarded.ours.ca), "certificate of yours"),
+    ):
+        with (
+            Client(address, tls=tls) as client,
+            pytest.raises(errors.Unavailable, match=f"Perhaps: .*{told}"),
+        ):
+            client.collections()
+
+
+def test_a_port_for_http_and_none_at_all_are_told_as_such(
+    served: SimpleNamespace, tmp_path: Path
+) -> None:
+    settings = Settings(
+        data=tmp_path, address="127.0.0.1:0", http_address="127.0.0.1:0"
+    )
+    with Server(served.engine, settings) as server:
+        http, gone = server.addresses["http_address"], server.address
+        with (
+            Client(http) as client,
+            pytest.raises(errors.Unavailable, match="a port for HTTP"),
+        ):
+            client.collections()
+    with (
+        Client(gone) as client,
+        pytest.raises(errors.Unavailable, match="is the service running"),
+    ):
+        client.collections()
+
+
 def test_the_key_may_come_from_the_environment(
     guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,11 @@ def test_forms_with_types_keep_it_as_it_is_shown(text: str) -> None:
     assert answer.to_pandas()["object_id"][0] == shown
     stored = _written(answer, "parquet", parquet.read_table)
     assert stored["object_id"].to_pylist() == [shown, "object-3"]
+    again = _written(
+        answer, "parquet", lambda path: QTable.read(path, format="parquet")
+    )
+    assert list(again["object_id"]) == [shown, "object-3"]
+    assert again.meta["collection"] == shown
     names = answer.to_table().colnames
     assert stored.column_names == names
 

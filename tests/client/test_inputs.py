@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, Cutout2D
 from astropy.wcs import WCS
 
-from skylike.client import Client, Cutout, NewObject, errors
+from skylike.client import Analysis, Client, Cutout, NewObject, errors
 from skylike.client.pixels import image
 
 
@@ -200,3 +200,48 @@ def test_nothing_of_astropy_is_imported_until_somebody_has_it(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert (done.stdout, done.returncode) == ("24\n", 0), done.stderr
+
+
+def test_bytes_of_any_kind_and_open_files_are_files(
+    client: Client, sky: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Of an open file what is left to read; each gives the same embedding."""
+    content = sky.draw("ring", 9)
+    path = tmp_path / "ring.fits"
+    path.write_bytes(b"before" + content)
+    expected = client.embed(content, collection="sky").vector
+    with path.open("rb") as opened:
+        opened.seek(6)
+        for query in (
+            bytearray(content),
+            memoryview(content),
+            io.BytesIO(content),
+            opened,
+            Cutout(io.BytesIO(content), hdu="0"),
+        ):
+            found = client.embed(query, collection="sky").vector
+            np.testing.assert_array_equal(found, expected)
+    several = {"a": io.BytesIO(content), "b": bytearray(content)}
+    outcomes = dict(client.analyze_many(several, collection="sky"))
+    assert all(isinstance(one, Analysis) for one in outcomes.values())
+
+
+def test_an_open_file_that_cannot_be_read_is_told(
+    client: Client, tmp_path: Path
+) -> None:
+    """Closed, for writing, of text, or too large."""
+    path = tmp_path / "empty.fits"
+    with path.open("wb") as writing:
+        for file in (path.open("rb"), writing):
+            if file is not writing:
+                file.close()
+            with pytest.raises(errors.BadInput, match=r"open file empty\.fits") as told:
+                client.embed(file, collection="sky")
+            assert told.value.reason == "io_error"
+    with path.open() as text, pytest.raises(TypeError, match="'rb'"):
+        client.embed(text, collection="sky")
+    large = io.BytesIO(b"0" * (2**24 + 1))
+    with pytest.raises(errors.BadInput, match="more than 16777216 bytes"):
+        client.embed(large, collection="sky")
+    with pytest.raises(TypeError, match="several queries"):
+        next(client.analyze_many(io.BytesIO(b""), collection="sky"))

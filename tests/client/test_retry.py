@@ -6,12 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from tests.process import Service
 
-from skylike.client import AsyncClient, Client, FitJob, errors
+from skylike.client import (
+    Analysis,
+    AsyncClient,
+    Client,
+    FitJob,
+    ObjectId,
+    errors,
+)
 from skylike.client.retry import pause
 from skylike.service.errors import BadRequest, Overloaded, TooManyRequests
 from skylike.service.server.status import rpc_status
@@ -185,15 +194,18 @@ def test_a_busy_service_is_asked_until_the_deadline(
     assert len(moody.calls) == 8
 
 
-def test_five_attempts_are_enough(ask: Ask, moody: Moody) -> None:
+def test_five_attempts_are_enough_where_nothing_has_ever_answered(
+    ask: Ask, moody: Moody
+) -> None:
+    """The address may be wrong, and that should be told soon."""
     moody.failures = [UNAVAILABLE] * 9
     with pytest.raises(errors.Unavailable):
         ask("count")
     assert len(moody.calls) == 5
 
 
-def test_where_most_calls_fail_few_are_made_again(moody: Moody) -> None:
-    """And where they are answered again, they are again."""
+def test_to_strangers_no_more_is_made_again_by_all_calls_together(moody: Moody) -> None:
+    """Once it has answered, it is no stranger."""
     moody.failures = [UNAVAILABLE] * 20
     with Client(moody.address) as client:  # type: ignore[attr-defined]
         for _ in range(4):
@@ -201,10 +213,66 @@ def test_where_most_calls_fail_few_are_made_again(moody: Moody) -> None:
                 client.count()
         assert len(moody.calls) == 5 + 1 + 1 + 1
         moody.failures = []
-        for _ in range(100):
-            client.count()
-        moody.failures = [UNAVAILABLE] * 2
         client.count()
+        moody.failures = [UNAVAILABLE] * 7
+        client.count()
+
+
+def test_an_error_of_the_service_makes_it_known_too(moody: Moody) -> None:
+    moody.failures = [BadRequest("no")]
+    with Client(moody.address) as client:  # type: ignore[attr-defined]
+        with pytest.raises(errors.BadInput):
+            client.count()
+        moody.failures = [UNAVAILABLE] * 7
+        client.count()
+
+
+def test_a_known_service_that_stays_away_is_told_at_the_deadline(
+    data: Path, tmp_path: Path
+) -> None:
+    """With what is wrong, not only that the time is over; `within` says when."""
+    with Service(data, tmp_path) as service, Client(service.address) as client:
+        client.wait_ready()
+        service.kill()
+        began = time.monotonic()
+        with pytest.raises(errors.Unavailable, match="refused"):
+            client.within(3).count(collection="sky")
+        assert 1 < time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("signal", ["kill", "stop"])
+def test_a_service_that_is_started_again_meanwhile_fails_no_safe_call(
+    data: Path, tmp_path: Path, signal: str
+) -> None:
+    """Reads, writes and streams of many threads, of a service that is 3 seconds away."""
+    failed: list[BaseException] = []
+    has_ended = threading.Event()
+
+    def go_on(client: Client, number: int) -> None:
+        try:
+            while not has_ended.is_set():
+                client.neighbors(object_id="ring-0", collection="sky")
+                client.set_labels(["ring-1"], [f"label-{number}"], collection="sky")
+                ids = [ObjectId(f"ring-{i}") for i in range(5)]
+                outcomes = client.analyze_many(ids, collection="sky")
+                assert all(isinstance(one, Analysis) for _, one in outcomes)
+        except BaseException as error:  # told by the test itself
+            failed.append(error)
+
+    with Service(data, tmp_path) as service, Client(service.address) as client:
+        client.wait_ready()
+        threads = [threading.Thread(target=go_on, args=(client, i)) for i in range(12)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        getattr(service, signal)()
+        time.sleep(3)
+        with Service(data, tmp_path, address=service.address):
+            time.sleep(1)
+            has_ended.set()
+            for thread in threads:
+                thread.join()
+    assert not failed
 
 
 def test_pauses_grow_and_are_random_from_nothing() -> None:

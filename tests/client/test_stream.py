@@ -275,17 +275,17 @@ def test_the_end_of_an_idle_connection_is_no_failure(cable: Cable) -> None:
     assert len(found) == 2
 
 
-def test_a_service_that_is_not_there_is_told_after_the_timeout() -> None:
+def test_a_service_that_has_never_answered_is_given_up_soon() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         began = time.monotonic()
         with (
-            Client(address, timeout=1.5) as client,
+            Client(address, timeout=60) as client,
             pytest.raises(errors.Unavailable, match=address),
         ):
             list(client.analyze_many(_ids(3)))
-        assert 0.2 < time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
 
 
 def test_an_answer_to_nothing_is_an_error() -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from astropy import units
 from astropy.io.votable import parse, validate
 from astropy.io.votable.ucd import check_ucd
 from astropy.table import QTable
+from astropy.table import Table as AstropyTable
 from pyarrow import parquet
 
 from skylike.client import Client, Object, errors, tabulate
@@ -67,7 +69,11 @@ def _read(path: Path) -> dict[str, list[Any]]:
     """A written table by columns, None where absent, by other people's readers."""
     match path.suffix:
         case ".parquet":
-            return dict(parquet.read_table(path).to_pydict())
+            columns = parquet.read_table(path).to_pydict()
+            return {
+                name: [None if value == "" else value for value in values]
+                for name, values in columns.items()
+            }
         case ".csv":
             with path.open(encoding="utf-8", newline="") as stream:
                 rows = list(csv.DictReader(stream))
@@ -146,6 +152,26 @@ def test_parquet_tells_origin_and_meaning_in_its_schema(tmp_path: Path) -> None:
     assert schema.field("ra").metadata[b"ucd"] == b"pos.eq.ra;meta.main"
 
 
+def test_astropy_reads_the_meaning_of_parquet_back(tmp_path: Path) -> None:
+    """Units, descriptions, UCDs and origin; absent texts are empty, not None."""
+    path = tmp_path / "kin.parquet"
+    ANSWER.write(path)
+    table = AstropyTable.read(path, format="parquet")
+    expected = ANSWER.to_table()
+    assert table.colnames == expected.colnames
+    assert dict(table.meta) == dict(expected.meta)
+    for name in table.colnames:
+        assert table[name].unit == expected[name].info.unit
+        assert table[name].description == expected[name].info.description
+        assert (table[name].meta or {}) == (expected[name].info.meta or {})
+        if expected[name].dtype.kind == "U":
+            assert list(table[name]) == list(np.ma.filled(expected[name], ""))
+    read = QTable.read(path, format="parquet")
+    assert read["ra"].unit == units.deg
+    near().write(path)
+    assert len(AstropyTable.read(path, format="parquet")) == 0
+
+
 def test_regions_mark_objects_and_what_was_asked_about(tmp_path: Path) -> None:
     """A circle where the extent is known, else a cross; a query once."""
     path = tmp_path / "kin.reg"
@@ -185,13 +211,13 @@ def test_analyses_stand_together() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_nothing_found_is_a_table_too(tmp_path: Path, name: str) -> None:
-    """With all its columns; but regions of nothing are an error."""
+    """With all its columns; but regions and embeddings of nothing are an error."""
     assert len(near().to_table()) == len(near().to_pandas()) == 0
     assert len(tabulate([]).to_table()) == 0
     assert tabulate([], Object).to_table().colnames[0] == "object_id"
     path = tmp_path / "nothing"
-    if name == "ds9":
-        with pytest.raises(errors.BadInput, match="0 rows"):
+    if name in ("ds9", "npy"):
+        with pytest.raises(errors.BadInput, match=r"0 rows|no embedding"):
             near().write(path, name)
         return
     near().write(path, name)
@@ -370,6 +396,7 @@ def test_an_export_tells_what_was_asked(
     assert before <= told["request_date"] <= after
     assert told["server"] == client.address
     assert told["client_software"].startswith("skylike ")
+    assert told["server_software"] == f"skylike-service {version('skylike')}"
     json.dumps(answer.to_dict(), allow_nan=False)
 
 

@@ -73,6 +73,63 @@ def test_an_address_has_host_and_port(address: str) -> None:
         load({"data": ".", "address": address, "insecure": True}, environment={})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("max_calls", "many", "is 'many': it has to be a whole number from 8 to 4096; by default it is 256"),
+        ("max_calls", "5", "is '5': it has to be from 8 to 4096; by default it is 256"),
+        ("grace_seconds", "-1", "is '-1': it has to be 0 or more; by default it is 10.0"),
+        ("grace_seconds", "soon", "is 'soon': it has to be a number 0 or more; by default it is 10.0"),
+        ("insecure", "maybe", "is 'maybe': it has to be true or false; by default it is False"),
+        ("address", "foo", "is 'foo': expected HOST:PORT with a port from 0 to 65535; by default it is 127.0.0.1:50051"),
+        ("cors_origins", "a", "is 'a': a is no origin: expected https://HOST or https://HOST:PORT"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_names_the_setting_as_it_was_given_and_what_it_has_to_be(
+    tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    """An option, a variable, a line of a file; and the default."""
+    file = tmp_path / "settings.toml"
+    file.write_text(f"{name} = '{value}'")
+    for sources, called in (
+        ({"command_line": {name: value}}, f"--{name.replace('_', '-')}"),
+        (
+            {"environment": {f"SKYLIKE_{name.upper()}": value}},
+            f"SKYLIKE_{name.upper()}",
+        ),
+        ({"file": file}, f"{name} in {file}"),
+    ):
+        with pytest.raises(BadSettings) as caught:
+            load(**({"command_line": {}, "environment": {}} | sources))
+        assert str(caught.value) == f"{called} {told}"
+
+
+def test_a_name_that_is_nearly_one_is_answered_by_it(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("wrokers = 3\nmax_calls = 1")
+    with pytest.raises(BadSettings) as caught:
+        load({}, file=file, environment={})
+    assert f"max_calls in {file} is 1: it has to be from 8 to 4096" in str(caught.value)
+    assert (
+        f"wrokers in {file} is not a setting: did you mean workers? There are"
+        in str(caught.value)
+    )
+    with pytest.raises(BadSettings, match="mean SKYLIKE_WORKERS"):
+        load({}, environment={"SKYLIKE_WROKERS": "3"})
+
+
+def test_a_setting_of_endless_text_is_told_shortened() -> None:
+    with pytest.raises(BadSettings) as caught:
+        load({"max_calls": "9" * 100_000 + "x"}, environment={})
+    assert len(str(caught.value)) < 300
+
+
+def test_settings_that_do_not_go_together_are_told_as_such() -> None:
+    with pytest.raises(BadSettings) as caught:
+        load({"tls_key": "key.pem"}, environment={})
+    assert str(caught.value) == "tls_certificate and tls_key go together"
+
+
 def test_roots_are_folders_that_are_there(tmp_path: Path) -> None:
     """As text they are parted by colons, and none are none."""
     roots = [tmp_path / "a", tmp_path / "b"]

@@ -18,6 +18,7 @@ from skylike.service.errors import (
     Cancelled,
     Closed,
     NotFound,
+    NotReady,
     Overloaded,
     StorageFailed,
 )

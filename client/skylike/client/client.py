@@ -69,16 +69,17 @@ def _dressed(method: _Method, call: Callable[..., Any], gives: Any) -> _Method:
 class Client:
     """A connection to a skylike service. Safe to use from several threads.
 
-    A query is a file (``file.fits[SCI]`` selects an HDU), the bytes of one, an image as
-    array, HDU, HDUList, CCDData or Cutout2D, a `Cutout` that says more of one of these;
+    A query is a file (``file.fits[SCI]`` selects an HDU), by name or opened for bytes, the
+    bytes of one, an image as array, HDU, HDUList, CCDData or Cutout2D, a `Cutout` that says more of one of these;
     a vector or an `Embedding` made by the collection's model; the id of an object of the
     collection, `Examples` of such objects, a SkyCoord or a `Place` near one. The
     collection may be left out where the service has only one.
 
     Every method raises `errors.SkylikeClientError` or one of its children. A call is
-    retried until its deadline while the service is too busy to begin it, and a few times
-    within about a second, if it may be made twice, where the service cannot be reached;
-    `wait_ready` waits for one that is being started.
+    retried until its deadline while the service is too busy to begin it, and, if it may
+    be made twice, while a service that has answered this client before cannot be reached.
+    Where none has answered yet, that is told after about a second; `wait_ready` waits for
+    one that is being started. `within` gives calls a timeout of their own: ``client.within(5).count()``.
 
     A client may be used after a fork and pickled into another process: each has a
     connection of its own. A pickle holds no API key: the other process takes it from
@@ -127,10 +128,19 @@ class Client:
     def __reduce__(self) -> tuple[Any, ...]:
         return self._calls._target.remake(self)
 
+    def __repr__(self) -> str:
+        return f"Client({self._calls._target.told})"
+
     @property
     def address(self) -> str:
         """HOST:PORT of the service."""
         return self._calls.address
+
+    def within(self, seconds: float) -> Self:
+        """The same client over the same connection, with another timeout in seconds."""
+        other = object.__new__(type(self))
+        other._calls = self._calls.within(seconds)
+        return other
 
     close = _blocking(AsyncClient.close)
     wait_ready = _blocking(AsyncClient.wait_ready)

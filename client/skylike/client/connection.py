@@ -58,6 +58,14 @@ class Target:
                 f"{self.address!r} is no address; give HOST:PORT", reason="bad_address"
             )
 
+    @property
+    def told(self) -> str:
+        """The arguments as people see them in a `repr`: that there is a key, no more."""
+        parts = [repr(self.address), f"timeout={self.timeout:g}"]
+        parts += [f"tls={self.tls}"] if self.tls else []
+        parts += ["api_key=..."] if self.api_key is not None else []
+        return ", ".join(parts)
+
     def remake(self, client: Any) -> tuple[Any, ...]:
         """What `object.__reduce__` of a client gives: it is made anew elsewhere.
 
@@ -94,11 +102,14 @@ class Connection:
         HOST:PORT.
     is_closed
         Whether calls are refused.
+    is_tls
+        Whether it speaks TLS.
     """
 
     def __init__(self, target: Target) -> None:
         self.address = target.address
         self.is_closed = False
+        self.is_tls = target.tls is not None
         self._target = target
         self._credentials = credentials(target.address, target.tls, target.api_key)
         self._channels: dict[int, grpc.Channel] = {}
@@ -135,7 +146,7 @@ class Connection:
             ("grpc.max_receive_message_length", self._target.max_message_bytes),
             ("grpc.max_send_message_length", self._target.max_message_bytes),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 5000),
+            ("grpc.max_reconnect_backoff_ms", 1000),
             # Else a process would go on with the sockets of the one it was forked from.
             ("grpc.use_local_subchannel_pool", 1),
         ]

@@ -187,7 +187,10 @@ def _time(message: Timestamp) -> datetime:
 
 def _context(message: types_pb2.Context) -> types.Context:
     return types.Context(
-        message.collection, message.collection_version, message.model_id
+        message.collection,
+        message.collection_version,
+        message.model_id,
+        message.service_version,
     )
 
 

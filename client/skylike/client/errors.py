@@ -29,6 +29,8 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from skylike.client.hints import hint
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -143,8 +145,10 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[SkylikeClientError]] = {
 }
 
 
-def from_rpc_error(error: grpc.RpcError, address: str) -> SkylikeClientError:
-    """The exception for a failed call to a service."""
+def from_rpc_error(
+    error: grpc.RpcError, address: str, *, is_tls: bool = False
+) -> SkylikeClientError:
+    """The exception for a failed call to a service, with or without TLS."""
     # Every error of a call is a Call too, though its type does not say so.
     call: Any = error
     code: grpc.StatusCode = call.code()
@@ -153,6 +157,8 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> SkylikeClientError:
     message = call.details() or code.name
     if not info.reason:  # it comes from the connection, not from the service
         message = f"no answer from the service at {address}: {message}"
+        if to_try := hint(message, is_tls):
+            message = f"{message}. Perhaps: {to_try}"
     made = kind(
         message,
         reason=(info.reason or code.name).lower(),

@@ -24,7 +24,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from skylike.client import convert, errors, inputs, retry, types
+from skylike.client import convert, errors, inputs, types
 from skylike.client.asked import told
 from skylike.client.mailbox import Mailbox
 from skylike.client.session import Session
@@ -148,6 +148,7 @@ class Exchange:
                         pass
                     case _Answer(line, message) if line is self._line:
                         self._failed = 0
+                        self.session._patience.answered()
                         question = self._done(message.item_id)
                         yield question.key, self._told(question, _outcome(message))
                     case _HungUp(line, error) if line is self._line:
@@ -227,13 +228,13 @@ class Exchange:
             raise error
         if not self._unanswered:  # nothing is lost, and the next question connects
             return
-        told = error.retry_seconds if isinstance(error, errors.Overloaded) else None
-        if retry.may_pass(error) or told is not None:
+        patience = self.session._patience
+        seconds = patience.pause(error, self._failed + 1, is_safe=True)
+        if seconds is not None:
             now = time.monotonic()
             if not self._failed:
                 self._failing_since = now
             self._failed += 1
-            seconds = max(told or 0.0, retry.pause(self._failed))
             if now + seconds > self._failing_since + self._timeout:
                 raise error
             await self._way.sleep(seconds)

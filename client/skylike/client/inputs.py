@@ -123,17 +123,19 @@ def _content(source: Any, max_bytes: int) -> types_pb2.Cutout | types_pb2.Vector
             return _vector(source.vector, source.context.model_id)
         case np.ndarray() if source.ndim < 2:
             return _vector(source, "")
-        case bytes():
-            return types_pb2.Cutout(fits=source)
+        case bytes() | bytearray() | memoryview():
+            return types_pb2.Cutout(fits=bytes(source))
         case str() | PathLike():
             path, hdu = split_hdu(os.fspath(source))
             return types_pb2.Cutout(
                 fits=_read(path, max_bytes), hdu=sendable(hdu), name=_readable(path)
             )
     fits = pixels.fits_of(source, None)
+    if fits is None and hasattr(source, "read"):
+        return _of_open_file(source, max_bytes)
     if fits is None:
         raise TypeError(
-            "a query is a file, the bytes of one, an array, an HDU, a Cutout, a vector, "
+            "a query is a file or its path, the bytes of one, an array, an HDU, a Cutout, a vector, "
             "an Embedding, Examples, a Place or an ObjectId; "
             f"this is a {type(source).__name__}"
         )
@@ -159,6 +161,23 @@ def _cutout(cutout: Cutout, max_bytes: int) -> types_pb2.Cutout:
     found.axis_kind = _AXIS_KINDS[cutout.axis_kind]
     found.stokes = sendable(cutout.stokes)
     return found
+
+
+def _of_open_file(file: Any, max_bytes: int) -> types_pb2.Cutout:
+    """What is left to read of a file that somebody has opened."""
+    name = getattr(file, "name", "")
+    name = _readable(Path(name)) if isinstance(name, str) else ""  # or a number
+    try:
+        content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # a closed file is a ValueError
+        raise BadInput(
+            f"the open file {name} cannot be read: {error}", reason="io_error"
+        ) from error
+    if isinstance(content, str):
+        raise TypeError("a FITS file is bytes: open it by open(path, 'rb')")
+    if len(content) > max_bytes:
+        raise _too_large(f"the open file {name} has more than {max_bytes}", max_bytes)
+    return types_pb2.Cutout(fits=bytes(content), name=name)
 
 
 def _vector(vector: NDArray[Any], model_id: str) -> types_pb2.Vector:
@@ -188,19 +207,22 @@ def _read(path: Path, max_bytes: int) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise BadInput(f"{path} is not a file", reason="io_error")
-        size = status.st_size
-        if size > max_bytes:
-            raise BadInput(
-                f"{path} has {size} bytes; the service takes at most {max_bytes}: cut "
-                "out the part of interest first",
-                reason="upload_limit",
-            )
+        if status.st_size > max_bytes:
+            raise _too_large(f"{path} has {status.st_size}", max_bytes)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file", reason="file_missing") from error
     except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
         why = getattr(error, "strerror", None) or error
         raise BadInput(f"{path} cannot be read: {why}", reason="io_error") from error
+
+
+def _too_large(told: str, max_bytes: int) -> BadInput:
+    return BadInput(
+        f"{told} bytes; the service takes at most {max_bytes}: cut out the part of "
+        "interest first",
+        reason="upload_limit",
+    )
 
 
 def sendable(text: str) -> str:

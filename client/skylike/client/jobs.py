@@ -1,11 +1,11 @@
 """Long work on the server, one job at a time, that goes on when the caller has gone."""
 
+import time
 from collections.abc import AsyncIterator
 
 from skylike.client import convert, errors, requests, types
 from skylike.client.inputs import sendable
 from skylike.client.queries import Work
-from skylike.client.retry import Budget
 from skylike.client.session import Session
 from skylike.client.transport import Rpc
 from skylike.v1 import job_pb2
@@ -52,20 +52,25 @@ class JobCalls(Session):
     async def watch_job(self, id: str) -> AsyncIterator[types.Job]:
         """A job now, and again whenever something about it changes, until it has ended.
 
-        There is no deadline. A connection that is lost is made again.
+        There is no deadline. A connection that is lost is made again, for as long as
+        the client's timeout.
         """
         request = job_pb2.WatchJobRequest(job_id=sendable(id))
-        budget, failed = Budget(), 0
+        failed, failing_since = 0, 0.0
         while True:
             try:
                 async for answer in self._listen(_WATCH, request):
-                    budget, failed = Budget(), 0
+                    self._patience.answered()
+                    failed = 0
                     yield convert.job(answer.job)
                 return
             except errors.SkylikeClientError as error:
+                now = time.monotonic()
+                failing_since = failing_since if failed else now
                 failed += 1
-                seconds = budget.pause(error, failed, is_safe=True)
-                if seconds is None:
+                seconds = self._patience.pause(error, failed, is_safe=True)
+                limit = failing_since + self._target.timeout
+                if seconds is None or now + seconds >= limit:
                     raise
                 await self._way.sleep(seconds)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ class Cutout:
     Attributes
     ----------
     source
-        A file (``file.fits[SCI]`` selects an HDU), the bytes of one, an array of two
-        axes or more, or what astropy makes: an HDU, HDUList, CCDData or Cutout2D.
+        A file (``file.fits[SCI]`` selects an HDU), opened for bytes or by its name, the
+        bytes of one, an array of two axes or more, or what astropy makes: an HDU,
+        HDUList, CCDData or Cutout2D.
     hdu
         What to read: ``1``, ``SCI``, ``SCI,2``; ``g=1;r=2`` for an HDU for each band;
         ``[SCI][11:74,21:84]`` for a section, counted from 1, ends included.
@@ -87,6 +88,9 @@ Source = (
     str
     | PathLike[str]
     | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
     | NDArray[np.generic]
     | Cutout
     | Embedding

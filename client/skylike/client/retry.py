@@ -1,10 +1,12 @@
 """Whether a call that failed is made again, and when.
 
 A call that the service was too busy to begin, or that came too fast for its key, is made
-again, as late as the service asks for, until its deadline. One that came to nothing on the way, or at a service that stops, may have
-been done: it is made again only if it may safely be made twice, a few times, and not
-where most calls fail. The pauses grow twofold and are random from nothing to that (full
-jitter), so that many clients do not come back together.
+again, as late as the service asks for, until its deadline. One that came to nothing on
+the way, or at a service that stops, may have been done: it is made again only if it may
+safely be made twice. A service that has answered before is being restarted then, as far as
+anybody can tell, and is tried until the deadline; where none ever has, the address may be
+wrong, and that should be told soon. The pauses grow twofold and are random from nothing to
+that (full jitter), so that many clients do not come back together.
 """
 
 import random
@@ -12,14 +14,17 @@ from dataclasses import dataclass
 
 from skylike.client.errors import Overloaded, SkylikeClientError
 
-_MOST_ATTEMPTS = 5
-_FIRST_SECONDS, _LONGEST_SECONDS = 0.1, 5.0
-_TOKENS = 10.0
+_FIRST_SECONDS = 0.1
+_BUSY_SECONDS = 5.0
+# A connection that is refused is no load, and a service that is back should be noticed.
+_LOST_SECONDS = 1.0
+_TO_STRANGERS = 4
 
 
-def pause(failed: int) -> float:
+def pause(failed: int, longest: float = _BUSY_SECONDS) -> float:
     """Seconds to wait after so many failures in a row, 1 or more."""
-    return random.uniform(0, min(_FIRST_SECONDS * 2 ** (failed - 1), _LONGEST_SECONDS))
+    # The power has a bound: a stream may fail for days.
+    return random.uniform(0, min(_FIRST_SECONDS * 2 ** min(failed - 1, 16), longest))
 
 
 def may_pass(error: SkylikeClientError) -> bool:
@@ -29,21 +34,23 @@ def may_pass(error: SkylikeClientError) -> bool:
 
 
 @dataclass(slots=True)
-class Budget:
-    """Lets few calls be made again where most fail: they would only add to the load.
+class Patience:
+    """What a client has seen of its service, and so how long it waits for it.
 
     Attributes
     ----------
-    tokens
-        One is lost by each failure, a tenth regained by each answer. While half are
-        left, calls are made again.
+    is_known
+        Whether it has ever answered.
+    left
+        How often anything may be made again before it has.
     """
 
-    tokens: float = _TOKENS
+    is_known: bool = False
+    left: int = _TO_STRANGERS
 
     def answered(self) -> None:
-        """A call was answered."""
-        self.tokens = min(_TOKENS, self.tokens + 0.1)
+        """A call reached the service."""
+        self.is_known = True
 
     def pause(
         self, error: SkylikeClientError, failed: int, *, is_safe: bool
@@ -59,11 +66,17 @@ class Budget:
         is_safe
             Whether it may be made twice.
         """
+        if error.request_id:
+            self.answered()
         if not may_pass(error):
             return None
         if isinstance(error, Overloaded):  # it was not begun, and may come again
             return max(error.retry_seconds or 0.0, pause(failed))
-        # No lock: a token more or less is nothing, a lock held during a fork is.
-        self.tokens = max(0.0, self.tokens - 1)
-        may_again = is_safe and failed < _MOST_ATTEMPTS and self.tokens >= _TOKENS / 2
-        return pause(failed) if may_again else None
+        if not is_safe:
+            return None
+        if not self.is_known:
+            # No lock: one more or less is nothing, a lock held during a fork is.
+            self.left -= 1
+            if self.left < 0:
+                return None
+        return pause(failed, _LOST_SECONDS)

@@ -1,5 +1,6 @@
 """What every question has in common: a deadline, a limit of size, another attempt."""
 
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self, TypeVar
@@ -9,7 +10,7 @@ from google.protobuf.message import Message
 from skylike.client import errors, inputs, queries
 from skylike.client.connection import Target
 from skylike.client.credentials import Tls
-from skylike.client.retry import Budget
+from skylike.client.retry import Patience
 from skylike.client.transport import Asynchronous, Rpc, Transport
 from skylike.v1 import types_pb2
 
@@ -42,15 +43,25 @@ class Session:
     ) -> None:
         self._target = Target(address, timeout, max_message_bytes, tls, api_key)
         self._way: Transport = self._transport(self._target)
-        self._budget = Budget()
+        self._patience = Patience()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._target.remake(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._target.told})"
 
     @property
     def address(self) -> str:
         """HOST:PORT of the service."""
         return self._target.address
+
+    def within(self, seconds: float) -> Self:
+        """The same client over the same connection, with another timeout in seconds."""
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__
+        other._target = dataclasses.replace(self._target, timeout=seconds)
+        return other
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,6 +92,7 @@ class Session:
             try:
                 status = await self._way.ask(_HEALTH, _WHOLE_SERVER, left, patient=True)
                 if status == _SERVING:
+                    self._patience.answered()
                     return
             except errors.SkylikeClientError as error:
                 passes = (errors.Unavailable, errors.DeadlineExceeded)
@@ -105,12 +117,12 @@ class Session:
                 answer = await self._way.ask(rpc, request, left)
             except errors.SkylikeClientError as error:
                 failed += 1
-                seconds = self._budget.pause(error, failed, is_safe=is_safe)
+                seconds = self._patience.pause(error, failed, is_safe=is_safe)
                 if seconds is None or time.monotonic() + seconds >= deadline:
                     raise
                 await self._way.sleep(seconds)
             else:
-                self._budget.answered()
+                self._patience.answered()
                 return answer
 
     async def _listen(self, rpc: Rpc[_T], request: Message) -> AsyncIterator[_T]:

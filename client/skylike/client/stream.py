@@ -11,6 +11,8 @@ from skylike.client.progress import Progress, shown
 from skylike.client.session import Session
 from skylike.v1 import search_pb2 as pb
 
+_ONE = (str, bytes, bytearray, memoryview, PathLike)
+
 
 class Stream(Session):
     """Asks about many things at once."""
@@ -59,7 +61,7 @@ class Stream(Session):
             If the service refuses the caller, or is not to be reached or silent for
             longer than the client's timeout.
         """
-        if isinstance(items, str | bytes | PathLike):
+        if isinstance(items, _ONE) or hasattr(items, "read"):
             raise TypeError(f"expected several queries, not {items!r:.60} alone")
         how = requests.how(k, thumbnails, where, exact, effort, least, min_score)
         question = pb.AnalyzeRequest(

@@ -12,7 +12,13 @@ from skylike.client.tables.origin import origin, together
 from skylike.client.tables.table import Field, Table, gather
 from skylike.client.tables.tabular import Tabular
 
-Answer = types.Analysis | types.Neighbors | types.ClusterResult | types.AnomalyResult
+Answer = (
+    types.Analysis
+    | types.Neighbors
+    | types.ClusterResult
+    | types.AnomalyResult
+    | types.Embedding
+)
 Outcome = Answer | SkylikeClientError
 
 _PLAIN: Mapping[type, Sequence[Field]] = {
@@ -45,9 +51,9 @@ def tabulate(
     Parameters
     ----------
     answers
-        Analyses, neighbours, clusters or anomalies, errors among them: by the names of
-        what was asked about, as pairs of name and answer, or without names. Or objects,
-        hits, collections, clusters, aliases or jobs.
+        Analyses, neighbours, clusters, anomalies or embeddings, errors among them: by
+        the names of what was asked about, as pairs of name and answer, or without names.
+        Or objects, hits, collections, clusters, aliases or jobs.
     kind
         What they are; by default what the first of them is.
     context
@@ -108,6 +114,11 @@ def _asked(kind: type[Answer], names: Sequence[str], outcomes: Sequence[Any]) ->
     for name, some in (("cluster", columns.SHARE), ("anomaly", columns.ANOMALY)):
         if name in told:
             fields += [field.within(f"answer.{name}") for field in some]
+    if "vector" in told:
+        sizes = [
+            len(one.vector) for one in outcomes if isinstance(one, types.Embedding)
+        ]
+        fields += columns.embedding(max(sizes, default=0), "answer.vector")
     if "hits" in told:
         fields += [field.within("hit") for field in columns.HIT]
         fields += columns.attributes(rows, "hit.object.attributes")

@@ -276,7 +276,9 @@ def _told(connection: Connection) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        raise errors.from_rpc_error(error, connection.address) from error
+        raise errors.from_rpc_error(
+            error, connection.address, is_tls=connection.is_tls
+        ) from error
     except ValueError as error:  # so gRPC tells of a channel that is closed
         if connection.is_closed:
             raise closed() from error

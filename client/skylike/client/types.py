@@ -46,17 +46,25 @@ class Asked(Plain):
     request: Mapping[str, Any]
     time: str
 
+    @property
+    def sha256(self) -> str:
+        """Of the file that was sent, hexadecimal; empty where none was."""
+        sent = self.request.get("query", {}).get("cutout", {}).get("fits", "")
+        return str(sent).removeprefix("sha256:")
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Plain):
     """Which archive answered, in which state, in whose embedding space, and what.
 
-    `asked` is None of answers to writes, and of listings in no order of a fit.
+    `asked` is None of answers to writes, and of listings in no order of a fit;
+    `service_version` is empty of a service that does not tell it.
     """
 
     collection: str
     collection_version: int
     model_id: str
+    service_version: str = ""
     asked: Asked | None = field(default=None, compare=False, repr=False)
 
 
@@ -126,12 +134,19 @@ class Hit(Plain):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Embedding(Plain):
-    """An embedding: (dimension,) float32, unit norm. May be used as a query."""
+class Embedding(Plain, Tabular):
+    """An embedding: (dimension,) float32, unit norm. May be used as a query.
+
+    As a table one row with a column for each number.
+    """
 
     context: Context
     reading: Reading | None
     vector: NDArray[np.float32]
+
+    def _table(self) -> Table:
+        fields = columns.embedding(len(self.vector), "vector")
+        return gather(fields, [self], origin(self.context))
 
 
 @dataclass(frozen=True, slots=True)

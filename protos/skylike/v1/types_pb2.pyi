@@ -590,27 +590,31 @@ global___SearchOptions = SearchOptions
 
 @typing.final
 class Context(google.protobuf.message.Message):
-    """Which archive answered, in which state, in whose embedding space."""
+    """Which archive answered, in which state, in whose embedding space, by which software."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: builtins.int
     COLLECTION_VERSION_FIELD_NUMBER: builtins.int
     MODEL_ID_FIELD_NUMBER: builtins.int
+    SERVICE_VERSION_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection's name."""
     collection_version: builtins.int
     """Its version: grows by one with every committed write."""
     model_id: builtins.str
     """sha256 of the model file, hexadecimal."""
+    service_version: builtins.str
+    """Version of the service, such as "0.1.0"."""
     def __init__(
         self,
         *,
         collection: builtins.str = ...,
         collection_version: builtins.int = ...,
         model_id: builtins.str = ...,
+        service_version: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "collection_version", b"collection_version", "model_id", b"model_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "collection_version", b"collection_version", "model_id", b"model_id", "service_version", b"service_version"]) -> None: ...
 
 global___Context = Context
 

@@ -32,8 +32,11 @@ def run(main: click.Command) -> None:
         _tell(error.reason, str(error))
         sys.exit(_BAD_INPUT if isinstance(error, BadInput | BadSettings) else _FAILED)
     except OSError as error:  # a full disk, a folder that cannot be written
-        click.echo(f"error: {printable(str(error))} [io_error]", err=True)
-        _tell("io_error", str(error))
+        what = f"{error.filename}: " if error.filename else ""
+        message = f"{what}{error.strerror or error}"
+        with contextlib.suppress(OSError):  # it may be standard error itself
+            click.echo(f"error: {printable(message)} [io_error]", err=True)
+        _tell("io_error", message)
         sys.exit(_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from skylike.service import misfits
 from skylike.service.errors import BadSettings
 
 PREFIX = "SKYLIKE_"
@@ -262,30 +263,28 @@ def load(
     """
     known = set(Settings.model_fields)
     settled = _read_file(file) if file else {}
+    names = {name: f"{name} in {file}" for name in settled}
     for variable, value in environment.items():
         if variable.upper().startswith(PREFIX):
             name = variable.upper().removeprefix(PREFIX).lower()
             if name in _OF_THE_CLIENT:
                 continue
             if name not in known:
-                expected = ", ".join(PREFIX + field.upper() for field in sorted(known))
+                expected = [PREFIX + field.upper() for field in sorted(known)]
                 raise BadSettings(
-                    f"the environment variable {variable} is not a setting; "
-                    f"there are: {expected}",
+                    f"the environment variable {variable} is not a setting: "
+                    f"{misfits.likely(variable.upper(), expected)}There are "
+                    f"{', '.join(expected)}",
                     reason="unknown_setting",
                 )
-            settled[name] = value
-    settled |= {
-        name: value for name, value in command_line.items() if value is not None
-    }
+            settled[name], names[name] = value, variable
+    for name, value in command_line.items():
+        if value is not None:
+            settled[name], names[name] = value, f"--{name.replace('_', '-')}"
     try:
         return Settings.model_validate(settled)
     except ValidationError as error:
-        problems = "; ".join(
-            ": ".join([*(str(part) for part in problem["loc"]), problem["msg"]])
-            for problem in error.errors(include_url=False, include_context=False)
-        )
-        raise BadSettings(problems) from error
+        raise BadSettings(misfits.told(error, Settings, names.__getitem__)) from error
 
 
 def split_address(address: str) -> tuple[str, str]:

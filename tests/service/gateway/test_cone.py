@@ -3,6 +3,7 @@
 import io
 import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -94,6 +95,7 @@ def test_the_table_is_valid_and_has_the_columns_of_the_standard(
         "collection": "sky",
         "collection_version": context["collection_version"],
         "model_id": context["model_id"],
+        "server_software": f"skylike-service {version('skylike')}",
     }
     assert len(_table(answer).array) == 60
 

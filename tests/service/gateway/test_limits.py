@@ -173,7 +173,7 @@ def test_every_endpoint_asks_for_a_key_before_the_body_is_there(
     with serving(data) as server:
         assert server._gateway is not None
         app: Any = server._gateway._server.config.app
-        for route in app._app.routes:
+        for route in app._app._app.routes:
             path = route.path.removeprefix("/v1/")
             if path in open_to_all:
                 continue

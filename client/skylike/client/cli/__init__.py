@@ -7,6 +7,7 @@ import click
 
 from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
+from skylike.client.cli.ending import Program
 from skylike.client.cli.health import health
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
@@ -15,7 +16,7 @@ from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, que
 from skylike.client.cli.ranking import anomalies, clusters
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="skylike")
 def main() -> None:
     """Ask a skylike service what a piece of sky looks like."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from skylike.client.cli import options, text
+from skylike.client.cli import names, options, text
 from skylike.client.cli.asking import AnswerT, Asking, asking
 from skylike.client.tabulate import tabulate
 from skylike.client.types import Alias, CollectionInfo
@@ -45,7 +45,7 @@ def list_collections(out: str | None, **where: Any) -> None:
 
 
 @collections.command("get")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names.collection)
 @asking
 def get_collection(name: str | None, **where: Any) -> None:
     """Show a collection, by its name or an alias."""
@@ -56,7 +56,12 @@ def get_collection(name: str | None, **where: Any) -> None:
 
 @collections.command("create")
 @click.argument("name")
-@click.option("--model-of", metavar="COLLECTION", help="Whose model it takes.")
+@click.option(
+    "--model-of",
+    shell_complete=names.collection,
+    metavar="COLLECTION",
+    help="Whose model it takes.",
+)
 @asking
 def create_collection(name: str, model_of: str | None, **where: Any) -> None:
     """Make an empty collection for the model of another one."""
@@ -66,7 +71,7 @@ def create_collection(name: str, model_of: str | None, **where: Any) -> None:
 
 
 @collections.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=names.collection)
 @click.confirmation_option(prompt="Remove the collection and all that is in it?")
 @asking
 def delete_collection(name: str, **where: Any) -> None:
@@ -93,8 +98,8 @@ def list_aliases(out: str | None, **where: Any) -> None:
 
 
 @aliases.command("set")
-@click.argument("alias")
-@click.argument("collection")
+@click.argument("alias", shell_complete=names.alias)
+@click.argument("collection", shell_complete=names.collection)
 @asking
 def set_alias(alias: str, collection: str, **where: Any) -> None:
     """Make an alias, or let it point elsewhere, at once for all who ask."""
@@ -104,7 +109,7 @@ def set_alias(alias: str, collection: str, **where: Any) -> None:
 
 
 @aliases.command("rollback")
-@click.argument("alias")
+@click.argument("alias", shell_complete=names.alias)
 @click.option(
     "--leaving", metavar="COLLECTION", help="Only if it points there.  [default: any]"
 )
@@ -117,7 +122,7 @@ def roll_back_alias(alias: str, leaving: str | None, **where: Any) -> None:
 
 
 @aliases.command("delete")
-@click.argument("alias")
+@click.argument("alias", shell_complete=names.alias)
 @asking
 def delete_alias(alias: str, **where: Any) -> None:
     """Forget an alias; its collection stays."""

@@ -46,17 +46,21 @@ class Asking:
         """Made of its options, which are taken out of all that were given."""
         return cls(**{one.name: given.pop(one.name) for one in fields(cls)})
 
+    def connected(self) -> Client:
+        """A client, which has to be closed."""
+        files = (self.tls_ca, self.tls_certificate, self.tls_key)
+        return Client(
+            self.address,
+            timeout=self.timeout,
+            tls=Tls(*files) if self.tls or any(files) else None,
+            api_key=key_in(self.api_key_file) if self.api_key_file else None,
+        )
+
     @contextmanager
     def client(self) -> Iterator[Client]:
         """A client; what it raises is told, and ends the command with 1."""
-        files = (self.tls_ca, self.tls_certificate, self.tls_key)
         try:
-            with Client(
-                self.address,
-                timeout=self.timeout,
-                tls=Tls(*files) if self.tls or any(files) else None,
-                api_key=key_in(self.api_key_file) if self.api_key_file else None,
-            ) as client:
+            with self.connected() as client:
                 yield client
         except SkylikeClientError as error:
             self.fail(error)

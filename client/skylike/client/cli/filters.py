@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from skylike.client.cli.sky import DEGREES
 from skylike.client.errors import BadInput
 from skylike.client.filters import (
     Between,
@@ -39,7 +40,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _MOST_LEVELS = 16  # as the service
-_DEGREES = {"deg": 1.0, "arcmin": 1 / 60, "arcsec": 1 / 3600}
 _T = TypeVar("_T")
 
 
@@ -241,7 +241,7 @@ def _cone(reader: _Reader) -> Filter:
     dec = reader.number()
     reader.need(",")
     radius = reader.number()
-    for unit, degrees in _DEGREES.items():
+    for unit, degrees in DEGREES.items():
         if reader.take(unit):
             radius *= degrees
             break

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from skylike.client.cli import options, text
+from skylike.client.cli import names, options, text
 from skylike.client.cli.archive import listing
 from skylike.client.cli.asking import Asking, asking
 from skylike.client.client import Client
@@ -20,7 +20,7 @@ from skylike.client.queries import (
 )
 from skylike.client.types import Job, JobReject, JobState
 
-_collection = click.argument("collection")
+_collection = click.argument("collection", shell_complete=names.collection)
 _watch = click.option("--watch", is_flag=True, help="Tell how it goes, until it ends.")
 _rejects = click.option(
     "--max-reject-fraction",
@@ -100,7 +100,7 @@ def fit(
 
 
 @start.command()
-@click.argument("alias")
+@click.argument("alias", shell_complete=names.alias)
 @click.argument("model")
 @_rejects
 @_watch
@@ -149,7 +149,7 @@ def list_(out: str | None, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @asking
 def get(id: str, **where: Any) -> None:
     """Show a job as it is now."""
@@ -159,7 +159,7 @@ def get(id: str, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @asking
 def watch(id: str, **where: Any) -> None:
     """Tell how a job goes, until it ends; exit with 1 unless it was done."""
@@ -169,7 +169,7 @@ def watch(id: str, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @options.out
 @asking
 def rejects(id: str, out: str | None, **where: Any) -> None:
@@ -180,7 +180,7 @@ def rejects(id: str, out: str | None, **where: Any) -> None:
 
 
 @jobs.command()
-@click.argument("id")
+@click.argument("id", shell_complete=names.job)
 @asking
 def cancel(id: str, **where: Any) -> None:
     """Stop a job as soon as it can be left; what it wrote stays."""

@@ -1,6 +1,7 @@
 """``skylike objects``: what a collection holds, read and written."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -10,6 +11,7 @@ import click
 
 from skylike.client.cli import options, text
 from skylike.client.cli.asking import Asking, asking
+from skylike.client.cli.sky import PLACE
 from skylike.client.errors import SkylikeClientError
 from skylike.client.filters import Filter
 from skylike.client.queries import Ack, Cutout, NewObject
@@ -92,7 +94,22 @@ def count(collection: str | None, where: Filter | None, **server: Any) -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(), metavar="FILE.fits[HDU]..."
 )
-@click.option("--id", "id", help="Of the one file; by default files' names are ids.")
+@click.option("--id", "id", help="Of the one file.  [default: the file's name]")
+@click.option(
+    "--at",
+    "place",
+    type=PLACE,
+    metavar="RA DEC",
+    help="Where the one is, ICRS: 150.1025 2.2053 in degrees, or 10:00:24.6 +02:12:19."
+    "  [default: as its header says]",
+)
+@click.option(
+    "--epoch",
+    type=float,
+    metavar="MJD",
+    help="When each was observed.  [default: as its header says]",
+)
+@options.reading
 @click.option(
     "--attribute",
     "attributes",
@@ -109,6 +126,11 @@ def count(collection: str | None, where: Filter | None, **server: Any) -> None:
 def add(
     files: Sequence[str],
     id: str | None,
+    place: tuple[float, float] | None,
+    epoch: float | None,
+    hdu: str,
+    axis_kind: str | None,
+    stokes: str,
     attributes: Sequence[tuple[str, Attribute]],
     labels: Sequence[str],
     replace: bool,
@@ -116,15 +138,23 @@ def add(
     collection: str | None,
     **where: Any,
 ) -> None:
-    """Add FITS files, each by itself."""
-    if id is not None and len(files) > 1:
-        raise click.UsageError("--id goes with one file")
+    """Add FITS files, each by itself: FOLDER/NAME.fits[HDU] as NAME.fits[HDU]."""
+    if len(files) > 1 and (id is not None or place is not None):
+        raise click.UsageError("--id and --at go with one file")
+    named = _by_id(files) if id is None else {id: files[0]}
+    ra, dec = place or (None, None)
     asking = Asking(**where)
     failed = False
     with asking.client() as client:
-        for name in files:
+        for id, name in named.items():
             new = NewObject(
-                id or name, Cutout(name), attributes=dict(attributes), labels=labels
+                id,
+                Cutout(name, hdu, axis_kind, stokes),
+                ra_deg=ra,
+                dec_deg=dec,
+                epoch_mjd=epoch,
+                attributes=dict(attributes),
+                labels=labels,
             )
             try:
                 added = client.add(
@@ -136,6 +166,20 @@ def add(
                 continue
             asking.show(added, text.added, query=name)
     sys.exit(1 if failed else 0)
+
+
+def _by_id(files: Sequence[str]) -> dict[str, str]:
+    """Files by their names, which have to be different."""
+    found: dict[str, str] = {}
+    for file in files:
+        id = os.path.basename(file)
+        if id in found:
+            raise click.UsageError(
+                f"{found[id]} and {file} would both be {id!r}: add one of them by itself, "
+                "with --id"
+            )
+        found[id] = file
+    return found
 
 
 @objects.command()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from skylike.client.cli import names
 from skylike.client.cli.filters import parse
 from skylike.client.errors import BadInput, SkylikeClientError
 from skylike.client.filters import Filter
@@ -32,14 +33,27 @@ class FilterText(click.ParamType[Filter]):
 
 
 class Export(click.Path):
-    """A file that a table can be written to: looked at before anything is asked."""
+    """A file that a table can be written to: looked at before anything is asked.
+
+    Parameters
+    ----------
+    is_of_embeddings
+        Whether they are what is written.
+    """
+
+    def __init__(self, *, is_of_embeddings: bool) -> None:
+        super().__init__(dir_okay=False)
+        self._is_of_embeddings = is_of_embeddings
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Look at its ending, what the format needs, and its folder."""
         try:
-            writer(format_of(value))
+            format = format_of(value)
+            writer(format)
         except SkylikeClientError as error:
             self.fail(str(error), param, ctx)
+        if format == "npy" and not self._is_of_embeddings:
+            self.fail("only embeddings are written as .npy", param, ctx)
         folder = Path(value).parent
         if not (folder.is_dir() and os.access(folder, os.W_OK)):
             self.fail(
@@ -77,7 +91,9 @@ def _kind(text: str) -> Attribute:
 
 
 collection = click.option(
-    "--collection", help="The collection; not needed where there is only one."
+    "--collection",
+    shell_complete=names.collection,
+    help="The collection; not needed where there is only one.",
 )
 where = click.option(
     "--filter",
@@ -87,12 +103,20 @@ where = click.option(
     help="Which objects: mag < 20 and not flag(EDGE); kind in (ring, disk); "
     "label(odd) or cone(150.1, 2.2, 5 arcmin); epoch >= 60000; id = NAME.",
 )
-out = click.option(
-    "--out",
-    type=Export(dir_okay=False),
-    metavar="FILE",
-    help="Write a table instead of printing; the ending tells the format: "
-    ".vot .ecsv .parquet .csv .reg",
+
+
+def _out(endings: str, *, is_of_embeddings: bool) -> Callable[[_Decorated], _Decorated]:
+    return click.option(
+        "--out",
+        type=Export(is_of_embeddings=is_of_embeddings),
+        metavar="FILE",
+        help=f"Write a table instead of printing; the ending tells the format: {endings}",
+    )
+
+
+out = _out(".vot .ecsv .parquet .csv .reg", is_of_embeddings=False)
+out_of_embeddings = _out(
+    ".npy (float32, a row for each) .parquet .csv .ecsv .vot", is_of_embeddings=True
 )
 ids = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 ack = click.option(

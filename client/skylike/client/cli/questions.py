@@ -10,6 +10,7 @@ import click
 from skylike.client import types
 from skylike.client.cli import options, text
 from skylike.client.cli.asking import AnswerT, Asking, asking
+from skylike.client.cli.sky import PLACE, Radius
 from skylike.client.client import Client
 from skylike.client.errors import SkylikeClientError
 from skylike.client.queries import Cutout, Examples, ObjectId, Place, Source
@@ -31,10 +32,18 @@ def _about(command: _Decorated) -> _Decorated:
             "--at",
             "places",
             multiple=True,
-            nargs=2,
-            type=float,
+            type=PLACE,
             metavar="RA DEC",
-            help="Ask about the object nearest to a place: degrees, ICRS.",
+            help="Ask about the object nearest to a place, ICRS: 150.1025 2.2053 in "
+            "degrees, or 10:00:24.6 +02:12:19.",
+        ),
+        click.option(
+            "--radius",
+            type=Radius(),
+            default="5arcsec",
+            show_default=True,
+            metavar="ANGLE",
+            help="How far from --at it lies at most: in arcsec, arcmin or deg.",
         ),
         click.option(
             "--like",
@@ -56,6 +65,7 @@ def _queries(
     files: Sequence[str],
     ids: Sequence[str],
     places: Sequence[tuple[float, float]],
+    radius: float,
     like: Sequence[str],
     unlike: Sequence[str],
     **reading: Any,
@@ -65,7 +75,10 @@ def _queries(
         ("query", name, Cutout(name, **reading)) for name in files
     ]
     found += [("object_id", name, ObjectId(name)) for name in ids]
-    found += [("place", f"{ra:g} {dec:+g}", Place(ra, dec)) for ra, dec in places]
+    found += [
+        ("place", f"{ra:.10g} {dec:+.10g}", Place(ra, dec, radius))
+        for ra, dec in places
+    ]
     if unlike and not like:
         raise click.UsageError("--unlike goes with --like")
     if like:
@@ -156,7 +169,8 @@ def anomaly(**given: Any) -> None:
 
 @click.command()
 @_about
+@options.out_of_embeddings
 @asking
 def embed(**given: Any) -> None:
-    """Tell the embedding of a FITS file: with --json all of its numbers."""
+    """Tell the embedding of a FITS file: with --json or --out all of its numbers."""
     _each(given, types.Embedding, Client.embed, text.embedding)

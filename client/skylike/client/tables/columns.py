@@ -6,6 +6,7 @@ which are degrees wherever astronomers meet them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from skylike.client.tables.table import Field, Kind, Table, gather, walk
@@ -239,6 +240,13 @@ JOB_REJECT = (
 QUERY = (
     Field("query", TEXT, "query", "What was asked about", ucd="meta.id"),
     Field(
+        "query_sha256",
+        TEXT,
+        "answer.context.asked.sha256",
+        "sha256 of the file that was sent",
+        ucd="meta.checksum",
+    ),
+    Field(
         "error", TEXT, "error.reason", "Why there is no answer", ucd="meta.code.error"
     ),
     Field(
@@ -273,6 +281,25 @@ QUERY = (
         ucd="meta.code.qual",
     ),
 )
+
+COMPONENT = "embedding_"
+"""How the columns of an embedding's numbers begin."""
+
+
+def embedding(dimension: int, path: str) -> list[Field]:
+    """A field for each number of an embedding."""
+    return [
+        Field(
+            f"{COMPONENT}{number}",
+            NUMBER,
+            path,
+            f"Number {number} of the embedding, which has unit norm",
+            ucd="stat.value",
+            cell=itemgetter(number),
+        )
+        for number in range(dimension)
+    ]
+
 
 _TAKEN = frozenset(
     field.name for fields in (HIT, QUERY, SHARE, ANOMALY, MEMBER) for field in fields

@@ -19,6 +19,8 @@ def origin(context: Any, cluster: Any = None, anomaly: Any = None) -> dict[str, 
         "collection_version": str(context.collection_version),
         "model_id": context.model_id,
     }
+    if context.service_version:
+        facts["server_software"] = f"skylike-service {context.service_version}"
     if cluster is not None:
         facts["cluster_fit_version"] = str(cluster.fit_version)
     if anomaly is not None:

@@ -45,9 +45,10 @@ class Tabular:
         ----------
         path
             Its ending tells the format: ``.ecsv``, ``.vot`` (VOTable), ``.parquet``,
-            ``.csv``, ``.reg`` (regions for DS9).
+            ``.csv``, ``.reg`` (regions for DS9); of embeddings ``.npy`` too.
         format
-            ``ecsv``, ``votable``, ``parquet``, ``csv`` or ``ds9``, whatever the ending.
+            ``ecsv``, ``votable``, ``parquet``, ``csv``, ``ds9`` or ``npy``, whatever the
+            ending.
 
         Raises
         ------

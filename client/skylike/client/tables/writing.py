@@ -24,6 +24,7 @@ FORMATS = {
     "csv": _Format("delimited", (".csv",)),
     "ds9": _Format("regions", (".reg",)),
     "ecsv": _Format("quantities", (".ecsv",)),
+    "npy": _Format("arrays", (".npy",)),
     "parquet": _Format("parquet", (".parquet", ".pq")),
     "votable": _Format("votable", (".vot", ".votable", ".xml")),
 }

@@ -29,8 +29,12 @@ def _limits(settings: config.Settings) -> Limits:
     )
 
 
-def _help(field: str) -> str:
-    return config.Settings.model_fields[field].description or ""
+def _help(name: str) -> str:
+    field = config.Settings.model_fields[name]
+    # Where there is none, or an option turns something on, the text says it.
+    is_told = field.default is not None and field.default not in ((), False)
+    default = f"  [default: {field.default}]" if is_told else ""
+    return f"{field.description}{default}"
 
 
 @click.command()

@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from skylike.service.config import Settings
 from skylike.service.errors import NotFound, SkylikeError
 from skylike.service.gateway import reading
-from skylike.service.gateway.callers import Allow, caller_of
+from skylike.service.gateway.callers import Allow, caller_of, require_known
 from skylike.service.gateway.comments import comments
 from skylike.service.gateway.cone import add_cone_search
 from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
@@ -72,6 +72,7 @@ def application(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # it would tell which paths there are
     )
     app.state.allow = allow
     if settings.cors_origins:
@@ -202,6 +203,11 @@ def _cached(request: Request, png: bytes) -> Response:
 
 def _problem(monitor: Monitor) -> Any:
     async def handle(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):  # no such path, or not by this method
+            try:
+                require_known(request)
+            except SkylikeError as unknown:
+                error = unknown
         told = problem_of(error)
         if isinstance(error, SkylikeError):  # others the gRPC server has counted
             monitor.failed(error, str(told.status))

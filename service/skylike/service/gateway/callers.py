@@ -12,6 +12,9 @@ from skylike.service.gateway.surround import REQUEST_ID
 Allow: TypeAlias = Callable[[str, Metadata], object]
 """Raises unless a method may be called by who brings such metadata."""
 
+# Whoever may read anything may hear which paths there are.
+_LEAST = Rpc("CatalogService/ListCollections")
+
 _bearer = HTTPBearer(
     auto_error=False, description="An API key, where keys are asked for."
 )
@@ -28,14 +31,22 @@ def caller_of(rpc: Rpc) -> Any:
         request: Request,
         key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Metadata:
-        named = (REQUEST_ID, str(request.state.request_id))
-        secret = "" if key is None else key.credentials
-        if not (secret.isascii() and secret.isprintable()):  # no key of ours
-            secret = "?"
-        who: Metadata = (named,)
-        if secret:
-            who += (("authorization", f"Bearer {secret}"),)
-        request.app.state.allow(rpc.path, who)
-        return who
+        return _allowed(request, rpc, "" if key is None else key.credentials)
 
     return Depends(caller)
+
+
+def require_known(request: Request) -> None:
+    """Raise if keys are asked for, and the caller has none that counts."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    _allowed(request, _LEAST, secret if scheme.lower() == "bearer" else "")
+
+
+def _allowed(request: Request, rpc: Rpc, secret: str) -> Metadata:
+    who: Metadata = ((REQUEST_ID, str(request.state.request_id)),)
+    if not (secret.isascii() and secret.isprintable()):  # no key of ours
+        secret = "?"
+    if secret:
+        who += (("authorization", f"Bearer {secret}"),)
+    request.app.state.allow(rpc.path, who)
+    return who

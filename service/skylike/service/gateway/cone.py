@@ -125,6 +125,7 @@ async def _table(
         "collection": counted.context.collection,
         "collection_version": str(counted.context.collection_version),
         "model_id": counted.context.model_id,
+        "server_software": f"skylike-service {counted.context.service_version}",
     }
     yield votable.begun(question.columns, told)
     asked = question.listing()

@@ -11,6 +11,7 @@ from skylike.service.config import Settings, join_address, split_address
 from skylike.service.errors import BadSettings
 from skylike.service.gateway.app import application
 from skylike.service.gateway.callers import Allow
+from skylike.service.gateway.heads import Heads
 from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.surround import Surround
 from skylike.service.monitoring import Monitor
@@ -71,7 +72,7 @@ class Gateway:
         )
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
         self._config = config = uvicorn.Config(
-            Surround(app, monitor, most_bytes, settings.max_held_bytes),
+            Heads(Surround(app, monitor, most_bytes, settings.max_held_bytes)),
             http="h11",
             ws="none",
             lifespan="off",

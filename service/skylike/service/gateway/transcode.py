@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from skylike.service.errors import BadRequest
 
 _TRUTHS = {"true", "false"}
+_FRACTIONS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
 def read_json(text: bytes, request: Message) -> None:
@@ -44,11 +45,21 @@ def read_texts(texts: Mapping[str, str], request: Message) -> None:
         ``bad_json`` if there is no such field, or a text is no value of it.
     """
     fields = request.DESCRIPTOR.fields_by_name
-    try:
-        values = {name: _value(fields.get(name), text) for name, text in texts.items()}
-        json_format.ParseDict(values, request)
-    except (json_format.Error, ValueError, RecursionError) as error:
-        raise _bad(request, error) from error
+    for name, text in texts.items():
+        if name not in fields:
+            raise BadRequest(
+                f"nothing here is called {name[:100]!r}; there are: {', '.join(fields)}",
+                reason="bad_json",
+            )
+        try:
+            json_format.ParseDict({name: _value(fields[name], text)}, request)
+        except (json_format.Error, ValueError, RecursionError) as error:
+            is_json = fields[name].is_repeated or fields[name].message_type
+            why = f" ({str(error)[:300]})" if is_json else ""
+            raise BadRequest(
+                f"{name} is {text[:100]!r}: it has to be {_wanted(fields[name])}{why}",
+                reason="bad_json",
+            ) from error
 
 
 def to_json(reply: Message) -> str:
@@ -70,9 +81,28 @@ def _unpack(vector: Any) -> None:
     vector.packed = b""
 
 
+def _wanted(field: Any) -> str:
+    """What a text says that is a value of a field."""
+    message, kind = field.message_type, field.cpp_type
+    if message is not None and message.GetOptions().map_entry:
+        value = message.fields_by_name["value"].message_type
+        inner = f'{{"{value.fields[0].name}": ...}}' if value is not None else "..."
+        return f'an object in JSON such as {{"NAME": {inner}}}'
+    if field.is_repeated:
+        return 'a list in JSON such as ["a", "b"]'
+    if message is not None:
+        known = ", ".join(message.fields_by_name)
+        return f"an object in JSON, which may have {known}"
+    if field.enum_type is not None:
+        return " or ".join(field.enum_type.values_by_name)
+    if kind == FieldDescriptor.CPPTYPE_BOOL:
+        return "true or false"
+    if kind == FieldDescriptor.CPPTYPE_STRING:
+        return "Unicode text"
+    return "a number" if kind in _FRACTIONS else "a whole number, not too large"
+
+
 def _value(field: Any, text: str) -> Any:
-    if field is None:
-        return text
     if field.is_repeated or field.message_type is not None:
         return json.loads(text)
     is_truth = field.type == FieldDescriptor.TYPE_BOOL and text in _TRUTHS

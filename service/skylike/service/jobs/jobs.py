@@ -16,6 +16,7 @@ from skylike.service.errors import (
     Cancelled,
     Closed,
     NotFound,
+    NotReady,
     Overloaded,
     SkylikeError,
 )

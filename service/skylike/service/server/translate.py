@@ -1,6 +1,7 @@
 """Between the engine's types and the protos, field for field."""
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from typing import Literal, TypeAlias, assert_never
 
 import numpy as np
@@ -14,6 +15,8 @@ from skylike.service.server.options import position_from, value_from
 from skylike.v1 import catalog_pb2, search_pb2, types_pb2
 
 _Hits: TypeAlias = "RepeatedCompositeFieldContainer[types_pb2.Hit]"
+
+_VERSION = version("skylike")
 
 _AXIS_KINDS: dict[int, Literal["bands", "spectral"] | None] = {
     types_pb2.AXIS_KIND_UNSPECIFIED: None,
@@ -150,6 +153,7 @@ def context_to(context: engine.Context) -> types_pb2.Context:
         collection=context.collection,
         collection_version=context.collection_version,
         model_id=context.model_id,
+        service_version=_VERSION,
     )
 
 
@@ -166,6 +170,7 @@ def _fill_context(made: types_pb2.Context, context: engine.Context) -> None:
     made.collection = context.collection
     made.collection_version = context.collection_version
     made.model_id = context.model_id
+    made.service_version = _VERSION
 
 
 def _fill_reading(made: types_pb2.Reading, reading: engine.Reading) -> None:
