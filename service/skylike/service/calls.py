@@ -44,6 +44,13 @@ class Call:
     seconds: dict[StageName, float] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
 
+    def share(self, other: "Call") -> None:
+        """Take over what was told of work that was done for this call and others."""
+        self.collection, self.model_id = other.collection, other.model_id
+        for stage, seconds in other.seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        self.batches += other.batches
+
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 

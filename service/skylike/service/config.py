@@ -98,7 +98,7 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=1024,
-        description="Calls worked on at the same time; None: one for each core.",
+        description="Calls worked on at the same time; None: one for two cores.",
     )
     max_wait_seconds: float = Field(
         default=0.25,

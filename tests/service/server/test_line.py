@@ -278,3 +278,90 @@ def test_who_may_wait_takes_bytes_when_there_is_room(pool: ThreadPoolExecutor) -
     load.let_go(50)
     with load.holding(60):
         pass
+
+
+class Asking:
+    """A call in line that takes others along, or is taken along."""
+
+    def __init__(self, line: Line, pool: ThreadPoolExecutor) -> None:
+        self._line = line
+        self._pool = pool
+
+    def come(
+        self, asked: str, kind: str = "ask", *, answers: bool = True
+    ) -> "Future[tuple[str, int]]":
+        """The answer, and how many others this call answered."""
+
+        def call() -> tuple[str, int]:
+            with self._line.turn(kind, 20, asked=asked) as turn:
+                if turn.answers:
+                    return str(turn.answers[0]), 0
+                others = turn.others(3)
+                if not answers:
+                    raise ValueError(asked)
+                turn.answer([other.upper() for other in others])
+                return asked.upper(), len(others)
+
+        return self._pool.submit(call)
+
+
+def _waiting(line: Line, pool: ThreadPoolExecutor, *come: Callable[[], object]) -> None:
+    """Let some come one after the other while the only place is taken."""
+    with line.turn("ask", FOREVER):
+        for number, one in enumerate(come, start=1):
+            one()
+            _until(lambda number=number: len(line) == number)  # type: ignore[misc]
+
+
+def test_who_comes_to_its_turn_answers_those_behind_it(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Of its own kind, as many as it takes; each gets the answer to what it asked."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    asking = Asking(line, pool)
+    found: list[Future[tuple[str, int]]] = []
+    kinds = ["ask", "other", "ask", "ask", "ask", "ask"]
+    _waiting(
+        line,
+        pool,
+        *(
+            lambda n=n, kind=kind: found.append(asking.come(f"q{n}", kind))
+            for n, kind in enumerate(kinds)
+        ),
+    )
+    told = [one.result(20) for one in found]
+    assert [answer for answer, _ in told] == [f"Q{n}" for n in range(6)]
+    assert [count for _, count in told] == [3, 0, 0, 0, 0, 0]
+    assert len(line) == 0
+
+
+def test_who_was_taken_along_in_vain_is_the_next(pool: ThreadPoolExecutor) -> None:
+    """What breaks for one breaks for nobody else."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    asking = Asking(line, pool)
+    found: list[Future[tuple[str, int]]] = []
+    _waiting(
+        line,
+        pool,
+        lambda: found.append(asking.come("bad", answers=False)),
+        lambda: found.append(asking.come("second")),
+        lambda: found.append(asking.come("third")),
+    )
+    with pytest.raises(ValueError, match="bad"):
+        found[0].result(20)
+    assert [one.result(20) for one in found[1:]] == [("SECOND", 1), ("THIRD", 0)]
+    assert len(line) == 0
+
+
+def test_what_takes_long_is_not_taken_along(pool: ThreadPoolExecutor) -> None:
+    """Or the first of them would wait for the last."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    _teach(line, 0.2)
+    asking = Asking(line, pool)
+    found: list[Future[tuple[str, int]]] = []
+    _waiting(
+        line,
+        pool,
+        *(lambda n=n: found.append(asking.come(f"q{n}")) for n in range(2)),
+    )
+    assert [one.result(20) for one in found] == [("Q0", 0), ("Q1", 0)]

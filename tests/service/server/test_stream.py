@@ -20,7 +20,7 @@ from skylike.service.server.items import analyzed
 from skylike.service.server.load import Load
 from skylike.service.server.serve import Server
 from skylike.service.server.stream import Streamed
-from skylike.service.uploads import Readers
+from skylike.service.uploads import stamped_all
 from skylike.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 
@@ -238,8 +238,8 @@ def test_an_answer_that_is_too_large_ends_nothing(
     query = types_pb2.Query(cutout=cutout)
     questions = [question(str(number), query) for number in range(3)]
     questions[1].analyze.k, questions[1].analyze.thumbnails = 60, True
-    readers, monitor = Readers(), Monitor(served.engine)
-    found = analyzed(questions, served.engine, readers, monitor, 2**14)
+    monitor = Monitor(served.engine)
+    found = analyzed(questions, served.engine, stamped_all, monitor, 2**14)
     assert [one.item_id for one in found] == ["0", "1", "2"]
     assert found[0].HasField("analysis")
     assert found[1].error.reason == "ANSWER_TOO_LARGE"

@@ -95,7 +95,7 @@ def resolve_all(
     together.
     """
     cutouts = [query for query in queries if isinstance(query, CutoutQuery)]
-    seen = read(cutouts, encoder.spec, limits) if cutouts else []
+    seen = read(cutouts, encoder.spec, limits)
     stamps = [one.stamp for one in seen if isinstance(one, Stamped)]
     caller.check()
     vectors = iter(encoder.embed(np.stack(stamps))) if stamps else iter(())

@@ -1,9 +1,8 @@
 """`Monitor`: a call, from its beginning to its end."""
 
 import contextlib
-import contextvars
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -18,6 +17,7 @@ from skylike.service.errors import (
     SkylikeError,
     StorageFailed,
 )
+from skylike.service.monitoring.afterwards import Afterwards
 from skylike.service.monitoring.metrics import Metrics
 from skylike.service.monitoring.rounds import Rounds
 
@@ -35,6 +35,7 @@ class Monitor:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._afterwards = Afterwards()
         self.rounds = Rounds(engine)
         self._metrics = Metrics(self.rounds.states)
         self._exposition: WSGIServer | None = None
@@ -47,9 +48,8 @@ class Monitor:
         *,
         well: str,
         is_logged: bool = True,
-        later: Callable[[Callable[[], None]], bool] = lambda _: False,
     ) -> Iterator[Call]:
-        """While a call is answered: counted, measured, and logged at its end.
+        """While a call is answered: counted, measured, and logged after its end.
 
         Parameters
         ----------
@@ -61,9 +61,6 @@ class Monitor:
             The code of a call that ends well.
         is_logged
             Whether the end is worth a line.
-        later
-            Does what it is given once the caller has its answer, who need not wait for
-            it; or tells that this has been so already.
         """
         start = time.perf_counter()
         call = calls.begin(well)
@@ -73,13 +70,14 @@ class Monitor:
             try:
                 yield call
             finally:
-                here = contextvars.copy_context()
+                seconds = time.perf_counter() - start
 
                 def end() -> None:
-                    here.run(self._ended, method, call, start, is_logged)
+                    self._metrics.ended(method, call, seconds)
+                    if is_logged:
+                        _log.info("answered", **told, **_told(call, seconds))
 
-                if not later(end):
-                    end()
+                self._afterwards(end)
 
     @contextlib.contextmanager
     def items(self) -> Iterator[None]:
@@ -113,12 +111,6 @@ class Monitor:
         if isinstance(error, DamagedData | StorageFailed):
             self.rounds.soon()
 
-    def _ended(self, method: str, call: Call, start: float, is_logged: bool) -> None:
-        seconds = time.perf_counter() - start
-        self._metrics.ended(method, call, seconds)
-        if is_logged:
-            _log.info("answered", **_told(call, seconds))
-
     def expose(self, address: str) -> str:
         """Serve the metrics over HTTP until `stop`; HOST:PORT, with the real port.
 
@@ -138,13 +130,15 @@ class Monitor:
         return join_address(host, self._exposition.server_port)
 
     def stop(self) -> None:
-        """Serve no metrics any more."""
+        """Serve no metrics any more, and tell the rest."""
+        self._afterwards.close()
         if self._exposition is not None:
             self._exposition.shutdown()
             self._exposition.server_close()
 
     def metrics(self) -> bytes:
         """Everything counted and measured, in Prometheus' text format."""
+        self._afterwards.now()
         return self._metrics.text()
 
 

@@ -9,14 +9,16 @@ from weakref import WeakSet
 
 import grpc
 
-from skylike.service import caller
+from skylike.service import caller, calls
 from skylike.service.config import Settings
 from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
 from skylike.service.keys import Scope
 from skylike.service.server.interceptors import Layer
-from skylike.service.server.line import Coming, Line
+from skylike.service.server.line import Coming, Line, Turn
 from skylike.service.server.load import Load
 from skylike.service.server.scopes import needed
+from skylike.service.server.together import Asked
+from skylike.v1 import search_pb2
 
 _OURS = "/skylike."
 _IN_LINE = 0.25  # of all calls, in each line
@@ -36,6 +38,7 @@ class _Call:
 # gRPC runs interceptors and method in a context that ends with the call, whatever becomes
 # of it: what is kept there is forgotten then, and counts no more.
 _call: ContextVar[_Call | None] = ContextVar("call", default=None)
+_turn: ContextVar[Turn] = ContextVar("turn")
 
 
 class Admission(Layer):
@@ -106,15 +109,26 @@ class Admission(Layer):
         """
         call = _call.get()
         coming = None if call is None else call.coming
-        with caller.waits(_still(context)):
+        still = _still(context)
+        with caller.waits(still):
             if coming is None:
                 yield request
                 return
+            left, asked = context.time_remaining(), _asked(request, still)
             with (
                 self._load.holding(request.ByteSize()),
-                self._line(rpc).turn(rpc, context.time_remaining(), coming),
+                self._line(rpc).turn(rpc, left, coming, asked=asked) as turn,
             ):
-                yield request
+                token = _turn.set(turn)
+                try:
+                    yield request
+                finally:
+                    # Or call and context would keep each other, and gRPC both.
+                    _turn.reset(token)
+
+    def turn_here(self) -> Turn:
+        """The turn that the call of this context has."""
+        return _turn.get()
 
     @contextmanager
     def turn(self, rpc: str, context: grpc.ServicerContext) -> Iterator[None]:
@@ -138,6 +152,13 @@ class Admission(Layer):
 
     def _line(self, rpc: str) -> Line:
         return self._questions if needed(rpc) is Scope.READ else self._writes
+
+
+def _asked(request: Any, still: Callable[[], None]) -> Asked | None:
+    call = calls.current()
+    if isinstance(request, search_pb2.AnalyzeRequest) and call is not None:
+        return Asked(request, call, still)
+    return None
 
 
 def _still(context: grpc.ServicerContext) -> Callable[[], None]:

@@ -116,7 +116,6 @@ class RequestLog(Layer):
             request_id,
             well=_WELL,
             is_logged=is_logged,
-            later=context.add_callback,
         ) as call:
             try:
                 yield _measured(request, call)

@@ -1,22 +1,19 @@
-"""The questions of a stream: those that ask alike are answered together."""
+"""The questions of a stream: what becomes of each is told under its own id."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
 
 from skylike.service.catalog import MAX_ID_BYTES
-from skylike.service.engine import Analysis, Engine, Query
+from skylike.service.engine import Analysis, Engine
+from skylike.service.engine.resolve import Read
 from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
-from skylike.service.server.options import how_from
 from skylike.service.server.parsing import require_sendable
 from skylike.service.server.status import tell
-from skylike.service.uploads import Readers
+from skylike.service.server.together import answered
 from skylike.v1 import search_pb2
-
-DEFAULT_K = 10
 
 _log = structlog.get_logger()
 
@@ -24,7 +21,7 @@ _log = structlog.get_logger()
 def analyzed(
     questions: Sequence[search_pb2.AnalyzeStreamRequest],
     engine: Engine,
-    readers: Readers,
+    read: Read,
     monitor: Monitor,
     max_bytes: int,
 ) -> list[search_pb2.AnalyzeStreamResponse]:
@@ -32,54 +29,18 @@ def analyzed(
 
     Each has at most `max_bytes`.
     """
-    queries: dict[int, Query] = {}
-    found: dict[int, Analysis | Exception] = {}
-    alike: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
+    bad: dict[int, Exception] = {}
     for number, question in enumerate(questions):
-        asked = question.analyze
         try:
             _check_item(question.item_id)
-            queries[number] = translate.query_from(asked.query)
         except BadRequest as error:
-            found[number] = error
-            continue
-        options = asked.options.SerializeToString(deterministic=True)
-        alike[asked.collection, asked.k, asked.thumbnails, options].append(number)
-    for numbers in alike.values():
-        asked = questions[numbers[0]].analyze
-        together = [queries[number] for number in numbers]
-        answers = _analyses(engine, readers, asked, together)
-        found.update(zip(numbers, answers, strict=True))
+            bad[number] = error
+    good = [one.analyze for number, one in enumerate(questions) if number not in bad]
+    answers = iter(answered(good, engine, read))
     return [
-        _told(question.item_id, found[number], monitor, max_bytes)
+        _told(question.item_id, bad.get(number) or next(answers), monitor, max_bytes)
         for number, question in enumerate(questions)
     ]
-
-
-def _analyses(
-    engine: Engine,
-    readers: Readers,
-    asked: search_pb2.AnalyzeRequest,
-    queries: Sequence[Query],
-) -> list[Analysis | Exception]:
-    try:
-        return engine.analyze_all(
-            asked.collection,
-            queries,
-            asked.k or DEFAULT_K,
-            thumbnails=asked.thumbnails,
-            how=how_from(asked.options),
-            read=readers.stamped_all,
-        )
-    except Exception as error:
-        if len(queries) == 1:
-            return [error]
-        # What is wrong may be about one of them.
-        return [
-            one
-            for query in queries
-            for one in _analyses(engine, readers, asked, [query])
-        ]
 
 
 def _told(

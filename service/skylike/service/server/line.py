@@ -5,15 +5,21 @@ in line, and only as long as the line stays short in time: each kind of call is 
 how long it took lately, so that a call which would wait too long, or longer than its
 caller does, is told so at once instead of at the end of its wait. Those that are sent
 away are each given another time to come back at.
+
+Many questions answered together take less than each alone. So whoever comes to its turn
+may take along those who wait behind it and ask alike: the longer the line, the quicker it
+moves.
 """
 
+import itertools
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakSet
 
 from skylike.service import caller
@@ -22,6 +28,7 @@ from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
 
 _NEWEST = 0.1  # weight of the newest call in what its kind takes
 _SOONEST, _LATEST = 0.1, 5.0  # seconds within which to come back
+_TOGETHER_SECONDS = 0.1  # or the first would wait long for the last
 _ON_THE_WAY = 0.5  # seconds that a call may take from the door to the line
 
 
@@ -38,17 +45,69 @@ class _Call:
 
     Attributes
     ----------
+    kind
+        Calls of one kind take about as long as each other.
     seconds
-        How long it will be worked on, by what its kind took lately.
+        How long it will be worked on, by what its kind took lately, and those it takes
+        along.
+    asked
+        What it asks, if another may answer it.
     began
         When it came to its turn.
-    turn
-        Held until then.
+    along, num_together
+        Those it took along and has not answered yet; how many they were, and itself.
+    answers
+        The one that another gave it.
+    following
+        Who was answered with it and is called after it.
+    called
+        Held until its turn, or until it is answered.
     """
 
+    kind: str
     seconds: float
+    asked: Any = None
     began: float = 0.0
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    along: "list[_Call]" = field(default_factory=list)
+    num_together: int = 1
+    answers: list[Any] = field(default_factory=list)
+    following: "_Call | None" = None
+    called: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Turn:
+    """The turn of a call, while it has its place.
+
+    Attributes
+    ----------
+    answers
+        The answer, if another gave it already: then there is nothing left to do.
+    """
+
+    def __init__(self, line: "Line", call: _Call) -> None:
+        self._line = line
+        self._call = call
+
+    @property
+    def answers(self) -> Sequence[Any]:  # noqa: D102
+        return self._call.answers
+
+    def others(self, most: int) -> list[Any]:
+        """What those ask whom this call takes along: of its kind, the first in line."""
+        self._line.take_along(self._call, most)
+        return [other.asked for other in self._call.along]
+
+    def answer(self, answers: Sequence[Any]) -> None:
+        """Give the `others` their answers; without, they come to their own turn."""
+        along, self._call.along = self._call.along, []
+        for other, answer in zip(along, answers, strict=True):
+            other.answers.append(answer)
+        # One calls the next: woken all at once, they would keep out each other, and the
+        # thread that takes in calls.
+        for other, following in itertools.pairwise(along):
+            other.following = following
+        if along:
+            along[0].called.release()
 
 
 class Line:
@@ -87,7 +146,8 @@ class Line:
         coming: Coming | None = None,
         *,
         is_patient: bool = False,
-    ) -> Iterator[None]:
+        asked: Any = None,
+    ) -> Iterator[Turn]:
         """Wait for a place, and keep it meanwhile.
 
         Parameters
@@ -100,6 +160,8 @@ class Line:
             What `announce` gave, if the call was announced.
         is_patient
             Whether it waits however long it takes.
+        asked
+            What others who come to their turn may answer, if they ask alike.
 
         Raises
         ------
@@ -108,22 +170,42 @@ class Line:
         Cancelled, DeadlineExceeded
             If the caller did not wait that long.
         """
-        call = self._join(kind, seconds_left, coming, is_patient)
+        call = _Call(kind, self._seconds.get(kind, 0.0), asked)
+        self._join(call, seconds_left, coming, is_patient)
         if not call.began:
             with Stage("queue"):
                 self._await(call, seconds_left)
+        if call.answers:
+            try:
+                yield Turn(self, call)
+            finally:
+                if call.following is not None:
+                    call.following.called.release()
+            return
         took = None
         try:
             caller.check()
             began = time.monotonic()
             try:
-                yield
+                yield Turn(self, call)
             except (Cancelled, DeadlineExceeded):  # it would have taken longer still
                 took = max(time.monotonic() - began, self._seconds.get(kind, 0.0))
                 raise
             took = time.monotonic() - began
         finally:
-            self._leave(call, kind, took)
+            self._leave(call, took)
+
+    def take_along(self, call: _Call, most: int) -> None:
+        """Take others out of the line, for a call at its turn; see `Turn`."""
+        with self._guard:
+            if call.seconds:
+                most = min(most, int(_TOGETHER_SECONDS / call.seconds))
+            alike = (one for one in self._waiting if _is_alike(one, call))
+            call.along = list(itertools.islice(alike, most))
+            call.num_together += len(call.along)
+            for one in call.along:
+                self._waiting.remove(one)
+                call.seconds += one.seconds
 
     def announce(self, kind: str) -> Coming:
         """Say that a call comes, whose request has to be read first.
@@ -147,22 +229,20 @@ class Line:
             return coming
 
     def _join(
-        self, kind: str, seconds_left: float, coming: Coming | None, is_patient: bool
-    ) -> _Call:
+        self, call: _Call, seconds_left: float, coming: Coming | None, is_patient: bool
+    ) -> None:
         with self._guard:
             now = time.monotonic()
             if coming is not None:
                 self._coming.discard(coming)
-            call = _Call(self._seconds.get(kind, 0.0))
             if len(self._working) < self._places:
                 call.began = now
                 self._working.add(call)
-                return call
+                return
             if not is_patient:
-                self._require_short(kind, seconds_left, now)
-            call.turn.acquire()
+                self._require_short(call.kind, seconds_left, now)
+            call.called.acquire()
             self._waiting.append(call)
-            return call
 
     def _require_short(self, kind: str, seconds_left: float, now: float) -> None:
         seconds = self._seconds.get(kind, 0.0)
@@ -201,22 +281,30 @@ class Line:
         return self._next_return - now
 
     def _await(self, call: _Call, seconds_left: float) -> None:
-        if call.turn.acquire(timeout=min(seconds_left, threading.TIMEOUT_MAX)):
+        if call.called.acquire(timeout=min(seconds_left, threading.TIMEOUT_MAX)):
             return
         with self._guard:
             if call in self._waiting:  # its turn may have come with its deadline
                 self._waiting.remove(call)
                 raise DeadlineExceeded("the deadline passed while the call waited")
+        call.called.acquire()  # another has taken it along, or made room for it
 
-    def _leave(self, call: _Call, kind: str, took: float | None) -> None:
+    def _leave(self, call: _Call, took: float | None) -> None:
         """Make room; calls that failed do not tell how long their kind takes."""
         with self._guard:
             if took is not None:
-                before = self._seconds.setdefault(kind, took)
-                self._seconds[kind] = before + _NEWEST * (took - before)
+                took /= call.num_together
+                before = self._seconds.setdefault(call.kind, took)
+                self._seconds[call.kind] = before + _NEWEST * (took - before)
             self._working.remove(call)
+            # Who was taken along and got no answer is the first again.
+            self._waiting.extendleft(reversed(call.along))
             if self._waiting:
                 following = self._waiting.popleft()
                 following.began = time.monotonic()
                 self._working.add(following)
-                following.turn.release()
+                following.called.release()
+
+
+def _is_alike(one: _Call, other: _Call) -> bool:
+    return one.kind == other.kind and one.asked is not None

@@ -1,7 +1,9 @@
 """`SearchService`: translates, and leaves the answers to the engine."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 
@@ -9,13 +11,14 @@ from skylike.service.engine import Engine
 from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
 from skylike.service.server.admission import Admission
-from skylike.service.server.items import DEFAULT_K, analyzed
+from skylike.service.server.items import analyzed
 from skylike.service.server.options import how_from
 from skylike.service.server.stream import Streamed
-from skylike.service.uploads import Readers
+from skylike.service.server.together import DEFAULT_K, analysis
+from skylike.service.uploads import Readers, Stamped
 from skylike.v1 import search_pb2, search_pb2_grpc
 
-_TOGETHER = 32  # questions of a stream
+_TOGETHER = 64  # questions of a stream; more would keep the others out too long
 _STREAM = "/skylike.v1.SearchService/AnalyzeStream"
 
 
@@ -34,10 +37,11 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._engine = engine
         self._monitor = monitor
         self._admission = admission
-        self._workers = workers
+        # While some work, others have their cutouts read.
+        self._workers = workers + 1
         self._max_bytes = max_bytes
         self._max_idle_seconds = max_idle_seconds
-        self._pool = ThreadPoolExecutor(workers, "stream")
+        self._pool = ThreadPoolExecutor(self._workers, "stream")
         self._readers = Readers()
 
     def close(self) -> None:
@@ -106,16 +110,8 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: search_pb2.AnalyzeRequest, context: grpc.ServicerContext
     ) -> search_pb2.AnalyzeResponse:
         """All three answers."""
-        answer = self._engine.analyze(
-            request.collection,
-            translate.query_from(request.query),
-            request.k or DEFAULT_K,
-            thumbnails=request.thumbnails,
-            how=how_from(request.options),
-        )
-        told = search_pb2.AnalyzeResponse()
-        translate.fill_analysis(told, answer)
-        return told
+        turn = self._admission.turn_here()
+        return analysis(request, turn, self._engine, self._readers.stamped_all)
 
     def AnalyzeStream(  # noqa: N802
         self,
@@ -127,13 +123,21 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         def answer(
             questions: Sequence[search_pb2.AnalyzeStreamRequest],
         ) -> list[search_pb2.AnalyzeStreamResponse]:
-            with self._admission.turn(_STREAM, context), self._monitor.items():
+            with contextlib.ExitStack() as working, self._monitor.items():
+                turn = self._admission.turn(_STREAM, context)
+                has_turn = False
+
+                def read(*what: Any) -> list[Stamped | Exception]:
+                    # Other processes do that: a place is only needed for the rest.
+                    nonlocal has_turn
+                    found = self._readers.stamped_all(*what)
+                    if not has_turn:
+                        has_turn = True
+                        working.enter_context(turn)
+                    return found
+
                 return analyzed(
-                    questions,
-                    self._engine,
-                    self._readers,
-                    self._monitor,
-                    self._max_bytes,
+                    questions, self._engine, read, self._monitor, self._max_bytes
                 )
 
         return iter(

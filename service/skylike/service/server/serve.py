@@ -61,7 +61,7 @@ _METHODS = frozenset(
 
 # What cancelled calls and jobs get to end.
 _STOP_SECONDS = 2.0
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0002
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger()
@@ -98,7 +98,9 @@ class Server:
         self._gateway: Gateway | None = None
         self._closing = contextlib.ExitStack()
         self.monitor = Monitor(engine)
-        places = settings.workers or num_cores()
+        # Python lets one thread go on at a time: two cores are well used by one place,
+        # whose native parts, and readers of cutouts, go on beside it.
+        places = settings.workers or max(1, num_cores() // 2)
         admission = Admission(settings, places)
         refusals = Refusals(self.monitor, _METHODS)
         self._access = Access(keys_of(settings), refusals)
