@@ -65,12 +65,12 @@ def test_bash_completes(shell: dict[str, str], words: str, expected: set[str]) -
     ("words", "expected"),
     [
         ("skylike neighbors --collection ''", {"bare", "empty", "sky"}),
-        ("skylike clusters --collection s", {"sky"}),
+        ("skylike clusters list --collection s", {"sky"}),
         ("skylike collections get e", {"empty"}),
         ("skylike aliases set night s", {"sky"}),
         ("skylike aliases delete ''", set()),
         ("skylike jobs watch ''", set()),
-        ("skylike clusters --address 127.0.0.1:1 --collection ''", set()),
+        ("skylike clusters list --address 127.0.0.1:1 --collection ''", set()),
     ],
 )
 def test_bash_completes_names_of_the_service(

@@ -16,7 +16,7 @@ _COMMANDS = [
     ("neighbors", "--help"),
     ("completion", "fish"),
     ("collections", "list"),
-    ("clusters", "--collection=sky"),
+    ("clusters", "list", "--collection=sky"),
     ("neighbors", "--id=ring-0", "--collection=sky"),
     ("neighbors", "--id=ring-0", "--collection=sky", "--json"),
     ("neighbors", "--id=nothing", "--collection=sky", "--json"),

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from skylike.client.plain import Plain
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin
 from skylike.client.tables.table import Table
 from skylike.client.tables.tabular import Tabular
-from skylike.client.types import Context, Object, Plain
+from skylike.client.types import Context, Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,5 @@
 """What a call gives: frozen, with plain numbers, ready for JSON by `to_dict`."""
 
-import base64
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,29 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.client.plain import Plain
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin
 from skylike.client.tables.table import Table, gather
 from skylike.client.tables.tabular import Tabular
 
 Attribute = str | int | float | bool
-
-
-class Plain:
-    """Gives dataclasses their `to_dict`."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON can hold them.
-
-        Bytes become base64, arrays lists, and numbers that are not finite None.
-        """
-        assert dataclasses.is_dataclass(self)
-        return {
-            one.name: _plain(getattr(self, one.name))
-            for one in dataclasses.fields(self)
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,22 +375,3 @@ class JobReject(Plain):
     image: str
     reason: str
     message: str
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Plain():
-            return value.to_dict()
-        case tuple():
-            return [_plain(one) for one in value]
-        case Mapping():
-            return {name: _plain(one) for name, one in value.items()}
-        case datetime():
-            return value.isoformat()
-        case bytes():
-            return base64.b64encode(value).decode("ascii")
-        case np.ndarray():
-            return value.tolist()
-        case float():
-            return value if math.isfinite(value) else None
-    return value

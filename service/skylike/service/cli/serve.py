@@ -52,6 +52,7 @@ def _help(name: str) -> str:
 @click.option("--roots", help=_help("roots"))
 @click.option("--workers", type=int, help=_help("workers"))
 @click.option("--max-wait-seconds", type=float, help=_help("max_wait_seconds"))
+@click.option("--max-idle-seconds", type=float, help=_help("max_idle_seconds"))
 @click.option("--max-calls", type=int, help=_help("max_calls"))
 @click.option("--max-held-bytes", type=int, help=_help("max_held_bytes"))
 @click.option("--max-message-bytes", type=int, help=_help("max_message_bytes"))

@@ -71,6 +71,7 @@ class Monitor:
                 yield call
             finally:
                 seconds = time.perf_counter() - start
+                told = structlog.contextvars.get_contextvars()  # who calls, too
 
                 def end() -> None:
                     self._metrics.ended(method, call, seconds)
