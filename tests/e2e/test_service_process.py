@@ -1,5 +1,6 @@
 """The service as a process: started, asked, stopped, killed, started again."""
 
+import ctypes
 import json
 import signal
 import subprocess
@@ -135,3 +136,21 @@ def test_a_stop_finishes_what_is_under_way(
         client.wait_ready()
         found = {id for id in acknowledged if client.get(id).object.id == id}
         assert found == set(acknowledged)
+
+
+def test_a_signal_that_another_thread_gets_stops_the_service(
+    service: Service, data: Path, tmp_path: Path
+) -> None:
+    """The kernel may give it to any thread; Python handles it in the first, which waits."""
+    ready = tmp_path / "ready.json"
+    with service(data, ready) as process:
+        with Client(_address(ready)) as client:
+            client.wait_ready()
+        threads = [int(one.name) for one in Path(f"/proc/{process.pid}/task").iterdir()]
+        other = max(threads)
+        assert other != process.pid
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.tgkill(process.pid, other, int(signal.SIGTERM)) == 0
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert not ready.exists()

@@ -1,6 +1,7 @@
 """A running server: from an engine to a port, and down again without loss."""
 
 import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -61,6 +62,8 @@ _METHODS = frozenset(
 
 # What cancelled calls and jobs get to end.
 _STOP_SECONDS = 2.0
+_STUCK_SECONDS = 20.0  # beyond the grace
+_SIGNAL_SECONDS = 0.5
 _SWITCH_SECONDS = 0.0002
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -262,10 +265,18 @@ def serve(
             if ready_file is not None:
                 _write_atomically(ready_file, server.addresses)
             on_ready(server.addresses)
-        stopping.wait()
+        # A signal that the kernel gives to another thread does not wake this one, which
+        # alone may handle it.
+        while not stopping.wait(_SIGNAL_SECONDS):
+            pass
         _log.info("stopping", grace_seconds=settings.grace_seconds)
+        # Whatever holds it up: a supervisor waits for it, and somebody wants to know.
+        faulthandler.dump_traceback_later(
+            settings.grace_seconds + _STUCK_SECONDS, exit=True
+        )
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
+    faulthandler.cancel_dump_traceback_later()
     _log.info("stopped")
 
 
