@@ -296,7 +296,7 @@ class Asking:
             with self._line.turn(kind, 20, asked=asked) as turn:
                 if turn.answers:
                     return str(turn.answers[0]), 0
-                others = turn.others(3)
+                others = turn.others(3, lambda other: other != "else")
                 if not answers:
                     raise ValueError(asked)
                 turn.answer([other.upper() for other in others])
@@ -351,6 +351,21 @@ def test_who_was_taken_along_in_vain_is_the_next(pool: ThreadPoolExecutor) -> No
         found[0].result(20)
     assert [one.result(20) for one in found[1:]] == [("SECOND", 1), ("THIRD", 0)]
     assert len(line) == 0
+
+
+def test_who_asks_something_else_is_left_in_line(pool: ThreadPoolExecutor) -> None:
+    """And comes to its own turn."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    asking = Asking(line, pool)
+    found: list[Future[tuple[str, int]]] = []
+    _waiting(
+        line,
+        pool,
+        *(lambda q=q: found.append(asking.come(q)) for q in ("a", "else", "b")),
+    )
+    told = [one.result(20) for one in found]
+    assert [answer for answer, _ in told] == ["A", "ELSE", "B"]
+    assert [count for _, count in told] == [1, 0, 0]
 
 
 def test_what_takes_long_is_not_taken_along(pool: ThreadPoolExecutor) -> None:

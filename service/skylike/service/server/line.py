@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,25 +76,20 @@ class _Call:
 
 
 class Turn:
-    """The turn of a call, while it has its place.
-
-    Attributes
-    ----------
-    answers
-        The answer, if another gave it already: then there is nothing left to do.
-    """
+    """The turn of a call, while it has its place."""
 
     def __init__(self, line: "Line", call: _Call) -> None:
         self._line = line
         self._call = call
 
     @property
-    def answers(self) -> Sequence[Any]:  # noqa: D102
+    def answers(self) -> Sequence[Any]:
+        """The answer, if another gave it already: then there is nothing left to do."""
         return self._call.answers
 
-    def others(self, most: int) -> list[Any]:
+    def others(self, most: int, is_alike: Callable[[Any], bool]) -> list[Any]:
         """What those ask whom this call takes along: of its kind, the first in line."""
-        self._line.take_along(self._call, most)
+        self._line.take_along(self._call, most, is_alike)
         return [other.asked for other in self._call.along]
 
     def answer(self, answers: Sequence[Any]) -> None:
@@ -195,12 +190,18 @@ class Line:
         finally:
             self._leave(call, took)
 
-    def take_along(self, call: _Call, most: int) -> None:
+    def take_along(
+        self, call: _Call, most: int, is_alike: Callable[[Any], bool]
+    ) -> None:
         """Take others out of the line, for a call at its turn; see `Turn`."""
         with self._guard:
             if call.seconds:
                 most = min(most, int(_TOGETHER_SECONDS / call.seconds))
-            alike = (one for one in self._waiting if _is_alike(one, call))
+            alike = (
+                one
+                for one in self._waiting
+                if one.kind == call.kind and one.asked and is_alike(one.asked)
+            )
             call.along = list(itertools.islice(alike, most))
             call.num_together += len(call.along)
             for one in call.along:
@@ -304,7 +305,3 @@ class Line:
                 following.began = time.monotonic()
                 self._working.add(following)
                 following.called.release()
-
-
-def _is_alike(one: _Call, other: _Call) -> bool:
-    return one.kind == other.kind and one.asked is not None

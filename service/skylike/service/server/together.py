@@ -49,7 +49,11 @@ def analysis(
     if turn.answers:
         [answer] = turn.answers
     else:
-        others = turn.others(_MOST - 1)
+        # What is told of their work is then true of each.
+        collection = request.collection
+        others = turn.others(
+            _MOST - 1, lambda other: bool(other.request.collection == collection)
+        )
         if not others:
             return _message(
                 engine.analyze(
