@@ -43,9 +43,14 @@ def _run(
 
 @pytest.mark.skipif(not _FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_is_told_in_one_line(
-    served: SimpleNamespace, command: Sequence[str]
+    served: SimpleNamespace,
+    command: Sequence[str],
+    unbuffered: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with _FULL.open("wb") as full:
         done = _run(served, command, full)
         assert done.returncode == 1

@@ -28,7 +28,14 @@ def _run(command: Sequence[str], out: IO[bytes], data: Path, *more: str) -> Any:
 
 @pytest.mark.skipif(not _FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
-def test_a_full_disk_is_told_in_one_line(command: Sequence[str], data: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_told_in_one_line(
+    command: Sequence[str],
+    unbuffered: str,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     for more in ((), ("--json",)):
         with _FULL.open("wb") as full:
             done = _run(command, full, data, *more)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 
 import click
@@ -37,6 +38,7 @@ def run(main: click.Command) -> None:
         with contextlib.suppress(OSError):  # it may be standard error itself
             click.echo(f"error: {printable(message)} [io_error]", err=True)
         _tell("io_error", message)
+        _let_go()
         sys.exit(_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -46,3 +48,13 @@ def _tell(reason: str, message: str) -> None:
         error = {"reason": reason, "message": printable(message)}
         with contextlib.suppress(OSError):  # nobody reads what is printed
             click.echo(json.dumps({"error": error}))
+
+
+def _let_go() -> None:
+    """Forget what could not be printed: Python tries once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())

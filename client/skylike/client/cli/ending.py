@@ -1,6 +1,7 @@
 """How ``skylike`` ends where what it prints cannot be written."""
 
 import contextlib
+import os
 import sys
 from typing import Any
 
@@ -24,4 +25,15 @@ class Program(click.Group):
             line = f"error: {what}: {error.strerror} [io_error]"
             with contextlib.suppress(OSError):  # it may be standard error itself
                 click.echo(printable(line), err=True)
+            _let_go()
             sys.exit(1)
+
+
+def _let_go() -> None:
+    """Forget what could not be printed: Python tries once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())

@@ -5,6 +5,7 @@ untouched.
 """
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +26,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROBES = "/grpc.health."
 _WELL = grpc.StatusCode.OK.name
 _GONE, _LATE = grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED
+# Of a caller who has gone, gRPC tells first that no more is asked, then that it has gone.
+_MOMENT_SECONDS = 0.01
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _OF_STREAMS = {
@@ -119,6 +122,8 @@ class RequestLog(Layer):
         ) as call:
             try:
                 yield _measured(request, call)
+                if isinstance(request, Iterator):
+                    time.sleep(_MOMENT_SECONDS)
             except GeneratorExit:  # nobody takes what a stream answers any more
                 call.code = _GONE.name
                 raise
