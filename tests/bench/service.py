@@ -1,7 +1,6 @@
 """What the service costs beside the parts it is made of, and under too much load."""
 
 import contextlib
-import io
 import json
 import os
 import subprocess
@@ -17,7 +16,6 @@ import fitsio
 import grpc
 import numpy as np
 import onnxruntime
-from astropy.io import fits as astropy_fits
 from tests.bench import stream, vectors
 from tests.bench.collection import sky_object
 from tests.bench.echo import echoing
@@ -27,7 +25,7 @@ from tests.bench.measure import Measure
 
 from skylike.service.encoder import BASE
 from skylike.service.library import Library
-from skylike.v1 import search_pb2, types_pb2
+from skylike.v1 import search_pb2
 
 faiss: Any = _faiss  # its stubs lack what is used here
 
@@ -35,10 +33,9 @@ SIZE = int(os.environ.get("SIZE", "1000000"))
 SECONDS = float(os.environ.get("SECONDS", "60"))
 ROUNDS = 2000
 CALLERS = 8
-_FLAT = 100_000  # objects up to which a collection compares with all of them
 _METHOD = "/skylike.v1.SearchService/Analyze"
 _NUM_FILES = 200
-_NUM_HARD, _SIDE, _MANY = 50, 128, 500
+_MOST = 1000  # neighbours that one call may ask for
 _BATCH = 10_000
 _CALIBRATION = 500
 
@@ -46,19 +43,20 @@ _CALIBRATION = 500
 def measure() -> list[Measure]:
     """All figures of this theme."""
     vectors.CACHE.mkdir(parents=True, exist_ok=True)
-    large, flat = _data(SIZE), _data(_FLAT)
+    large = _data(SIZE)
     with TemporaryDirectory(dir=vectors.CACHE.parent) as folder:
         files = small_files(Path(folder), _NUM_FILES)
         requests = [_request(Path(file).read_bytes()) for file in files]
         asked = write_requests(Path(folder) / "asked", requests)
-        hard = write_requests(Path(folder) / "hard", _hard_requests())
+        hard = [_request(Path(file).read_bytes(), _MOST, exact=True) for file in files]
+        hardest = write_requests(Path(folder) / "hard", hard)
         found = []
         with _serving(large) as (address, _):
             found.append(_beside_parts(address, requests, files, large))
             found.append(stream.measure(address, requests, files, large, Path(folder)))
             found.append(_tail(address, asked))
-        with _serving(flat) as (address, process):
-            found += _overload(address, process, hard)
+        with _serving(large) as (address, process):
+            found.append(_overload(address, process, hardest))
     return found
 
 
@@ -113,21 +111,12 @@ def _serving(data: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
         process.wait()
 
 
-def _request(content: bytes, k: int = 10) -> bytes:
-    query = types_pb2.Query(cutout=types_pb2.Cutout(fits=content))
-    return search_pb2.AnalyzeRequest(query=query, k=k).SerializeToString()
-
-
-def _hard_requests() -> list[bytes]:
-    """Images that have to be resampled, and many hits to tell of."""
-    random = np.random.default_rng(0)
-    found = []
-    for _ in range(_NUM_HARD):
-        with io.BytesIO() as stream:
-            pixels = random.normal(size=(_SIDE, _SIDE)).astype(np.float32)
-            astropy_fits.PrimaryHDU(pixels).writeto(stream)
-            found.append(_request(stream.getvalue(), _MANY))
-    return found
+def _request(content: bytes, k: int = 10, *, exact: bool = False) -> bytes:
+    request = search_pb2.AnalyzeRequest(k=k)
+    request.query.cutout.fits = content
+    if exact:
+        request.options.exact = True
+    return request.SerializeToString()
 
 
 def _beside_parts(
@@ -212,10 +201,13 @@ def _late(found: Outcome) -> float:
     return float(np.percentile(found.late, 99)) * 1e3
 
 
-def _overload(
-    address: str, process: "subprocess.Popen[bytes]", asked: str
-) -> list[Measure]:
-    """Ten times what it can do, for a while, and what comes after."""
+def _overload(address: str, process: "subprocess.Popen[bytes]", asked: str) -> Measure:
+    """Ten times what it can do, for a while, and what comes after.
+
+    Each call is compared with all objects and tells of as many as one may ask for: a
+    refusal costs the same whatever is asked, and ten times as much of what is answered
+    at once would leave no time for anything else.
+    """
     deadline = 1.0
 
     def offer(
@@ -236,12 +228,16 @@ def _overload(
     closed = Load(address, _METHOD, asked, 8, deadline, callers=CALLERS)
     capacity = closed.offered().goodput
     assert capacity <= 200, f"{capacity:.0f} calls per second: give it more to do"
-    peaks = [offer(share * capacity, 8) for share in (0.9, 1.0, 1.1, 1.3)]
-    peak = max(found.goodput for found in peaks)
+    shares = (0.9, 1.0, 1.1, 1.3)
+    peaks = [offer(share * capacity, 8).goodput for share in shares]
+    peak = max(peaks)
     before = _memory(process, "VmHWM")
     both = offer(10 * peak, SECONDS, 0.7 * peak, 10)
     found, calm = both.until(SECONDS), both.since(SECONDS)
     failed = ~found.answered & ~found.refused
+    # As much before as after: a machine is not always as quick.
+    again = [offer(share * capacity, 8).goodput for share in shares]
+    peak = float(np.max(np.mean([peaks, again], axis=0)))
     of = {
         "peak_per_second": peak,
         "goodput_per_second": found.goodput,
@@ -258,14 +254,12 @@ def _overload(
         "memory_after_megabytes": _memory(process, "VmRSS") / 1e6,
         "recovery_seconds": _recovery(calm),
     }
-    return [
-        Measure(
-            "service.overload_goodput",
-            found.goodput / peak,
-            "calls answered in time at 10 times the load, over the most there are",
-            of,
-        )
-    ]
+    return Measure(
+        "service.overload_goodput",
+        found.goodput / peak,
+        "calls answered in time at 10 times the load, over the most there are",
+        of,
+    )
 
 
 def _refusal(found: Outcome, percent: float) -> float:
@@ -275,10 +269,11 @@ def _refusal(found: Outcome, percent: float) -> float:
 
 
 def _recovery(calm: Outcome) -> float:
-    """The end of the last second after the overload with less than 95 % answered."""
-    seconds = (calm.due - SECONDS).astype(int)
-    shares = np.bincount(seconds, calm.answered) / np.bincount(seconds)
-    return float(np.flatnonzero(shares < 0.95).max(initial=-1) + 1)
+    """Seconds after the overload from which on 95 % are answered; NaN for never."""
+    seconds = np.arange(int(calm.due.max() - SECONDS))
+    shares = [calm.answered[calm.due >= SECONDS + one].mean() for one in seconds]
+    well = np.flatnonzero(np.array(shares) >= 0.95)
+    return float(seconds[well[0]]) if len(well) else float("nan")
 
 
 def _memory(process: "subprocess.Popen[bytes]", name: str) -> int:

@@ -19,7 +19,7 @@ from skylike.service.processes import ProcessDied, Processes, num_cores
 from skylike.service.stamp import StampSpec
 
 _LOOK_SECONDS = 1.0  # for whether somebody who waits has gone
-_WORTH_IT = 4  # cutouts that are worth the way to another process and back
+_WORTH_IT = 16  # cutouts that are worth the way to another process and back
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ def test_request_ids_are_plain_words(
     _, call = catalog.ListCollections.with_call(
         catalog_pb2.ListCollectionsRequest(), metadata=shown
     )
-    kept = str(dict(call.initial_metadata())["x-request-id"])
+    kept = str(dict(call.trailing_metadata())["x-request-id"])
     assert kept.isalnum()
     assert len(kept) == 32
     assert kept in log(1)

@@ -218,7 +218,7 @@ def test_request_ids_come_back(search: search_pb2_grpc.SearchServiceStub) -> Non
     request = search_pb2.EmbedRequest(collection="sky", query=query)
     for sent, kept in (("night-7.alert_3", True), ("two words", False)):
         _, call = search.Embed.with_call(request, metadata=(("x-request-id", sent),))
-        received = dict(call.initial_metadata())["x-request-id"]
+        received = dict(call.trailing_metadata())["x-request-id"]
         assert (received == sent) is kept
         assert received
 

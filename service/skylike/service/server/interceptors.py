@@ -99,7 +99,8 @@ class RequestLog(Layer):
     """Names every call, measures it, and logs how it ended.
 
     The caller's ``x-request-id`` is kept if it is one plain word, else a new one is
-    made; the answer carries it in its initial metadata.
+    made. It comes back as metadata: of a stream of questions ahead of the answers, else
+    behind the answer, since to send it ahead costs as much as to refuse the call.
     """
 
     def __init__(self, monitor: Monitor) -> None:
@@ -112,7 +113,12 @@ class RequestLog(Layer):
     ) -> Iterator[Any]:
         """Answer within the request's own log context."""
         request_id = request_id_of(context.invocation_metadata())
-        context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
+        metadata = ((REQUEST_ID_KEY, request_id),)
+        is_stream = isinstance(request, Iterator)
+        if is_stream:
+            context.send_initial_metadata(metadata)
+        else:
+            context.set_trailing_metadata(metadata)
         is_logged = not rpc.startswith(_PROBES)
         with self._monitor.call(
             rpc.removeprefix("/"),
@@ -122,7 +128,7 @@ class RequestLog(Layer):
         ) as call:
             try:
                 yield _measured(request, call)
-                if isinstance(request, Iterator):
+                if is_stream:
                     time.sleep(_MOMENT_SECONDS)
             except GeneratorExit:  # nobody takes what a stream answers any more
                 call.code = _GONE.name
