@@ -9,6 +9,7 @@ import logging
 
 from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
+from skylike.client.discovery import Discoveries, discoveries
 from skylike.client.errors import SkylikeClientError
 from skylike.client.queries import (
     CompactJob,
@@ -34,6 +35,7 @@ from skylike.client.types import (
     Alias,
     Analysis,
     Anomaly,
+    AnomalyPart,
     AnomalyResult,
     Asked,
     Changed,
@@ -50,8 +52,11 @@ from skylike.client.types import (
     Hit,
     Job,
     JobState,
+    NearestCluster,
     Neighbors,
+    Nuisance,
     Object,
+    OutstandingAttribute,
     Reading,
 )
 
@@ -61,6 +66,7 @@ __all__ = [
     "Analysis",
     "Anomalies",
     "Anomaly",
+    "AnomalyPart",
     "AnomalyResult",
     "Asked",
     "AsyncClient",
@@ -78,6 +84,7 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Discoveries",
     "Embedding",
     "Examples",
     "FitJob",
@@ -86,10 +93,13 @@ __all__ = [
     "IndexJob",
     "Job",
     "JobState",
+    "NearestCluster",
     "Neighbors",
     "NewObject",
+    "Nuisance",
     "Object",
     "ObjectId",
+    "OutstandingAttribute",
     "Place",
     "RankedAnomaly",
     "Reading",
@@ -97,6 +107,7 @@ __all__ = [
     "SkylikeClientError",
     "SnapshotJob",
     "Tls",
+    "discoveries",
     "tabulate",
 ]
 

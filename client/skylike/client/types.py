@@ -165,11 +165,49 @@ class Cluster(Plain):
 
 
 @dataclass(frozen=True, slots=True)
+class AnomalyPart(Plain):
+    """One way to tell oddness, and the share of the archive that scores lower, percent."""
+
+    name: str
+    score: float
+    percentile: float
+
+
+@dataclass(frozen=True, slots=True)
+class NearestCluster(Plain):
+    """The cluster that something nearly is: `similarity` is the cosine to its centre."""
+
+    label: int
+    name: str
+    probability: float
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutstandingAttribute(Plain):
+    """An attribute that stands out against the neighbours, or the archive.
+
+    z is the distance from their median in units of 1.4826 median absolute deviations;
+    None where too few have the attribute.
+    """
+
+    name: str
+    value: float
+    neighbors_median: float | None
+    neighbors_z: float | None
+    archive_median: float | None
+    archive_z: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Anomaly(Plain):
     """How odd: share of the archive that scores lower, and a conformal p-value.
 
     `p_value` is None where it would not be valid: the query is an object of the
     archive, or the collection was fitted without calibration objects.
+    `controlled_percentile` is the share of objects observed alike that score lower, None
+    where that is not known. `discovered` tells, where `analyze_many` was asked for a
+    false-discovery rate, whether this is a discovery.
     """
 
     score: float
@@ -179,6 +217,9 @@ class Anomaly(Plain):
     num_calibration: int
     neighbors: tuple[Hit, ...]
     fit_version: int
+    controlled_percentile: float | None = None
+    parts: tuple[AnomalyPart, ...] = ()
+    discovered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +237,14 @@ class ClusterResult(Plain, Tabular):
 
 @dataclass(frozen=True, slots=True)
 class AnomalyResult(Plain, Tabular):
-    """An anomaly and where it comes from; a table of the neighbours that explain it."""
+    """An anomaly, what explains it, and where it comes from; a table of its neighbours."""
 
     context: Context
     reading: Reading | None
     anomaly: Anomaly
+    nearest_cluster: NearestCluster | None = None
+    outstanding: tuple[OutstandingAttribute, ...] = ()
+    flags: tuple[str, ...] = ()
 
     def _table(self) -> Table:
         facts = origin(self.context, anomaly=self.anomaly)
@@ -276,6 +320,20 @@ class Found(Plain, Tabular):
 
 
 @dataclass(frozen=True, slots=True)
+class Nuisance(Plain):
+    """How the anomaly score goes with a number that belongs to the observation.
+
+    Spearman's rank correlations: with the score, and with the percentile among objects
+    observed alike.
+    """
+
+    name: str
+    score_correlation: float
+    controlled_correlation: float
+    num_objects: int
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionInfo(Plain):
     """A collection's state; `damage` says why it cannot be used, if it cannot."""
 
@@ -288,6 +346,7 @@ class CollectionInfo(Plain):
     cluster_fit_version: int
     anomaly_fit_version: int
     damage: str
+    nuisances: tuple[Nuisance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
