@@ -92,7 +92,7 @@ class AnomalyFit:
 
         Objects with the same score do not count as lower.
         """
-        return _percentile(self.archive_scores, score)
+        return float(_percentiles(self.archive_scores, np.array([score]))[0])
 
     def p_value(self, score: float) -> float | None:
         """The conformal p-value of `score`: small means odd.
@@ -117,23 +117,35 @@ class AnomalyFit:
         near
             For each the nearest, at most k: (1, k). Without any its score is 0.
         """
-        told = [self.crowd.nearness(one) for one in near]
-        nearness = Nearness(*(np.concatenate(one) for one in zip(*told, strict=True)))
+        nearness = self._nearness(near)
         values = _parts(nearness, self.forest, self.mixture, vectors)
-        percentiles = [
-            [_percentile(usual, value) for usual, value in zip(*lines, strict=True)]
-            for lines in ((self.archive_parts, column) for column in values.T)
+        shares = [
+            _percentiles(usual, own).tolist()
+            for usual, own in zip(self.archive_parts, values, strict=True)
         ]
+        columns = zip(values.T.tolist(), zip(*shares, strict=True), strict=True)
         return [
-            Judgement(
-                score,
-                self.percentile(score),
-                tuple(map(Part, PARTS, column, shares)),
-            )
-            for score, column, shares in zip(
-                nearness.score.tolist(), values.T.tolist(), percentiles, strict=True
+            Judgement(score, percentile, tuple(map(Part, PARTS, *of_parts)))
+            for score, percentile, of_parts in zip(
+                nearness.score.tolist(),
+                _percentiles(self.archive_scores, nearness.score).tolist(),
+                columns,
+                strict=True,
             )
         ]
+
+    def _nearness(self, near: Sequence[Surrounding]) -> Nearness:
+        """That of each; those with as many neighbours together."""
+        counts = np.array([one.rows.shape[1] for one in near])
+        found = Nearness(*np.empty((len(Nearness._fields), len(near))))
+        for count in np.unique(counts):
+            alike = np.flatnonzero(counts == count)
+            told = self.crowd.nearness(
+                Surrounding.joined([near[i] for i in alike.tolist()])
+            )
+            for whole, part in zip(found, told, strict=True):
+                whole[alike] = part
+        return found
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""
@@ -274,6 +286,10 @@ def _parts(
     )
 
 
-def _percentile(ascending: NDArray[Any], score: Any) -> float:
-    below = np.searchsorted(ascending, score, side="left")
-    return 100.0 * float(below) / len(ascending)
+def _percentiles(
+    ascending: NDArray[np.floating], scores: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Share of an archive that scores lower than each, 0 to 100."""
+    below = np.searchsorted(ascending, scores, side="left")
+    shares: NDArray[np.float64] = 100.0 * below / len(ascending)
+    return shares
