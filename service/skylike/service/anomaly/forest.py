@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from skylike.service import caller
+
 _TREES, _SAMPLE = 100, 256  # as the paper has them
 _CHUNK = 1 << 12  # objects asked about at a time
 
@@ -110,6 +112,7 @@ class Forest:
         """
         found = np.empty(len(vectors))
         for start in range(0, len(vectors), _CHUNK):
+            caller.check()
             part = vectors[start : start + _CHUNK]
             found[start : start + _CHUNK] = self._depths(part)
         if self.unit == 0:  # of a single object no depth is expected

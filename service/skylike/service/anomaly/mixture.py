@@ -78,6 +78,7 @@ class Mixture:
         squares, products, constants = self._form
         found = np.empty(len(vectors))
         for start in range(0, len(vectors), _CHUNK):
+            caller.check()
             points = vectors[start : start + _CHUNK].astype(np.float64)
             shares = points**2 @ squares + points @ products + constants
             largest = shares.max(axis=1)
