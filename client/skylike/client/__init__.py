@@ -11,6 +11,12 @@ from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
 from skylike.client.discovery import Discoveries, discoveries
 from skylike.client.errors import SkylikeClientError
+from skylike.client.oddity import (
+    AnomalyPart,
+    NearestCluster,
+    Nuisance,
+    OutstandingAttribute,
+)
 from skylike.client.queries import (
     CompactJob,
     Cutout,
@@ -35,7 +41,6 @@ from skylike.client.types import (
     Alias,
     Analysis,
     Anomaly,
-    AnomalyPart,
     AnomalyResult,
     Asked,
     Changed,
@@ -52,11 +57,8 @@ from skylike.client.types import (
     Hit,
     Job,
     JobState,
-    NearestCluster,
     Neighbors,
-    Nuisance,
     Object,
-    OutstandingAttribute,
     Reading,
 )
 

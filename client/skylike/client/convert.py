@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
-from skylike.client import ranked, types
+from skylike.client import oddity, ranked, types
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2, types_pb2
 
 
@@ -40,7 +40,7 @@ def anomaly(message: search_pb2.AnomalyResponse) -> types.AnomalyResult:
         _context(message.context),
         _reading(message),
         _anomaly(message.anomaly),
-        types.NearestCluster(
+        oddity.NearestCluster(
             near.cluster.label,
             near.cluster.name,
             near.cluster.probability,
@@ -110,7 +110,7 @@ def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
         anomaly_fit_version=message.anomaly_fit_version,
         damage=message.damage,
         nuisances=tuple(
-            types.Nuisance(
+            oddity.Nuisance(
                 one.name,
                 one.score_correlation,
                 one.controlled_correlation,
@@ -308,7 +308,7 @@ def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
         fit_version=message.fit_version,
         controlled_percentile=_given(message, "controlled_percentile"),
         parts=tuple(
-            types.AnomalyPart(one.name, one.score, one.percentile)
+            oddity.AnomalyPart(one.name, one.score, one.percentile)
             for one in message.parts
         ),
     )
@@ -316,8 +316,8 @@ def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
 
 def _outstanding(
     message: search_pb2.OutstandingAttribute,
-) -> types.OutstandingAttribute:
-    return types.OutstandingAttribute(
+) -> oddity.OutstandingAttribute:
+    return oddity.OutstandingAttribute(
         message.name,
         message.value,
         _given(message, "neighbors_median"),

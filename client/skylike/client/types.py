@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.client.oddity import (
+    AnomalyPart,
+    NearestCluster,
+    Nuisance,
+    OutstandingAttribute,
+)
 from skylike.client.plain import Plain
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin
@@ -165,41 +171,6 @@ class Cluster(Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class AnomalyPart(Plain):
-    """One way to tell oddness, and the share of the archive that scores lower, percent."""
-
-    name: str
-    score: float
-    percentile: float
-
-
-@dataclass(frozen=True, slots=True)
-class NearestCluster(Plain):
-    """The cluster that something nearly is: `similarity` is the cosine to its centre."""
-
-    label: int
-    name: str
-    probability: float
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class OutstandingAttribute(Plain):
-    """An attribute that stands out against the neighbours, or the archive.
-
-    z is the distance from their median in units of 1.4826 median absolute deviations;
-    None where too few have the attribute.
-    """
-
-    name: str
-    value: float
-    neighbors_median: float | None
-    neighbors_z: float | None
-    archive_median: float | None
-    archive_z: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Anomaly(Plain):
     """How odd: share of the archive that scores lower, and a conformal p-value.
 
@@ -317,20 +288,6 @@ class Found(Plain, Tabular):
 
     def _table(self) -> Table:
         return columns.objects([self.object], origin(self.context))
-
-
-@dataclass(frozen=True, slots=True)
-class Nuisance(Plain):
-    """How the anomaly score goes with a number that belongs to the observation.
-
-    Spearman's rank correlations: with the score, and with the percentile among objects
-    observed alike.
-    """
-
-    name: str
-    score_correlation: float
-    controlled_correlation: float
-    num_objects: int
 
 
 @dataclass(frozen=True, slots=True)
