@@ -60,7 +60,7 @@ def test_a_cutout_that_ends_a_process_is_told_and_costs_no_other(
     sky: SimpleNamespace,
 ) -> None:
     """However many lie beside it."""
-    sent = [CutoutQuery(sky.draw("ring", number)) for number in range(7)]
+    sent = [CutoutQuery(sky.draw("ring", number)) for number in range(31)]
     sent.insert(3, CutoutQuery(sent[0].fits, name="deadly"))
     readers = Readers(Processes(_read_or_die, 2))
     try:
