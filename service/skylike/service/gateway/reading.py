@@ -30,6 +30,7 @@ _OF_WRITE = ("collection", "replace", "options")
 _OF_QUESTION = ("collection", "k", "thumbnails", "options")
 
 _IDEMPOTENCY_KEY = "idempotency-key"
+_NAME = "request_id"
 # A string of RFC 9651, as the draft has it, or a bare word, as most send it.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
@@ -44,7 +45,7 @@ async def from_address(request: Request, rpc: Rpc) -> Any:
             )
     message = rpc.new_request()
     read_texts(_texts(request) | request.path_params, message)
-    _name_write(request, message)
+    _name_request(request, message)
     return message
 
 
@@ -60,7 +61,7 @@ async def from_json(request: Request, rpc: Rpc) -> Any:
     message = rpc.new_request()
     # Elsewhere, or others would wait while much is read.
     await asyncio.to_thread(read_json, await _json_body(request), message)
-    _name_write(request, message)
+    _name_request(request, message)
     return message
 
 
@@ -77,7 +78,7 @@ async def from_file(request: Request, rpc: Rpc) -> Any:
             )
         case _:
             raise _unreadable(request, JSON, FORM, *FITS)
-    _name_write(request, message)
+    _name_request(request, message)
     return message
 
 
@@ -94,8 +95,10 @@ def beside_file(message: Any) -> list[tuple[Any, tuple[str, ...]]]:
     return [(message.query.cutout, _OF_CUTOUT), (message, of_question)]
 
 
-def is_write(message: Descriptor) -> bool:
+def can_be_named(message: Descriptor) -> bool:
     """Whether a request can have a name, by which it is done once."""
+    if _NAME in message.fields_by_name:
+        return True
     options = message.fields_by_name.get("options")
     return (
         options is not None
@@ -149,27 +152,28 @@ def _about(fits: bytes, texts: dict[str, str], rpc: Rpc) -> Any:
     return message
 
 
-def _name_write(request: Request, message: Any) -> None:
-    """Take the caller's name for a write from the header that is made for it."""
+def _name_request(request: Request, message: Any) -> None:
+    """Take the caller's name for a request from the header that is made for it."""
     keys = request.headers.getlist(_IDEMPOTENCY_KEY)
     if not keys:
         return
-    if not is_write(message.DESCRIPTOR):
+    if not can_be_named(message.DESCRIPTOR):
         raise BadRequest(
-            "an Idempotency-Key is for writes of objects: without one, look whether "
-            "this was done before you send it again",
+            "an Idempotency-Key is for writes of objects and starts of jobs: without "
+            "one, look whether this was done before you send it again",
             reason="bad_request_id",
         )
     quoted = _QUOTED.fullmatch(keys[0])
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else keys[0]
-    known = {key, *keys[1:], *filter(None, [message.options.request_id])}
+    named = message if _NAME in message.DESCRIPTOR.fields_by_name else message.options
+    known = {key, *keys[1:], *filter(None, [named.request_id])}
     if not key or len(known) > 1:
         raise BadRequest(
-            "the write has several names, or an empty one: one Idempotency-Key, or "
-            "options.request_id, is enough",
+            "the request has several names, or an empty one: one Idempotency-Key, or "
+            "request_id, is enough",
             reason="bad_request_id",
         )
-    message.options.request_id = key
+    named.request_id = key
 
 
 def _media_type(request: Request) -> str:
