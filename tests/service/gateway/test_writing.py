@@ -329,6 +329,24 @@ def test_nothing_that_is_said_is_passed_over(
     twice = {"collection": "sky", "id": ["a", "b"]}
     answer = own.post("/objects", content=sky.draw(), headers=FITS, params=twice)
     assert answer.json()["reason"] == "BAD_FORM"
+    form = {"files": {"file": sky.draw()}, "data": {"collection": "sky", "id": "a"}}
+    answers = [
+        own.post("/objects", **form, params={"id": "b"}),
+        own.post(
+            "/objects", **{**form, "data": {"collection": "sky", "id": ["a", "b"]}}
+        ),
+        own.get("/collections/sky", params={"collection": "other"}),
+    ]
+    for answer, name in zip(answers, ("id", "id", "collection"), strict=True):
+        assert answer.status_code == 400
+        assert f"{name!r} is said twice" in answer.json()["detail"]
+    files = [("file", sky.draw()), ("file", sky.draw())]
+    unparted = {"Content-Type": "multipart/form-data"}
+    for many in (
+        own.post("/objects", files=files),
+        own.post("/objects", content=b"x", headers=unparted),
+    ):
+        assert (many.status_code, many.json()["reason"]) == (400, "BAD_FORM")
     about = {"collection": "sky", "id": "new", "attributes": "{"}
     answer = own.post("/objects", files={"file": sky.draw()}, data=about)
     assert answer.json()["reason"] == "BAD_JSON"

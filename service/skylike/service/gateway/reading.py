@@ -6,11 +6,13 @@ say of a file stands in the form or the address.
 
 import asyncio
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request
 from google.protobuf.descriptor import Descriptor
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.gateway.rpc import Rpc
@@ -44,7 +46,7 @@ async def from_address(request: Request, rpc: Rpc) -> Any:
                 reason="bad_form",
             )
     message = rpc.new_request()
-    read_texts(_texts(request) | request.path_params, message)
+    read_texts(_once([*_said(request), *request.path_params.items()]), message)
     _name_request(request, message)
     return message
 
@@ -71,10 +73,13 @@ async def from_file(request: Request, rpc: Rpc) -> Any:
         case "application/json":
             return await from_json(request, rpc)
         case "multipart/form-data":
-            message = await _from_form(request, rpc)
+            try:
+                message = await _from_form(request, rpc)
+            except HTTPException as error:  # of who reads forms
+                raise BadRequest(str(error.detail), reason="bad_form") from error
         case "application/fits" | "image/fits" | "application/octet-stream":
             message = await asyncio.to_thread(
-                _about, await request.body(), _texts(request), rpc
+                _about, await request.body(), _once(_said(request)), rpc
             )
         case _:
             raise _unreadable(request, JSON, FORM, *FITS)
@@ -129,10 +134,11 @@ async def _from_form(request: Request, rpc: Rpc) -> Any:
                 "the form has no file: send the FITS file as the part 'file'",
                 reason="bad_form",
             )
-        said = {name: text for name, text in form.items() if isinstance(text, str)}
-        if len(said) + 1 < len(form.multi_items()):
-            raise BadRequest("the form says something twice", reason="bad_form")
-        texts = {"name": file.filename or "", **_texts(request), **said}
+        # There is one file at most.
+        parts = [
+            (name, text) for name, text in form.multi_items() if isinstance(text, str)
+        ]
+        texts = {"name": file.filename or "", **_once([*_said(request), *parts])}
         return await asyncio.to_thread(_about, await file.read(), texts, rpc)
 
 
@@ -180,11 +186,22 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _texts(request: Request) -> dict[str, str]:
-    """What the address says; nothing twice."""
-    found = dict(request.query_params)
-    if len(found) < len(request.query_params.multi_items()):
-        raise BadRequest("the address says something twice", reason="bad_form")
+def _said(request: Request) -> list[tuple[str, str]]:
+    """What the address says."""
+    return request.query_params.multi_items()
+
+
+def _once(said: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Texts by their names; `BadRequest` if there is another under one of them."""
+    found: dict[str, str] = {}
+    for name, text in said:
+        if name in found:
+            raise BadRequest(
+                f"{name[:100]!r} is said twice: once is enough, in the address or beside "
+                "the file",
+                reason="bad_form",
+            )
+        found[name] = text
     return found
 
 
