@@ -329,9 +329,10 @@ def test_nothing_that_is_said_is_passed_over(
     twice = {"collection": "sky", "id": ["a", "b"]}
     answer = own.post("/objects", content=sky.draw(), headers=FITS, params=twice)
     assert answer.json()["reason"] == "BAD_FORM"
-    form = {"files": {"file": sky.draw()}, "data": {"collection": "sky", "id": "a"}}
+    once: dict[str, Any] = {"collection": "sky", "id": "a"}
+    form: dict[str, Any] = {"files": {"file": sky.draw()}}
     answers = [
-        own.post("/objects", **form, params={"id": "b"}),
+        own.post("/objects", **form, data=once, params={"id": "b"}),
         own.post(
             "/objects", **{**form, "data": {"collection": "sky", "id": ["a", "b"]}}
         ),
