@@ -333,9 +333,7 @@ def test_nothing_that_is_said_is_passed_over(
     form: dict[str, Any] = {"files": {"file": sky.draw()}}
     answers = [
         own.post("/objects", **form, data=once, params={"id": "b"}),
-        own.post(
-            "/objects", **{**form, "data": {"collection": "sky", "id": ["a", "b"]}}
-        ),
+        own.post("/objects", **form, data={**once, "id": ["a", "b"]}),
         own.get("/collections/sky", params={"collection": "other"}),
     ]
     for answer, name in zip(answers, ("id", "id", "collection"), strict=True):
