@@ -129,6 +129,8 @@ async def _table(
     }
     yield votable.begun(question.columns, told)
     asked = question.listing()
+    # The one that was counted: an alias may point elsewhere by now.
+    asked.collection = counted.context.collection
     while left:
         page = await _patiently(lanes, asked, who)
         # Elsewhere, or others would wait for a thousand rows to be written.
