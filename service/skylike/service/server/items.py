@@ -27,7 +27,7 @@ def analyzed(
 ) -> list[search_pb2.AnalyzeStreamResponse]:
     """The answer to each question, in their order, whatever becomes of the others.
 
-    Each has at most `max_bytes`.
+    Each has at most `max_bytes`. Raises as `answered`.
     """
     bad: dict[int, Exception] = {}
     for number, question in enumerate(questions):
