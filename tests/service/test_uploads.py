@@ -29,7 +29,7 @@ def test_other_processes_read_as_this_one_does(
 ) -> None:
     """Stamps, readings, and errors with their reasons, in the order of the cutouts."""
     sent = [
-        CutoutQuery(sky.draw("ring", number), name=str(number)) for number in range(6)
+        CutoutQuery(sky.draw("ring", number), name=str(number)) for number in range(16)
     ]
     sent.insert(2, CutoutQuery(b"<html>", name="page"))
     sent.insert(4, CutoutQuery(b""))
@@ -60,7 +60,7 @@ def test_a_cutout_that_ends_a_process_is_told_and_costs_no_other(
     sky: SimpleNamespace,
 ) -> None:
     """However many lie beside it."""
-    sent = [CutoutQuery(sky.draw("ring", number)) for number in range(7)]
+    sent = [CutoutQuery(sky.draw("ring", number)) for number in range(16)]
     sent.insert(3, CutoutQuery(sent[0].fits, name="deadly"))
     readers = Readers(Processes(_read_or_die, 2))
     try:
