@@ -149,7 +149,7 @@ async def _patiently(lanes: Lanes, asked: Any, who: Metadata) -> Any:
     while True:
         try:
             return await _LIST(lanes, asked, who, _stays)
-        except grpc.RpcError as error:
+        except (SkylikeError, grpc.RpcError) as error:
             seconds = problem_of(error).retry_seconds
             if seconds is None or time.monotonic() + seconds > until:
                 raise
