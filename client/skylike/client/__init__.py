@@ -9,7 +9,14 @@ import logging
 
 from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
+from skylike.client.discovery import Discoveries, discoveries
 from skylike.client.errors import SkylikeClientError
+from skylike.client.oddity import (
+    AnomalyPart,
+    NearestCluster,
+    Nuisance,
+    OutstandingAttribute,
+)
 from skylike.client.queries import (
     CompactJob,
     Cutout,
@@ -61,6 +68,7 @@ __all__ = [
     "Analysis",
     "Anomalies",
     "Anomaly",
+    "AnomalyPart",
     "AnomalyResult",
     "Asked",
     "AsyncClient",
@@ -78,6 +86,7 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Discoveries",
     "Embedding",
     "Examples",
     "FitJob",
@@ -86,10 +95,13 @@ __all__ = [
     "IndexJob",
     "Job",
     "JobState",
+    "NearestCluster",
     "Neighbors",
     "NewObject",
+    "Nuisance",
     "Object",
     "ObjectId",
+    "OutstandingAttribute",
     "Place",
     "RankedAnomaly",
     "Reading",
@@ -97,6 +109,7 @@ __all__ = [
     "SkylikeClientError",
     "SnapshotJob",
     "Tls",
+    "discoveries",
     "tabulate",
 ]
 

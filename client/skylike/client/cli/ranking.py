@@ -40,6 +40,12 @@ def _give(
 @options.where
 @_limit
 @options.thumbnails
+@click.option(
+    "--controlled",
+    is_flag=True,
+    help="Order by the percentile among objects observed alike (signal to noise, valid "
+    "fraction, beam).",
+)
 @options.out
 @asking
 def anomalies(
@@ -47,6 +53,7 @@ def anomalies(
     where: Filter | None,
     limit: int,
     thumbnails: bool,
+    controlled: bool,
     out: str | None,
     **server: Any,
 ) -> None:
@@ -54,7 +61,11 @@ def anomalies(
     asking = Asking(**server)
     with asking.client() as client:
         answer = client.anomalies(
-            where, collection=collection, limit=limit, thumbnails=thumbnails
+            where,
+            collection=collection,
+            limit=limit,
+            thumbnails=thumbnails,
+            controlled=controlled,
         )
         _give(asking, answer, text.anomalies, out)
 
