@@ -10,6 +10,14 @@ import logging
 from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
 from skylike.client.errors import SkylikeClientError
+from skylike.client.kinds import (
+    ClusterInfo,
+    Clusters,
+    MemberShare,
+    NumberSpread,
+    Portrait,
+    Renamed,
+)
 from skylike.client.queries import (
     CompactJob,
     Cutout,
@@ -38,9 +46,7 @@ from skylike.client.types import (
     Asked,
     Changed,
     Cluster,
-    ClusterInfo,
     ClusterResult,
-    Clusters,
     ClusterShare,
     CollectionInfo,
     Context,
@@ -86,14 +92,18 @@ __all__ = [
     "IndexJob",
     "Job",
     "JobState",
+    "MemberShare",
     "Neighbors",
     "NewObject",
+    "NumberSpread",
     "Object",
     "ObjectId",
     "Place",
+    "Portrait",
     "RankedAnomaly",
     "Reading",
     "ReindexJob",
+    "Renamed",
     "SkylikeClientError",
     "SnapshotJob",
     "Tls",

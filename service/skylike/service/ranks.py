@@ -29,15 +29,15 @@ class Ranks:
         Anomaly score of each among the others.
     membership
         The cluster of each.
-    num_clusters
-        How many clusters there are, empty ones too.
+    labels : (k,) int32
+        Of all clusters.
     """
 
     version: int
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     membership: Membership
-    num_clusters: int
+    labels: NDArray[np.int32]
 
     @functools.cached_property
     def by_oddness(self) -> NDArray[np.int64]:
@@ -45,17 +45,20 @@ class Ranks:
         return np.argsort(-self.scores, kind="stable")
 
     def by_typicality(self, label: int) -> NDArray[np.int64]:
-        """Positions of a cluster's members, nearest to its centre first; ties by row."""
-        order, ends = self._by_cluster
-        first = int(ends[label - 1]) if label else 0
-        return order[first : int(ends[label])]
+        """Positions of a cluster's members, nearest to its centre first; ties by row.
+
+        Those of `NOWHERE` are in no cluster, and come nearest to any first.
+        """
+        order, labels = self._by_cluster
+        first, end = np.searchsorted(labels, [label, label + 1])
+        return order[first:end]
 
     @functools.cached_property
-    def _by_cluster(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Positions cluster by cluster, and where each ends."""
+    def _by_cluster(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Positions cluster by cluster, and the label of each."""
         labels, _, similarities = self.membership
         order = np.lexsort((-similarities, labels))
-        return order, np.cumsum(np.bincount(labels, minlength=self.num_clusters))
+        return order, labels[order]
 
     @functools.cached_property
     def percentiles(self) -> NDArray[np.float64]:
@@ -69,7 +72,7 @@ class Ranks:
         return {
             "rows": self.rows,
             "scores": self.scores,
-            "num_clusters": np.array(self.num_clusters),
+            "cluster_labels": self.labels,
             **self.membership._asdict(),
         }
 
@@ -81,5 +84,5 @@ class Ranks:
             arrays["rows"],
             arrays["scores"],
             Membership(*(arrays[name] for name in Membership._fields)),
-            int(arrays["num_clusters"]),
+            arrays["cluster_labels"],
         )
