@@ -80,6 +80,17 @@ class Cores:
             reaches=self.reaches[order],
         )
 
+    def crowd_of(self, points: Points) -> NDArray[np.int64]:
+        """The crowd of each of some points (n, p), counted without those of nobody."""
+        labels = np.empty(len(points), np.int64)
+        for start in range(0, len(points), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            shares = self.shares(Placed(points[part], np.empty(0)))
+            inside = shares[:, -1] <= 0.5
+            labels[part] = np.where(inside, shares[:, :-1].argmax(axis=1), -1)
+        there = np.unique(labels[labels >= 0])
+        return np.where(labels >= 0, np.searchsorted(there, labels), -1)
+
     def _nearest(self, points: Points) -> NDArray[np.float64]:
         """Squared distance to each crowd's nearest core, in its scale: (n, k)."""
         precisions = 1 / np.square(self.scales)
@@ -112,13 +123,18 @@ class Cores:
         )
 
 
-def fit_cores(space: Space, points: Points, seed: int) -> Cores | None:
-    """The crowds among some points (n, p), n >= 20; None if there is none."""
+def fit_cores(
+    space: Space, points: Points, seed: int, start: Cores | None = None
+) -> Cores | None:
+    """The crowds among some points (n, p), n >= 20; None if there is none.
+
+    With a `start` they are its crowds, as they have become.
+    """
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
 
     caller.check()
     with threadpool_limits(1):
-        labels = _crowds(points)
+        labels = _crowds(points) if start is None else start.crowd_of(points)
         if labels.max(initial=-1) < 0:
             return None
         count = min(_NEIGHBORS, len(points) - 1)

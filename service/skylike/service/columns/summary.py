@@ -87,7 +87,7 @@ def _spreads(
         here = groups >= 0 if there is None else (groups >= 0) & there
         places.append(groups[here])
         numbers.append(values(array)[here].astype(np.float64))
-    if not places:
+    if not any(map(len, places)):
         return
     place, value = np.concatenate(places), np.concatenate(numbers)
     order = np.argsort(place, kind="stable")
