@@ -42,8 +42,8 @@ def test_probabilities_of_clusters_and_of_none_sum_to_one(method: Method) -> Non
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_far_from_all_is_in_no_cluster(method: Method) -> None:
     """New objects of the kinds are in theirs; the opposite of a kind is in none."""
-    vectors, labels = blobs([400, 400, 400])
-    fit, membership = fitted(vectors[::2], Settings(method))
+    vectors, _ = blobs([400, 400, 400])
+    fit, _ = fitted(vectors[::2], Settings(method))
     new = fit.members(vectors[1::2])
     assert (new.labels == NOWHERE).mean() < 0.05
     strange = fit.members(-vectors)

@@ -25,8 +25,7 @@ def test_members_keep_their_labels_when_an_archive_grows_by_a_twentieth(
     old, new = before.labels, after.labels[:6000]
     assert (new[old != NOWHERE] == old[old != NOWHERE]).mean() >= 0.95
     assert again.name_of[0] == "rings"
-    if method != "hdbscan":  # which has nowhere to begin
-        assert sorted(again.labels) == sorted(fit.labels)
+    assert sorted(again.labels) == sorted(fit.labels)
 
 
 def test_a_new_kind_gets_a_label_that_was_never_used() -> None:
@@ -60,3 +59,13 @@ def test_a_refit_in_the_same_way_asks_not_again_how_many_there_are() -> None:
     assert fitted(vectors[:480], None, told).fit.stability == 0.123
     assert fitted(vectors[:480], Settings(seed=1), told).fit.stability != 0.123
     assert fitted(vectors[:200], None, told).fit.stability != 0.123
+
+
+def test_many_small_steps_are_a_large_one() -> None:
+    """An archive that grows by a twentieth each night is another one in the end."""
+    vectors, _ = blobs([600, 400])
+    fit = fitted(vectors[:400]).fit
+    assert fit.num_begun == 400
+    fit = fitted(vectors[:560], None, fit).fit
+    assert fit.num_begun == 400
+    assert fitted(vectors[:640], None, fit).fit.num_begun == 640

@@ -1,6 +1,6 @@
 """What kinds there are: the clusters of a collection, found by one of four methods."""
 
-from skylike.service.clusters.fit import NUM_EXEMPLARS, Kinds, fit
+from skylike.service.clusters.finding import NUM_EXEMPLARS, Kinds, fit
 from skylike.service.clusters.fitted import (
     METHODS,
     NOWHERE,

@@ -43,6 +43,9 @@ class Cores:
         How many of them are in each crowd.
     reaches : (k,) float64
         How far from its cores a crowd reaches, in their scales.
+    most_rest
+        Squared distance from the axes that objects of the sample have; what is further
+        off is that much further from all cores.
     """
 
     space: Space
@@ -50,6 +53,7 @@ class Cores:
     scales: NDArray[np.float64]
     counts: NDArray[np.int64]
     reaches: NDArray[np.float64]
+    most_rest: float
 
     def shares(self, placed: Placed) -> NDArray[np.float64]:
         """The share of each crowd, and of none, in each object: (n, k + 1).
@@ -57,7 +61,7 @@ class Cores:
         That of none is above one half where all crowds together are less dense than at
         their ends.
         """
-        near = self._nearest(placed.points) / np.square(self.reaches)
+        near = self._nearest(placed) / np.square(self.reaches)
         logs = np.zeros((len(near), len(self.reaches) + 1))
         # Densities, in units of that at the end of each crowd.
         logs[:, :-1] = -0.5 * self.points.shape[1] * np.log(np.maximum(near, _NEAR))
@@ -80,23 +84,26 @@ class Cores:
             reaches=self.reaches[order],
         )
 
-    def crowd_of(self, points: Points) -> NDArray[np.int64]:
-        """The crowd of each of some points (n, p), counted without those of nobody."""
+    def crowd_of(self, placed: Placed) -> NDArray[np.int64]:
+        """The crowd of each of n objects, counted without those of nobody; -1: none."""
+        points, rests = placed
         labels = np.empty(len(points), np.int64)
         for start in range(0, len(points), _CHUNK):
             part = slice(start, start + _CHUNK)
-            shares = self.shares(Placed(points[part], np.empty(0)))
+            shares = self.shares(Placed(points[part], rests[part]))
             inside = shares[:, -1] <= 0.5
             labels[part] = np.where(inside, shares[:, :-1].argmax(axis=1), -1)
         there = np.unique(labels[labels >= 0])
         return np.where(labels >= 0, np.searchsorted(there, labels), -1)
 
-    def _nearest(self, points: Points) -> NDArray[np.float64]:
+    def _nearest(self, placed: Placed) -> NDArray[np.float64]:
         """Squared distance to each crowd's nearest core, in its scale: (n, k)."""
+        points, rests = placed
         precisions = 1 / np.square(self.scales)
+        beside = np.maximum(rests - self.most_rest, 0.0)
         starts = np.cumsum(self.counts) - self.counts
         own = np.square(self.points).sum(axis=1) * precisions
-        squares = np.outer(np.square(points).sum(axis=1), precisions)
+        squares = np.outer(np.square(points).sum(axis=1) + beside, precisions)
         squares -= points @ (2 * precisions[:, None] * self.points).T
         squares += own
         found: NDArray[np.float64] = np.minimum.reduceat(squares, starts, axis=1)
@@ -109,6 +116,7 @@ class Cores:
             "scales": self.scales,
             "counts": self.counts,
             "reaches": self.reaches,
+            "most_rest": np.array(self.most_rest),
         }
 
     @classmethod
@@ -120,21 +128,23 @@ class Cores:
             arrays["scales"],
             arrays["counts"],
             arrays["reaches"],
+            float(arrays["most_rest"]),
         )
 
 
 def fit_cores(
-    space: Space, points: Points, seed: int, start: Cores | None = None
+    space: Space, placed: Placed, seed: int, start: Cores | None = None
 ) -> Cores | None:
-    """The crowds among some points (n, p), n >= 20; None if there is none.
+    """The crowds among n >= 20 objects of a sample; None if there is none.
 
     With a `start` they are its crowds, as they have become.
     """
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
 
+    points, rests = placed
     caller.check()
     with threadpool_limits(1):
-        labels = _crowds(points) if start is None else start.crowd_of(points)
+        labels = _crowds(points) if start is None else start.crowd_of(placed)
         if labels.max(initial=-1) < 0:
             return None
         count = min(_NEIGHBORS, len(points) - 1)
@@ -156,6 +166,7 @@ def fit_cores(
         scales[kept],
         np.bincount(labels[kept], minlength=number),
         np.ones(number),
+        float(np.quantile(rests, _WITHIN)),
     )
     return replace(found, reaches=_reaches(found, points, labels, members, kept))
 

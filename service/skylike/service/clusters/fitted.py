@@ -115,6 +115,8 @@ class ClusterFit:
         How many objects are of each cluster.
     num_objects
         How many there were, in a cluster or in none.
+    num_begun
+        How many there were when clusters were found without beginning with another fit.
     exemplar_ids
         Per cluster the ids of its members nearest to its centre, nearest first.
     names
@@ -131,6 +133,7 @@ class ClusterFit:
     centres: NDArray[np.float64]
     sizes: tuple[int, ...]
     num_objects: int
+    num_begun: int
     exemplar_ids: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
 
@@ -200,6 +203,7 @@ class ClusterFit:
             "centres": self.centres,
             "sizes": np.array(self.sizes, np.int64),
             "num_objects": np.array(self.num_objects),
+            "num_begun": np.array(self.num_begun),
             "exemplar_ids": np.array(flat_ids, np.str_),
             "num_exemplars": np.array([len(ids) for ids in self.exemplar_ids]),
             "names": np.array(self.names, np.str_),
@@ -227,6 +231,7 @@ class ClusterFit:
             centres=arrays["centres"],
             sizes=tuple(arrays["sizes"].tolist()),
             num_objects=int(arrays["num_objects"]),
+            num_begun=int(arrays["num_begun"]),
             exemplar_ids=tuple(
                 tuple(ids.tolist()) for ids in np.split(arrays["exemplar_ids"], ends)
             ),

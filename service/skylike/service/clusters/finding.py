@@ -24,7 +24,7 @@ from skylike.service.clusters.gaussians import (
     mixture_of,
 )
 from skylike.service.clusters.matching import matched
-from skylike.service.clusters.space import Points, Space
+from skylike.service.clusters.space import Placed, Space
 from skylike.service.errors import NotReady
 from skylike.service.progress import Progress, Shown, Watched
 
@@ -68,8 +68,9 @@ def fit(
     settings
         How; by default as measured to be the best.
     before
-        The fit before. Made in the same way, of about as many objects, it is where this
-        one begins, and tells how many clusters there are. Clusters that live on keep
+        The fit before. Made in the same way, it is where this one begins, and tells how
+        many clusters there are, unless there are half as many objects again, or two
+        thirds, as when clusters were last found from nothing. Clusters that live on keep
         their labels and names.
     shown
         Where to show how far it is.
@@ -84,9 +85,12 @@ def fit(
     chosen = _sample(rows, settings.seed)
     start = before if _goes_on(before, settings, len(vectors)) else None
     space = Space.of(vectors[chosen]) if start is None else start.model.space
-    points = space.place(vectors[chosen]).points
-    model, stability = _model(space, points, settings, start, shown)
-    return _described(model, stability, settings, vectors, id_of, before, shown)
+    placed = space.place(vectors[chosen])
+    model, stability = _model(space, placed, settings, start, shown)
+    num_begun = len(vectors) if start is None else start.num_begun
+    return _described(
+        model, stability, settings, num_begun, vectors, id_of, before, shown
+    )
 
 
 def _sample(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -106,19 +110,20 @@ def _goes_on(before: ClusterFit | None, settings: Settings, count: int) -> bool:
     return (
         before is not None
         and before.settings == settings
-        and before.num_objects / _GROWN <= count <= before.num_objects * _GROWN
+        and before.num_begun / _GROWN <= count <= before.num_begun * _GROWN
     )
 
 
 def _model(
     space: Space,
-    points: Points,
+    placed: Placed,
     settings: Settings,
     start: ClusterFit | None,
     shown: Watched,
 ) -> tuple[_Model, float]:
     """What new objects are compared with, and how stable its clusters are."""
     stability = np.nan if start is None else start.stability
+    points = placed.points
     distinct = len(np.unique(points, axis=0))
     if settings.number > distinct:
         raise NotReady(
@@ -129,7 +134,8 @@ def _model(
         )
     if settings.method == "hdbscan" and number.most(points) > 1:
         with Progress("finding crowds", len(points), "object", shown) as progress:
-            crowds = fit_cores(space, points, settings.seed)
+            known = start.model if start and isinstance(start.model, Cores) else None
+            crowds = fit_cores(space, placed, settings.seed, known)
             progress.advance(len(points))
         if crowds is None:
             raise NotReady(
@@ -203,6 +209,7 @@ def _described(
     model: _Model,
     stability: float,
     settings: Settings,
+    num_begun: int,
     vectors: NDArray[np.float32],
     id_of: Callable[[int], str],
     before: ClusterFit | None,
@@ -244,6 +251,7 @@ def _described(
             centres=centres,
             sizes=tuple(sizes[order].tolist()),
             num_objects=len(vectors),
+            num_begun=num_begun,
             exemplar_ids=tuple(exemplars),
             names=names,
         ),
