@@ -6,6 +6,7 @@ that it cannot move the cursor, change colours or forge lines.
 
 from collections.abc import Sequence
 
+from skylike.client.kinds import Clusters, Portrait
 from skylike.client.ranked import Anomalies, ClusterMembers
 from skylike.client.tables.text import printable
 from skylike.client.types import (
@@ -17,7 +18,6 @@ from skylike.client.types import (
     Changed,
     Cluster,
     ClusterResult,
-    Clusters,
     CollectionInfo,
     Context,
     Count,
@@ -209,13 +209,43 @@ def aliases(several: Sequence[Alias]) -> list[str]:
 
 def clusters(answer: Clusters) -> list[str]:
     """The clusters of a fit."""
-    rows = [("cluster", "objects", "share", "such as")]
+    lines = _heading(answer.context, None)
+    if not answer.fit_version:
+        return [*lines, "not fitted yet"]
+    stable = "" if answer.stability is None else f", stability {answer.stability:.2f}"
+    lines.append(
+        f"fit {answer.fit_version} by {answer.method}{stable}: {answer.num_outside} of "
+        f"{answer.num_objects} objects are in no cluster"
+    )
+    rows = [("label", "cluster", "objects", "share", "such as")]
     rows += [
-        (one.name, str(one.size), f"{one.weight:.1%}", ", ".join(one.exemplar_ids[:3]))
+        (
+            str(one.label),
+            one.name,
+            str(one.size),
+            f"{one.weight:.1%}",
+            ", ".join(one.exemplar_ids[:3]),
+        )
         for one in answer.clusters
     ]
-    lines = _heading(answer.context, None)
-    return lines + (table(rows, right="1,2") if answer.clusters else ["not fitted yet"])
+    lines += table(rows, right="0,2,3")
+    for one in answer.clusters:
+        if one.portrait is not None:
+            lines += [f"{one.name}:", *_portrait(one.portrait)]
+    return lines
+
+
+def _portrait(portrait: Portrait) -> list[str]:
+    lines = [
+        f"  {one.name}: median {one.median:.4g}, half from {one.low:.4g} to "
+        f"{one.high:.4g} ({one.count})"
+        for one in portrait.numbers
+    ]
+    for kind, shares in (("flags", portrait.flags), ("labels", portrait.labels)):
+        if shares:
+            told = ", ".join(f"{one.name} {one.share:.0%}" for one in shares)
+            lines.append(f"  {kind}: {told}")
+    return lines
 
 
 def anomalies(answer: Anomalies) -> list[str]:
@@ -339,6 +369,11 @@ def _heading(context: Context, reading: Reading | None) -> list[str]:
 
 def _cluster(answer: Cluster) -> str:
     like = ", ".join(answer.exemplar_ids[:3])
+    if answer.in_no_cluster:
+        return (
+            f"cluster: none, probability {answer.no_cluster_probability:.3f}; nearest to "
+            f"{answer.name}, such as {like}"
+        )
     return (
         f"cluster: {answer.name}, probability {answer.probability:.3f}, "
         f"{answer.size} objects, such as {like}"
