@@ -62,6 +62,7 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.CatalogService/RollBackAlias": ADMIN,
     "/skylike.v1.CatalogService/SetAlias": ADMIN,
     "/skylike.v1.CatalogService/SetAttributes": WRITE,
+    "/skylike.v1.CatalogService/RenameCluster": WRITE,
     "/skylike.v1.CatalogService/SetLabels": WRITE,
     "/skylike.v1.JobService/CancelJob": ADMIN,
     "/skylike.v1.JobService/GetJob": READ,
