@@ -9,6 +9,7 @@ import logging
 
 from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
+from skylike.client.discovery import Discoveries, discoveries
 from skylike.client.errors import SkylikeClientError
 from skylike.client.kinds import (
     ClusterInfo,
@@ -17,6 +18,12 @@ from skylike.client.kinds import (
     NumberSpread,
     Portrait,
     Renamed,
+)
+from skylike.client.oddity import (
+    AnomalyPart,
+    NearestCluster,
+    Nuisance,
+    OutstandingAttribute,
 )
 from skylike.client.queries import (
     CompactJob,
@@ -67,6 +74,7 @@ __all__ = [
     "Analysis",
     "Anomalies",
     "Anomaly",
+    "AnomalyPart",
     "AnomalyResult",
     "Asked",
     "AsyncClient",
@@ -84,6 +92,7 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Discoveries",
     "Embedding",
     "Examples",
     "FitJob",
@@ -93,11 +102,14 @@ __all__ = [
     "Job",
     "JobState",
     "MemberShare",
+    "NearestCluster",
     "Neighbors",
     "NewObject",
+    "Nuisance",
     "NumberSpread",
     "Object",
     "ObjectId",
+    "OutstandingAttribute",
     "Place",
     "Portrait",
     "RankedAnomaly",
@@ -107,6 +119,7 @@ __all__ = [
     "SkylikeClientError",
     "SnapshotJob",
     "Tls",
+    "discoveries",
     "tabulate",
 ]
 

@@ -14,8 +14,9 @@ from skylike.client.types import Context, Object
 class RankedAnomaly(Plain):
     """How odd an object of the archive is; rank 1 is the oddest of all.
 
-    `percentile` is the share of the archive that scores lower. `calibrated` is False:
-    p-values are for what is not in the archive.
+    `percentile` is the share of the archive that scores lower, `controlled_percentile`
+    that of the objects observed alike, None where it is not known how it was observed.
+    `calibrated` is False: p-values are for what is not in the archive.
     """
 
     rank: int
@@ -23,6 +24,7 @@ class RankedAnomaly(Plain):
     percentile: float
     calibrated: bool
     object: Object
+    controlled_percentile: float | None = None
 
     @property
     def id(self) -> str:

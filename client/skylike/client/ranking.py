@@ -38,6 +38,7 @@ class Ranking(Session):
         collection: str | None = None,
         limit: int | None = 100,
         thumbnails: bool = False,
+        controlled: bool = False,
     ) -> Anomalies:
         """The oddest objects of a collection, the oddest first.
 
@@ -51,11 +52,15 @@ class Ranking(Session):
             At most so many; None: all.
         thumbnails
             Whether objects come with their thumbnails.
+        controlled
+            Whether to order by the percentile among objects observed alike instead;
+            those of which that is not known are left out.
         """
         pages = self.anomaly_pages(
             where,
             collection=collection,
             thumbnails=thumbnails,
+            controlled=controlled,
             page_size=_page_size(limit),
         )
         return await _together(pages, limit)
@@ -66,19 +71,20 @@ class Ranking(Session):
         *,
         collection: str | None = None,
         thumbnails: bool = False,
+        controlled: bool = False,
         page_size: int = _MOST,
     ) -> AsyncIterator[Anomalies]:
         """As `anomalies`, all of them, fetched page by page as they are needed.
 
         Parameters
         ----------
-        where, collection, thumbnails
+        where, collection, thumbnails, controlled
             As there.
         page_size
             How many are fetched at a time, 1 to 1000.
         """
         asked = _asked(where, collection, thumbnails, page_size)
-        request = pb.ListAnomaliesRequest(**asked)
+        request = pb.ListAnomaliesRequest(controlled=controlled, **asked)
         async for page in self._pages(_ANOMALIES, request, convert.anomalies):
             yield page
 

@@ -27,6 +27,9 @@ class Ranks:
         Their catalog rows.
     scores : (n,) float64
         Anomaly score of each among the others.
+    controlled : (n,) float64
+        Share of those observed alike that score lower, 0 to 100; NaN where it is not
+        known how an object was observed.
     membership
         The cluster of each.
     labels : (k,) int32
@@ -36,6 +39,7 @@ class Ranks:
     version: int
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
+    controlled: NDArray[np.float64]
     membership: Membership
     labels: NDArray[np.int32]
 
@@ -43,6 +47,15 @@ class Ranks:
     def by_oddness(self) -> NDArray[np.int64]:
         """Positions of all, the highest score first; equal scores by row."""
         return np.argsort(-self.scores, kind="stable")
+
+    @functools.cached_property
+    def by_controlled_oddness(self) -> NDArray[np.int64]:
+        """Positions of those whose observation is known, the oddest given it first.
+
+        Those that are the oddest of their cells are equally odd by that: by score then.
+        """
+        order = np.lexsort((-self.scores, -self.controlled))  # NaN comes last
+        return order[: np.count_nonzero(np.isfinite(self.controlled))]
 
     def by_typicality(self, label: int) -> NDArray[np.int64]:
         """Positions of a cluster's members, nearest to its centre first; ties by row.
@@ -72,17 +85,23 @@ class Ranks:
         return {
             "rows": self.rows,
             "scores": self.scores,
+            "controlled": self.controlled,
             "cluster_labels": self.labels,
             **self.membership._asdict(),
         }
 
     @classmethod
-    def from_arrays(cls, version: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The ranks of `to_arrays`."""
+    def from_arrays(
+        cls, version: int, arrays: Mapping[str, NDArray[Any]]
+    ) -> Self | None:
+        """The ranks of `to_arrays`; None of those of an older skylike, which kept less."""
+        if "controlled" not in arrays:
+            return None
         return cls(
             version,
             arrays["rows"],
             arrays["scores"],
+            arrays["controlled"],
             Membership(*(arrays[name] for name in Membership._fields)),
             arrays["cluster_labels"],
         )

@@ -49,6 +49,12 @@ def _label(_: click.Context, __: click.Parameter, given: str) -> int | None:
 @options.where
 @_limit
 @options.thumbnails
+@click.option(
+    "--controlled",
+    is_flag=True,
+    help="Order by the percentile among objects observed alike (signal to noise, valid "
+    "fraction, beam).",
+)
 @options.out
 @asking
 def anomalies(
@@ -56,6 +62,7 @@ def anomalies(
     where: Filter | None,
     limit: int,
     thumbnails: bool,
+    controlled: bool,
     out: str | None,
     **server: Any,
 ) -> None:
@@ -63,7 +70,11 @@ def anomalies(
     asking = Asking(**server)
     with asking.client() as client:
         answer = client.anomalies(
-            where, collection=collection, limit=limit, thumbnails=thumbnails
+            where,
+            collection=collection,
+            limit=limit,
+            thumbnails=thumbnails,
+            controlled=controlled,
         )
         _give(asking, answer, text.anomalies, out)
 

@@ -207,7 +207,7 @@ def fit(
         num_calibration = _fit(
             target, encoder, calibration, workers, reading, seed, method, number
         )
-        clusters = target.clusters
+        clusters, anomaly = target.clusters, target.anomaly
         facts = {
             "collection": collection,
             "version": target.version,
@@ -217,6 +217,9 @@ def fit(
             "stability": _rounded(clusters.stability) if clusters else None,
             "in_no_cluster": clusters.num_outside if clusters else 0,
             "calibration": num_calibration,
+            "nuisances": [one._asdict() for one in anomaly.control.correlations]
+            if anomaly
+            else [],
         }
     options.report(facts, as_json)
 

@@ -10,6 +10,7 @@ from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Settings
+from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.view import View, gather
@@ -125,13 +126,15 @@ def fit(
             found = nearest(sources, vectors[part], k, exclude=rows[part]).first(k)
             surroundings.append(Surrounding.of(*found))
             progress.advance(len(found[0]))
-    anomaly_fit, scores = anomaly.fit(
-        k,
+    anomaly_fit, scores, controlled = anomaly.fit(
         rows,
+        vectors,
         Surrounding.joined(surroundings),
-        given[new],
-        Surrounding.of(near[new], cosines[new]),
+        calibration=given[new],
+        near_calibration=Surrounding.of(near[new], cosines[new]),
+        columns=Numbers(view, rows),
+        seed=settings.seed,
     )
-    ranks = Ranks(0, rows, scores, kinds.membership, kinds.fit.labels)
+    ranks = Ranks(0, rows, scores, controlled, kinds.membership, kinds.fit.labels)
     caller.check()
     return Fit(kinds.fit, portrayed(view, catalog, ranks), anomaly_fit, ranks)

@@ -1,5 +1,6 @@
 """What fits have put in order: the oddest objects, and the members of clusters."""
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -25,8 +26,18 @@ class Ranking(Keeping):
     the fit after the next one is made. What is gone is left out.
     """
 
-    def anomalies(self, collection: str, wanted: Wanted) -> Ranked[Odd]:
+    def anomalies(
+        self, collection: str, wanted: Wanted, *, controlled: bool = False
+    ) -> Ranked[Odd]:
         """Objects by falling anomaly score, equal ones in the order of writing.
+
+        Parameters
+        ----------
+        collection, wanted
+            What is listed, and which page.
+        controlled
+            Whether to order by the percentile among objects observed alike instead;
+            those of which that is not known are left out.
 
         Raises
         ------
@@ -42,9 +53,17 @@ class Ranking(Keeping):
 
             def odd(rank: int, position: int, found: SkyObject) -> Odd:
                 score, percentile = ranks.scores[position], ranks.percentiles[position]
-                return Odd(rank, found, float(score), float(percentile))
+                given = float(ranks.controlled[position])
+                return Odd(
+                    rank,
+                    found,
+                    float(score),
+                    float(percentile),
+                    None if math.isnan(given) else given,
+                )
 
-            return _page(archive, ranks, ranks.by_oddness, wanted, odd)
+            order = ranks.by_controlled_oddness if controlled else ranks.by_oddness
+            return _page(archive, ranks, order, wanted, odd)
 
     def members(self, collection: str, label: int, wanted: Wanted) -> Ranked[Member]:
         """Objects of a cluster, nearest to its centre first, equal ones as written.

@@ -104,6 +104,7 @@ ENDPOINTS = (
     _ask("/v1/cluster", "Cluster"),
     _ask("/v1/anomaly", "Anomaly"),
     _ask("/v1/analyze", "Analyze"),
+    Endpoint("POST", "/v1/discover", Rpc("SearchService/Discover"), _json),
     _catalog("GET", "/v1/object", "GetObject", _address),
     _catalog("POST", "/v1/objects", "AddObjects", _file),
     _catalog("POST", "/v1/objects/list", "ListObjects", _json),

@@ -141,6 +141,9 @@ class Fit:
             "clusters": len(clusters.names) if clusters else 0,
             "method": clusters.settings.method if clusters else None,
             "calibration": len(anomaly.calibration) if anomaly else 0,
+            "nuisances": [one._asdict() for one in anomaly.control.correlations]
+            if anomaly
+            else [],
         }
 
 

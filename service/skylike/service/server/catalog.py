@@ -203,7 +203,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.ListAnomaliesResponse:
         """The oddest objects, page by page."""
         wanted = ranked.wanted_from(request)
-        answer = self._engine.anomalies(request.collection, wanted)
+        answer = self._engine.anomalies(
+            request.collection, wanted, controlled=request.controlled
+        )
         return ranked.anomalies_to(answer, request)
 
     def ListAliases(  # noqa: N802

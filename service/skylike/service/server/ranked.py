@@ -32,7 +32,10 @@ def anomalies_to(
     made = pb.ListAnomaliesResponse(**_page_to(answer, request))
     for one in answer.items:
         row = made.anomalies.add(
-            rank=one.rank, score=one.score, percentile=one.percentile
+            rank=one.rank,
+            score=one.score,
+            percentile=one.percentile,
+            controlled_percentile=one.controlled_percentile,
         )
         translate.fill_object(row.object, one.object)
     return made
