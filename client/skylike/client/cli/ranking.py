@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from skylike.client.cli import options, text
+from skylike.client.cli import kinds, options, text
 from skylike.client.cli.asking import Asking, asking
 from skylike.client.filters import Filter
 from skylike.client.kinds import Clusters
@@ -112,7 +112,7 @@ def list_clusters(
         found = client.clusters(
             collection, fit_version=fit_version, portraits=portraits
         )
-        _give(asking, found, text.clusters, out)
+        _give(asking, found, kinds.clusters, out)
 
 
 @clusters.command()

@@ -6,7 +6,6 @@ that it cannot move the cursor, change colours or forge lines.
 
 from collections.abc import Sequence
 
-from skylike.client.kinds import Clusters, Portrait
 from skylike.client.ranked import Anomalies, ClusterMembers
 from skylike.client.tables.text import printable
 from skylike.client.types import (
@@ -38,7 +37,7 @@ _FEW = 10
 
 def analysis(answer: Analysis) -> list[str]:
     """All three answers."""
-    lines = _heading(answer.context, answer.reading) + hits(answer.hits)
+    lines = heading(answer.context, answer.reading) + hits(answer.hits)
     if answer.cluster is not None:
         lines.append(_cluster(answer.cluster))
     if answer.anomaly is not None:
@@ -62,12 +61,12 @@ def brief(name: str, answer: Analysis) -> str:
 
 def neighbors(answer: Neighbors) -> list[str]:
     """The neighbours."""
-    return _heading(answer.context, answer.reading) + hits(answer.hits)
+    return heading(answer.context, answer.reading) + hits(answer.hits)
 
 
 def cluster(answer: ClusterResult) -> list[str]:
     """The cluster, and every cluster with a share worth naming."""
-    lines = [*_heading(answer.context, answer.reading), _cluster(answer.cluster)]
+    lines = [*heading(answer.context, answer.reading), _cluster(answer.cluster)]
     return lines + [
         f"  {share.probability:6.1%}  {share.name}"
         for share in answer.cluster.shares
@@ -77,7 +76,7 @@ def cluster(answer: ClusterResult) -> list[str]:
 
 def anomaly(answer: AnomalyResult) -> list[str]:
     """How odd, and what explains it."""
-    lines = [*_heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
+    lines = [*heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
     if answer.anomaly.controlled_percentile is not None:
         lines.append(
             f"  higher than {answer.anomaly.controlled_percentile:.1f} % of what was "
@@ -121,7 +120,7 @@ def found(answer: Found) -> list[str]:
         ("valid", f"{one.valid_fraction:.1%}"),
         *sorted(one.attributes.items()),
     ]
-    return _heading(answer.context, None) + [
+    return heading(answer.context, None) + [
         f"  {name:16} {value}" for name, value in facts
     ]
 
@@ -130,7 +129,7 @@ def embedding(answer: Embedding) -> list[str]:
     """Its length and first numbers."""
     first = " ".join(f"{number:.4f}" for number in answer.vector[:6])
     return [
-        *_heading(answer.context, answer.reading),
+        *heading(answer.context, answer.reading),
         f"embedding of {len(answer.vector)} numbers: {first} ...",
     ]
 
@@ -207,47 +206,6 @@ def aliases(several: Sequence[Alias]) -> list[str]:
     return table(rows, right="")
 
 
-def clusters(answer: Clusters) -> list[str]:
-    """The clusters of a fit."""
-    lines = _heading(answer.context, None)
-    if not answer.fit_version:
-        return [*lines, "not fitted yet"]
-    stable = "" if answer.stability is None else f", stability {answer.stability:.2f}"
-    lines.append(
-        f"fit {answer.fit_version} by {answer.method}{stable}: {answer.num_outside} of "
-        f"{answer.num_objects} objects are in no cluster"
-    )
-    rows = [("label", "cluster", "objects", "share", "such as")]
-    rows += [
-        (
-            str(one.label),
-            one.name,
-            str(one.size),
-            f"{one.weight:.1%}",
-            ", ".join(one.exemplar_ids[:3]),
-        )
-        for one in answer.clusters
-    ]
-    lines += table(rows, right="0,2,3")
-    for one in answer.clusters:
-        if one.portrait is not None:
-            lines += [f"{one.name}:", *_portrait(one.portrait)]
-    return lines
-
-
-def _portrait(portrait: Portrait) -> list[str]:
-    lines = [
-        f"  {one.name}: median {one.median:.4g}, half from {one.low:.4g} to "
-        f"{one.high:.4g} ({one.count})"
-        for one in portrait.numbers
-    ]
-    for kind, shares in (("flags", portrait.flags), ("labels", portrait.labels)):
-        if shares:
-            told = ", ".join(f"{one.name} {one.share:.0%}" for one in shares)
-            lines.append(f"  {kind}: {told}")
-    return lines
-
-
 def anomalies(answer: Anomalies) -> list[str]:
     """The oddest objects."""
     rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]")]
@@ -287,7 +245,7 @@ def _fitted(answer: Anomalies | ClusterMembers) -> list[str]:
     told = f"fit {answer.fit_version}" + (
         f"; {late} objects came since" if late else ""
     )
-    return [*_heading(answer.context, None), told]
+    return [*heading(answer.context, None), told]
 
 
 _TOLD = ("indexed", "known", "rejected")
@@ -354,7 +312,8 @@ def table(rows: Sequence[tuple[str, ...]], right: str) -> list[str]:
     ]
 
 
-def _heading(context: Context, reading: Reading | None) -> list[str]:
+def heading(context: Context, reading: Reading | None) -> list[str]:
+    """Which archive answered, and how the file was read."""
     lines = [
         f"collection {context.collection}, version {context.collection_version}, "
         f"model {context.model_id[:12]}"
