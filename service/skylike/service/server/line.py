@@ -29,6 +29,7 @@ from skylike.service.errors import Cancelled, DeadlineExceeded, Overloaded
 _NEWEST = 0.1  # weight of the newest call in what its kind takes
 _SOONEST, _LATEST = 0.1, 5.0  # seconds within which to come back
 _TOGETHER_SECONDS = 0.1  # or the first would wait long for the last
+_FEW = 4  # may wait however long it takes: that a call is slow is no overload
 _ON_THE_WAY = 0.5  # seconds that a call may take from the door to the line
 
 
@@ -113,7 +114,8 @@ class Line:
     places
         How many calls are worked on at the same time.
     max_wait_seconds
-        How long a call may have to wait: this long, or as long as itself takes.
+        How long a call may have to wait behind some others: this long, or as long as
+        itself takes.
     max_length
         How many calls may wait, however short they are.
     """
@@ -248,7 +250,9 @@ class Line:
     def _require_short(self, kind: str, seconds_left: float, now: float) -> None:
         seconds = self._seconds.get(kind, 0.0)
         wait = self._expected_wait(seconds, now)
-        longest = min(max(self._max_wait_seconds, seconds), seconds_left - seconds)
+        is_short = len(self._waiting) + self._on_the_way(now) < _FEW
+        longest = math.inf if is_short else max(self._max_wait_seconds, seconds)
+        longest = min(longest, seconds_left - seconds)
         if wait > longest or len(self._waiting) >= self._max_length:
             raise Overloaded(
                 f"{len(self._waiting)} calls wait already, for about {wait:.2f} s: "
@@ -258,8 +262,8 @@ class Line:
 
     def _expected_wait(self, seconds: float, now: float) -> float:
         """Of one that joins now, and takes so long itself."""
-        on_the_way = sum(now - one.since < _ON_THE_WAY for one in self._coming)
-        ahead = sum(call.seconds for call in self._waiting) + on_the_way * seconds
+        ahead = sum(call.seconds for call in self._waiting)
+        ahead += self._on_the_way(now) * seconds
         # Of those at work, half is done or more.
         left = [max(now - one.began, one.seconds / 2) for one in self._working]
         left += [0.0] * (self._places - len(left))
@@ -273,6 +277,9 @@ class Line:
             done += one
             wait = (ahead + done) / number
         return wait
+
+    def _on_the_way(self, now: float) -> int:
+        return sum(now - one.since < _ON_THE_WAY for one in self._coming)
 
     def _return_in(self, now: float, wait: float, seconds: float) -> float:
         """One place after another, so that they do not all come back together."""
