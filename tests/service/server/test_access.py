@@ -75,7 +75,6 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.SearchService/Anomaly": READ,
     "/skylike.v1.SearchService/Discover": READ,
     "/skylike.v1.SearchService/Cluster": READ,
-    "/skylike.v1.SearchService/Discover": READ,
     "/skylike.v1.SearchService/Embed": READ,
     "/skylike.v1.SearchService/Neighbors": READ,
 }
