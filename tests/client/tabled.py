@@ -63,6 +63,8 @@ def analysis(*objects: Object, fitted: bool = True) -> Analysis:
         CONTEXT,
         reading,
         hits(*objects),
-        Cluster(3, "rings", 0.75, 20, ("object-1",), (share,), 5) if fitted else None,
+        Cluster(3, "rings", 0.75, 20, ("object-1",), (share,), 5, False, 0.25)
+        if fitted
+        else None,
         Anomaly(1.5, 98.0, 0.02, True, 39, (), 6) if fitted else None,
     )

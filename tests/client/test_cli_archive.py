@@ -1,5 +1,6 @@
 """``skylike`` on what a service holds: read, written, named, worked on."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,8 +183,20 @@ def test_collections_aliases_and_clusters(
 
     [clusters] = ask("clusters", "list")
     lines = tell("clusters", "list", "--collection=sky")
-    assert len(lines) == 2 + len(clusters["clusters"])
-    assert lines[1].split()[:2] == ["cluster", "objects"]
+    assert len(lines) == 3 + len(clusters["clusters"])
+    assert lines[1].startswith("fit 1 by full-mixture, stability ")
+    assert lines[2].split()[:3] == ["label", "cluster", "objects"]
+    assert tell("clusters", "name", "0", "rings") == ["cluster 0 is called rings"]
+    [named] = ask("clusters", "list", "--fit=1", "--portraits")
+    rings = next(one for one in named["clusters"] if one["label"] == 0)
+    assert rings["name"] == "rings"
+    assert base64.b64decode(rings["portrait"]["mean_thumbnail"]).startswith(b"\x89PNG")
+    assert "rings:" in tell("clusters", "list", "--portraits")
+    assert ask("clusters", "list", "--fit=9", code=1)[0]["error"]["reason"] == (
+        "unknown_fit"
+    )
+    [outside] = ask("clusters", "members", "none")
+    assert len(outside["items"]) == clusters["num_outside"]
 
 
 def test_jobs_are_started_watched_and_listed(
@@ -193,7 +206,8 @@ def test_jobs_are_started_watched_and_listed(
     watched = ask("jobs", "start", "index", "sky", root, "--workers=1", "--watch")
     assert watched[-1]["state"] == "done"
     assert ask("objects", "count")[0]["num_objects"] == 66
-    fitted = ask("jobs", "start", "fit", "sky", "--seed=1", "--watch")
+    how = ("--method=kmeans", "--number=2")
+    fitted = ask("jobs", "start", "fit", "sky", "--seed=1", *how, "--watch")
     assert (fitted[-1]["kind"], fitted[-1]["collection"]) == ("fit", "sky")
     ask("jobs", "start", "compact", "sky", "--kind=flat", "--watch")
     ask("jobs", "start", "snapshot", "sky", root / "sky.snapshot", "--watch")

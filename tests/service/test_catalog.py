@@ -259,7 +259,7 @@ def test_fits_are_numbered_and_kept_together(catalog: Catalog) -> None:
 def test_of_what_is_large_only_the_last_two_fits_are_kept(catalog: Catalog) -> None:
     for number in range(4):
         parts = {"clusters": {"number": np.array(number)}}
-        catalog.fits.save(parts | {"ranks": parts["clusters"]}, brief=("ranks",))
+        catalog.fits.save(parts | {"ranks": parts["clusters"]}, brief={"ranks": 2})
     kept = [catalog.fits.of("ranks", version) for version in range(1, 6)]
     assert [None if one is None else int(one["number"]) for one in kept] == [
         *(None, None, 2, 3, None),

@@ -11,6 +11,14 @@ from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
 from skylike.client.discovery import Discoveries, discoveries
 from skylike.client.errors import SkylikeClientError
+from skylike.client.kinds import (
+    ClusterInfo,
+    Clusters,
+    MemberShare,
+    NumberSpread,
+    Portrait,
+    Renamed,
+)
 from skylike.client.oddity import (
     AnomalyPart,
     NearestCluster,
@@ -45,9 +53,7 @@ from skylike.client.types import (
     Asked,
     Changed,
     Cluster,
-    ClusterInfo,
     ClusterResult,
-    Clusters,
     ClusterShare,
     CollectionInfo,
     Context,
@@ -95,17 +101,21 @@ __all__ = [
     "IndexJob",
     "Job",
     "JobState",
+    "MemberShare",
     "NearestCluster",
     "Neighbors",
     "NewObject",
     "Nuisance",
+    "NumberSpread",
     "Object",
     "ObjectId",
     "OutstandingAttribute",
     "Place",
+    "Portrait",
     "RankedAnomaly",
     "Reading",
     "ReindexJob",
+    "Renamed",
     "SkylikeClientError",
     "SnapshotJob",
     "Tls",

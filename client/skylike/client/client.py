@@ -170,6 +170,7 @@ class Client:
     create_collection = _blocking(AsyncClient.create_collection)
     delete_collection = _blocking(AsyncClient.delete_collection)
     clusters = _blocking(AsyncClient.clusters)
+    rename_cluster = _blocking(AsyncClient.rename_cluster)
     aliases = _blocking(AsyncClient.aliases)
     set_alias = _blocking(AsyncClient.set_alias)
     roll_back_alias = _blocking(AsyncClient.roll_back_alias)

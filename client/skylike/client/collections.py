@@ -1,7 +1,8 @@
 """Collections, the names that point to them, and their clusters."""
 
-from skylike.client import convert, types
+from skylike.client import convert, kinds, requests, types
 from skylike.client.inputs import sendable
+from skylike.client.queries import Ack
 from skylike.client.session import Session
 from skylike.client.transport import Rpc
 from skylike.v1 import catalog_pb2 as pb
@@ -12,6 +13,7 @@ _GET = Rpc(f"{_SERVICE}/GetCollection", pb.GetCollectionResponse.FromString)
 _CREATE = Rpc(f"{_SERVICE}/CreateCollection", pb.CreateCollectionResponse.FromString)
 _DELETE = Rpc(f"{_SERVICE}/DeleteCollection", pb.DeleteCollectionResponse.FromString)
 _CLUSTERS = Rpc(f"{_SERVICE}/ListClusters", pb.ListClustersResponse.FromString)
+_RENAME = Rpc(f"{_SERVICE}/RenameCluster", pb.RenameClusterResponse.FromString)
 _ALIASES = Rpc(f"{_SERVICE}/ListAliases", pb.ListAliasesResponse.FromString)
 _SET_ALIAS = Rpc(f"{_SERVICE}/SetAlias", pb.SetAliasResponse.FromString)
 _ROLL_BACK = Rpc(f"{_SERVICE}/RollBackAlias", pb.RollBackAliasResponse.FromString)
@@ -19,7 +21,10 @@ _DELETE_ALIAS = Rpc(f"{_SERVICE}/DeleteAlias", pb.DeleteAliasResponse.FromString
 
 
 class Collections(Session):
-    """Makes, names and removes collections. Their writes are retried only unbegun."""
+    """Makes, names and removes collections, and names their clusters.
+
+    Writes are retried only unbegun, but for names of clusters, which have request ids.
+    """
 
     async def collections(self) -> list[types.CollectionInfo]:
         """Every collection of the service, by name."""
@@ -60,10 +65,58 @@ class Collections(Session):
         request = pb.DeleteCollectionRequest(collection=sendable(name))
         await self._call(_DELETE, request, is_safe=False)
 
-    async def clusters(self, collection: str | None = None) -> types.Clusters:
-        """The clusters of a collection, by falling size."""
-        request = pb.ListClustersRequest(collection=sendable(collection or ""))
+    async def clusters(
+        self,
+        collection: str | None = None,
+        *,
+        fit_version: int | None = None,
+        portraits: bool = False,
+    ) -> kinds.Clusters:
+        """The clusters of a collection, by falling size.
+
+        Parameters
+        ----------
+        collection
+            May be left out where the service has only one.
+        fit_version
+            Of which fit, one of the last five; by default the newest.
+        portraits
+            Whether to tell what the members of each look like and have in common.
+        """
+        request = pb.ListClustersRequest(
+            collection=sendable(collection or ""),
+            fit_version=fit_version or 0,
+            portraits=portraits,
+        )
         return convert.clusters(await self._call(_CLUSTERS, request))
+
+    async def rename_cluster(
+        self,
+        label: int,
+        name: str,
+        *,
+        collection: str | None = None,
+        request_id: str | None = None,
+        ack: Ack = "sync",
+    ) -> kinds.Renamed:
+        """Give a cluster of the newest fit a name, which it keeps in later ones.
+
+        Parameters
+        ----------
+        label
+            Its number, as `clusters` tells it.
+        name
+            1 to 200 printable characters, that of no other cluster.
+        collection, request_id, ack
+            As in `add`.
+        """
+        request = pb.RenameClusterRequest(
+            collection=sendable(collection or ""),
+            label=requests.label(label),
+            name=sendable(name),
+            options=requests.writing(request_id, ack),
+        )
+        return convert.renamed(await self._call(_RENAME, request))
 
     async def aliases(self) -> list[types.Alias]:
         """Every alias, by name."""

@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
-from skylike.client import oddity, ranked, types
+from skylike.client import kinds, oddity, ranked, types
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2, types_pb2
 
 
@@ -121,18 +121,48 @@ def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
     )
 
 
-def clusters(message: catalog_pb2.ListClustersResponse) -> types.Clusters:
+def clusters(message: catalog_pb2.ListClustersResponse) -> kinds.Clusters:
     """The answer of ListClusters."""
-    return types.Clusters(
+    has_stability = message.HasField("stability")
+    return kinds.Clusters(
         _context(message.context),
         message.fit_version,
         tuple(
-            types.ClusterInfo(
-                one.label, one.name, one.size, one.weight, tuple(one.exemplar_ids)
+            kinds.ClusterInfo(
+                one.label,
+                one.name,
+                one.size,
+                one.weight,
+                tuple(one.exemplar_ids),
+                _portrait(one.portrait) if one.HasField("portrait") else None,
             )
             for one in message.clusters
         ),
+        method=message.method,
+        num_clusters=message.num_clusters,
+        seed=message.seed,
+        stability=_optional(message, "stability", has_stability),
+        num_objects=message.num_objects,
+        num_outside=message.num_outside,
+        fit_versions=tuple(message.fit_versions),
     )
+
+
+def _portrait(message: catalog_pb2.Portrait) -> kinds.Portrait:
+    return kinds.Portrait(
+        message.mean_thumbnail_png,
+        tuple(
+            kinds.NumberSpread(one.name, one.count, one.low, one.median, one.high)
+            for one in message.numbers
+        ),
+        tuple(kinds.MemberShare(one.name, one.share) for one in message.flags),
+        tuple(kinds.MemberShare(one.name, one.share) for one in message.labels),
+    )
+
+
+def renamed(message: catalog_pb2.RenameClusterResponse) -> kinds.Renamed:
+    """The answer of RenameCluster."""
+    return kinds.Renamed(_context(message.context), message.was_done)
 
 
 def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
@@ -160,7 +190,7 @@ def members(message: catalog_pb2.ListClusterMembersResponse) -> ranked.ClusterMe
     return ranked.ClusterMembers(
         _context(message.context),
         message.fit_version,
-        message.label,
+        None if message.in_no_cluster else message.label,
         tuple(
             ranked.ClusterMember(
                 one.rank, one.probability, one.similarity, object_(one.object)
@@ -294,6 +324,8 @@ def _cluster(message: search_pb2.ClusterAnswer) -> types.Cluster:
             for share in message.shares
         ),
         fit_version=message.fit_version,
+        in_no_cluster=message.in_no_cluster,
+        no_cluster_probability=message.no_cluster_probability,
     )
 
 

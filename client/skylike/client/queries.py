@@ -158,11 +158,22 @@ class IndexJob:
 
 @dataclass(frozen=True, slots=True)
 class FitJob:
-    """Fits clusters and anomaly scores; fields as those of `IndexJob`."""
+    """Fits clusters and anomaly scores; other fields as those of `IndexJob`.
+
+    Attributes
+    ----------
+    method
+        How to find clusters: ``full-mixture``, ``mixture``, ``kmeans`` or ``hdbscan``;
+        None: as the last fit did, ``full-mixture`` the first time.
+    num_clusters
+        0: the number is chosen; None: as in the last fit, if that was by the same method.
+    """
 
     collection: str | None = None
     calibration: Sequence[str] = ()
     seed: int = 0
+    method: str | None = None
+    num_clusters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,13 @@ class ClusterMember(Plain):
 class ClusterMembers(Plain, Tabular):
     """Members of the cluster `label` of a fit, nearest to its centre first; a table of them.
 
-    `num_unranked` objects that were asked for came after the fit.
+    Where `label` is None they are in no cluster. `num_unranked` objects that were asked
+    for came after the fit.
     """
 
     context: Context
     fit_version: int
-    label: int
+    label: int | None
     items: tuple[ClusterMember, ...]
     num_unranked: int
 

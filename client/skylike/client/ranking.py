@@ -90,7 +90,7 @@ class Ranking(Session):
 
     async def members(
         self,
-        label: int,
+        label: int | None,
         where: Filter | None = None,
         *,
         collection: str | None = None,
@@ -102,7 +102,8 @@ class Ranking(Session):
         Parameters
         ----------
         label
-            Number of the cluster within the fit, as `clusters` tells it.
+            Number of the cluster, as `clusters` tells it; None for the objects that are
+            in none.
         where, collection, limit, thumbnails
             As in `anomalies`.
         """
@@ -117,7 +118,7 @@ class Ranking(Session):
 
     async def member_pages(
         self,
-        label: int,
+        label: int | None,
         where: Filter | None = None,
         *,
         collection: str | None = None,
@@ -133,12 +134,12 @@ class Ranking(Session):
         page_size
             How many are fetched at a time, 1 to 1000.
         """
-        if not 0 <= label < 2**32:
-            raise BadInput(
-                f"label is {label}; it is a number from 0", reason="bad_label"
-            )
         asked = _asked(where, collection, thumbnails, page_size)
-        request = pb.ListClusterMembersRequest(label=label, **asked)
+        request = pb.ListClusterMembersRequest(
+            label=0 if label is None else requests.label(label),
+            in_no_cluster=label is None,
+            **asked,
+        )
         async for page in self._pages(_MEMBERS, request, convert.members):
             yield page
 

@@ -60,6 +60,13 @@ def named(request_id: str | None) -> str:
     return name
 
 
+def label(number: int) -> int:
+    """The number of a cluster."""
+    if not 0 <= number < 2**32:
+        raise BadInput(f"label is {number}; it is a number from 0", reason="bad_label")
+    return number
+
+
 def to_filter(one: Filter) -> types_pb2.Filter:
     """The message for a filter; deeper ones than Python can follow are refused."""
     try:
@@ -86,6 +93,8 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
                 collection=sendable(work.collection or ""),
                 calibration=texts(work.calibration),
                 seed=work.seed,
+                method=sendable(work.method or ""),
+                num_clusters=work.num_clusters,
             )
             return job_pb2.StartJobRequest(fit=fit)
         case ReindexJob():

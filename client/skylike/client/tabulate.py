@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from skylike.client import types
+from skylike.client import kinds, types
 from skylike.client.errors import SkylikeClientError
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin, together
@@ -23,7 +23,7 @@ Outcome = Answer | SkylikeClientError
 
 _PLAIN: Mapping[type, Sequence[Field]] = {
     types.Alias: columns.ALIAS,
-    types.ClusterInfo: columns.CLUSTER,
+    kinds.ClusterInfo: columns.CLUSTER,
     types.CollectionInfo: columns.COLLECTION,
     types.Job: columns.JOB,
     types.JobReject: columns.JOB_REJECT,

@@ -159,7 +159,10 @@ class ClusterShare(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Cluster(Plain):
-    """The kind of object: the most probable cluster, and every cluster's share."""
+    """The kind of object: the most probable cluster, and every cluster's share.
+
+    Where `in_no_cluster` it is of none of them, and this is the nearest.
+    """
 
     label: int
     name: str
@@ -168,6 +171,8 @@ class Cluster(Plain):
     exemplar_ids: tuple[str, ...]
     shares: tuple[ClusterShare, ...]
     fit_version: int
+    in_no_cluster: bool
+    no_cluster_probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,31 +309,6 @@ class CollectionInfo(Plain):
     anomaly_fit_version: int
     damage: str
     nuisances: tuple[Nuisance, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterInfo(Plain):
-    """A cluster: `weight` is its share of all objects, as the mixture sees it."""
-
-    label: int
-    name: str
-    size: int
-    weight: float
-    exemplar_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Clusters(Plain, Tabular):
-    """The clusters, by falling size; version 0 and none before the first fit."""
-
-    context: Context
-    fit_version: int
-    clusters: tuple[ClusterInfo, ...]
-
-    def _table(self) -> Table:
-        return gather(
-            columns.CLUSTER, self.clusters, origin(self.context, cluster=self)
-        )
 
 
 @dataclass(frozen=True, slots=True)

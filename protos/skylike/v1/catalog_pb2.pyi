@@ -921,16 +921,118 @@ class ListClustersRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: builtins.int
+    FIT_VERSION_FIELD_NUMBER: builtins.int
+    PORTRAITS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection; may be empty where there is only one."""
+    fit_version: builtins.int
+    """Of which fit, one of the last five; 0: the newest. UNKNOWN_FIT for others."""
+    portraits: builtins.bool
+    """Whether clusters come with their portraits."""
     def __init__(
         self,
         *,
         collection: builtins.str = ...,
+        fit_version: builtins.int = ...,
+        portraits: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "fit_version", b"fit_version", "portraits", b"portraits"]) -> None: ...
 
 global___ListClustersRequest = ListClustersRequest
+
+@typing.final
+class NumberSpread(google.protobuf.message.Message):
+    """How a number is spread among the members of a cluster that have it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    MEDIAN_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name of the attribute, or "epoch_mjd" or "valid_fraction"."""
+    count: builtins.int
+    """How many members have it."""
+    low: builtins.float
+    """A quarter of them have less."""
+    median: builtins.float
+    """Half of them have less."""
+    high: builtins.float
+    """A quarter of them have more."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        count: builtins.int = ...,
+        low: builtins.float = ...,
+        median: builtins.float = ...,
+        high: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "high", b"high", "low", b"low", "median", b"median", "name", b"name"]) -> None: ...
+
+global___NumberSpread = NumberSpread
+
+@typing.final
+class MemberShare(google.protobuf.message.Message):
+    """How many members of a cluster have something."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """A flag or a label."""
+    share: builtins.float
+    """Share of the members, above 0 to 1."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        share: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "share", b"share"]) -> None: ...
+
+global___MemberShare = MemberShare
+
+@typing.final
+class Portrait(google.protobuf.message.Message):
+    """What the members of a cluster look like, and what is known of them, as the fit saw it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEAN_THUMBNAIL_PNG_FIELD_NUMBER: builtins.int
+    NUMBERS_FIELD_NUMBER: builtins.int
+    FLAGS_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    mean_thumbnail_png: builtins.bytes
+    """PNG, the mean of the thumbnails of the 100 most typical members; empty where they
+    have none.
+    """
+    @property
+    def numbers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NumberSpread]:
+        """Numeric attributes, by name."""
+
+    @property
+    def flags(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MemberShare]:
+        """Quality flags that occur."""
+
+    @property
+    def labels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MemberShare]:
+        """The ten most frequent labels."""
+
+    def __init__(
+        self,
+        *,
+        mean_thumbnail_png: builtins.bytes = ...,
+        numbers: collections.abc.Iterable[global___NumberSpread] | None = ...,
+        flags: collections.abc.Iterable[global___MemberShare] | None = ...,
+        labels: collections.abc.Iterable[global___MemberShare] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["flags", b"flags", "labels", b"labels", "mean_thumbnail_png", b"mean_thumbnail_png", "numbers", b"numbers"]) -> None: ...
+
+global___Portrait = Portrait
 
 @typing.final
 class ClusterInfo(google.protobuf.message.Message):
@@ -943,17 +1045,24 @@ class ClusterInfo(google.protobuf.message.Message):
     SIZE_FIELD_NUMBER: builtins.int
     WEIGHT_FIELD_NUMBER: builtins.int
     EXEMPLAR_IDS_FIELD_NUMBER: builtins.int
+    PORTRAIT_FIELD_NUMBER: builtins.int
     label: builtins.int
-    """Its number within its fit."""
+    """Its number, which it keeps in later fits for as long as at least half of its members
+    stay together; no other cluster ever gets it. The first fit counts from the largest.
+    """
     name: builtins.str
     """Its name: given by people, else "cluster N"."""
     size: builtins.int
     """How many objects it held when it was fitted."""
     weight: builtins.float
-    """Share of all objects, 0 to 1, as the mixture sees it."""
+    """Share of all objects, 0 to 1: the mean of their probabilities."""
     @property
     def exemplar_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ids of the members closest to its centre, closest first."""
+
+    @property
+    def portrait(self) -> global___Portrait:
+        """Set when it is asked for."""
 
     def __init__(
         self,
@@ -963,8 +1072,11 @@ class ClusterInfo(google.protobuf.message.Message):
         size: builtins.int = ...,
         weight: builtins.float = ...,
         exemplar_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        portrait: global___Portrait | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["exemplar_ids", b"exemplar_ids", "label", b"label", "name", b"name", "size", b"size", "weight", b"weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_portrait", b"_portrait", "portrait", b"portrait"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_portrait", b"_portrait", "exemplar_ids", b"exemplar_ids", "label", b"label", "name", b"name", "portrait", b"portrait", "size", b"size", "weight", b"weight"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_portrait", b"_portrait"]) -> typing.Literal["portrait"] | None: ...
 
 global___ClusterInfo = ClusterInfo
 
@@ -977,8 +1089,29 @@ class ListClustersResponse(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     FIT_VERSION_FIELD_NUMBER: builtins.int
     CLUSTERS_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    NUM_CLUSTERS_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
+    STABILITY_FIELD_NUMBER: builtins.int
+    NUM_OBJECTS_FIELD_NUMBER: builtins.int
+    NUM_OUTSIDE_FIELD_NUMBER: builtins.int
+    FIT_VERSIONS_FIELD_NUMBER: builtins.int
     fit_version: builtins.int
     """Which fit answered; 0 and no clusters before the first."""
+    method: builtins.str
+    """How they were found: "full-mixture", "mixture", "kmeans" or "hdbscan"."""
+    num_clusters: builtins.int
+    """How many were asked for; 0: the number was chosen."""
+    seed: builtins.int
+    """Of the random numbers."""
+    stability: builtins.float
+    """How well two halves of the archive agree about the clusters: mean adjusted Rand
+    index, at most 1. Absent where the number was given, and for hdbscan.
+    """
+    num_objects: builtins.int
+    """How many objects were fitted."""
+    num_outside: builtins.int
+    """How many of them are in no cluster."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
         """Which archive answered."""
@@ -987,17 +1120,87 @@ class ListClustersResponse(google.protobuf.message.Message):
     def clusters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ClusterInfo]:
         """The clusters."""
 
+    @property
+    def fit_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The fits that can be asked for, ascending."""
+
     def __init__(
         self,
         *,
         context: skylike.v1.types_pb2.Context | None = ...,
         fit_version: builtins.int = ...,
         clusters: collections.abc.Iterable[global___ClusterInfo] | None = ...,
+        method: builtins.str = ...,
+        num_clusters: builtins.int = ...,
+        seed: builtins.int = ...,
+        stability: builtins.float | None = ...,
+        num_objects: builtins.int = ...,
+        num_outside: builtins.int = ...,
+        fit_versions: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["clusters", b"clusters", "context", b"context", "fit_version", b"fit_version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_stability", b"_stability", "context", b"context", "stability", b"stability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_stability", b"_stability", "clusters", b"clusters", "context", b"context", "fit_version", b"fit_version", "fit_versions", b"fit_versions", "method", b"method", "num_clusters", b"num_clusters", "num_objects", b"num_objects", "num_outside", b"num_outside", "seed", b"seed", "stability", b"stability"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_stability", b"_stability"]) -> typing.Literal["stability"] | None: ...
 
 global___ListClustersResponse = ListClustersResponse
+
+@typing.final
+class RenameClusterRequest(google.protobuf.message.Message):
+    """Asks to name a cluster."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection; may be empty where there is only one."""
+    label: builtins.int
+    """Number of the cluster."""
+    name: builtins.str
+    """Its new name: 1 to 200 printable characters, that of no other cluster."""
+    @property
+    def options(self) -> global___WriteOptions:
+        """How to write."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        label: builtins.int = ...,
+        name: builtins.str = ...,
+        options: global___WriteOptions | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["options", b"options"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "label", b"label", "name", b"name", "options", b"options"]) -> None: ...
+
+global___RenameClusterRequest = RenameClusterRequest
+
+@typing.final
+class RenameClusterResponse(google.protobuf.message.Message):
+    """The state after the write."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    WAS_DONE_FIELD_NUMBER: builtins.int
+    was_done: builtins.bool
+    """Whether it had been done before, by its `request_id`."""
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """The collection with its new version, or that of then if it had been done before."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        was_done: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "was_done", b"was_done"]) -> None: ...
+
+global___RenameClusterResponse = RenameClusterResponse
 
 @typing.final
 class ListClusterMembersRequest(google.protobuf.message.Message):
@@ -1011,10 +1214,11 @@ class ListClusterMembersRequest(google.protobuf.message.Message):
     THUMBNAILS_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    IN_NO_CLUSTER_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection; may be empty where there is only one."""
     label: builtins.int
-    """Number of the cluster within the fit; 0 is the largest."""
+    """Number of the cluster."""
     thumbnails: builtins.bool
     """Whether objects come with their thumbnails."""
     page_size: builtins.int
@@ -1025,6 +1229,8 @@ class ListClusterMembersRequest(google.protobuf.message.Message):
     """`next_page_token` of the page before, which was asked for in the same words but for
     `page_size` and `thumbnails`; empty for the first.
     """
+    in_no_cluster: builtins.bool
+    """Whether to list the objects that are in no cluster instead; `label` is 0 then."""
     @property
     def filter(self) -> skylike.v1.types_pb2.Filter:
         """Which objects; absent: all."""
@@ -1038,9 +1244,10 @@ class ListClusterMembersRequest(google.protobuf.message.Message):
         thumbnails: builtins.bool = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        in_no_cluster: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "label", b"label", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "in_no_cluster", b"in_no_cluster", "label", b"label", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
 
 global___ListClusterMembersRequest = ListClusterMembersRequest
 
@@ -1059,11 +1266,11 @@ class ClusterMember(google.protobuf.message.Message):
     they are gone or the filter leaves them out, keep their places.
     """
     probability: builtins.float
-    """Probability that it belongs to the cluster, 0 to 1; that of every other cluster is
-    lower.
-    """
+    """Probability that it belongs to the cluster, or to none, 0 to 1."""
     similarity: builtins.float
-    """Cosine to the cluster's centre, -1 to 1."""
+    """Cosine to the cluster's centre, -1 to 1; of what is in none to that of the cluster
+    it would be in.
+    """
     @property
     def object(self) -> skylike.v1.types_pb2.Object:
         """The object; its thumbnail is set only when asked for."""
@@ -1093,6 +1300,7 @@ class ListClusterMembersResponse(google.protobuf.message.Message):
     MEMBERS_FIELD_NUMBER: builtins.int
     NUM_UNRANKED_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    IN_NO_CLUSTER_FIELD_NUMBER: builtins.int
     fit_version: builtins.int
     """Which fit answered: all pages are of one, also where another fit is made meanwhile."""
     label: builtins.int
@@ -1105,6 +1313,8 @@ class ListClusterMembersResponse(google.protobuf.message.Message):
     """Opaque; empty on the last page. It holds until the fit after the next one is made:
     BAD_PAGE_TOKEN then.
     """
+    in_no_cluster: builtins.bool
+    """Whether they are in no cluster; `label` is 0 then."""
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
         """Which archive answered."""
@@ -1122,9 +1332,10 @@ class ListClusterMembersResponse(google.protobuf.message.Message):
         members: collections.abc.Iterable[global___ClusterMember] | None = ...,
         num_unranked: builtins.int = ...,
         next_page_token: builtins.str = ...,
+        in_no_cluster: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["context", b"context", "fit_version", b"fit_version", "label", b"label", "members", b"members", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "fit_version", b"fit_version", "in_no_cluster", b"in_no_cluster", "label", b"label", "members", b"members", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
 
 global___ListClusterMembersResponse = ListClusterMembersResponse
 

@@ -95,6 +95,11 @@ class CatalogServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.FromString,
                 _registered_method=True)
+        self.RenameCluster = channel.unary_unary(
+                '/skylike.v1.CatalogService/RenameCluster',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.RenameClusterRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.RenameClusterResponse.FromString,
+                _registered_method=True)
         self.ListClusterMembers = channel.unary_unary(
                 '/skylike.v1.CatalogService/ListClusterMembers',
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListClusterMembersRequest.SerializeToString,
@@ -216,6 +221,13 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameCluster(self, request, context):
+        """Gives a cluster of the newest fit a name, which it keeps in later ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListClusterMembers(self, request, context):
         """The objects of a cluster, the one nearest to its centre first, page by page.
         """
@@ -322,6 +334,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListClusters,
                     request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.SerializeToString,
+            ),
+            'RenameCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameCluster,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.RenameClusterRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.RenameClusterResponse.SerializeToString,
             ),
             'ListClusterMembers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListClusterMembers,
@@ -679,6 +696,33 @@ class CatalogService(object):
             '/skylike.v1.CatalogService/ListClusters',
             skylike_dot_v1_dot_catalog__pb2.ListClustersRequest.SerializeToString,
             skylike_dot_v1_dot_catalog__pb2.ListClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/RenameCluster',
+            skylike_dot_v1_dot_catalog__pb2.RenameClusterRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.RenameClusterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,6 +102,12 @@ class CatalogServiceStub:
     ]
     """The clusters of a collection, by falling size."""
 
+    RenameCluster: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.RenameClusterRequest,
+        skylike.v1.catalog_pb2.RenameClusterResponse,
+    ]
+    """Gives a cluster of the newest fit a name, which it keeps in later ones."""
+
     ListClusterMembers: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListClusterMembersRequest,
         skylike.v1.catalog_pb2.ListClusterMembersResponse,
@@ -218,6 +224,12 @@ class CatalogServiceAsyncStub:
         skylike.v1.catalog_pb2.ListClustersResponse,
     ]
     """The clusters of a collection, by falling size."""
+
+    RenameCluster: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.RenameClusterRequest,
+        skylike.v1.catalog_pb2.RenameClusterResponse,
+    ]
+    """Gives a cluster of the newest fit a name, which it keeps in later ones."""
 
     ListClusterMembers: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListClusterMembersRequest,
@@ -359,6 +371,14 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.ListClustersResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.ListClustersResponse]]:
         """The clusters of a collection, by falling size."""
+
+    @abc.abstractmethod
+    def RenameCluster(
+        self,
+        request: skylike.v1.catalog_pb2.RenameClusterRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.catalog_pb2.RenameClusterResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.RenameClusterResponse]]:
+        """Gives a cluster of the newest fit a name, which it keeps in later ones."""
 
     @abc.abstractmethod
     def ListClusterMembers(

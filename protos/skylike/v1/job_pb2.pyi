@@ -114,10 +114,20 @@ class FitJob(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     CALIBRATION_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    NUM_CLUSTERS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection; may be empty where there is only one."""
     seed: builtins.int
     """Of the random numbers."""
+    method: builtins.str
+    """How to find clusters: "full-mixture", "mixture", "kmeans" or "hdbscan". Empty: as the
+    last fit did; "full-mixture" the first time.
+    """
+    num_clusters: builtins.int
+    """How many clusters, up to 256; 0: the number is chosen. Absent: as in the last fit, if
+    that was by the same method. hdbscan takes none.
+    """
     @property
     def calibration(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ordinary objects on the server, under one of its roots; none: those of the last
@@ -130,8 +140,12 @@ class FitJob(google.protobuf.message.Message):
         collection: builtins.str = ...,
         calibration: collections.abc.Iterable[builtins.str] | None = ...,
         seed: builtins.int = ...,
+        method: builtins.str = ...,
+        num_clusters: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibration", b"calibration", "collection", b"collection", "seed", b"seed"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "num_clusters", b"num_clusters"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "calibration", b"calibration", "collection", b"collection", "method", b"method", "num_clusters", b"num_clusters", "seed", b"seed"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_num_clusters", b"_num_clusters"]) -> typing.Literal["num_clusters"] | None: ...
 
 global___FitJob = FitJob
 

@@ -186,11 +186,13 @@ class ClusterShare(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     PROBABILITY_FIELD_NUMBER: builtins.int
     label: builtins.int
-    """Number of the cluster within its fit."""
+    """Number of the cluster, which it keeps from fit to fit."""
     name: builtins.str
     """Its name: given by people, else "cluster N"."""
     probability: builtins.float
-    """Probability that the query belongs to it; the shares of all clusters sum to 1."""
+    """Probability that the query belongs to it; the shares of all clusters, and the
+    probability that it is in none, sum to 1.
+    """
     def __init__(
         self,
         *,
@@ -213,10 +215,18 @@ class ClusterAnswer(google.protobuf.message.Message):
     SHARES_FIELD_NUMBER: builtins.int
     EXEMPLAR_IDS_FIELD_NUMBER: builtins.int
     SIZE_FIELD_NUMBER: builtins.int
+    NO_CLUSTER_PROBABILITY_FIELD_NUMBER: builtins.int
+    IN_NO_CLUSTER_FIELD_NUMBER: builtins.int
     fit_version: builtins.int
     """Which fit answered; grows by one with every refit."""
     size: builtins.int
     """How many objects the best cluster held when it was fitted."""
+    no_cluster_probability: builtins.float
+    """Probability that the query is in no cluster."""
+    in_no_cluster: builtins.bool
+    """Whether it is in none: that probability is above one half. `best` is the cluster that
+    it would be in.
+    """
     @property
     def best(self) -> global___ClusterShare:
         """The most probable cluster."""
@@ -237,9 +247,11 @@ class ClusterAnswer(google.protobuf.message.Message):
         shares: collections.abc.Iterable[global___ClusterShare] | None = ...,
         exemplar_ids: collections.abc.Iterable[builtins.str] | None = ...,
         size: builtins.int = ...,
+        no_cluster_probability: builtins.float = ...,
+        in_no_cluster: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["best", b"best"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["best", b"best", "exemplar_ids", b"exemplar_ids", "fit_version", b"fit_version", "shares", b"shares", "size", b"size"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["best", b"best", "exemplar_ids", b"exemplar_ids", "fit_version", b"fit_version", "in_no_cluster", b"in_no_cluster", "no_cluster_probability", b"no_cluster_probability", "shares", b"shares", "size", b"size"]) -> None: ...
 
 global___ClusterAnswer = ClusterAnswer
 

@@ -32,8 +32,8 @@ class Ranks:
         known how an object was observed.
     membership
         The cluster of each.
-    num_clusters
-        How many clusters there are, empty ones too.
+    labels : (k,) int32
+        Of all clusters.
     """
 
     version: int
@@ -41,7 +41,7 @@ class Ranks:
     scores: NDArray[np.float64]
     controlled: NDArray[np.float64]
     membership: Membership
-    num_clusters: int
+    labels: NDArray[np.int32]
 
     @functools.cached_property
     def by_oddness(self) -> NDArray[np.int64]:
@@ -58,17 +58,20 @@ class Ranks:
         return order[: np.count_nonzero(np.isfinite(self.controlled))]
 
     def by_typicality(self, label: int) -> NDArray[np.int64]:
-        """Positions of a cluster's members, nearest to its centre first; ties by row."""
-        order, ends = self._by_cluster
-        first = int(ends[label - 1]) if label else 0
-        return order[first : int(ends[label])]
+        """Positions of a cluster's members, nearest to its centre first; ties by row.
+
+        Those of `NOWHERE` are in no cluster, and come nearest to any first.
+        """
+        order, labels = self._by_cluster
+        first, end = np.searchsorted(labels, [label, label + 1])
+        return order[first:end]
 
     @functools.cached_property
-    def _by_cluster(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Positions cluster by cluster, and where each ends."""
+    def _by_cluster(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Positions cluster by cluster, and the label of each."""
         labels, _, similarities = self.membership
         order = np.lexsort((-similarities, labels))
-        return order, np.cumsum(np.bincount(labels, minlength=self.num_clusters))
+        return order, labels[order]
 
     @functools.cached_property
     def percentiles(self) -> NDArray[np.float64]:
@@ -83,7 +86,7 @@ class Ranks:
             "rows": self.rows,
             "scores": self.scores,
             "controlled": self.controlled,
-            "num_clusters": np.array(self.num_clusters),
+            "cluster_labels": self.labels,
             **self.membership._asdict(),
         }
 
@@ -92,7 +95,7 @@ class Ranks:
         cls, version: int, arrays: Mapping[str, NDArray[Any]]
     ) -> Self | None:
         """The ranks of `to_arrays`; None of those of an older skylike, which kept less."""
-        if "controlled" not in arrays:
+        if not {"controlled", "cluster_labels"} <= arrays.keys():
             return None
         return cls(
             version,
@@ -100,5 +103,5 @@ class Ranks:
             arrays["scores"],
             arrays["controlled"],
             Membership(*(arrays[name] for name in Membership._fields)),
-            int(arrays["num_clusters"]),
+            arrays["cluster_labels"],
         )

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ SIDE = 96
 _SOFTENING = 0.1
 _SHARES = 0.01, 0.997
 _COLOUR_TYPES = {1: 0, 3: 2}  # grey and true colour
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def render(image: Image) -> bytes:
@@ -88,9 +90,44 @@ def _encoded(picture: NDArray[np.uint8]) -> bytes:
     packed = packer.compress(rows.tobytes()) + packer.flush()
     about = struct.pack(">IIBBBBB", nx, ny, 8, _COLOUR_TYPES[channels], 0, 0, 0)
     chunks = _chunk(b"IHDR", about) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
+    return _SIGNATURE + chunks
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
     check = zlib.crc32(content, zlib.crc32(name))
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+
+def mean(pictures: Iterable[bytes]) -> bytes:
+    """A PNG of the mean of thumbnails that `render` has made; empty if there is none.
+
+    Smaller ones are enlarged, and where one has colours all have.
+    """
+    levels = [one for one in map(_decoded, pictures) if one is not None]
+    if not levels:
+        return b""
+    side = max(len(one) for one in levels)
+    channels = max(one.shape[2] for one in levels)
+    total = np.zeros((side, side, channels))
+    for one in levels:
+        rows = np.arange(side) * len(one) // side
+        columns = np.arange(side) * one.shape[1] // side
+        total += one[rows[:, None], columns]  # grey is the same in all colours
+    return _encoded(np.rint(total / len(levels)).astype(np.uint8))
+
+
+def _decoded(png: bytes) -> NDArray[np.uint8] | None:
+    """Levels (ny, nx, 1 or 3) of what `_encoded` made; None of anything else."""
+    if png[:8] != _SIGNATURE or png[12:16] != b"IHDR" or png[37:41] != b"IDAT":
+        return None
+    nx, ny, depth, colour = struct.unpack(">IIBB", png[16:26])
+    channels = {kind: count for count, kind in _COLOUR_TYPES.items()}.get(colour)
+    (length,) = struct.unpack(">I", png[33:37])
+    if depth != 8 or channels is None:
+        return None
+    try:
+        content = zlib.decompress(png[41 : 41 + length])
+        rows = np.frombuffer(content, np.uint8).reshape(ny, 1 + nx * channels)
+    except (zlib.error, ValueError):
+        return None
+    return None if rows[:, 0].any() else rows[:, 1:].reshape(ny, nx, channels)

@@ -86,17 +86,29 @@ def index(
 @_collection
 @_calibration
 @click.option("--seed", default=0, help="Of the random numbers.")
+@click.option(
+    "--method",
+    type=click.Choice(["full-mixture", "mixture", "kmeans", "hdbscan"]),
+    help="How to find clusters. [default: as the last fit did]",
+)
+@click.option(
+    "--number",
+    type=click.IntRange(0),
+    help="How many clusters; 0 to have the number chosen. [default: as the last fit did]",
+)
 @_watch
 @asking
 def fit(
     collection: str,
     calibration: Sequence[str],
     seed: int,
+    method: str | None,
+    number: int | None,
     watch: bool,
     **where: Any,
 ) -> None:
     """Fit clusters and anomaly scores."""
-    _start(FitJob(collection, calibration, seed), watch, where)
+    _start(FitJob(collection, calibration, seed, method, number), watch, where)
 
 
 @start.command()

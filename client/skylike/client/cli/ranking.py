@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 import click
 
-from skylike.client.cli import options, text
+from skylike.client.cli import kinds, options, text
 from skylike.client.cli.asking import Asking, asking
 from skylike.client.filters import Filter
+from skylike.client.kinds import Clusters
 from skylike.client.ranked import Anomalies, ClusterMembers
-from skylike.client.types import Clusters
 
 _Listed = TypeVar("_Listed", Anomalies, ClusterMembers, Clusters)
 
@@ -33,6 +33,15 @@ def _give(
         answer.write(out)
     else:
         asking.show(answer, show)
+
+
+def _label(_: click.Context, __: click.Parameter, given: str) -> int | None:
+    """The number of a cluster; None for "none"."""
+    if given == "none":
+        return None
+    if not given.isdecimal():
+        raise click.BadParameter(f"{given!r} is neither a number nor none")
+    return int(given)
 
 
 @click.command()
@@ -77,17 +86,50 @@ def clusters() -> None:
 
 @clusters.command("list")
 @options.collection
+@click.option(
+    "--fit",
+    "fit_version",
+    type=click.IntRange(1),
+    help="Of which fit, one of the last five. [default: the newest]",
+)
+@click.option(
+    "--portraits",
+    is_flag=True,
+    help="Tell what members have in common; with --json also what they look like.",
+)
 @options.out
 @asking
-def list_clusters(collection: str | None, out: str | None, **server: Any) -> None:
+def list_clusters(
+    collection: str | None,
+    fit_version: int | None,
+    portraits: bool,
+    out: str | None,
+    **server: Any,
+) -> None:
     """List the clusters of a collection."""
     asking = Asking(**server)
     with asking.client() as client:
-        _give(asking, client.clusters(collection), text.clusters, out)
+        found = client.clusters(
+            collection, fit_version=fit_version, portraits=portraits
+        )
+        _give(asking, found, kinds.clusters, out)
 
 
 @clusters.command()
 @click.argument("label", type=click.IntRange(0))
+@click.argument("name")
+@options.collection
+@asking
+def name(label: int, name: str, collection: str | None, **server: Any) -> None:
+    """Call the cluster LABEL by NAME, now and in later fits."""
+    asking = Asking(**server)
+    with asking.client() as client:
+        answer = client.rename_cluster(label, name, collection=collection)
+        asking.show(answer, lambda _: [f"cluster {label} is called {name}"])
+
+
+@clusters.command()
+@click.argument("label", callback=_label)
 @options.collection
 @options.where
 @_limit
@@ -95,7 +137,7 @@ def list_clusters(collection: str | None, out: str | None, **server: Any) -> Non
 @options.out
 @asking
 def members(
-    label: int,
+    label: int | None,
     collection: str | None,
     where: Filter | None,
     limit: int,
@@ -103,7 +145,10 @@ def members(
     out: str | None,
     **server: Any,
 ) -> None:
-    """List the members of the cluster LABEL, the most typical first."""
+    """List the members of the cluster LABEL, the most typical first.
+
+    Give none as the LABEL for the objects that are in no cluster.
+    """
     asking = Asking(**server)
     with asking.client() as client:
         answer = client.members(

@@ -17,7 +17,6 @@ from skylike.client.types import (
     Changed,
     Cluster,
     ClusterResult,
-    Clusters,
     CollectionInfo,
     Context,
     Count,
@@ -38,7 +37,7 @@ _FEW = 10
 
 def analysis(answer: Analysis) -> list[str]:
     """All three answers."""
-    lines = _heading(answer.context, answer.reading) + hits(answer.hits)
+    lines = heading(answer.context, answer.reading) + hits(answer.hits)
     if answer.cluster is not None:
         lines.append(_cluster(answer.cluster))
     if answer.anomaly is not None:
@@ -62,12 +61,12 @@ def brief(name: str, answer: Analysis) -> str:
 
 def neighbors(answer: Neighbors) -> list[str]:
     """The neighbours."""
-    return _heading(answer.context, answer.reading) + hits(answer.hits)
+    return heading(answer.context, answer.reading) + hits(answer.hits)
 
 
 def cluster(answer: ClusterResult) -> list[str]:
     """The cluster, and every cluster with a share worth naming."""
-    lines = [*_heading(answer.context, answer.reading), _cluster(answer.cluster)]
+    lines = [*heading(answer.context, answer.reading), _cluster(answer.cluster)]
     return lines + [
         f"  {share.probability:6.1%}  {share.name}"
         for share in answer.cluster.shares
@@ -77,7 +76,7 @@ def cluster(answer: ClusterResult) -> list[str]:
 
 def anomaly(answer: AnomalyResult) -> list[str]:
     """How odd, and what explains it."""
-    lines = [*_heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
+    lines = [*heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
     if answer.anomaly.controlled_percentile is not None:
         lines.append(
             f"  higher than {answer.anomaly.controlled_percentile:.1f} % of what was "
@@ -121,7 +120,7 @@ def found(answer: Found) -> list[str]:
         ("valid", f"{one.valid_fraction:.1%}"),
         *sorted(one.attributes.items()),
     ]
-    return _heading(answer.context, None) + [
+    return heading(answer.context, None) + [
         f"  {name:16} {value}" for name, value in facts
     ]
 
@@ -130,7 +129,7 @@ def embedding(answer: Embedding) -> list[str]:
     """Its length and first numbers."""
     first = " ".join(f"{number:.4f}" for number in answer.vector[:6])
     return [
-        *_heading(answer.context, answer.reading),
+        *heading(answer.context, answer.reading),
         f"embedding of {len(answer.vector)} numbers: {first} ...",
     ]
 
@@ -207,17 +206,6 @@ def aliases(several: Sequence[Alias]) -> list[str]:
     return table(rows, right="")
 
 
-def clusters(answer: Clusters) -> list[str]:
-    """The clusters of a fit."""
-    rows = [("cluster", "objects", "share", "such as")]
-    rows += [
-        (one.name, str(one.size), f"{one.weight:.1%}", ", ".join(one.exemplar_ids[:3]))
-        for one in answer.clusters
-    ]
-    lines = _heading(answer.context, None)
-    return lines + (table(rows, right="1,2") if answer.clusters else ["not fitted yet"])
-
-
 def anomalies(answer: Anomalies) -> list[str]:
     """The oddest objects."""
     rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]")]
@@ -257,7 +245,7 @@ def _fitted(answer: Anomalies | ClusterMembers) -> list[str]:
     told = f"fit {answer.fit_version}" + (
         f"; {late} objects came since" if late else ""
     )
-    return [*_heading(answer.context, None), told]
+    return [*heading(answer.context, None), told]
 
 
 _TOLD = ("indexed", "known", "rejected")
@@ -324,7 +312,8 @@ def table(rows: Sequence[tuple[str, ...]], right: str) -> list[str]:
     ]
 
 
-def _heading(context: Context, reading: Reading | None) -> list[str]:
+def heading(context: Context, reading: Reading | None) -> list[str]:
+    """Which archive answered, and how the file was read."""
     lines = [
         f"collection {context.collection}, version {context.collection_version}, "
         f"model {context.model_id[:12]}"
@@ -339,6 +328,11 @@ def _heading(context: Context, reading: Reading | None) -> list[str]:
 
 def _cluster(answer: Cluster) -> str:
     like = ", ".join(answer.exemplar_ids[:3])
+    if answer.in_no_cluster:
+        return (
+            f"cluster: none, probability {answer.no_cluster_probability:.3f}; nearest to "
+            f"{answer.name}, such as {like}"
+        )
     return (
         f"cluster: {answer.name}, probability {answer.probability:.3f}, "
         f"{answer.size} objects, such as {like}"

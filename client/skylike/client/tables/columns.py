@@ -203,7 +203,7 @@ CLUSTER = (
         "weight",
         NUMBER,
         "weight",
-        "Share of all objects, 0 to 1, as the mixture sees it",
+        "Share of all objects, 0 to 1: the mean of their probabilities",
         ucd="stat.weight",
     ),
     Field(

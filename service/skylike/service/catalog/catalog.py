@@ -72,8 +72,8 @@ class Catalog:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
-        self.fits = Fits(self._database)
         self.requests = Requests(self._database)
+        self.fits = Fits(self._database, self.requests)
         self._glance = Glance(self._database)
         found = self.state()
         self.model_id = found.model_id

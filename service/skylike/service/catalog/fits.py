@@ -1,25 +1,29 @@
 """Where fitted clusters and anomaly scores are kept, with all their versions."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, next_version
+from skylike.service.catalog.requests import Requests, remember
+from skylike.service.catalog.writing import DURABLE, Writing
 
 
 class Fits:
     """The fits of one collection: named arrays by kind and version."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, requests: Requests) -> None:
         self._database = database
+        self._requests = requests
 
     def save(
         self,
         fits: Mapping[str, Mapping[str, NDArray[Any]]],
         *,
-        brief: Collection[str] = (),
+        brief: Mapping[str, int] = MappingProxyType({}),
     ) -> tuple[int, int]:
         """Store the arrays of one or more kinds of fit together.
 
@@ -28,7 +32,7 @@ class Fits:
         fits
             Named arrays by kind.
         brief
-            Kinds of which this version and the one before are kept, and no other.
+            Kinds of which only so many versions are kept, this one among them.
 
         Returns
         -------
@@ -50,7 +54,7 @@ class Fits:
             )
             connection.executemany(
                 "DELETE FROM fits WHERE kind = ? AND version < ?",
-                [(kind, fit_version - 1) for kind in brief],
+                [(kind, fit_version - kept + 1) for kind, kept in brief.items()],
             )
             version = next_version(connection)
         return version, fit_version
@@ -80,3 +84,35 @@ class Fits:
                 (kind, version),
             ).fetchone()
         return None if found is None else encoding.read_fit(found)[1]
+
+    def versions(self, kind: str) -> list[int]:
+        """The versions of a kind that are kept, ascending."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT version FROM fits WHERE kind = ? ORDER BY version", (kind,)
+            ).fetchall()
+        return [version for (version,) in found]
+
+    def rewrite(
+        self,
+        kind: str,
+        version: int,
+        arrays: Mapping[str, NDArray[Any]],
+        how: Writing = DURABLE,
+    ) -> int:
+        """Store other arrays in place of those of a fit; the collection's new version.
+
+        Raises
+        ------
+        AlreadyDone
+            If the write was done before, by its name.
+        """
+        with self._requests.writing(how) as connection:
+            *_, blob, crc = encoding.fit_row(version, kind, arrays)
+            connection.execute(
+                "UPDATE fits SET arrays = ?, crc = ? WHERE kind = ? AND version = ?",
+                (blob, crc, kind, version),
+            )
+            changed = next_version(connection)
+            remember(connection, how, changed, 1)
+        return changed

@@ -1,5 +1,6 @@
 """``skylike-service index`` and ``fit``: from files to a collection that answers."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import click
 
 from skylike.service import fits, indexer
 from skylike.service.cli import options
+from skylike.service.clusters import METHODS, Method
 from skylike.service.collection import Collection
 from skylike.service.config import DATA
 from skylike.service.encoder import Encoder
@@ -171,6 +173,18 @@ def index(
     show_default=True,
     help="Fixes the clusters.",
 )
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    help="How to find clusters. [default: as the last fit did; full-mixture the first "
+    "time]",
+)
+@click.option(
+    "--number",
+    type=click.IntRange(0),
+    help="How many clusters; 0 to have the number chosen. [default: as the last fit did, "
+    "if that was by the same method]",
+)
 @options.reading
 @options.as_json
 def fit(
@@ -179,6 +193,8 @@ def fit(
     data: Path,
     workers: int,
     seed: int,
+    method: Method | None,
+    number: int | None,
     reading: fits.Options,
     as_json: bool,
 ) -> None:
@@ -188,13 +204,18 @@ def fit(
             raise UnknownCollection(f"There is no collection {collection!r}.")
         target = library.collection(collection)
         encoder = library.encoder_of(target)
-        num_calibration = _fit(target, encoder, calibration, workers, reading, seed)
+        num_calibration = _fit(
+            target, encoder, calibration, workers, reading, seed, method, number
+        )
         clusters, anomaly = target.clusters, target.anomaly
         facts = {
             "collection": collection,
             "version": target.version,
             "objects": len(target),
             "clusters": len(clusters.names) if clusters else 0,
+            "method": clusters.settings.method if clusters else None,
+            "stability": _rounded(clusters.stability) if clusters else None,
+            "in_no_cluster": clusters.num_outside if clusters else 0,
             "calibration": num_calibration,
             "nuisances": [one._asdict() for one in anomaly.control.correlations]
             if anomaly
@@ -279,6 +300,8 @@ def _fit(
     workers: int,
     reading: fits.Options,
     seed: int = 0,
+    method: Method | None = None,
+    number: int | None = None,
 ) -> int:
     """Fit; returns how many calibration objects there are."""
     vectors = None
@@ -288,5 +311,16 @@ def _fit(
         )
         if rejects:
             click.echo(f"not used to calibrate: {options.counted(rejects)}", err=True)
-    collection.fit(calibration=vectors, seed=seed, shown=Shown.for_people())
+    collection.fit(
+        calibration=vectors,
+        method=method,
+        number=number,
+        seed=seed,
+        shown=Shown.for_people(),
+    )
     return len(collection.anomaly.calibration) if collection.anomaly else 0
+
+
+def _rounded(share: float) -> float | None:
+    """For people; None for what is not known."""
+    return None if math.isnan(share) else round(share, 3)

@@ -2,6 +2,7 @@
 
 from skylike.service.catalog import DURABLE, SkyObject, Writing
 from skylike.service.collection.collection import Collection
+from skylike.service.collection.portraits import Portrait
 from skylike.service.collection.search import MAX_K, Found, How, Scored
 from skylike.service.collection.verifying import Problem
 
@@ -11,6 +12,7 @@ __all__ = [
     "Collection",
     "Found",
     "How",
+    "Portrait",
     "Problem",
     "Scored",
     "SkyObject",

@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 from skylike.service.catalog import DURABLE, Catalog, SkyObject, State, Writing
 from skylike.service.collection import loading
 from skylike.service.collection.compaction import Compactor
-from skylike.service.collection.fitting import fit
+from skylike.service.collection.fitted import Fitted
 from skylike.service.collection.ranking import KnownRanks
-from skylike.service.collection.reading import Reading
 from skylike.service.collection.shelf import Shelf
 from skylike.service.collection.vectors import checked
 from skylike.service.collection.verifying import Problem, problems
-from skylike.service.collection.view import View
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind, Told
 from skylike.service.progress import Progress, Shown, Watched
@@ -37,7 +35,7 @@ _log = structlog.get_logger()
 Attributes = Mapping[str, str | int | float | bool | None]
 
 
-class Collection(Reading):
+class Collection(Fitted):
     """A collection in a directory. Safe from any thread; writes wait in line.
 
     One process may have it open: the library's lock sees to that.
@@ -253,57 +251,6 @@ class Collection(Reading):
         with Progress("building the index", len(self), "object", shown) as progress:
             self.compact(kind, progress.reach)
 
-    def fit(
-        self,
-        *,
-        calibration: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        shown: Watched = Shown.NOT,
-    ) -> int:
-        """Find the clusters of all searchable objects, and what scores are usual.
-
-        Both fits are stored together, with where each object stands in them, and
-        answer from then on. Reading and adding go on meanwhile; objects added
-        meanwhile are not part of the fits.
-
-        Parameters
-        ----------
-        calibration : (m, dimension) float32, unit norm
-            Vectors of ordinary objects that are neither in the collection nor
-            among those the model was trained on. By default those of the last fit,
-            less what was added since. Without any there are no p-values.
-        seed
-            Same objects, same seed, same fits.
-        shown
-            Where to show how far it is.
-
-        Returns
-        -------
-        version
-            The collection's new version.
-
-        Raises
-        ------
-        NotReady
-            If there are fewer than two searchable objects (``too_few_objects``).
-        BadRequest
-            If a calibration vector is in the collection
-            (``calibration_in_archive``), or as `add`.
-        """
-        if calibration is not None:
-            calibration = checked(calibration, self.dimension)
-        found = fit(self._view, calibration, seed, shown)
-        with self._changing():
-            self._view = found.kept(self._catalog.fits, self._view)
-            self._ranks.forget()
-            return self._view.version
-
-    @contextmanager
-    def held_at(self, version: int) -> Iterator[bool]:
-        """Let writers wait until the block ends; whether this is its version."""
-        with self._writing:
-            yield self._view.version == version
-
     def take_over_requests(self, other: "Collection") -> None:
         """Know the named writes of another collection, all of which this one has."""
         self._catalog.requests.take_over(other._catalog.requests)
@@ -366,26 +313,6 @@ class Collection(Reading):
                 self._view = self._view.told(written.version, written.rows, revised)
         self._compactor.consider(self._view)
         return {one.id for one in revised}
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """The write lock; a view that cannot follow the catalog is loaded anew."""
-        with self._writing:
-            before = self._view.version
-            try:
-                yield
-            except BaseException:
-                if self._catalog.state().version != before:
-                    # What was written is durable; a view without it would be sealed
-                    # as whole.
-                    self._view = loading.load(self.name, self._catalog, self._shelf)
-                raise
-
-    def _swap(self, change: Callable[[View], View]) -> View:
-        """Replace the view; what `change` publishes fits the view at that moment."""
-        with self._writing:
-            self._view = change(self._view)
-            return self._view
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

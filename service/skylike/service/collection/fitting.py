@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
-from skylike.service.catalog import Fits
-from skylike.service.clusters import ClusterFit
+from skylike.service.catalog import Catalog, Fits
+from skylike.service.clusters import ClusterFit, Settings
 from skylike.service.collection.numbers import Numbers
+from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.view import View, gather
 from skylike.service.errors import BadRequest, NotReady
@@ -18,33 +19,51 @@ from skylike.service.index import nearest
 from skylike.service.progress import Progress, Watched
 from skylike.service.ranks import Ranks
 
+CLUSTERS = "clusters"
+"""What the clusters of a fit are called among what is kept of it."""
+
 _SAME = 1e-6  # cosine distance below which two vectors show the same object
 _CHUNK = 4096  # objects searched for at a time
+
+
+KEPT = 5
+"""How many fits can be listed, the newest among them."""
 
 
 class Fit(NamedTuple):
     """What a fit finds out, without its version."""
 
     clusters: ClusterFit
+    portraits: Portraits
     anomaly: AnomalyFit
     ranks: Ranks
 
     def kept(self, fits: Fits, view: View) -> View:
         """Store all of it; the view that answers by it."""
+        # Somebody may have given a name meanwhile.
+        names = view.clusters.name_of if view.clusters else {}
+        clusters = self.clusters.named(names)
         version, fit_version = fits.save(
-            {kind: part.to_arrays() for kind, part in self._asdict().items()},
-            brief=(RANKS,),
+            {
+                kind: part.to_arrays()
+                for kind, part in self._replace(clusters=clusters)._asdict().items()
+            },
+            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT},
         )
         return replace(
             view,
             version=version,
-            clusters=replace(self.clusters, version=fit_version),
+            clusters=replace(clusters, version=fit_version),
             anomaly=replace(self.anomaly, version=fit_version),
         )
 
 
 def fit(
-    view: View, calibration: NDArray[np.float32] | None, seed: int, shown: Watched
+    view: View,
+    catalog: Catalog,
+    calibration: NDArray[np.float32] | None,
+    settings: Settings,
+    shown: Watched,
 ) -> Fit:
     """Fit all.
 
@@ -52,10 +71,12 @@ def fit(
     ----------
     view
         What to fit.
+    catalog
+        Where the thumbnails are.
     calibration : (m, dimension) float32, unit norm
         m may be 0. By default those of the view's fit that were not added since.
-    seed
-        Same view, same seed, same fits.
+    settings
+        How to find clusters. Same view, same settings, same fits.
     shown
         Where to show how far it is.
 
@@ -64,7 +85,7 @@ def fit(
     Cancelled
         If the caller has asked to stop; see `caller`.
     NotReady
-        ``too_few_objects`` if fewer than two are searchable.
+        ``too_few_objects`` if fewer than two are searchable; or as `clusters.fit`.
     BadRequest
         ``calibration_in_archive`` if a calibration vector is in the view.
     """
@@ -89,7 +110,14 @@ def fit(
             "not indexed.",
             reason="calibration_in_archive",
         )
-    cluster_fit = clusters.fit(vectors, lambda place: view.ids(rows[[place]])[0], seed)
+    kinds = clusters.fit(
+        vectors,
+        rows,
+        lambda place: view.ids(rows[[place]])[0],
+        settings,
+        view.clusters,
+        shown,
+    )
     surroundings = []
     with Progress("fitting", len(rows), "object", shown) as progress:
         for start in range(0, len(rows), _CHUNK):
@@ -105,9 +133,8 @@ def fit(
         calibration=given[new],
         near_calibration=Surrounding.of(near[new], cosines[new]),
         columns=Numbers(view, rows),
-        seed=seed,
+        seed=settings.seed,
     )
-    membership = cluster_fit.members(vectors)
-    ranks = Ranks(0, rows, scores, controlled, membership, len(cluster_fit.names))
+    ranks = Ranks(0, rows, scores, controlled, kinds.membership, kinds.fit.labels)
     caller.check()
-    return Fit(cluster_fit, anomaly_fit, ranks)
+    return Fit(kinds.fit, portrayed(view, catalog, ranks), anomaly_fit, ranks)

@@ -23,6 +23,7 @@ from skylike.service.columns.filters import (
     check,
     names,
 )
+from skylike.service.columns.summary import Share, Spread, Summary, summaries
 
 __all__ = [
     "FACTS",
@@ -39,8 +40,12 @@ __all__ = [
     "Not",
     "Observed",
     "OneOf",
+    "Share",
+    "Spread",
+    "Summary",
     "WithIds",
     "check",
     "evaluate",
     "names",
+    "summaries",
 ]

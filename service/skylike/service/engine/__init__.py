@@ -4,6 +4,8 @@
 and HTTP through it) only translates to and from the types exported here.
 """
 
+from skylike.service.clusters import NOWHERE
+from skylike.service.collection import Portrait
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
 from skylike.service.engine.types import (
@@ -44,6 +46,7 @@ __all__ = [
     "MAX_BATCH",
     "MAX_NEIGHBORS",
     "NEAR_DEG",
+    "NOWHERE",
     "Added",
     "Analysis",
     "Anomaly",
@@ -70,6 +73,7 @@ __all__ = [
     "NewObject",
     "Odd",
     "Page",
+    "Portrait",
     "Query",
     "Ranked",
     "Reading",

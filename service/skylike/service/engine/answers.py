@@ -48,19 +48,19 @@ def cluster_answers(fit: ClusterFit, found: Sequence[Resolved]) -> list[ClusterA
 def _cluster_answer(
     fit: ClusterFit, probabilities: NDArray[np.float64]
 ) -> ClusterAnswer:
-    order = np.argsort(-probabilities, kind="stable")
-    order = order[: max(1, np.count_nonzero(probabilities >= _POSSIBLE))]
+    *inside, outside = probabilities.tolist()
+    order = np.argsort(-probabilities[:-1], kind="stable")
+    order = order[: max(1, np.count_nonzero(probabilities[:-1] >= _POSSIBLE))]
     best = int(order[0])
     return ClusterAnswer(
         fit_version=fit.version,
         shares=tuple(
-            ClusterShare(label, fit.names[label], probability)
-            for label, probability in zip(
-                order.tolist(), probabilities[order].tolist(), strict=True
-            )
+            ClusterShare(int(fit.labels[place]), fit.names[place], inside[place])
+            for place in order.tolist()
         ),
         exemplar_ids=tuple(fit.exemplar_ids[best]),
         size=int(fit.sizes[best]),
+        outside=outside,
     )
 
 

@@ -11,6 +11,7 @@ from skylike.service.engine.answers import (
     nearest_cluster,
 )
 from skylike.service.engine.keeping import context_of
+from skylike.service.engine.kinds import Kinds
 from skylike.service.engine.ranking import Ranking, not_fitted
 from skylike.service.engine.resolve import Read, Resolved, resolve, resolve_all
 from skylike.service.engine.searching import fitted, search
@@ -30,7 +31,7 @@ MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
 
 
-class Engine(Ranking):
+class Engine(Ranking, Kinds):
     """Answers questions from a library, and keeps it. Safe from several threads.
 
     Every method raises `UnknownCollection` for a collection that is not there and

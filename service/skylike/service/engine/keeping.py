@@ -16,8 +16,6 @@ from skylike.service.engine.resolve import to_unit
 from skylike.service.engine.types import (
     Added,
     Changed,
-    ClusterInfo,
-    Clusters,
     CollectionInfo,
     Context,
     Found,
@@ -205,22 +203,6 @@ class Keeping:
         """How many objects fulfil a filter."""
         with self._archive(collection) as archive:
             return Changed(context_of(archive), archive.count(where))
-
-    def clusters(self, collection: str) -> Clusters:
-        """The clusters of the newest fit."""
-        with self._archive(collection) as archive:
-            fit = archive.clusters
-            if fit is None:
-                return Clusters(context_of(archive), 0, ())
-            found = tuple(
-                ClusterInfo(label, name, size, float(weight), ids)
-                for label, (name, size, weight, ids) in enumerate(
-                    zip(
-                        fit.names, fit.sizes, fit.weights, fit.exemplar_ids, strict=True
-                    )
-                )
-            )
-            return Clusters(context_of(archive), fit.version, found)
 
     def collections(self) -> list[CollectionInfo]:
         """The collections by name; one that is damaged does not hide the others."""

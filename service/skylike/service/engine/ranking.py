@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service.clusters import NOWHERE
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.engine.keeping import MAX_PAGE, Keeping, context_of
 from skylike.service.engine.types import Mark, Member, Odd, Ranked, Wanted
@@ -67,6 +68,8 @@ class Ranking(Keeping):
     def members(self, collection: str, label: int, wanted: Wanted) -> Ranked[Member]:
         """Objects of a cluster, nearest to its centre first, equal ones as written.
 
+        Of the label `NOWHERE` those that are in no cluster, nearest to any first.
+
         Raises as `anomalies`, and:
 
         Raises
@@ -76,10 +79,11 @@ class Ranking(Keeping):
         """
         with self._archive(collection) as archive:
             ranks = _ranks(archive, wanted.after)
-            if not 0 <= label < ranks.num_clusters:
+            if label != NOWHERE and label not in ranks.labels:
+                known = ", ".join(map(str, sorted(ranks.labels.tolist())))
                 raise NotFound(
-                    f"fit {ranks.version} of {archive.name!r} has the clusters 0 to "
-                    f"{ranks.num_clusters - 1}, and no cluster {label}",
+                    f"fit {ranks.version} of {archive.name!r} has the clusters {known}, "
+                    f"and no cluster {label}",
                     reason="unknown_cluster",
                 )
             _, probabilities, similarities = ranks.membership

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.anomaly import Correlation, Outstanding, Part
-from skylike.service.collection import SkyObject
+from skylike.service.clusters import Settings
+from skylike.service.collection import Portrait, SkyObject
 from skylike.service.columns import Filter
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
@@ -123,12 +124,16 @@ class ClusterShare(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClusterAnswer:
-    """The kind of object: clusters that are possible at all, most probable first."""
+    """The kind of object: clusters that are possible at all, most probable first.
+
+    `outside` is the probability that it is in no cluster; above one half it is.
+    """
 
     fit_version: int
     shares: tuple[ClusterShare, ...]
     exemplar_ids: tuple[str, ...]
     size: int
+    outside: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,22 +233,39 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """A cluster of a fit."""
+    """A cluster of a fit; `portrait` is None where none is kept or asked for."""
 
     label: int
     name: str
     size: int
     weight: float
     exemplar_ids: tuple[str, ...]
+    portrait: Portrait | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """All clusters, by falling size; version 0 and none before the first fit."""
+    """All clusters, by falling size; version 0 and none before the first fit.
+
+    `stability` is None where the number was given; `fit_versions` are kept.
+    """
 
     context: Context
     fit_version: int
     clusters: tuple[ClusterInfo, ...]
+    settings: Settings | None = None
+    stability: float | None = None
+    num_objects: int = 0
+    num_outside: int = 0
+    fit_versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A cluster has got a name, now or when it was done before."""
+
+    context: Context
+    was_done: bool = False
 
 
 class Odd(NamedTuple):

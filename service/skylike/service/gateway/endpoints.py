@@ -117,6 +117,7 @@ ENDPOINTS = (
     _catalog("GET", "/v1/collections/{collection}", "GetCollection", _address),
     _catalog("DELETE", "/v1/collections/{collection}", "DeleteCollection", _address),
     _catalog("GET", "/v1/clusters", "ListClusters", _address),
+    _catalog("PUT", "/v1/clusters/name", "RenameCluster", _json),
     _catalog("POST", "/v1/clusters/members", "ListClusterMembers", _json),
     _catalog("POST", "/v1/anomalies/list", "ListAnomalies", _json),
     _catalog("GET", "/v1/aliases", "ListAliases", _address),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from skylike.service import indexer
+from skylike.service.clusters import Method
 from skylike.service.collection import Collection
 from skylike.service.encoder import Encoder
 from skylike.service.errors import NotReady
@@ -97,6 +98,8 @@ class Fit:
     roots: tuple[Path, ...]
     calibration: tuple[Path, ...] = ()
     seed: int = 0
+    method: Method | None = None
+    number: int | None = None
 
     kind = "fit"
 
@@ -126,10 +129,17 @@ class Fit:
                 encoder, [one.image for one in found], workers=workers
             )
             refused += useless
-        target.fit(calibration=vectors, seed=self.seed, shown=shown)
+        target.fit(
+            calibration=vectors,
+            method=self.method,
+            number=self.number,
+            seed=self.seed,
+            shown=shown,
+        )
         clusters, anomaly = target.clusters, target.anomaly
         return {
             "clusters": len(clusters.names) if clusters else 0,
+            "method": clusters.settings.method if clusters else None,
             "calibration": len(anomaly.calibration) if anomaly else 0,
             "nuisances": [one._asdict() for one in anomaly.control.correlations]
             if anomaly

@@ -4,8 +4,8 @@ from typing import Any
 
 import grpc
 
-from skylike.service.engine import Changed, Engine
-from skylike.service.server import pages, ranked, translate
+from skylike.service.engine import NOWHERE, Changed, Engine
+from skylike.service.server import kinds, pages, ranked, translate
 from skylike.service.server.options import filter_from, value_from, writing_from
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc
 
@@ -170,11 +170,21 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self, request: catalog_pb2.ListClustersRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.ListClustersResponse:
         """The clusters of a collection."""
-        answer = self._engine.clusters(request.collection)
-        return catalog_pb2.ListClustersResponse(
-            context=translate.context_to(answer.context),
-            fit_version=answer.fit_version,
-            clusters=translate.clusters_to(answer),
+        return kinds.clusters_to(
+            self._engine.clusters(
+                request.collection, request.fit_version, portraits=request.portraits
+            )
+        )
+
+    def RenameCluster(  # noqa: N802
+        self, request: catalog_pb2.RenameClusterRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.RenameClusterResponse:
+        """Gives a cluster a name."""
+        answer = self._engine.rename_cluster(
+            request.collection, request.label, request.name, writing_from(request)
+        )
+        return catalog_pb2.RenameClusterResponse(
+            context=translate.context_to(answer.context), was_done=answer.was_done
         )
 
     def ListClusterMembers(  # noqa: N802
@@ -184,7 +194,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.ListClusterMembersResponse:
         """The objects of a cluster, page by page."""
         wanted = ranked.wanted_from(request)
-        answer = self._engine.members(request.collection, request.label, wanted)
+        label = NOWHERE if request.in_no_cluster else request.label
+        answer = self._engine.members(request.collection, label, wanted)
         return ranked.members_to(answer, request)
 
     def ListAnomalies(  # noqa: N802

@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from skylike.service import jobs
 from skylike.service.catalog import check_id
+from skylike.service.clusters import Method, Settings
 from skylike.service.collection import Writing
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind
@@ -131,7 +133,11 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                         f"the seed {seed} exceeds 32 bits", reason="bad_seed"
                     )
                 return jobs.Fit(
-                    request.fit.collection, tuple(self._roots), calibration, seed
+                    request.fit.collection,
+                    tuple(self._roots),
+                    calibration,
+                    seed,
+                    *_clustering(request.fit),
                 )
             case "reindex":
                 again = request.reindex
@@ -203,6 +209,17 @@ def _share(fraction: float) -> float:
             reason="bad_fraction",
         )
     return fraction
+
+
+def _clustering(request: job_pb2.FitJob) -> tuple[Method | None, int | None]:
+    """The method and the number of clusters; None for what the last fit had."""
+    number = request.num_clusters if request.HasField("num_clusters") else None
+    if not request.method:
+        Settings(number=number or 0)
+        return None, number
+    # Whatever text comes, this refuses it unless it is a method.
+    settings = Settings(cast(Method, request.method), number or 0)
+    return settings.method, number
 
 
 def _kind(name: str) -> Kind | None:

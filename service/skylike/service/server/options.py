@@ -18,6 +18,7 @@ _Write: TypeAlias = (
     | catalog_pb2.DeleteObjectsRequest
     | catalog_pb2.SetAttributesRequest
     | catalog_pb2.SetLabelsRequest
+    | catalog_pb2.RenameClusterRequest
 )
 _Value = str | int | float | bool
 

@@ -46,7 +46,9 @@ def members_to(
 ) -> pb.ListClusterMembersResponse:
     """A page of a cluster's members."""
     page = _page_to(answer, request)
-    made = pb.ListClusterMembersResponse(label=request.label, **page)
+    made = pb.ListClusterMembersResponse(
+        label=request.label, in_no_cluster=request.in_no_cluster, **page
+    )
     for one in answer.items:
         row = made.members.add(
             rank=one.rank, probability=one.probability, similarity=one.similarity

@@ -18,7 +18,7 @@ _RULES: tuple[tuple[str, Scope | None], ...] = (
     (r"/skylike\.v1\.\w+/(Get|List|Count|Scroll|Watch)[A-Z]\w*", Scope.READ),
     # What changes objects; what changes collections, names and jobs needs more.
     (
-        r"/skylike\.v1\.CatalogService/((Add|Delete)Objects|Set(Attributes|Labels))",
+        r"/skylike\.v1\.CatalogService/((Add|Delete)Objects|Set(Attributes|Labels)|RenameCluster)",
         Scope.WRITE,
     ),
 )

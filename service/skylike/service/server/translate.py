@@ -261,6 +261,8 @@ def fill_cluster(made: search_pb2.ClusterAnswer, answer: engine.ClusterAnswer) -
     made.best.CopyFrom(made.shares[0])
     made.exemplar_ids.extend(answer.exemplar_ids)
     made.size = answer.size
+    made.no_cluster_probability = answer.outside
+    made.in_no_cluster = answer.outside > 0.5
 
 
 def fill_anomaly(made: search_pb2.AnomalyAnswer, answer: engine.AnomalyAnswer) -> None:
@@ -290,20 +292,6 @@ def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
         damage=info.damage,
         nuisances=explained.nuisances_to(info),
     )
-
-
-def clusters_to(answer: engine.Clusters) -> list[catalog_pb2.ClusterInfo]:
-    """The clusters of a fit."""
-    return [
-        catalog_pb2.ClusterInfo(
-            label=one.label,
-            name=one.name,
-            size=one.size,
-            weight=one.weight,
-            exemplar_ids=one.exemplar_ids,
-        )
-        for one in answer.clusters
-    ]
 
 
 def _box_from(source: types_pb2.Source) -> tuple[int, int, int, int] | None:

@@ -1,0 +1,242 @@
+"""`Gaussians`: clusters as the components of a mixture.
+
+Fitted by expectation maximisation (McLachlan & Peel 2000, Finite Mixture Models), with
+full or diagonal covariances; or by k-means, which is the mixture of round components of
+one size each (Celeux & Govaert 1992, Comput. Statist. Data Anal. 14, 315). Beside them is
+a component of constant density, which objects belong to that none of the others explains
+(Banfield & Raftery 1993, Biometrics 49, 803).
+"""
+
+import functools
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from skylike.service import caller
+from skylike.service.clusters.space import Placed, Points, Space
+
+Shape = Literal["full", "diag"]
+
+OUTSIDE = 1e-3
+"""Share of an archive that is in no cluster, at most, where mixtures describe it well."""
+
+_STEPS, _MOST_STEPS = 5, 200  # of a fit: between two looks at the caller, and in all
+_STARTS = 3  # of k-means; the best is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """A mixture in the axes of a space.
+
+    Attributes
+    ----------
+    space
+        Where the components are.
+    weights : (k,) float64
+    means : (k, p) float64
+    roots : (k, p, p) float64
+        Of the precisions: their product with their transpose is the precision.
+    log_background
+        Log density of what is in no component.
+    """
+
+    space: Space
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    roots: NDArray[np.float64]
+    log_background: float = -np.inf
+
+    def shares(self, placed: Placed) -> NDArray[np.float64]:
+        """The share of each component, and of none, in each object: (n, k + 1)."""
+        logs = np.empty((len(placed.points), len(self.weights) + 1))
+        logs[:, :-1] = self._log_densities(placed)
+        logs[:, -1] = self.log_background
+        logs -= logs.max(axis=1, keepdims=True)
+        found: NDArray[np.float64] = np.exp(logs)
+        found /= found.sum(axis=1, keepdims=True)
+        return found
+
+    def log_density(self, placed: Placed) -> NDArray[np.float64]:
+        """Log of the density of all components together: (n,)."""
+        logs = self._log_densities(placed)
+        most = logs.max(axis=1, keepdims=True)
+        found: NDArray[np.float64] = most[:, 0] + np.log(
+            np.exp(logs - most).sum(axis=1)
+        )
+        return found
+
+    def bounded(self, log_densities: NDArray[np.float64]) -> Self:
+        """The same, with a background as dense as the emptiest place of an archive.
+
+        Parameters
+        ----------
+        log_densities : (n,) float64
+            Of its objects. All but 1/1000 of them lie where the components are denser
+            than the background; and so does whatever lies as near to the densest
+            component as all but 1/1000 of its own sample.
+        """
+        from scipy.special import chdtri  # noqa: PLC0415
+
+        seen = float(np.quantile(log_densities, OUTSIDE, method="lower"))
+        reach = 0.5 * float(chdtri(len(self.space.mean), OUTSIDE))
+        expected = float(self._form[2].max()) - reach
+        return replace(self, log_background=min(seen, expected))
+
+    def taken(self, order: NDArray[np.int64]) -> Self:
+        """The same with its components in another order."""
+        return replace(
+            self,
+            weights=self.weights[order],
+            means=self.means[order],
+            roots=self.roots[order],
+        )
+
+    def _log_densities(self, placed: Placed) -> NDArray[np.float64]:
+        """Log of weight times density of each component: (n, k)."""
+        roots, shifts, constants = self._form
+        count, num_axes = self.means.shape
+        # All components at once: one product of matrices.
+        apart = placed.points @ roots - shifts
+        squares = np.square(apart).reshape(-1, count, num_axes).sum(axis=2)
+        rests = placed.rests / self.space.noise
+        found: NDArray[np.float64] = constants - 0.5 * (squares + rests[:, None])
+        return found
+
+    @functools.cached_property
+    def _form(self) -> tuple[Points, NDArray[np.float64], NDArray[np.float64]]:
+        """Roots side by side, what they make of the means, and log peak densities."""
+        count, num_axes = self.means.shape
+        roots = self.roots.transpose(1, 0, 2).reshape(num_axes, count * num_axes)
+        shifts = np.einsum("kp,kpq->kq", self.means, self.roots).ravel()
+        _, log_roots = np.linalg.slogdet(self.roots)
+        constants = (
+            np.log(self.weights)
+            + log_roots
+            - 0.5 * len(self.space.mean) * np.log(2 * np.pi)
+            - 0.5 * self.space.num_left * np.log(self.space.noise)
+        )
+        return roots, shifts, constants
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything, for storage."""
+        return self.space.to_arrays() | {
+            "mixing": self.weights,
+            "means": self.means,
+            "roots": self.roots,
+            "log_background": np.array(self.log_background),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The mixture of `to_arrays`."""
+        return cls(
+            Space.from_arrays(arrays),
+            arrays["mixing"],
+            arrays["means"],
+            arrays["roots"],
+            float(arrays["log_background"]),
+        )
+
+
+def fit_mixture(
+    points: Points,
+    number: int,
+    shape: Shape,
+    floor: float,
+    seed: int,
+    start: Gaussians | None = None,
+) -> Any:
+    """Fit scikit-learn's mixture of so many components, asking the caller now and then.
+
+    Parameters
+    ----------
+    points : (n, p) float64
+        n >= number.
+    number
+        Of components.
+    shape
+        Of their covariances.
+    floor
+        Added to every variance: without it a component on a few equal objects would
+        shrink to a spike.
+    seed
+        Same points, same seed, same mixture.
+    start
+        Where to begin; by default where k-means ends.
+    """
+    # Only fitting needs scikit-learn, whose import takes longer than a query does.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.mixture import GaussianMixture  # noqa: PLC0415
+
+    begun: dict[str, Any] = {}
+    if start is not None:
+        precisions = start.roots @ start.roots.transpose(0, 2, 1)
+        begun = {
+            "weights_init": start.weights,
+            "means_init": start.means,
+            "precisions_init": precisions
+            if shape == "full"
+            else np.diagonal(precisions, axis1=1, axis2=2),
+        }
+    mixture = GaussianMixture(
+        number,
+        covariance_type=shape,
+        reg_covar=floor,
+        max_iter=_STEPS,
+        warm_start=True,  # each `fit` goes on where the last one ended
+        random_state=seed,
+        **begun,
+    )
+    # One BLAS thread: on busy cores several wait for each other, many times over.
+    with threadpool_limits(1), warnings.catch_warnings():
+        # One that is still moving after all steps is as good as its likelihood; and
+        # fewer distinct points than components do no harm.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(_MOST_STEPS // _STEPS):
+            caller.check()
+            if mixture.fit(points).converged_:
+                break
+    return mixture
+
+
+def mixture_of(space: Space, fitted: Any) -> Gaussians:
+    """What scikit-learn has fitted in a space."""
+    roots = fitted.precisions_cholesky_
+    if roots.ndim == 2:
+        roots = roots[:, :, None] * np.eye(roots.shape[1])
+    return Gaussians(space, fitted.weights_, fitted.means_, roots)
+
+
+def fit_k_means(
+    space: Space,
+    points: Points,
+    number: int,
+    seed: int,
+    start: Gaussians | None = None,
+) -> Gaussians:
+    """Round components around the centres that k-means finds."""
+    from sklearn.cluster import KMeans  # noqa: PLC0415
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+
+    caller.check()
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = KMeans(
+            number,
+            init="k-means++" if start is None else start.means,
+            n_init=_STARTS if start is None else 1,
+            random_state=seed,
+        ).fit(points)
+    counts = np.bincount(found.labels_, minlength=number)
+    squares = np.square(points - found.cluster_centers_[found.labels_]).sum(axis=1)
+    sums = np.bincount(found.labels_, squares, minlength=number)
+    variances = sums / np.maximum(counts, 1) / points.shape[1] + space.noise
+    there = counts > 0
+    roots = np.eye(points.shape[1]) / np.sqrt(variances[there])[:, None, None]
+    weights = counts[there] / len(points)
+    return Gaussians(space, weights, found.cluster_centers_[there], roots)
