@@ -44,6 +44,11 @@ class Ranks:
         """Positions of all, the highest score first; equal scores by row."""
         return np.argsort(-self.scores, kind="stable")
 
+    @functools.cached_property
+    def by_commonness(self) -> NDArray[np.int64]:
+        """Positions of all, the lowest score first; equal scores by row."""
+        return np.argsort(self.scores, kind="stable")
+
     def by_typicality(self, label: int) -> NDArray[np.int64]:
         """Positions of a cluster's members, nearest to its centre first; ties by row."""
         order, ends = self._by_cluster

@@ -1,7 +1,10 @@
 """Collections: objects of one model that can be written, got, searched and fitted."""
 
-from skylike.service.catalog import DURABLE, SkyObject, Writing
+from skylike.service.catalog import DURABLE, Opinion, Rating, SkyObject, Writing
+from skylike.service.collection.alike import Spot
 from skylike.service.collection.collection import Collection
+from skylike.service.collection.predicting import Lesson, Target
+from skylike.service.collection.rating import Taught
 from skylike.service.collection.search import MAX_K, Found, How, Scored
 from skylike.service.collection.verifying import Problem
 
@@ -11,8 +14,14 @@ __all__ = [
     "Collection",
     "Found",
     "How",
+    "Lesson",
+    "Opinion",
     "Problem",
+    "Rating",
     "Scored",
     "SkyObject",
+    "Spot",
+    "Target",
+    "Taught",
     "Writing",
 ]

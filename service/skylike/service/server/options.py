@@ -11,13 +11,14 @@ from skylike.service.columns import Filter
 from skylike.service.errors import BadRequest
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
-from skylike.v1 import catalog_pb2, types_pb2
+from skylike.v1 import catalog_pb2, teaching_pb2, types_pb2
 
 _Write: TypeAlias = (
     catalog_pb2.AddObjectsRequest
     | catalog_pb2.DeleteObjectsRequest
     | catalog_pb2.SetAttributesRequest
     | catalog_pb2.SetLabelsRequest
+    | teaching_pb2.RateObjectsRequest
 )
 _Value = str | int | float | bool
 

@@ -9,10 +9,10 @@ import grpc
 
 from skylike.service.engine import Engine
 from skylike.service.monitoring import Monitor
-from skylike.service.server import translate
+from skylike.service.server import pages, predicted, translate
 from skylike.service.server.admission import Admission
 from skylike.service.server.items import analyzed
-from skylike.service.server.options import how_from
+from skylike.service.server.options import filter_from, how_from
 from skylike.service.server.stream import Streamed
 from skylike.service.server.together import DEFAULT_K, analysis
 from skylike.service.uploads import Readers, Stamped
@@ -105,6 +105,33 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         translate.fill_anomaly(told.anomaly, answer.anomaly)
         translate.fill_hits(told.anomaly.neighbors, answer.hits)
         return told
+
+    def Predict(  # noqa: N802
+        self, request: search_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> search_pb2.PredictResponse:
+        """What an attribute or label is likely to be."""
+        answer = self._engine.predict(
+            request.collection,
+            translate.query_from(request.query),
+            predicted.target_from(request),
+            confidence=request.confidence or predicted.DEFAULT_CONFIDENCE,
+            where=filter_from(request.filter) if request.HasField("filter") else None,
+        )
+        return predicted.prediction_to(answer)
+
+    def ListNearest(  # noqa: N802
+        self, request: search_pb2.ListNearestRequest, context: grpc.ServicerContext
+    ) -> search_pb2.ListNearestResponse:
+        """All objects by falling similarity, page by page."""
+        answer = self._engine.alike(
+            request.collection,
+            translate.query_from(request.query),
+            filter_from(request.filter) if request.HasField("filter") else None,
+            after=predicted.reached_from(request),
+            limit=pages.size_of(request.page_size),
+            thumbnails=request.thumbnails,
+        )
+        return predicted.alike_to(answer, request)
 
     def Analyze(  # noqa: N802
         self, request: search_pb2.AnalyzeRequest, context: grpc.ServicerContext
