@@ -29,6 +29,16 @@ from skylike.client.ranked import (
     RankedAnomaly,
 )
 from skylike.client.tabulate import tabulate
+from skylike.client.taught import (
+    ClassShare,
+    Prediction,
+    Quality,
+    Rating,
+    Ratings,
+    Suggestion,
+    Suggestions,
+)
+from skylike.client.teaching import NewRating
 from skylike.client.types import (
     Added,
     Alias,
@@ -65,6 +75,7 @@ __all__ = [
     "Asked",
     "AsyncClient",
     "Changed",
+    "ClassShare",
     "Client",
     "Cluster",
     "ClusterInfo",
@@ -88,14 +99,21 @@ __all__ = [
     "JobState",
     "Neighbors",
     "NewObject",
+    "NewRating",
     "Object",
     "ObjectId",
     "Place",
+    "Prediction",
+    "Quality",
     "RankedAnomaly",
+    "Rating",
+    "Ratings",
     "Reading",
     "ReindexJob",
     "SkylikeClientError",
     "SnapshotJob",
+    "Suggestion",
+    "Suggestions",
     "Tls",
     "tabulate",
 ]

@@ -12,10 +12,11 @@ from skylike.client.types import Context, Object
 
 @dataclass(frozen=True, slots=True)
 class RankedAnomaly(Plain):
-    """How odd an object of the archive is; rank 1 is the oddest of all.
+    """How odd an object of the archive is; rank 1 is the first of the order.
 
     `percentile` is the share of the archive that scores lower. `calibrated` is False:
-    p-values are for what is not in the archive.
+    p-values are for what is not in the archive. `interest` is how interesting it is
+    expected to be, 0 to 5; None but in the taught order.
     """
 
     rank: int
@@ -23,6 +24,7 @@ class RankedAnomaly(Plain):
     percentile: float
     calibrated: bool
     object: Object
+    interest: float | None = None
 
     @property
     def id(self) -> str:
@@ -32,19 +34,23 @@ class RankedAnomaly(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Anomalies(Plain, Tabular):
-    """The oddest objects of a fit, by falling score; a table of them.
+    """Objects of a fit in the order asked for; a table of them.
 
-    `num_unranked` objects that were asked for came after the fit.
+    `num_unranked` objects that were asked for came after the fit; `ratings_version` is that
+    of the collection when a rating was changed last, 0 but in the taught order.
     """
 
     context: Context
     fit_version: int
     items: tuple[RankedAnomaly, ...]
     num_unranked: int
+    ratings_version: int = 0
 
     def _table(self) -> Table:
         facts = origin(self.context, anomaly=self)
-        return columns.ranked(columns.RANKED_ANOMALY, self.items, facts)
+        is_taught = self.ratings_version > 0
+        fields = columns.TAUGHT_ANOMALY if is_taught else columns.RANKED_ANOMALY
+        return columns.ranked(fields, self.items, facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ A list is of the fit that its first page was of, whatever is written meanwhile.
 import dataclasses
 import math
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from skylike.client import convert, requests
 from skylike.client.asked import told
@@ -25,6 +25,13 @@ _MEMBERS = Rpc(
 )
 _MOST = 1000  # on a page
 
+Order = Literal["oddest", "typical", "taught"]
+_ORDERS: dict[str, pb.AnomalyOrder.ValueType] = {
+    "oddest": pb.ANOMALY_ORDER_ODDEST,
+    "typical": pb.ANOMALY_ORDER_TYPICAL,
+    "taught": pb.ANOMALY_ORDER_TAUGHT,
+}
+
 _Page = TypeVar("_Page", Anomalies, ClusterMembers)
 
 
@@ -38,8 +45,9 @@ class Ranking(Session):
         collection: str | None = None,
         limit: int | None = 100,
         thumbnails: bool = False,
+        order: Order = "oddest",
     ) -> Anomalies:
-        """The oddest objects of a collection, the oddest first.
+        """The objects of a collection by how odd they are, the oddest first.
 
         Parameters
         ----------
@@ -51,11 +59,15 @@ class Ranking(Session):
             At most so many; None: all.
         thumbnails
             Whether objects come with their thumbnails.
+        order
+            ``typical``: the least odd first; ``taught``: the most interesting first, as
+            learned from ratings and scores.
         """
         pages = self.anomaly_pages(
             where,
             collection=collection,
             thumbnails=thumbnails,
+            order=order,
             page_size=_page_size(limit),
         )
         return await _together(pages, limit)
@@ -66,19 +78,25 @@ class Ranking(Session):
         *,
         collection: str | None = None,
         thumbnails: bool = False,
+        order: Order = "oddest",
         page_size: int = _MOST,
     ) -> AsyncIterator[Anomalies]:
         """As `anomalies`, all of them, fetched page by page as they are needed.
 
         Parameters
         ----------
-        where, collection, thumbnails
+        where, collection, thumbnails, order
             As there.
         page_size
             How many are fetched at a time, 1 to 1000.
         """
+        if order not in _ORDERS:
+            raise BadInput(
+                f"order is {order!r}; it can be {', '.join(_ORDERS)}",
+                reason="bad_order",
+            )
         asked = _asked(where, collection, thumbnails, page_size)
-        request = pb.ListAnomaliesRequest(**asked)
+        request = pb.ListAnomaliesRequest(order=_ORDERS[order], **asked)
         async for page in self._pages(_ANOMALIES, request, convert.anomalies):
             yield page
 

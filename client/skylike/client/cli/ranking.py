@@ -9,6 +9,7 @@ from skylike.client.cli import options, text
 from skylike.client.cli.asking import Asking, asking
 from skylike.client.filters import Filter
 from skylike.client.ranked import Anomalies, ClusterMembers
+from skylike.client.ranking import Order
 from skylike.client.types import Clusters
 
 _Listed = TypeVar("_Listed", Anomalies, ClusterMembers, Clusters)
@@ -39,6 +40,13 @@ def _give(
 @options.collection
 @options.where
 @_limit
+@click.option(
+    "--order",
+    type=click.Choice(["oddest", "typical", "taught"]),
+    default="oddest",
+    show_default=True,
+    help="typical: the least odd first; taught: by what ratings have taught.",
+)
 @options.thumbnails
 @options.out
 @asking
@@ -46,15 +54,20 @@ def anomalies(
     collection: str | None,
     where: Filter | None,
     limit: int,
+    order: Order,
     thumbnails: bool,
     out: str | None,
     **server: Any,
 ) -> None:
-    """List the oddest objects of a collection, the oddest first."""
+    """List the objects of a collection by how odd they are, the oddest first."""
     asking = Asking(**server)
     with asking.client() as client:
         answer = client.anomalies(
-            where, collection=collection, limit=limit, thumbnails=thumbnails
+            where,
+            collection=collection,
+            limit=limit,
+            thumbnails=thumbnails,
+            order=order,
         )
         _give(asking, answer, text.anomalies, out)
 

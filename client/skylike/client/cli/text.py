@@ -32,13 +32,13 @@ from skylike.client.types import (
     Reading,
 )
 
-_NONE = "-"
+NONE = "-"
 _FEW = 10
 
 
 def analysis(answer: Analysis) -> list[str]:
     """All three answers."""
-    lines = _heading(answer.context, answer.reading) + hits(answer.hits)
+    lines = heading(answer.context, answer.reading) + hits(answer.hits)
     if answer.cluster is not None:
         lines.append(_cluster(answer.cluster))
     if answer.anomaly is not None:
@@ -60,12 +60,12 @@ def brief(name: str, answer: Analysis) -> str:
 
 def neighbors(answer: Neighbors) -> list[str]:
     """The neighbours."""
-    return _heading(answer.context, answer.reading) + hits(answer.hits)
+    return heading(answer.context, answer.reading) + hits(answer.hits)
 
 
 def cluster(answer: ClusterResult) -> list[str]:
     """The cluster, and every cluster with a share worth naming."""
-    lines = [*_heading(answer.context, answer.reading), _cluster(answer.cluster)]
+    lines = [*heading(answer.context, answer.reading), _cluster(answer.cluster)]
     return lines + [
         f"  {share.probability:6.1%}  {share.name}"
         for share in answer.cluster.shares
@@ -75,7 +75,7 @@ def cluster(answer: ClusterResult) -> list[str]:
 
 def anomaly(answer: AnomalyResult) -> list[str]:
     """How odd, and the neighbours that explain it."""
-    lines = [*_heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
+    lines = [*heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
     return lines + hits(answer.anomaly.neighbors)
 
 
@@ -84,15 +84,15 @@ def found(answer: Found) -> list[str]:
     one = answer.object
     facts: list[tuple[str, object]] = [
         ("id", one.id),
-        ("ra, dec [deg]", f"{_degrees(one.ra_deg)} {_degrees(one.dec_deg)}"),
-        ("epoch [MJD]", _NONE if one.epoch_mjd is None else one.epoch_mjd),
-        ("file", f"{one.uri}[{one.hdu}]" if one.uri else _NONE),
-        ("flags", ", ".join(one.flags) or _NONE),
-        ("labels", ", ".join(one.labels) or _NONE),
+        ("ra, dec [deg]", f"{degrees(one.ra_deg)} {degrees(one.dec_deg)}"),
+        ("epoch [MJD]", NONE if one.epoch_mjd is None else one.epoch_mjd),
+        ("file", f"{one.uri}[{one.hdu}]" if one.uri else NONE),
+        ("flags", ", ".join(one.flags) or NONE),
+        ("labels", ", ".join(one.labels) or NONE),
         ("valid", f"{one.valid_fraction:.1%}"),
         *sorted(one.attributes.items()),
     ]
-    return _heading(answer.context, None) + [
+    return heading(answer.context, None) + [
         f"  {name:16} {value}" for name, value in facts
     ]
 
@@ -101,7 +101,7 @@ def embedding(answer: Embedding) -> list[str]:
     """Its length and first numbers."""
     first = " ".join(f"{number:.4f}" for number in answer.vector[:6])
     return [
-        *_heading(answer.context, answer.reading),
+        *heading(answer.context, answer.reading),
         f"embedding of {len(answer.vector)} numbers: {first} ...",
     ]
 
@@ -112,10 +112,10 @@ def objects(found: Sequence[Object]) -> list[str]:
     rows += [
         (
             one.id,
-            _degrees(one.ra_deg),
-            _degrees(one.dec_deg),
-            ", ".join(one.flags) or _NONE,
-            ", ".join(one.labels) or _NONE,
+            degrees(one.ra_deg),
+            degrees(one.dec_deg),
+            ", ".join(one.flags) or NONE,
+            ", ".join(one.labels) or NONE,
         )
         for one in found
     ]
@@ -185,25 +185,27 @@ def clusters(answer: Clusters) -> list[str]:
         (one.name, str(one.size), f"{one.weight:.1%}", ", ".join(one.exemplar_ids[:3]))
         for one in answer.clusters
     ]
-    lines = _heading(answer.context, None)
+    lines = heading(answer.context, None)
     return lines + (table(rows, right="1,2") if answer.clusters else ["not fitted yet"])
 
 
 def anomalies(answer: Anomalies) -> list[str]:
-    """The oddest objects."""
-    rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]")]
+    """Objects by how odd they are, or how interesting."""
+    last = "interest" if answer.ratings_version else ""
+    rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]", last)]
     rows += [
         (
             str(one.rank),
             one.id,
             f"{one.score:.4f}",
             f"{one.percentile:.2f} %",
-            _degrees(one.object.ra_deg),
-            _degrees(one.object.dec_deg),
+            degrees(one.object.ra_deg),
+            degrees(one.object.dec_deg),
+            "" if one.interest is None else f"{one.interest:.2f}",
         )
         for one in answer.items
     ]
-    return [*_fitted(answer), *table(rows, right="0,2,3,4,5")]
+    return [*_fitted(answer), *table(rows, right="0,2,3,4,5,6")]
 
 
 def members(answer: ClusterMembers) -> list[str]:
@@ -215,8 +217,8 @@ def members(answer: ClusterMembers) -> list[str]:
             one.id,
             f"{one.probability:.4f}",
             f"{one.similarity:.4f}",
-            _degrees(one.object.ra_deg),
-            _degrees(one.object.dec_deg),
+            degrees(one.object.ra_deg),
+            degrees(one.object.dec_deg),
         )
         for one in answer.items
     ]
@@ -228,7 +230,7 @@ def _fitted(answer: Anomalies | ClusterMembers) -> list[str]:
     told = f"fit {answer.fit_version}" + (
         f"; {late} objects came since" if late else ""
     )
-    return [*_heading(answer.context, None), told]
+    return [*heading(answer.context, None), told]
 
 
 _TOLD = ("indexed", "known", "rejected")
@@ -272,8 +274,8 @@ def hits(found: Sequence[Hit]) -> list[str]:
             str(hit.rank),
             hit.id,
             f"{hit.score:.4f}",
-            _degrees(hit.object.ra_deg),
-            _degrees(hit.object.dec_deg),
+            degrees(hit.object.ra_deg),
+            degrees(hit.object.dec_deg),
             _angle(hit.separation_deg),
         )
         for hit in found
@@ -295,7 +297,8 @@ def table(rows: Sequence[tuple[str, ...]], right: str) -> list[str]:
     ]
 
 
-def _heading(context: Context, reading: Reading | None) -> list[str]:
+def heading(context: Context, reading: Reading | None) -> list[str]:
+    """Which archive answered, and how a cutout was read."""
     lines = [
         f"collection {context.collection}, version {context.collection_version}, "
         f"model {context.model_id[:12]}"
@@ -326,14 +329,15 @@ def _anomaly(answer: Anomaly) -> str:
     return f"{line}, p = {answer.p_value:.4f} ({answer.num_calibration} calibration objects)"
 
 
-def _degrees(angle: float | None) -> str:
-    return _NONE if angle is None else f"{angle:.5f}"
+def degrees(angle: float | None) -> str:
+    """An angle in degrees, if it is known."""
+    return NONE if angle is None else f"{angle:.5f}"
 
 
 def _angle(separation_deg: float | None) -> str:
     """An angle in the unit that suits it."""
     if separation_deg is None:
-        return _NONE
+        return NONE
     if separation_deg >= 1:
         return f"{separation_deg:.2f} deg"
     if separation_deg >= 1 / 60:

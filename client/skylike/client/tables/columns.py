@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from skylike.client.tables.table import Field, Kind, Table, gather, walk
+from skylike.client.tables.taught import INTEREST, SUGGESTED
 from skylike.client.tables.text import printable
 
 TEXT, NUMBER, INTEGER, TRUTH = Kind.TEXT, Kind.NUMBER, Kind.INTEGER, Kind.TRUTH
@@ -137,6 +138,10 @@ RANKED_ANOMALY = (
     *ANOMALY[:2],
     *(field.within("object") for field in OBJECT[1:]),
 )
+
+TAUGHT_ANOMALY = (*RANKED_ANOMALY[:2], INTEREST, *RANKED_ANOMALY[2:])
+
+SUGGESTION = (OBJECT[0].within("object"), *SUGGESTED, *RANKED_ANOMALY[4:])
 
 MEMBER = (
     Field("rank", INTEGER, "rank", "1 for the most typical", ucd="stat.rank"),
@@ -302,7 +307,9 @@ def embedding(dimension: int, path: str) -> list[Field]:
 
 
 _TAKEN = frozenset(
-    field.name for fields in (HIT, QUERY, SHARE, ANOMALY, MEMBER) for field in fields
+    field.name
+    for fields in (HIT, QUERY, SHARE, ANOMALY, MEMBER, SUGGESTED)
+    for field in fields
 )
 
 

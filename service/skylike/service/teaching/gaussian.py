@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _CHUNK = 1 << 14  # vectors at a time
-_JITTER = 1e-8  # keeps what is nearly singular from being so
+_JITTER = 1e-6  # keeps what is nearly singular from being so
 _LENGTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
 _NOISES = (0.03, 0.1, 0.3, 0.6)  # of the standard deviation of the values
 
@@ -94,6 +94,8 @@ def fit(
         Whose length and noise to take instead.
     """
     points = vectors.astype(np.float64)
+    # To the last digit, or nearly singular kernels would have negative eigenvalues.
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
     support = points[spread(points, num_support)]
     if like is not None:
         return _Known(points, values, support, like.length).process(
