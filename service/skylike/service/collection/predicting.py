@@ -24,7 +24,7 @@ from skylike.service.teaching import (
 _MOST_EXAMPLES = 5000  # what is learned from; more are drawn from
 _MOST_CLASSES = 100
 _REMEMBERED = 8  # what was learned last
-_CELL_DEG = 0.1  # a place on the sky
+_CELL_DEG = 20 / 3600  # a place on the sky: about what a cutout shows
 
 Rows = NDArray[np.int64]
 Value = str | int | float | bool
