@@ -7,8 +7,8 @@ Each SKY is a folder of ``skylike-trainer simulate``; with ``--labels`` the fold
 files, and the table their kinds. Of every seed a sky is drawn in which each rare kind has 0.5
 % of the objects (with ``--labels`` as many as there are), and artefacts, if there are any,
 too; the others are ordinary. The service indexes the embeddings, fits, and suggests ten
-objects; the person gives the rare kind 5, artefacts their tag, all else 0; five times. Kinds
-are seen by nobody else. Told are the rank-weighted scores of the first 100 (Roberts et al.
+objects; the person gives the rare kind 5, artefacts their tag, all else 0; five times. With
+``--known`` it has rated so many of the rare kind before. Kinds are seen by nobody else. Told are the rank-weighted scores of the first 100 (Roberts et al.
 2019, arXiv:1902.08627) by oddness and by what was taught: of all objects, and of those
 that were not rated.
 """
@@ -44,12 +44,12 @@ def main() -> None:
     parser.add_argument("--rare", action="append")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--objects", type=int, default=5000)
+    parser.add_argument("--known", type=int, default=0)
     asked = parser.parse_args()
     vectors, kinds = _read(asked.folders, asked.labels)
     for rare in asked.rare or _RARE:
         found = [
-            _taught(vectors, kinds, rare, asked.objects, asked.labels is None, seed)
-            for seed in range(asked.seeds)
+            _taught(vectors, kinds, rare, asked, seed) for seed in range(asked.seeds)
         ]
         told: dict[str, Any] = {"rare": rare, "seeds": asked.seeds}
         for name in found[0]:
@@ -87,9 +87,10 @@ def _read(folders: list[Path], labels: Path | None) -> tuple[Any, Any]:
 
 
 def _taught(
-    vectors: Any, kinds: Any, rare: str, num: int, is_drawn: bool, seed: int
+    vectors: Any, kinds: Any, rare: str, asked: argparse.Namespace, seed: int
 ) -> dict[str, float]:
     random = np.random.default_rng(seed)
+    num, is_drawn = asked.objects, asked.labels is None
     chosen = np.arange(len(kinds))
     if is_drawn:
         few = round(_SHARE * num)
@@ -118,14 +119,18 @@ def _taught(
             return [one.object.id for one in found.items]
 
         before = listed(Order.ODDEST)
+        examples = [id for id, kind in kind_of.items() if kind == rare]
+        if asked.known:
+            known = dict.fromkeys(examples[: asked.known], Opinion(5.0))
+            engine.rate("sky", "person", dict(known))
         for number in range(_ROUNDS):
-            asked = engine.suggestions("sky", num=_EACH, seed=number)
+            told = engine.suggestions("sky", num=_EACH, seed=number)
             opinions = {
                 one.object.id: Opinion(
                     5.0 if kind_of[one.object.id] == rare else 0.0,
                     is_artefact=kind_of[one.object.id] == _ARTEFACT,
                 )
-                for one in asked.suggestions
+                for one in told.suggestions
             }
             engine.rate("sky", "person", dict(opinions))
         rated = {one.id for one in engine.ratings("sky").ratings}

@@ -63,6 +63,9 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.CatalogService/SetAlias": ADMIN,
     "/skylike.v1.CatalogService/SetAttributes": WRITE,
     "/skylike.v1.CatalogService/SetLabels": WRITE,
+    "/skylike.v1.TeachingService/ListRatings": READ,
+    "/skylike.v1.TeachingService/ListSuggestions": READ,
+    "/skylike.v1.TeachingService/RateObjects": WRITE,
     "/skylike.v1.JobService/CancelJob": ADMIN,
     "/skylike.v1.JobService/GetJob": READ,
     "/skylike.v1.JobService/ListJobRejects": READ,
@@ -74,7 +77,9 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.SearchService/Anomaly": READ,
     "/skylike.v1.SearchService/Cluster": READ,
     "/skylike.v1.SearchService/Embed": READ,
+    "/skylike.v1.SearchService/ListNearest": READ,
     "/skylike.v1.SearchService/Neighbors": READ,
+    "/skylike.v1.SearchService/Predict": READ,
 }
 
 
