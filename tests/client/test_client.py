@@ -242,7 +242,8 @@ def test_what_is_no_vector_is_refused_before_it_is_sent(
 
 
 @pytest.mark.parametrize(
-    "address", ["", "localhost", "127.0.0.1:99999", "host:x", "[::1]"]
+    "address",
+    ["", "localhost", "127.0.0.1:99999", "host:x", "[::1]", "http://127.0.0.1:50051"],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(errors.BadInput) as caught:

@@ -1,6 +1,7 @@
 """Logging, and text that came from strangers."""
 
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,24 @@ def test_an_entry_is_one_line_whatever_it_holds(
         entry = json.loads(text)
         assert entry["event"] == "indexed"
         assert entry["number"] == 3
+
+
+def test_what_libraries_warn_of_is_an_entry_too(
+    stderr: pytest.CaptureFixture[str],
+) -> None:
+    """Or a stranger's broken request would be a line that no reader of JSON takes."""
+    logs.configure(json=True)
+    logs.configure(json=True)
+    library = logging.getLogger("uvicorn.error")
+    library.warning("Invalid request from %s", HOSTILE)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        library.exception("failed")
+    warned, failed = map(json.loads, stderr.readouterr().err.splitlines())
+    assert (warned["level"], warned["logger"]) == ("warning", "uvicorn.error")
+    assert warned["event"].startswith("Invalid request from M31\\x1b")
+    assert "Traceback" in failed["exception"]
 
 
 def test_a_traceback_keeps_its_lines_and_nothing_else(

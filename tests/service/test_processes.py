@@ -84,6 +84,26 @@ def test_a_reader_uses_one_thread() -> None:
     assert is_gone(child)
 
 
+def whose(_: bytes) -> int:
+    """The process's number, whatever the task."""
+    return os.getpid()
+
+
+def test_a_process_keeps_nothing_of_what_it_has_done() -> None:
+    """While it waits for more, which may be for hours."""
+    with Processes(whose, 1) as processes:
+        child = processes.submit(bytes(4 * SIZE)).result()
+        deadline = time.monotonic() + 10
+        while _resident_bytes(child) > 3 * SIZE and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert _resident_bytes(child) < 3 * SIZE
+
+
+def _resident_bytes(process: int) -> int:
+    pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_a_process_killed_in_the_middle_of_its_answer_costs_that_answer() -> None:
     with Processes(answer_at_length, 2) as processes:
         futures = [processes.submit(task) for task in range(6)]

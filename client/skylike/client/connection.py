@@ -19,7 +19,7 @@ from skylike.client.credentials import Tls, credentials
 # HOST:PORT with a port that exists, or what gRPC knows besides: unix:, dns:, ...
 _ADDRESS = re.compile(
     r"[^/]+:0*(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
-    r"|[a-z0-9]+:/?.*/.*"
+    r"|(?!https?:)[a-z0-9]+:/?.*/.*"
 )
 
 
@@ -55,7 +55,8 @@ class Target:
             )
         if not _ADDRESS.fullmatch(self.address):
             raise errors.BadInput(
-                f"{self.address!r} is no address; give HOST:PORT", reason="bad_address"
+                f"{self.address!r} is no address; give HOST:PORT, the service's `address`",
+                reason="bad_address",
             )
 
     @property

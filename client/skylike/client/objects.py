@@ -143,6 +143,7 @@ class Objects(Session):
         """Objects in the order of writing, without thumbnails, as they are needed.
 
         What is written meanwhile comes later; an object that is replaced comes again.
+        All are of the collection that an alias points to when the first are fetched.
 
         Parameters
         ----------

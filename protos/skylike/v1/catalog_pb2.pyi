@@ -597,7 +597,9 @@ class ListObjectsRequest(google.protobuf.message.Message):
     number is refused.
     """
     page_token: builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before, which was asked for in the same words but for
+    `page_size`; empty for the first.
+    """
     @property
     def filter(self) -> skylike.v1.types_pb2.Filter:
         """Which objects; absent: all."""
@@ -618,7 +620,8 @@ global___ListObjectsRequest = ListObjectsRequest
 @typing.final
 class ListObjectsResponse(google.protobuf.message.Message):
     """A page of objects, in the order of writing, without thumbnails. What is written
-    meanwhile is on a later page; an object that is replaced comes there again.
+    meanwhile is on a later page; an object that is replaced comes there again. All pages
+    are of the collection that the first was of, wherever an alias points meanwhile.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

@@ -103,8 +103,8 @@ class Settings(BaseModel):
     max_wait_seconds: float = Field(
         default=0.25,
         ge=0,
-        description="Time that calls may wait for their turn, if it is more than they "
-        "take themselves; others are told to come later.",
+        description="Time that questions may wait for their turn, if it is more than "
+        "they take themselves, and writes 20 times as long; others are told to come later.",
     )
     max_idle_seconds: float = Field(
         default=300.0,

@@ -2,7 +2,7 @@
 
 Logs go to standard error. Text that came from outside (header cards, ids, names)
 may hold terminal escapes or line breaks made to forge entries; `printable` disarms
-it, and every entry passes through it.
+it, and every entry passes through it, also what libraries warn of.
 """
 
 import logging
@@ -38,6 +38,25 @@ def configure(*, json: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=_to_standard_error,
     )
+    logging.getLogger().addHandler(_OF_LIBRARIES)
+
+
+class _Entries(logging.Handler):
+    """Makes entries of what libraries log by Python's own means."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            structlog.get_logger().log(
+                record.levelno,
+                record.getMessage(),
+                logger=record.name,
+                exc_info=record.exc_info,
+            )
+        except Exception:  # as every handler: the caller goes on
+            self.handleError(record)
+
+
+_OF_LIBRARIES = _Entries(logging.WARNING)
 
 
 def _to_standard_error(*_: Any) -> structlog.PrintLogger:

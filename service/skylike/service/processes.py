@@ -179,14 +179,17 @@ def serve(descriptor: int) -> None:
     with Connection(descriptor) as pipe, suppress(EOFError, OSError):
         do = pipe.recv()
         pipe.send(None)
-        while True:
-            task = pipe.recv()
-            answer: tuple[object, Exception | None]
-            try:
-                answer = do(task), None
-            except Exception as error:
-                answer = None, error  # raised where it was asked
-            pipe.send(answer)
+        while True:  # without names: it would keep the last task while it waits
+            pipe.send(_outcome(do, pipe.recv()))
+
+
+def _outcome(
+    do: Callable[[object], object], task: object
+) -> tuple[object, Exception | None]:
+    try:
+        return do(task), None
+    except Exception as error:
+        return None, error  # raised where it was asked
 
 
 def _end_with_parent() -> None:

@@ -176,11 +176,14 @@ class Readers:
             future = self._processes.submit(task)
         except RuntimeError as error:  # who is closed takes nothing any more
             raise Closed("the service is stopping") from error
-        while True:
-            try:
-                return future.result(_LOOK_SECONDS)
-            except TimeoutError:
-                caller.check()
+        try:
+            while True:
+                try:
+                    return future.result(_LOOK_SECONDS)
+                except TimeoutError:
+                    caller.check()
+        finally:
+            future.cancel()  # if nobody waits any more, and it has not begun
 
     def _with_care(self, task: Task) -> list[Stamped | Exception]:
         """The stamps of cutouts of which one has ended the process that read it."""

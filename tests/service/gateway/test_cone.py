@@ -3,6 +3,7 @@
 import io
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -288,3 +289,22 @@ def test_a_table_is_sent_while_it_is_made(serving: Serving, data: Path) -> None:
     assert "content-length" not in answer.headers
     assert content.count(b"<TR>") == 4500
     assert first < whole / 2
+
+
+def test_tables_that_are_in_each_others_way_are_whole(
+    serving: Serving, data: Path
+) -> None:
+    """Their pages wait for room, here as at the gRPC server."""
+    _add(data, 3000)
+    asked = {"RA": 10, "DEC": 80, "SR": 5, "VERB": 1}
+    with serving(data, max_calls=8) as server:  # two calls of a kind over HTTP
+        url = f"http://{server.addresses['http_address']}/v1/collections/sky/cone"
+
+        def ask(_: int) -> int:
+            while (answer := httpx.get(url, params=asked, timeout=60)).is_error:
+                assert answer.status_code == 503
+                time.sleep(0.01)
+            return len(_table(answer).array)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(ask, range(8))) == [3000] * 8

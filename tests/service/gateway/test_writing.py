@@ -116,7 +116,8 @@ def test_a_write_with_a_name_is_done_once(
         ("/labels", ["one", "two"], {}),
         ("/labels", ["x" * 129], {}),
         ("/collections", ["one"], {}),
-        ("/jobs", ["one"], {"compact": {"collection": "sky"}}),
+        ("/jobs", ["one"], {"compact": {"collection": "sky"}, "request_id": "two"}),
+        ("/jobs", ["x" * 129], {"compact": {"collection": "sky"}}),
     ],
 )
 def test_names_that_cannot_be_kept_are_refused(
@@ -130,6 +131,24 @@ def test_names_that_cannot_be_kept_are_refused(
         headers=headers,
     )
     assert (answer.status_code, answer.json()["reason"]) == (400, "BAD_REQUEST_ID")
+
+
+def test_a_job_with_a_name_is_started_once(own: httpx.Client) -> None:
+    """Another job under the same name is refused."""
+    work = {"compact": {"collection": "sky"}}
+    named = {"Idempotency-Key": '"night-7"'}
+    jobs = [
+        own.post("/jobs", json=body, headers=headers).json()["job"]["job_id"]
+        for body, headers in (
+            (work, named),
+            (work, named),
+            ({**work, "request_id": "night-7"}, {}),
+            (work, {}),
+        )
+    ]
+    assert jobs[0] == jobs[1] == jobs[2] != jobs[3]
+    other = own.post("/jobs", json={"fit": {"collection": "sky"}}, headers=named)
+    assert other.json()["reason"] == "REQUEST_ID_REUSED"
 
 
 def test_objects_are_changed_and_deleted(own: httpx.Client) -> None:
@@ -310,6 +329,23 @@ def test_nothing_that_is_said_is_passed_over(
     twice = {"collection": "sky", "id": ["a", "b"]}
     answer = own.post("/objects", content=sky.draw(), headers=FITS, params=twice)
     assert answer.json()["reason"] == "BAD_FORM"
+    once: dict[str, Any] = {"collection": "sky", "id": "a"}
+    form: dict[str, Any] = {"files": {"file": sky.draw()}}
+    answers = [
+        own.post("/objects", **form, data=once, params={"id": "b"}),
+        own.post("/objects", **form, data={**once, "id": ["a", "b"]}),
+        own.get("/collections/sky", params={"collection": "other"}),
+    ]
+    for answer, name in zip(answers, ("id", "id", "collection"), strict=True):
+        assert answer.status_code == 400
+        assert f"{name!r} is said twice" in answer.json()["detail"]
+    files = [("file", sky.draw()), ("file", sky.draw())]
+    unparted = {"Content-Type": "multipart/form-data"}
+    for many in (
+        own.post("/objects", files=files),
+        own.post("/objects", content=b"x", headers=unparted),
+    ):
+        assert (many.status_code, many.json()["reason"]) == (400, "BAD_FORM")
     about = {"collection": "sky", "id": "new", "attributes": "{"}
     answer = own.post("/objects", files={"file": sky.draw()}, data=about)
     assert answer.json()["reason"] == "BAD_JSON"

@@ -146,6 +146,31 @@ def test_a_write_is_given_up_with_its_caller(
     assert not is_stored("late-0")
 
 
+def test_those_who_write_by_turns_are_not_told_to_come_later(
+    channel: grpc.Channel, sky: SimpleNamespace
+) -> None:
+    """Each write takes longer than a question may wait."""
+    catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
+    cutout = types_pb2.Cutout(fits=sky.draw(size=1000))
+    writes = [
+        catalog_pb2.AddObjectsRequest(
+            collection="bare",
+            objects=[
+                catalog_pb2.NewObject(id=f"turn-{writer}-{row}", cutout=cutout)
+                for row in range(10)
+            ],
+            replace=True,
+        )
+        for writer in range(3)
+    ]
+    for _ in range(2):
+        began = time.monotonic()
+        calls = [catalog.AddObjects.future(write, timeout=60) for write in writes]
+        for call in calls:
+            assert len(call.result().objects) == 10
+        assert time.monotonic() - began > 3 * 0.2
+
+
 def _until(condition: Callable[[], bool]) -> None:
     give_up = time.monotonic() + 20
     while not condition():

@@ -15,8 +15,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.library import Library
+from skylike.service.server.items import analyzed
 from skylike.service.server.serve import SERVICES, Server
-from skylike.v1 import catalog_pb2, catalog_pb2_grpc
+from skylike.service.uploads import stamped_all
+from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, types_pb2
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -31,12 +33,13 @@ def running(data: Path, model: Path) -> Iterator[SimpleNamespace]:
     with Library(data) as library:
         library.create("second", model)
         with (
-            Server(Engine(library), settings) as server,
+            Server(engine := Engine(library), settings) as server,
             grpc.insecure_channel(server.address) as channel,
         ):
             server.ready()
             yield SimpleNamespace(
                 library=library,
+                engine=engine,
                 server=server,
                 channel=channel,
                 health=health_pb2_grpc.HealthStub(channel),
@@ -72,6 +75,13 @@ def _overwrite(path: Path) -> None:
         file.write(os.urandom(path.stat().st_size))
 
 
+def _break_one(running: SimpleNamespace) -> None:
+    """The object ring-7 of sky, as only who reads it finds out."""
+    with sqlite3.connect(running.catalog) as other:
+        other.execute("UPDATE objects SET crc = crc + 1 WHERE id = 'ring-7'")
+    other.close()
+
+
 def test_each_collection_is_told_and_listed(running: SimpleNamespace) -> None:
     answer = running.health.List(health_pb2.HealthListRequest())
     told = {name: one.status for name, one in answer.statuses.items()}
@@ -105,9 +115,7 @@ def test_damage_that_a_call_meets_counts_though_a_look_may_not_see_it(
     running: SimpleNamespace,
 ) -> None:
     """One object of sixty; it stays so, for nothing has been mended."""
-    with sqlite3.connect(running.catalog) as other:
-        other.execute("UPDATE objects SET crc = crc + 1 WHERE id = 'ring-7'")
-    other.close()
+    _break_one(running)
     catalog = catalog_pb2_grpc.CatalogServiceStub(running.channel)
     request = catalog_pb2.GetObjectRequest(collection="sky", id="ring-7")
     with pytest.raises(grpc.RpcError) as caught:
@@ -116,6 +124,31 @@ def test_damage_that_a_call_meets_counts_though_a_look_may_not_see_it(
     _becomes(running, SKY, NOT_SERVING)
     _look(running, 4)  # most of them at sound objects
     assert _status(running, SKY) == NOT_SERVING
+
+
+@pytest.mark.parametrize("names", [("sky", "second"), ("second", "sky")])
+def test_damage_counts_for_no_other_collection_that_was_asked_together(
+    running: SimpleNamespace, names: tuple[str, str]
+) -> None:
+    """By questions of one stream, in whatever order."""
+    _break_one(running)
+    questions = [
+        search_pb2.AnalyzeStreamRequest(
+            item_id=name,
+            analyze=search_pb2.AnalyzeRequest(
+                collection=name, query=types_pb2.Query(object_id="ring-7")
+            ),
+        )
+        for name in names
+    ]
+    monitor = running.server.monitor
+    with monitor.items():
+        answers = analyzed(questions, running.engine, stamped_all, monitor, 2**20)
+    told = {one.item_id: one.error.reason for one in answers}
+    assert told == {"sky": "DAMAGED_DATA", "second": "UNKNOWN_ID"}
+    _becomes(running, SKY, NOT_SERVING)
+    _look(running, 2)
+    assert _status(running, SECOND) == SERVING
 
 
 def test_a_model_that_goes_takes_its_collections_out_until_it_is_back(

@@ -72,6 +72,49 @@ def listed(stubs: SimpleNamespace, **asked: Any) -> list[str]:
             return ids
 
 
+def test_a_list_goes_on_in_its_collection_when_the_alias_moves(
+    stubs: SimpleNamespace,
+) -> None:
+    """No row is left out, and none of the other collection comes between."""
+    catalog = stubs.catalog
+    created = catalog_pb2.CreateCollectionRequest(collection="other", model_of="sky")
+    catalog.CreateCollection(created)
+    strangers = [
+        catalog_pb2.NewObject(id=f"stranger-{i}", vector=vector(i)) for i in range(20)
+    ]
+    catalog.AddObjects(
+        catalog_pb2.AddObjectsRequest(collection="other", objects=strangers)
+    )
+
+    def point(target: str) -> None:
+        asked = catalog_pb2.SetAliasRequest(alias="live", collection=target)
+        catalog.SetAlias(asked)
+
+    def page(token: str = "", **more: Any) -> Any:
+        asked = {"collection": "live", "page_size": 7, **more}
+        return catalog.ListObjects(
+            catalog_pb2.ListObjectsRequest(page_token=token, **asked)
+        )
+
+    point("sky")
+    wanted, found = listed(stubs, collection="sky"), []
+    answer = first = page()
+    point("other")
+    while True:
+        assert answer.context.collection == "sky"
+        found += [one.id for one in answer.objects]
+        if not answer.next_page_token:
+            break
+        answer = page(answer.next_page_token)
+    assert found == wanted
+    assert page().context.collection == "other"
+    token = first.next_page_token
+    for other in ({"collection": "other"}, {"filter": types_pb2.Filter(label="odd")}):
+        again = functools.partial(page, token, **other)
+        assert refusal(again) == "BAD_PAGE_TOKEN"
+    assert len(page(token, page_size=1000).objects) == len(wanted) - 7
+
+
 def test_objects_are_listed_counted_and_filtered(stubs: SimpleNamespace) -> None:
     assert len(set(listed(stubs))) == len(listed(stubs)) == 60
     both = types_pb2.Filter(

@@ -68,7 +68,8 @@ class Condition:
     def doubt(self, name: str, error: DamagedData) -> None:
         """Remember damage that was met: the next look does not read everything.
 
-        That of a model need not be remembered, for a look sees it every time.
+        Of a collection by its name or an alias. That of a model need not be remembered,
+        for a look sees it every time.
         """
         with contextlib.suppress(SkylikeError), self._library.using(name) as collection:
             self._library.encoder_of(collection)

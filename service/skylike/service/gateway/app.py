@@ -135,7 +135,9 @@ def application(
     ) -> Response:
         """Metrics in Prometheus' text format, for those who may list health."""
         await _LIST(lanes, _LIST.new_request(), who, request.is_disconnected)
-        return Response(monitor.metrics(), media_type=CONTENT_TYPE)
+        # Elsewhere: it waits for lines of the log, and for collections being opened.
+        told = await asyncio.to_thread(monitor.metrics)
+        return Response(told, media_type=CONTENT_TYPE)
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     async def openapi() -> dict[str, Any]:

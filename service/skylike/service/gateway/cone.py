@@ -129,6 +129,8 @@ async def _table(
     }
     yield votable.begun(question.columns, told)
     asked = question.listing()
+    # The one that was counted: an alias may point elsewhere by now.
+    asked.collection = counted.context.collection
     while left:
         page = await _patiently(lanes, asked, who)
         # Elsewhere, or others would wait for a thousand rows to be written.
@@ -147,7 +149,7 @@ async def _patiently(lanes: Lanes, asked: Any, who: Metadata) -> Any:
     while True:
         try:
             return await _LIST(lanes, asked, who, _stays)
-        except grpc.RpcError as error:
+        except (SkylikeError, grpc.RpcError) as error:
             seconds = problem_of(error).retry_seconds
             if seconds is None or time.monotonic() + seconds > until:
                 raise

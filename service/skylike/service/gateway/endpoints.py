@@ -50,7 +50,7 @@ class Endpoint:
         return {
             "parameters": [
                 *(parameter(self.path, one) for one in beside),
-                *([_IDEMPOTENCY_KEY] if reading.is_write(message) else []),
+                *([_IDEMPOTENCY_KEY] if reading.can_be_named(message) else []),
             ],
             "requestBody": {"required": True, "content": content},
         }
@@ -96,7 +96,7 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The caller's name for this write, as `options.request_id`.",
+    "description": "The caller's name for this request, as `request_id`.",
     "schema": {"type": "string"},
 }
 

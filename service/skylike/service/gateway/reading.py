@@ -6,11 +6,13 @@ say of a file stands in the form or the address.
 
 import asyncio
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request
 from google.protobuf.descriptor import Descriptor
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.gateway.rpc import Rpc
@@ -33,6 +35,7 @@ _OF_QUESTION = (
 )
 
 _IDEMPOTENCY_KEY = "idempotency-key"
+_NAME = "request_id"
 # A string of RFC 9651, as the draft has it, or a bare word, as most send it.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
@@ -46,8 +49,8 @@ async def from_address(request: Request, rpc: Rpc) -> Any:
                 reason="bad_form",
             )
     message = rpc.new_request()
-    read_texts(_texts(request) | request.path_params, message)
-    _name_write(request, message)
+    read_texts(_once([*_said(request), *request.path_params.items()]), message)
+    _name_request(request, message)
     return message
 
 
@@ -63,7 +66,7 @@ async def from_json(request: Request, rpc: Rpc) -> Any:
     message = rpc.new_request()
     # Elsewhere, or others would wait while much is read.
     await asyncio.to_thread(read_json, await _json_body(request), message)
-    _name_write(request, message)
+    _name_request(request, message)
     return message
 
 
@@ -73,14 +76,17 @@ async def from_file(request: Request, rpc: Rpc) -> Any:
         case "application/json":
             return await from_json(request, rpc)
         case "multipart/form-data":
-            message = await _from_form(request, rpc)
+            try:
+                message = await _from_form(request, rpc)
+            except HTTPException as error:  # of who reads forms
+                raise BadRequest(str(error.detail), reason="bad_form") from error
         case "application/fits" | "image/fits" | "application/octet-stream":
             message = await asyncio.to_thread(
-                _about, await request.body(), _texts(request), rpc
+                _about, await request.body(), _once(_said(request)), rpc
             )
         case _:
             raise _unreadable(request, JSON, FORM, *FITS)
-    _name_write(request, message)
+    _name_request(request, message)
     return message
 
 
@@ -97,8 +103,10 @@ def beside_file(message: Any) -> list[tuple[Any, tuple[str, ...]]]:
     return [(message.query.cutout, _OF_CUTOUT), (message, of_question)]
 
 
-def is_write(message: Descriptor) -> bool:
+def can_be_named(message: Descriptor) -> bool:
     """Whether a request can have a name, by which it is done once."""
+    if _NAME in message.fields_by_name:
+        return True
     options = message.fields_by_name.get("options")
     return (
         options is not None
@@ -129,10 +137,11 @@ async def _from_form(request: Request, rpc: Rpc) -> Any:
                 "the form has no file: send the FITS file as the part 'file'",
                 reason="bad_form",
             )
-        said = {name: text for name, text in form.items() if isinstance(text, str)}
-        if len(said) + 1 < len(form.multi_items()):
-            raise BadRequest("the form says something twice", reason="bad_form")
-        texts = {"name": file.filename or "", **_texts(request), **said}
+        # There is one file at most.
+        parts = [
+            (name, text) for name, text in form.multi_items() if isinstance(text, str)
+        ]
+        texts = {"name": file.filename or "", **_once([*_said(request), *parts])}
         return await asyncio.to_thread(_about, await file.read(), texts, rpc)
 
 
@@ -152,38 +161,50 @@ def _about(fits: bytes, texts: dict[str, str], rpc: Rpc) -> Any:
     return message
 
 
-def _name_write(request: Request, message: Any) -> None:
-    """Take the caller's name for a write from the header that is made for it."""
+def _name_request(request: Request, message: Any) -> None:
+    """Take the caller's name for a request from the header that is made for it."""
     keys = request.headers.getlist(_IDEMPOTENCY_KEY)
     if not keys:
         return
-    if not is_write(message.DESCRIPTOR):
+    if not can_be_named(message.DESCRIPTOR):
         raise BadRequest(
-            "an Idempotency-Key is for writes of objects: without one, look whether "
-            "this was done before you send it again",
+            "an Idempotency-Key is for writes of objects and starts of jobs: without "
+            "one, look whether this was done before you send it again",
             reason="bad_request_id",
         )
     quoted = _QUOTED.fullmatch(keys[0])
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else keys[0]
-    known = {key, *keys[1:], *filter(None, [message.options.request_id])}
+    named = message if _NAME in message.DESCRIPTOR.fields_by_name else message.options
+    known = {key, *keys[1:], *filter(None, [named.request_id])}
     if not key or len(known) > 1:
         raise BadRequest(
-            "the write has several names, or an empty one: one Idempotency-Key, or "
-            "options.request_id, is enough",
+            "the request has several names, or an empty one: one Idempotency-Key, or "
+            "request_id, is enough",
             reason="bad_request_id",
         )
-    message.options.request_id = key
+    named.request_id = key
 
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _texts(request: Request) -> dict[str, str]:
-    """What the address says; nothing twice."""
-    found = dict(request.query_params)
-    if len(found) < len(request.query_params.multi_items()):
-        raise BadRequest("the address says something twice", reason="bad_form")
+def _said(request: Request) -> list[tuple[str, str]]:
+    """What the address says."""
+    return request.query_params.multi_items()
+
+
+def _once(said: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Texts by their names; `BadRequest` if there is another under one of them."""
+    found: dict[str, str] = {}
+    for name, text in said:
+        if name in found:
+            raise BadRequest(
+                f"{name[:100]!r} is said twice: once is enough, in the address or beside "
+                "the file",
+                reason="bad_form",
+            )
+        found[name] = text
     return found
 
 

@@ -89,11 +89,14 @@ class Monitor:
         finally:
             self._metrics.items_ended(call)
 
-    def item(self, code: str, error: Exception | None = None) -> None:
-        """Count one question of a stream by how it ended."""
+    def item(self, collection: str, code: str, error: Exception | None = None) -> None:
+        """Count one question of a stream by how it ended.
+
+        It tells itself what it asked, since what is known of the work may be of others.
+        """
         self._metrics.item_ended(code, _reason(error))
         if error is not None:
-            self._doubt(calls.current(), error)
+            self._doubt(collection, error)
 
     def refused(self, method: str, error: SkylikeError, code: str) -> None:
         """Count a call that was refused before it was read."""
@@ -104,11 +107,11 @@ class Monitor:
         call = calls.current()
         if call is not None:
             call.code, call.reason = code, _reason(error)
-            self._doubt(call, error)
+            self._doubt(call.collection or None, error)
 
-    def _doubt(self, call: Call | None, error: Exception) -> None:
-        if call is not None and call.collection and isinstance(error, DamagedData):
-            self._engine.condition.doubt(call.collection, error)
+    def _doubt(self, collection: str | None, error: Exception) -> None:
+        if collection is not None and isinstance(error, DamagedData):
+            self._engine.condition.doubt(collection, error)
         if isinstance(error, DamagedData | StorageFailed):
             self.rounds.soon()
 

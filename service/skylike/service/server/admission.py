@@ -22,6 +22,7 @@ from skylike.v1 import search_pb2
 
 _OURS = "/skylike."
 _IN_LINE = 0.25  # of all calls, in each line
+_PATIENCE = 20  # how much longer than a question a write may wait
 _OF_STREAMS = 0.25  # of all calls: they stay, and shall leave room for others
 _RETRY_SECONDS = 1.0
 
@@ -44,7 +45,8 @@ _turn: ContextVar[Turn] = ContextVar("turn")
 class Admission(Layer):
     """Lets calls work as there is room, and drops those whose caller has gone.
 
-    Writes may take long, and have a line of their own: no question waits for them.
+    Writes may take long, and have a line of their own: no question waits for them, and
+    two that write by turns are not told to come later.
     """
 
     def __init__(self, settings: Settings, places: int) -> None:
@@ -52,7 +54,7 @@ class Admission(Layer):
         longest = settings.max_wait_seconds
         length = int(settings.max_calls * _IN_LINE)
         self._questions = Line(places, longest, length)
-        self._writes = Line(max(1, places // 2), longest, length)
+        self._writes = Line(max(1, places // 2), _PATIENCE * longest, length)
         self._load = Load(settings.max_held_bytes)
         self._max_calls = settings.max_calls
         self._max_streams = max(1, int(settings.max_calls * _OF_STREAMS))

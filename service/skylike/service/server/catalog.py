@@ -104,18 +104,27 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     def ListObjects(  # noqa: N802
         self, request: catalog_pb2.ListObjectsRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.ListObjectsResponse:
-        """Objects in the order of writing, page by page."""
+        """Objects in the order of writing, page by page.
+
+        All of the collection that the first page was of: rows of another one, where an
+        alias points meanwhile, would be neither list.
+        """
         where = filter_from(request.filter) if request.HasField("filter") else None
+        digest, collection, row = pages.digest_of(request), request.collection, 0
+        if request.page_token:
+            collection, row = pages.row_in(request.page_token, digest)
         answer = self._engine.scroll(
-            request.collection,
+            collection,
             where,
-            after_row=pages.row_of(request.page_token),
+            after_row=row,
             limit=pages.size_of(request.page_size),
         )
         return catalog_pb2.ListObjectsResponse(
             context=translate.context_to(answer.context),
             objects=[translate.object_to(one) for one in answer.objects],
-            next_page_token=pages.token_of(answer.last_row),
+            next_page_token=pages.token_in(
+                answer.context.collection, answer.last_row, digest
+            ),
         )
 
     def CountObjects(  # noqa: N802

@@ -27,7 +27,7 @@ def analyzed(
 ) -> list[search_pb2.AnalyzeStreamResponse]:
     """The answer to each question, in their order, whatever becomes of the others.
 
-    Each has at most `max_bytes`.
+    Each has at most `max_bytes`. Raises as `answered`.
     """
     bad: dict[int, Exception] = {}
     for number, question in enumerate(questions):
@@ -38,25 +38,29 @@ def analyzed(
     good = [one.analyze for number, one in enumerate(questions) if number not in bad]
     answers = iter(answered(good, engine, read))
     return [
-        _told(question.item_id, bad.get(number) or next(answers), monitor, max_bytes)
+        _told(question, bad.get(number) or next(answers), monitor, max_bytes)
         for number, question in enumerate(questions)
     ]
 
 
 def _told(
-    item_id: str, found: Analysis | Exception, monitor: Monitor, max_bytes: int
+    question: search_pb2.AnalyzeStreamRequest,
+    found: Analysis | Exception,
+    monitor: Monitor,
+    max_bytes: int,
 ) -> search_pb2.AnalyzeStreamResponse:
+    item_id, collection = question.item_id, question.analyze.collection
     answer = search_pb2.AnalyzeStreamResponse(item_id=item_id)
     if isinstance(found, Analysis):
         translate.fill_analysis(answer.analysis, found)
         try:
             require_sendable(answer, max_bytes)
         except TooLarge as error:
-            return _told(item_id, error, monitor, max_bytes)
-        monitor.item("OK")
+            return _told(question, error, monitor, max_bytes)
+        monitor.item(collection, "OK")
         return answer
     told = tell(found, f"item {item_id!r}")
-    monitor.item(told.code.name, found)
+    monitor.item(collection, told.code.name, found)
     if told.is_ours:
         _log.error("failed", item_id=item_id, exc_info=found)
     answer.error.code = told.code.value[0]

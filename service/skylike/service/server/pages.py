@@ -1,8 +1,11 @@
 """Pages of long lists (AIP-158)."""
 
 import base64
+import copy
+import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 from skylike.service.engine import Mark
 from skylike.service.errors import BadRequest
@@ -10,6 +13,7 @@ from skylike.service.errors import BadRequest
 _DEFAULT = 100
 _MOST = 1000
 _LONGEST_ROW = 19  # digits
+_DIGITS = 16  # of a digest
 
 
 def cut(names: Sequence[str], size: int, token: str) -> tuple[slice, str]:
@@ -46,6 +50,33 @@ def token_of(row: int | None) -> str:
 def row_of(token: str) -> int:
     """The row behind which a page begins; `BadRequest` if the token is none of ours."""
     return number(_decode(token)) if token else 0
+
+
+def digest_of(request: Any, *but: str) -> str:
+    """Of the question that a list answers: all of a request but these fields and the page."""
+    asked = copy.deepcopy(request)
+    for name in ("page_size", "page_token", *but):
+        asked.ClearField(name)
+    content = asked.SerializeToString(deterministic=True)
+    called = request.DESCRIPTOR.full_name.encode()
+    return hashlib.sha256(called + b"\0" + content).hexdigest()[:_DIGITS]
+
+
+def token_in(collection: str, row: int | None, digest: str) -> str:
+    """The token of the page behind a row of a collection; empty where there is none."""
+    return "" if row is None else token_of_texts(collection, row, digest=digest)
+
+
+def row_in(token: str, digest: str) -> tuple[str, int]:
+    """The collection in which a list goes on, and the row behind which.
+
+    Raises
+    ------
+    BadRequest
+        If the token is none of ours, or belongs to another question.
+    """
+    collection, row = texts_of(token, 2, digest)
+    return collection, number(row)
 
 
 def token_of_mark(mark: Mark, digest: str) -> str:

@@ -4,8 +4,6 @@ A token names the fit and the last place of its page, and carries a digest of wh
 asked: a page that goes on with another question would be neither list.
 """
 
-import copy
-import hashlib
 from typing import Any, TypeAlias
 
 from skylike.service.engine import Member, Odd, Order, Ranked, Wanted
@@ -16,7 +14,6 @@ from skylike.v1 import catalog_pb2 as pb
 from skylike.v1 import search_pb2
 
 _Request: TypeAlias = pb.ListAnomaliesRequest | pb.ListClusterMembersRequest
-_DIGITS = 16
 _ORDERS: dict[int, Order] = {
     pb.ANOMALY_ORDER_UNSPECIFIED: Order.ODDEST,
     pb.ANOMALY_ORDER_ODDEST: Order.ODDEST,
@@ -91,9 +88,4 @@ def _page_to(answer: Ranked[Any], request: _Request) -> dict[str, Any]:
 
 def digest(request: _Request | search_pb2.ListNearestRequest) -> str:
     """Of the question: which list, but for the page, and what the collection is called."""
-    asked = copy.deepcopy(request)
-    for name in ("collection", "page_size", "page_token", "thumbnails"):
-        asked.ClearField(name)
-    content = asked.SerializeToString(deterministic=True)
-    called = request.DESCRIPTOR.full_name.encode()
-    return hashlib.sha256(called + b"\0" + content).hexdigest()[:_DIGITS]
+    return pages.digest_of(request, "collection", "thumbnails")

@@ -1,6 +1,7 @@
 """`SearchService`: translates, and leaves the answers to the engine."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -151,16 +152,15 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             questions: Sequence[search_pb2.AnalyzeStreamRequest],
         ) -> list[search_pb2.AnalyzeStreamResponse]:
             with contextlib.ExitStack() as working, self._monitor.items():
-                turn = self._admission.turn(_STREAM, context)
-                has_turn = False
+
+                @functools.cache
+                def wait_for_turn() -> None:
+                    working.enter_context(self._admission.turn(_STREAM, context))
 
                 def read(*what: Any) -> list[Stamped | Exception]:
                     # Other processes do that: a place is only needed for the rest.
-                    nonlocal has_turn
                     found = self._readers.stamped_all(*what)
-                    if not has_turn:
-                        has_turn = True
-                        working.enter_context(turn)
+                    wait_for_turn()
                     return found
 
                 return analyzed(

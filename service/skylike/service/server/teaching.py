@@ -1,7 +1,5 @@
 """`TeachingService`: translates, and leaves the answers to the engine."""
 
-import hashlib
-
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -13,7 +11,6 @@ from skylike.v1 import teaching_pb2 as pb
 from skylike.v1 import teaching_pb2_grpc
 
 _DEFAULT_NUM = 10
-_DIGITS = 16
 
 
 class TeachingServicer(teaching_pb2_grpc.TeachingServiceServicer):
@@ -47,7 +44,7 @@ class TeachingServicer(teaching_pb2_grpc.TeachingServiceServicer):
         self, request: pb.ListRatingsRequest, context: grpc.ServicerContext
     ) -> pb.ListRatingsResponse:
         """The ratings, page by page."""
-        whose = hashlib.sha256(request.who.encode()).hexdigest()[:_DIGITS]
+        whose = pages.digest_of(request, "collection")
         start, version = 0, None
         if request.page_token:
             texts = pages.texts_of(request.page_token, 2, whose)

@@ -9,7 +9,7 @@ from skylike.service import caller, calls
 from skylike.service.calls import Call
 from skylike.service.engine import Analysis, Engine, Query
 from skylike.service.engine.resolve import Read
-from skylike.service.errors import BadRequest
+from skylike.service.errors import BadRequest, Cancelled, DeadlineExceeded
 from skylike.service.server import translate
 from skylike.service.server.line import Turn
 from skylike.service.server.options import how_from
@@ -114,7 +114,13 @@ def _message(found: Analysis) -> search_pb2.AnalyzeResponse:
 def answered(
     questions: Sequence[search_pb2.AnalyzeRequest], engine: Engine, read: Read
 ) -> list[Analysis | Exception]:
-    """The answer to each question, in their order, whatever becomes of the others."""
+    """The answer to each question, in their order, whatever becomes of the others.
+
+    Raises
+    ------
+    Cancelled, DeadlineExceeded
+        If who asked them has gone; see `caller`.
+    """
     queries: dict[int, Query] = {}
     found: dict[int, Analysis | Exception] = {}
     alike: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
@@ -148,6 +154,8 @@ def _alike(
             how=how_from(asked.options),
             read=read,
         )
+    except (Cancelled, DeadlineExceeded):  # nobody waits for any of them
+        raise
     except Exception as error:
         if len(queries) == 1:
             return [error]
