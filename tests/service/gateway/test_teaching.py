@@ -43,9 +43,7 @@ def test_ratings_are_written_once_and_listed(own: httpx.Client) -> None:
 
 def test_what_was_taught_is_listed_and_suggested(own: httpx.Client) -> None:
     ask = {"order": "ANOMALY_ORDER_TAUGHT", "page_size": 5}
-    assert problem_in(own.post("/anomalies/list", json=ask))["reason"] == (
-        "NOT_RATED"
-    )
+    assert problem_in(own.post("/anomalies/list", json=ask))["reason"] == ("NOT_RATED")
     rated = [{"object_id": f"ring-{n}", "score": 5} for n in range(4)]
     own.post("/ratings", json={"who": "ann", "ratings": rated})
     page = own.post("/anomalies/list", json=ask).json()
