@@ -7,16 +7,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from skylike.service.anomaly import mean_distance
-from skylike.service.collection import Collection, Scored, SkyObject, Writing, loading
+from skylike.service.anomaly import AnomalyFit, Surrounding
+from skylike.service.collection import (
+    Collection,
+    Found,
+    Scored,
+    SkyObject,
+    Writing,
+    loading,
+)
 from skylike.service.columns import All, Between, Equals, Labelled, Not, WithIds
 from skylike.service.errors import (
     AlreadyDone,
@@ -765,6 +773,14 @@ def test_pages_bring_every_object_once(directory: Path, limit: int) -> None:
             assert collection.count(where) == len(expected)
 
 
+def judged(
+    fit: AnomalyFit, vector: NDArray[np.float32], hits: Sequence[Found]
+) -> float:
+    """The score of one by what was found near it."""
+    near = Surrounding.of([[hit.row for hit in hits]], [[hit.score for hit in hits]])
+    return fit.judged(vector[None], [near])[0].score
+
+
 def test_fits_are_stored_and_answer(directory: Path) -> None:
     """Same answers after reopening; versions count refits and writes."""
     vectors, calibration = unit(80), unit(19, seed=5)
@@ -782,11 +798,10 @@ def test_fits_are_stored_and_answer(directory: Path) -> None:
 
         # The score of a stored object is what serving gives without itself.
         hits = collection.nearest(vectors[:1], anomaly.k, exclude=["o0"])[0]
-        served = anomaly.score([hit.score for hit in hits], [hit.row for hit in hits])
+        served = judged(anomaly, vectors[0], hits)
         assert served in anomaly.archive_scores.tolist()
-        nearest = np.sort(vectors[1:].astype(float) @ vectors[0])[::-1][:5]
-        distance = mean_distance(nearest)
-        assert anomaly.spacing[0] == pytest.approx(distance, abs=1e-7)
+        nearest = np.sort(vectors[1:].astype(float) @ vectors[0])[::-1][:20]
+        assert anomaly.crowd.edges[0] == pytest.approx(1 - nearest[-1], abs=1e-7)
         assert len(anomaly.calibration_scores) == 19
         assert anomaly.p_value(1e9) == 1 / 20
         shares = clusters.probabilities(vectors)
@@ -838,13 +853,14 @@ def test_a_fit_in_parts_knows_every_object(directory: Path) -> None:
         ranks, anomaly = collection.ranks(), collection.anomaly
     assert ranks is not None
     assert anomaly is not None
-    np.testing.assert_array_equal(ranks.rows, anomaly.rows)
+    np.testing.assert_array_equal(ranks.rows, anomaly.crowd.rows)
     np.testing.assert_array_equal(np.sort(ranks.scores), anomaly.archive_scores)
     for place in (0, 4095, 4096, num - 1):
         cosines = vectors.astype(float) @ vectors[place]
         cosines[place] = -np.inf
         nearest = np.argsort(-cosines)[:20]
-        score = anomaly.score(cosines[nearest], ranks.rows[nearest].tolist())
+        near = Surrounding.of([ranks.rows[nearest]], [cosines[nearest]])
+        [score] = anomaly.crowd.nearness(near).score
         assert ranks.scores[place] == pytest.approx(score, rel=1e-6)
         below = np.count_nonzero(ranks.scores < ranks.scores[place])
         assert ranks.percentiles[place] == 100 * below / num

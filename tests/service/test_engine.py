@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import shutil
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from astropy.coordinates import angular_separation
 
+from skylike.service.anomaly import PARTS
+from skylike.service.catalog.rows import fit_row
 from skylike.service.collection import Writing
 from skylike.service.engine import (
     CutoutQuery,
@@ -17,6 +20,7 @@ from skylike.service.engine import (
     IdQuery,
     NewObject,
     VectorQuery,
+    Wanted,
 )
 from skylike.service.engine.separation import separation_deg
 from skylike.service.errors import (
@@ -132,6 +136,81 @@ def test_an_archived_object_gets_no_p_value(
     assert answers[0].score == pytest.approx(answers[1].score, rel=1e-5)
     assert answers[0].score == pytest.approx(answers[2].score, abs=1e-6)
     assert all("ring-3" not in dict(a.neighbors) for a in answers)
+
+
+def test_an_anomaly_is_explained(engine: Engine, sky: SimpleNamespace) -> None:
+    """By other scores, by the cluster it nearly is, by what stands out, by its flags."""
+    board = 50.0 * ((np.indices((32, 32)) // 4).sum(axis=0) % 2)
+    board[:4] = np.nan
+    noisy = board + np.random.default_rng(0).normal(0, 1, board.shape)
+    odd = engine.anomaly("sky", CutoutQuery(sky.to_fits(noisy)))
+    assert [part.name for part in odd.anomaly.parts] == list(PARTS)
+    assert all(0 <= part.percentile <= 100 for part in odd.anomaly.parts)
+    assert odd.anomaly.parts[0].percentile == 100
+    cluster = engine.cluster("sky", IdQuery("ring-3")).cluster
+    known = engine.anomaly("sky", IdQuery("ring-3"))
+    assert known.cluster is not None
+    assert odd.cluster is not None
+    assert known.cluster.share == cluster.shares[0]
+    assert odd.cluster.similarity < known.cluster.similarity <= 1
+    # All others have all of their pixels.
+    assert [one.name for one in odd.outstanding] == ["valid_fraction"]
+    assert odd.outstanding[0].median_of_neighbors == 1
+    assert (odd.outstanding[0].z_of_archive or 0) < -3
+    assert "EDGE" in odd.flags.names
+    assert known.flags.names == ["RESAMPLED"]
+    assert not known.outstanding
+
+
+def test_a_fit_of_an_older_skylike_says_that_it_is_none(data: Path) -> None:
+    """What it kept is too little to judge by; the next fit does."""
+    catalog = data / "collections/sky/catalog.sqlite3"
+    with Library(data) as library:
+        arrays = library.collection("sky")._catalog.fits.of("anomaly", 1)
+        assert arrays is not None
+        older = {name: arrays[name] for name in ("archive_scores", "calibration")}
+        row = fit_row(1, "anomaly", older)
+    with sqlite3.connect(catalog) as connection:
+        connection.execute("DELETE FROM fits WHERE kind IN ('anomaly', 'ranks')")
+        connection.execute("INSERT INTO fits VALUES (?, ?, ?, ?)", row)
+    connection.close()
+    with Library(data) as library:
+        engine = Engine(library)
+        with pytest.raises(NotReady, match="skylike-service fit") as caught:
+            engine.anomaly("sky", IdQuery("ring-3"))
+        assert caught.value.reason == "not_fitted"
+        assert engine.analyze("sky", IdQuery("ring-3")).anomaly is None
+        assert engine.describe("sky").anomaly_fit_version == 0
+        library.collection("sky").fit()
+        assert engine.anomaly("sky", IdQuery("ring-3")).anomaly.fit_version == 2
+
+
+def test_a_score_is_told_among_objects_observed_alike(
+    data: Path, sky: SimpleNamespace
+) -> None:
+    """Where objects tell how they were observed; the list may go by that."""
+    with Library(data) as library:
+        engine = Engine(library)
+        answer = engine.anomaly("sky", IdQuery("ring-3")).anomaly
+        assert answer.controlled_percentile is None
+        nobody = engine.anomalies("sky", Wanted(), controlled=True)
+        assert nobody.items == ()
+        archive = library.collection("sky")
+        for number, (_, one) in enumerate(archive.scroll(limit=50)):
+            archive.set_attributes([one.id], {"snr": 5 + number})
+        archive.fit()
+        [nuisance] = engine.describe("sky").nuisances
+        assert (nuisance.name, nuisance.num_objects) == ("snr", 50)
+        listed = engine.anomalies("sky", Wanted(), controlled=True).items
+        assert len(listed) == 50
+        shares = [one.controlled_percentile or 0.0 for one in listed]
+        assert shares == sorted(shares, reverse=True)
+        for odd in listed[::7]:
+            asked = engine.anomaly("sky", IdQuery(odd.object.id)).anomaly
+            assert asked.controlled_percentile == odd.controlled_percentile
+        told = engine.anomalies("sky", Wanted()).items
+        assert len(told) == 60
+        assert sum(odd.controlled_percentile is None for odd in told) == 10
 
 
 def test_objects_added_since_the_fit_do_not_change_an_answer(

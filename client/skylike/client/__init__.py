@@ -9,7 +9,14 @@ import logging
 
 from skylike.client.client import AsyncClient, Client
 from skylike.client.credentials import Tls
+from skylike.client.discovery import Discoveries, discoveries
 from skylike.client.errors import SkylikeClientError
+from skylike.client.oddity import (
+    AnomalyPart,
+    NearestCluster,
+    Nuisance,
+    OutstandingAttribute,
+)
 from skylike.client.queries import (
     CompactJob,
     Cutout,
@@ -71,6 +78,7 @@ __all__ = [
     "Analysis",
     "Anomalies",
     "Anomaly",
+    "AnomalyPart",
     "AnomalyResult",
     "Asked",
     "AsyncClient",
@@ -89,6 +97,7 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Discoveries",
     "Embedding",
     "Examples",
     "FitJob",
@@ -97,11 +106,14 @@ __all__ = [
     "IndexJob",
     "Job",
     "JobState",
+    "NearestCluster",
     "Neighbors",
     "NewObject",
     "NewRating",
+    "Nuisance",
     "Object",
     "ObjectId",
+    "OutstandingAttribute",
     "Place",
     "Prediction",
     "Quality",
@@ -115,6 +127,7 @@ __all__ = [
     "Suggestion",
     "Suggestions",
     "Tls",
+    "discoveries",
     "tabulate",
 ]
 

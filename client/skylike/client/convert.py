@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
-from skylike.client import ranked, taught, types
+from skylike.client import oddity, ranked, taught, types
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2, types_pb2
 
 
@@ -35,8 +35,21 @@ def cluster(message: search_pb2.ClusterResponse) -> types.ClusterResult:
 
 def anomaly(message: search_pb2.AnomalyResponse) -> types.AnomalyResult:
     """The answer of Anomaly."""
+    near = message.nearest_cluster
     return types.AnomalyResult(
-        _context(message.context), _reading(message), _anomaly(message.anomaly)
+        _context(message.context),
+        _reading(message),
+        _anomaly(message.anomaly),
+        oddity.NearestCluster(
+            near.cluster.label,
+            near.cluster.name,
+            near.cluster.probability,
+            near.similarity,
+        )
+        if message.HasField("nearest_cluster")
+        else None,
+        tuple(_outstanding(one) for one in message.outstanding),
+        tuple(message.flags),
     )
 
 
@@ -96,6 +109,15 @@ def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
         cluster_fit_version=message.cluster_fit_version,
         anomaly_fit_version=message.anomaly_fit_version,
         damage=message.damage,
+        nuisances=tuple(
+            oddity.Nuisance(
+                one.name,
+                one.score_correlation,
+                one.controlled_correlation,
+                one.num_objects,
+            )
+            for one in message.nuisances
+        ),
     )
 
 
@@ -125,7 +147,8 @@ def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
                 one.percentile,
                 one.calibrated,
                 object_(one.object),
-                _optional(one, "interest", one.HasField("interest")),
+                _given(one, "interest"),
+                _given(one, "controlled_percentile"),
             )
             for one in message.anomalies
         ),
@@ -359,7 +382,29 @@ def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
         num_calibration=message.num_calibration,
         neighbors=_hits(message.neighbors),
         fit_version=message.fit_version,
+        controlled_percentile=_given(message, "controlled_percentile"),
+        parts=tuple(
+            oddity.AnomalyPart(one.name, one.score, one.percentile)
+            for one in message.parts
+        ),
     )
+
+
+def _outstanding(
+    message: search_pb2.OutstandingAttribute,
+) -> oddity.OutstandingAttribute:
+    return oddity.OutstandingAttribute(
+        message.name,
+        message.value,
+        _given(message, "neighbors_median"),
+        _given(message, "neighbors_z"),
+        _given(message, "archive_median"),
+        _given(message, "archive_z"),
+    )
+
+
+def _given(message: Any, field: str) -> float | None:
+    return _optional(message, field, message.HasField(field))
 
 
 def _optional(message: Any, field: str, is_set: bool) -> float | None:

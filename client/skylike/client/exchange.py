@@ -279,7 +279,7 @@ class Exchange:
                 raise
 
     def _made(self, item: Any) -> _Question | _Unaskable:
-        key, query = item if _is_pair(item) else (item, item)
+        key, query = item if is_pair(item) else (item, item)
         request = pb.AnalyzeStreamRequest(analyze=self.question)
         try:
             largest = self.session._target.max_message_bytes
@@ -294,7 +294,8 @@ class Exchange:
         return _Question(key, request, request.ByteSize())
 
 
-def _is_pair(item: Any) -> bool:
+def is_pair(item: Any) -> bool:
+    """Whether an item is a key and a query."""
     return isinstance(item, tuple) and len(item) == 2
 
 

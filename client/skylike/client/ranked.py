@@ -14,9 +14,10 @@ from skylike.client.types import Context, Object
 class RankedAnomaly(Plain):
     """How odd an object of the archive is; rank 1 is the first of the order.
 
-    `percentile` is the share of the archive that scores lower. `calibrated` is False:
-    p-values are for what is not in the archive. `interest` is how interesting it is
-    expected to be, 0 to 5; None but in the taught order.
+    `percentile` is the share of the archive that scores lower, `controlled_percentile`
+    that of the objects observed alike, None where it is not known how it was observed.
+    `calibrated` is False: p-values are for what is not in the archive. `interest` is how
+    interesting it is expected to be, 0 to 5; None but in the taught order.
     """
 
     rank: int
@@ -24,6 +25,7 @@ class RankedAnomaly(Plain):
     percentile: float
     calibrated: bool
     object: Object
+    controlled_percentile: float | None = None
     interest: float | None = None
 
     @property

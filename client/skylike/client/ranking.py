@@ -46,6 +46,7 @@ class Ranking(Session):
         limit: int | None = 100,
         thumbnails: bool = False,
         order: Order = "oddest",
+        controlled: bool = False,
     ) -> Anomalies:
         """The objects of a collection by how odd they are, the oddest first.
 
@@ -62,12 +63,16 @@ class Ranking(Session):
         order
             ``typical``: the least odd first; ``taught``: the most interesting first, as
             learned from ratings and scores.
+        controlled
+            Whether to order by the percentile among objects observed alike instead;
+            those of which that is not known are left out.
         """
         pages = self.anomaly_pages(
             where,
             collection=collection,
             thumbnails=thumbnails,
             order=order,
+            controlled=controlled,
             page_size=_page_size(limit),
         )
         return await _together(pages, limit)
@@ -79,13 +84,14 @@ class Ranking(Session):
         collection: str | None = None,
         thumbnails: bool = False,
         order: Order = "oddest",
+        controlled: bool = False,
         page_size: int = _MOST,
     ) -> AsyncIterator[Anomalies]:
         """As `anomalies`, all of them, fetched page by page as they are needed.
 
         Parameters
         ----------
-        where, collection, thumbnails, order
+        where, collection, thumbnails, order, controlled
             As there.
         page_size
             How many are fetched at a time, 1 to 1000.
@@ -96,7 +102,9 @@ class Ranking(Session):
                 reason="bad_order",
             )
         asked = _asked(where, collection, thumbnails, page_size)
-        request = pb.ListAnomaliesRequest(order=_ORDERS[order], **asked)
+        request = pb.ListAnomaliesRequest(
+            order=_ORDERS[order], controlled=controlled, **asked
+        )
         async for page in self._pages(_ANOMALIES, request, convert.anomalies):
             yield page
 

@@ -5,10 +5,13 @@ from os import PathLike
 from typing import Any
 
 from skylike.client import inputs, requests
+from skylike.client.discovery import require_rate
+from skylike.client.errors import BadInput
 from skylike.client.exchange import Exchange, Outcome
 from skylike.client.filters import Filter
 from skylike.client.progress import Progress, shown
 from skylike.client.session import Session
+from skylike.client.windows import numbered, windowed
 from skylike.v1 import search_pb2 as pb
 
 _ONE = (str, bytes, bytearray, memoryview, PathLike)
@@ -30,6 +33,8 @@ class Stream(Session):
         least: bool = False,
         min_score: float | None = None,
         progress: Progress = False,
+        false_discovery_rate: float | None = None,
+        window: int = 1000,
     ) -> AsyncIterator[tuple[Any, Outcome]]:
         """Neighbours, cluster and anomaly of many queries, as they are ready.
 
@@ -47,6 +52,14 @@ class Stream(Session):
         progress
             True shows a bar, for which tqdm is needed; or a function that is called
             with how many are done and how many there are, None if nobody knows.
+        false_discovery_rate
+            Mark discoveries (`Anomaly.discovered`) so that in the mean at most this share
+            of them is ordinary, above 0 and below 1; see `discoveries`. Answers come in
+            the order of the items then, a window at a time.
+        window
+            How many items are judged together, at least 1. The rate holds for each
+            window by itself. With n calibration objects no p-value is below 1 / (n + 1),
+            so that a window of m needs m / ((n + 1) * rate) odd ones before any is found.
 
         Yields
         ------
@@ -69,10 +82,18 @@ class Stream(Session):
         )
         if isinstance(items, Mapping):
             items = items.items()
-        exchange = Exchange(self, items, question)
         total = len(items) if isinstance(items, Sized) else None
+        if false_discovery_rate is not None:
+            require_rate(false_discovery_rate)
+            if window < 1:
+                raise BadInput(
+                    f"the window is {window}; 1 or more", reason="bad_window"
+                )
+            items = numbered(items)
+        answers = Exchange(self, items, question).answers()
+        if false_discovery_rate is not None:
+            answers = windowed(answers, false_discovery_rate, window)
         with shown(progress, total) as done:
-            answers = exchange.answers()
             try:
                 async for key, outcome in answers:
                     done()

@@ -103,6 +103,11 @@ class _Row:
     error: SkylikeClientError | None = None
 
 
+def _is_discovered(outcome: Any) -> bool | None:
+    anomaly = getattr(outcome, "anomaly", None)
+    return None if anomaly is None else anomaly.discovered
+
+
 def _asked(kind: type[Answer], names: Sequence[str], outcomes: Sequence[Any]) -> Table:
     """A row for each hit, and one for each answer without."""
     rows = []
@@ -117,6 +122,8 @@ def _asked(kind: type[Answer], names: Sequence[str], outcomes: Sequence[Any]) ->
     for name, some in (("cluster", columns.SHARE), ("anomaly", columns.ANOMALY)):
         if name in told:
             fields += [field.within(f"answer.{name}") for field in some]
+    if any(_is_discovered(one) is not None for one in outcomes):
+        fields.append(columns.DISCOVERED.within("answer.anomaly"))
     if "vector" in told:
         sizes = [
             len(one.vector) for one in outcomes if isinstance(one, types.Embedding)

@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.client.oddity import (
+    AnomalyPart,
+    NearestCluster,
+    Nuisance,
+    OutstandingAttribute,
+)
 from skylike.client.plain import Plain
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin
@@ -170,6 +176,9 @@ class Anomaly(Plain):
 
     `p_value` is None where it would not be valid: the query is an object of the
     archive, or the collection was fitted without calibration objects.
+    `controlled_percentile` is the share of objects observed alike that score lower, None
+    where that is not known. `discovered` tells, where `analyze_many` was asked for a
+    false-discovery rate, whether this is a discovery.
     """
 
     score: float
@@ -179,6 +188,9 @@ class Anomaly(Plain):
     num_calibration: int
     neighbors: tuple[Hit, ...]
     fit_version: int
+    controlled_percentile: float | None = None
+    parts: tuple[AnomalyPart, ...] = ()
+    discovered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +208,14 @@ class ClusterResult(Plain, Tabular):
 
 @dataclass(frozen=True, slots=True)
 class AnomalyResult(Plain, Tabular):
-    """An anomaly and where it comes from; a table of the neighbours that explain it."""
+    """An anomaly, what explains it, and where it comes from; a table of its neighbours."""
 
     context: Context
     reading: Reading | None
     anomaly: Anomaly
+    nearest_cluster: NearestCluster | None = None
+    outstanding: tuple[OutstandingAttribute, ...] = ()
+    flags: tuple[str, ...] = ()
 
     def _table(self) -> Table:
         facts = origin(self.context, anomaly=self.anomaly)
@@ -288,6 +303,7 @@ class CollectionInfo(Plain):
     cluster_fit_version: int
     anomaly_fit_version: int
     damage: str
+    nuisances: tuple[Nuisance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

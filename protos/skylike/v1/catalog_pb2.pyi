@@ -738,6 +738,7 @@ class Collection(google.protobuf.message.Message):
     CLUSTER_FIT_VERSION_FIELD_NUMBER: builtins.int
     ANOMALY_FIT_VERSION_FIELD_NUMBER: builtins.int
     DAMAGE_FIELD_NUMBER: builtins.int
+    NUISANCES_FIELD_NUMBER: builtins.int
     num_objects: builtins.int
     """How many objects it holds."""
     dimension: builtins.int
@@ -756,6 +757,12 @@ class Collection(google.protobuf.message.Message):
     def context(self) -> skylike.v1.types_pb2.Context:
         """Its name, version and model."""
 
+    @property
+    def nuisances(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Nuisance]:
+        """How the anomaly score goes with how objects were observed; empty where no object
+        tells that.
+        """
+
     def __init__(
         self,
         *,
@@ -766,11 +773,42 @@ class Collection(google.protobuf.message.Message):
         cluster_fit_version: builtins.int = ...,
         anomaly_fit_version: builtins.int = ...,
         damage: builtins.str = ...,
+        nuisances: collections.abc.Iterable[global___Nuisance] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anomaly_fit_version", b"anomaly_fit_version", "cluster_fit_version", b"cluster_fit_version", "context", b"context", "damage", b"damage", "dimension", b"dimension", "num_objects", b"num_objects", "stamp_spec_json", b"stamp_spec_json"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["anomaly_fit_version", b"anomaly_fit_version", "cluster_fit_version", b"cluster_fit_version", "context", b"context", "damage", b"damage", "dimension", b"dimension", "nuisances", b"nuisances", "num_objects", b"num_objects", "stamp_spec_json", b"stamp_spec_json"]) -> None: ...
 
 global___Collection = Collection
+
+@typing.final
+class Nuisance(google.protobuf.message.Message):
+    """A number that belongs to the observation and not to the object."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SCORE_CORRELATION_FIELD_NUMBER: builtins.int
+    CONTROLLED_CORRELATION_FIELD_NUMBER: builtins.int
+    NUM_OBJECTS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The attribute: the signal to noise, "valid_fraction", or the beam."""
+    score_correlation: builtins.float
+    """Spearman's rank correlation with the anomaly score, -1 to 1."""
+    controlled_correlation: builtins.float
+    """The same with the percentile among objects observed alike."""
+    num_objects: builtins.int
+    """Of how many objects."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        score_correlation: builtins.float = ...,
+        controlled_correlation: builtins.float = ...,
+        num_objects: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["controlled_correlation", b"controlled_correlation", "name", b"name", "num_objects", b"num_objects", "score_correlation", b"score_correlation"]) -> None: ...
+
+global___Nuisance = Nuisance
 
 @typing.final
 class ListCollectionsResponse(google.protobuf.message.Message):
@@ -1133,6 +1171,7 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
     THUMBNAILS_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    CONTROLLED_FIELD_NUMBER: builtins.int
     ORDER_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection; may be empty where there is only one."""
@@ -1146,8 +1185,12 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
     """`next_page_token` of the page before, which was asked for in the same words but for
     `page_size` and `thumbnails`; empty for the first.
     """
+    controlled: builtins.bool
+    """Whether to order by the percentile among objects observed alike instead, equal ones
+    by score. Objects of which that is not known are left out then.
+    """
     order: global___AnomalyOrder.ValueType
-    """In which order."""
+    """In which order; not together with `controlled`."""
     @property
     def filter(self) -> skylike.v1.types_pb2.Filter:
         """Which objects; absent: all."""
@@ -1160,10 +1203,11 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
         thumbnails: builtins.bool = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        controlled: builtins.bool = ...,
         order: global___AnomalyOrder.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "controlled", b"controlled", "filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
 
 global___ListAnomaliesRequest = ListAnomaliesRequest
 
@@ -1178,6 +1222,7 @@ class RankedAnomaly(google.protobuf.message.Message):
     SCORE_FIELD_NUMBER: builtins.int
     PERCENTILE_FIELD_NUMBER: builtins.int
     CALIBRATED_FIELD_NUMBER: builtins.int
+    CONTROLLED_PERCENTILE_FIELD_NUMBER: builtins.int
     INTEREST_FIELD_NUMBER: builtins.int
     rank: builtins.int
     """Its place among all that were fitted, 1 for the first of the order. Objects that are
@@ -1190,6 +1235,10 @@ class RankedAnomaly(google.protobuf.message.Message):
     calibrated: builtins.bool
     """Whether there is a p-value: never, since objects of the archive are what others are
     compared with.
+    """
+    controlled_percentile: builtins.float
+    """Share of the objects observed alike that score lower, percent, 0 to 100; absent where
+    it is not known how it was observed.
     """
     interest: builtins.float
     """How interesting it is expected to be, 0 to 5; only in the taught order. That of an
@@ -1207,10 +1256,14 @@ class RankedAnomaly(google.protobuf.message.Message):
         score: builtins.float = ...,
         percentile: builtins.float = ...,
         calibrated: builtins.bool = ...,
+        controlled_percentile: builtins.float | None = ...,
         interest: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_interest", b"_interest", "interest", b"interest", "object", b"object"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_interest", b"_interest", "calibrated", b"calibrated", "interest", b"interest", "object", b"object", "percentile", b"percentile", "rank", b"rank", "score", b"score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "_interest", b"_interest", "controlled_percentile", b"controlled_percentile", "interest", b"interest", "object", b"object"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "_interest", b"_interest", "calibrated", b"calibrated", "controlled_percentile", b"controlled_percentile", "interest", b"interest", "object", b"object", "percentile", b"percentile", "rank", b"rank", "score", b"score"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_controlled_percentile", b"_controlled_percentile"]) -> typing.Literal["controlled_percentile"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_interest", b"_interest"]) -> typing.Literal["interest"] | None: ...
 
 global___RankedAnomaly = RankedAnomaly

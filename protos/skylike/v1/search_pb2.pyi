@@ -315,13 +315,16 @@ class AnomalyAnswer(google.protobuf.message.Message):
     CALIBRATED_FIELD_NUMBER: builtins.int
     NUM_CALIBRATION_FIELD_NUMBER: builtins.int
     NEIGHBORS_FIELD_NUMBER: builtins.int
+    CONTROLLED_PERCENTILE_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
     fit_version: builtins.int
     """Which fit answered; grows by one with every refit."""
     score: builtins.float
-    """Mean cosine distance (1 - cosine) to the 20 nearest objects, over the mean
-    distance that those have to their own 5 nearest to the power 2/3: 0 for a
-    copy, growing without bound; to be compared within one fit only. An archived
-    object does not count among its own nearest.
+    """Mean reachability distance to the 20 nearest objects (1 - cosine, or what the
+    neighbour has to its own 20th if that is more), times the mean density of those,
+    the inverse of theirs, to the power 2/3: 0 among copies, growing without bound;
+    to be compared within one fit only. An archived object does not count among its
+    own nearest.
     """
     percentile: builtins.float
     """Share of the archive that scores lower, percent, 0 to 100."""
@@ -335,11 +338,20 @@ class AnomalyAnswer(google.protobuf.message.Message):
     """
     num_calibration: builtins.int
     """How many calibration objects the p-value rests on."""
+    controlled_percentile: builtins.float
+    """Share of the archive's objects that were observed alike (signal to noise, valid
+    fraction, beam: see Collection.nuisances) and score lower, percent, 0 to 100.
+    Absent where it is not known how the query, or the archive, was observed.
+    """
     @property
     def neighbors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[skylike.v1.types_pb2.Hit]:
         """The neighbours the score is made of, nearest first, without thumbnails; within the
         answer to Analyze only the ids of their objects.
         """
+
+    @property
+    def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnomalyPart]:
+        """The same told in other ways."""
 
     def __init__(
         self,
@@ -351,12 +363,120 @@ class AnomalyAnswer(google.protobuf.message.Message):
         calibrated: builtins.bool = ...,
         num_calibration: builtins.int = ...,
         neighbors: collections.abc.Iterable[skylike.v1.types_pb2.Hit] | None = ...,
+        controlled_percentile: builtins.float | None = ...,
+        parts: collections.abc.Iterable[global___AnomalyPart] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_p_value", b"_p_value", "p_value", b"p_value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_p_value", b"_p_value", "calibrated", b"calibrated", "fit_version", b"fit_version", "neighbors", b"neighbors", "num_calibration", b"num_calibration", "p_value", b"p_value", "percentile", b"percentile", "score", b"score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "_p_value", b"_p_value", "controlled_percentile", b"controlled_percentile", "p_value", b"p_value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "_p_value", b"_p_value", "calibrated", b"calibrated", "controlled_percentile", b"controlled_percentile", "fit_version", b"fit_version", "neighbors", b"neighbors", "num_calibration", b"num_calibration", "p_value", b"p_value", "parts", b"parts", "percentile", b"percentile", "score", b"score"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_controlled_percentile", b"_controlled_percentile"]) -> typing.Literal["controlled_percentile"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_p_value", b"_p_value"]) -> typing.Literal["p_value"] | None: ...
 
 global___AnomalyAnswer = AnomalyAnswer
+
+@typing.final
+class AnomalyPart(google.protobuf.message.Message):
+    """One way to tell how odd something is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    PERCENTILE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """"mean_distance" and "kth_distance" to the nearest objects, "density_ratio" (the
+    local outlier factor), "isolation_forest", "mixture" (minus the logarithm of the
+    density).
+    """
+    score: builtins.float
+    """Growing with oddness; to be compared within one fit only."""
+    percentile: builtins.float
+    """Share of the archive that scores lower, percent, 0 to 100."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        score: builtins.float = ...,
+        percentile: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "percentile", b"percentile", "score", b"score"]) -> None: ...
+
+global___AnomalyPart = AnomalyPart
+
+@typing.final
+class NearestCluster(google.protobuf.message.Message):
+    """The cluster that something is, or nearly is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: builtins.int
+    SIMILARITY_FIELD_NUMBER: builtins.int
+    similarity: builtins.float
+    """Cosine to its centre, -1 to 1."""
+    @property
+    def cluster(self) -> global___ClusterShare:
+        """The most probable one."""
+
+    def __init__(
+        self,
+        *,
+        cluster: global___ClusterShare | None = ...,
+        similarity: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["cluster", b"cluster"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cluster", b"cluster", "similarity", b"similarity"]) -> None: ...
+
+global___NearestCluster = NearestCluster
+
+@typing.final
+class OutstandingAttribute(google.protobuf.message.Message):
+    """An attribute of the query that stands out: by 3 or more, up or down, in one of the z."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    NEIGHBORS_MEDIAN_FIELD_NUMBER: builtins.int
+    NEIGHBORS_Z_FIELD_NUMBER: builtins.int
+    ARCHIVE_MEDIAN_FIELD_NUMBER: builtins.int
+    ARCHIVE_Z_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    value: builtins.float
+    """Of the query."""
+    neighbors_median: builtins.float
+    """Median of the neighbours; absent where fewer than 5 of them have the attribute."""
+    neighbors_z: builtins.float
+    """Distance from that median, in units of 1.4826 median absolute deviations, or of
+    1.2533 mean ones where more than half of the neighbours are equal.
+    """
+    archive_median: builtins.float
+    """The same of the whole archive."""
+    archive_z: builtins.float
+    """The same of the whole archive."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        value: builtins.float = ...,
+        neighbors_median: builtins.float | None = ...,
+        neighbors_z: builtins.float | None = ...,
+        archive_median: builtins.float | None = ...,
+        archive_z: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_archive_median", b"_archive_median", "_archive_z", b"_archive_z", "_neighbors_median", b"_neighbors_median", "_neighbors_z", b"_neighbors_z", "archive_median", b"archive_median", "archive_z", b"archive_z", "neighbors_median", b"neighbors_median", "neighbors_z", b"neighbors_z"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_archive_median", b"_archive_median", "_archive_z", b"_archive_z", "_neighbors_median", b"_neighbors_median", "_neighbors_z", b"_neighbors_z", "archive_median", b"archive_median", "archive_z", b"archive_z", "name", b"name", "neighbors_median", b"neighbors_median", "neighbors_z", b"neighbors_z", "value", b"value"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_archive_median", b"_archive_median"]) -> typing.Literal["archive_median"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_archive_z", b"_archive_z"]) -> typing.Literal["archive_z"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_neighbors_median", b"_neighbors_median"]) -> typing.Literal["neighbors_median"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_neighbors_z", b"_neighbors_z"]) -> typing.Literal["neighbors_z"] | None: ...
+
+global___OutstandingAttribute = OutstandingAttribute
 
 @typing.final
 class AnomalyResponse(google.protobuf.message.Message):
@@ -367,6 +487,9 @@ class AnomalyResponse(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     READING_FIELD_NUMBER: builtins.int
     ANOMALY_FIELD_NUMBER: builtins.int
+    NEAREST_CLUSTER_FIELD_NUMBER: builtins.int
+    OUTSTANDING_FIELD_NUMBER: builtins.int
+    FLAGS_FIELD_NUMBER: builtins.int
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
         """Which archive and model answered."""
@@ -379,18 +502,90 @@ class AnomalyResponse(google.protobuf.message.Message):
     def anomaly(self) -> global___AnomalyAnswer:
         """The answer."""
 
+    @property
+    def nearest_cluster(self) -> global___NearestCluster:
+        """Which cluster it nearly is; absent while there are none."""
+
+    @property
+    def outstanding(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OutstandingAttribute]:
+        """At most five attributes that stand out, the most outstanding first. Of a cutout only
+        what its stamp tells is known: valid_fraction, pixel_scale_arcsec and
+        stamp_resolution_pixels.
+        """
+
+    @property
+    def flags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is poor about it, such as "EDGE": an odd observation of an ordinary object."""
+
     def __init__(
         self,
         *,
         context: skylike.v1.types_pb2.Context | None = ...,
         reading: skylike.v1.types_pb2.Reading | None = ...,
         anomaly: global___AnomalyAnswer | None = ...,
+        nearest_cluster: global___NearestCluster | None = ...,
+        outstanding: collections.abc.Iterable[global___OutstandingAttribute] | None = ...,
+        flags: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_reading", b"_reading", "anomaly", b"anomaly", "context", b"context", "reading", b"reading"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_reading", b"_reading", "anomaly", b"anomaly", "context", b"context", "reading", b"reading"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_nearest_cluster", b"_nearest_cluster", "_reading", b"_reading", "anomaly", b"anomaly", "context", b"context", "nearest_cluster", b"nearest_cluster", "reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_nearest_cluster", b"_nearest_cluster", "_reading", b"_reading", "anomaly", b"anomaly", "context", b"context", "flags", b"flags", "nearest_cluster", b"nearest_cluster", "outstanding", b"outstanding", "reading", b"reading"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_nearest_cluster", b"_nearest_cluster"]) -> typing.Literal["nearest_cluster"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
 
 global___AnomalyResponse = AnomalyResponse
+
+@typing.final
+class DiscoverRequest(google.protobuf.message.Message):
+    """Asks which of many are odd. The procedure is that of Benjamini and Hochberg (1995): the
+    share of ordinary ones among those selected is at most the rate, in the mean over
+    batches. It holds for p-values that were judged together and chosen by nothing else.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    P_VALUES_FIELD_NUMBER: builtins.int
+    RATE_FIELD_NUMBER: builtins.int
+    rate: builtins.float
+    """The false-discovery rate, above 0 and below 1."""
+    @property
+    def p_values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Of a closed batch, or of a window of a stream: at most 1,000,000."""
+
+    def __init__(
+        self,
+        *,
+        p_values: collections.abc.Iterable[builtins.float] | None = ...,
+        rate: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["p_values", b"p_values", "rate", b"rate"]) -> None: ...
+
+global___DiscoverRequest = DiscoverRequest
+
+@typing.final
+class DiscoverResponse(google.protobuf.message.Message):
+    """Which are odd."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTED_FIELD_NUMBER: builtins.int
+    THRESHOLD_FIELD_NUMBER: builtins.int
+    threshold: builtins.float
+    """The largest p-value of a discovery; 0 where there is none."""
+    @property
+    def selected(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bool]:
+        """Of each p-value, in their order, whether it is a discovery."""
+
+    def __init__(
+        self,
+        *,
+        selected: collections.abc.Iterable[builtins.bool] | None = ...,
+        threshold: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["selected", b"selected", "threshold", b"threshold"]) -> None: ...
+
+global___DiscoverResponse = DiscoverResponse
 
 @typing.final
 class AnalyzeRequest(google.protobuf.message.Message):

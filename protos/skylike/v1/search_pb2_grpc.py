@@ -55,6 +55,11 @@ class SearchServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_search__pb2.AnomalyRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_search__pb2.AnomalyResponse.FromString,
                 _registered_method=True)
+        self.Discover = channel.unary_unary(
+                '/skylike.v1.SearchService/Discover',
+                request_serializer=skylike_dot_v1_dot_search__pb2.DiscoverRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.DiscoverResponse.FromString,
+                _registered_method=True)
         self.Analyze = channel.unary_unary(
                 '/skylike.v1.SearchService/Analyze',
                 request_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeRequest.SerializeToString,
@@ -104,6 +109,13 @@ class SearchServiceServicer(object):
 
     def Anomaly(self, request, context):
         """How far the query lies from everything in the collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Discover(self, request, context):
+        """Which of many p-values are discoveries, at a rate of false ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,6 +175,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Anomaly,
                     request_deserializer=skylike_dot_v1_dot_search__pb2.AnomalyRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_search__pb2.AnomalyResponse.SerializeToString,
+            ),
+            'Discover': grpc.unary_unary_rpc_method_handler(
+                    servicer.Discover,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.DiscoverRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.DiscoverResponse.SerializeToString,
             ),
             'Analyze': grpc.unary_unary_rpc_method_handler(
                     servicer.Analyze,
@@ -294,6 +311,33 @@ class SearchService(object):
             '/skylike.v1.SearchService/Anomaly',
             skylike_dot_v1_dot_search__pb2.AnomalyRequest.SerializeToString,
             skylike_dot_v1_dot_search__pb2.AnomalyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Discover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.SearchService/Discover',
+            skylike_dot_v1_dot_search__pb2.DiscoverRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.DiscoverResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class SearchServiceStub:
     ]
     """How far the query lies from everything in the collection."""
 
+    Discover: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.DiscoverRequest,
+        skylike.v1.search_pb2.DiscoverResponse,
+    ]
+    """Which of many p-values are discoveries, at a rate of false ones."""
+
     Analyze: grpc.UnaryUnaryMultiCallable[
         skylike.v1.search_pb2.AnalyzeRequest,
         skylike.v1.search_pb2.AnalyzeResponse,
@@ -107,6 +113,12 @@ class SearchServiceAsyncStub:
         skylike.v1.search_pb2.AnomalyResponse,
     ]
     """How far the query lies from everything in the collection."""
+
+    Discover: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.DiscoverRequest,
+        skylike.v1.search_pb2.DiscoverResponse,
+    ]
+    """Which of many p-values are discoveries, at a rate of false ones."""
 
     Analyze: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.search_pb2.AnalyzeRequest,
@@ -172,6 +184,14 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.search_pb2.AnomalyResponse, collections.abc.Awaitable[skylike.v1.search_pb2.AnomalyResponse]]:
         """How far the query lies from everything in the collection."""
+
+    @abc.abstractmethod
+    def Discover(
+        self,
+        request: skylike.v1.search_pb2.DiscoverRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.DiscoverResponse, collections.abc.Awaitable[skylike.v1.search_pb2.DiscoverResponse]]:
+        """Which of many p-values are discoveries, at a rate of false ones."""
 
     @abc.abstractmethod
     def Analyze(

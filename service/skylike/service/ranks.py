@@ -27,6 +27,9 @@ class Ranks:
         Their catalog rows.
     scores : (n,) float64
         Anomaly score of each among the others.
+    controlled : (n,) float64
+        Share of those observed alike that score lower, 0 to 100; NaN where it is not
+        known how an object was observed.
     membership
         The cluster of each.
     num_clusters
@@ -36,6 +39,7 @@ class Ranks:
     version: int
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
+    controlled: NDArray[np.float64]
     membership: Membership
     num_clusters: int
 
@@ -48,6 +52,15 @@ class Ranks:
     def by_commonness(self) -> NDArray[np.int64]:
         """Positions of all, the lowest score first; equal scores by row."""
         return np.argsort(self.scores, kind="stable")
+
+    @functools.cached_property
+    def by_controlled_oddness(self) -> NDArray[np.int64]:
+        """Positions of those whose observation is known, the oddest given it first.
+
+        Those that are the oddest of their cells are equally odd by that: by score then.
+        """
+        order = np.lexsort((-self.scores, -self.controlled))  # NaN comes last
+        return order[: np.count_nonzero(np.isfinite(self.controlled))]
 
     def by_typicality(self, label: int) -> NDArray[np.int64]:
         """Positions of a cluster's members, nearest to its centre first; ties by row."""
@@ -74,17 +87,23 @@ class Ranks:
         return {
             "rows": self.rows,
             "scores": self.scores,
+            "controlled": self.controlled,
             "num_clusters": np.array(self.num_clusters),
             **self.membership._asdict(),
         }
 
     @classmethod
-    def from_arrays(cls, version: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The ranks of `to_arrays`."""
+    def from_arrays(
+        cls, version: int, arrays: Mapping[str, NDArray[Any]]
+    ) -> Self | None:
+        """The ranks of `to_arrays`; None of those of an older skylike, which kept less."""
+        if "controlled" not in arrays:
+            return None
         return cls(
             version,
             arrays["rows"],
             arrays["scores"],
+            arrays["controlled"],
             Membership(*(arrays[name] for name in Membership._fields)),
             int(arrays["num_clusters"]),
         )

@@ -35,7 +35,7 @@ class CutoutQuery:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a cutout was read."""
+    """How a cutout was read; `resolution_pixels` is that of its stamp, if known."""
 
     hdu: str
     axes: fits.Axes
@@ -46,6 +46,7 @@ class Reading:
     flags: Flag
     valid_fraction: float
     warnings: tuple[str, ...]
+    resolution_pixels: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +99,7 @@ def stamped(cutout: CutoutQuery, spec: StampSpec, limits: fits.Limits) -> Stampe
         flags=made.flags,
         valid_fraction=made.valid_fraction,
         warnings=image.warnings,
+        resolution_pixels=made.resolution_pixels,
     )
     return Stamped(reading, made.pixels)
 

@@ -83,6 +83,14 @@ def test_an_upload_gets_the_answer_of_grpc(
     assert len(answer.json()["hits"]) == 5
 
 
+def test_discoveries_are_chosen_among_p_values(http: httpx.Client) -> None:
+    body = {"p_values": [0.5, 0.001, 0.03], "rate": 0.1}
+    answer = http.post("/v1/discover", json=body).json()
+    assert answer == {"selected": [False, True, True], "threshold": 0.03}
+    refused = http.post("/v1/discover", json=body | {"rate": 2})
+    assert (refused.status_code, refused.json()["reason"]) == (400, "BAD_RATE")
+
+
 @pytest.mark.parametrize(
     "path", ["embed", "neighbors", "cluster", "anomaly", "analyze"]
 )

@@ -105,14 +105,14 @@ def is_ring() -> types_pb2.Filter:
 
 
 def test_anomalies_come_as_brute_force_orders_them(sky: SimpleNamespace) -> None:
-    """Distance to the 20 nearest over their own spacing, computed here from vectors."""
+    """Reachability of the 20 nearest, by their density, computed here from vectors."""
     names, vectors = vectors_of(sky)
     cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     np.fill_diagonal(cosines, -np.inf)
     nearest = np.argsort(-cosines, axis=1)[:, :20]
     away = 1 - np.take_along_axis(cosines, nearest, axis=1)
-    spacing = away[:, :5].mean(axis=1)
-    scores = away.mean(axis=1) / spacing[nearest].mean(axis=1) ** (2 / 3)
+    spacing = np.maximum(away, away[nearest, -1]).mean(axis=1)
+    scores = spacing * (1 / spacing[nearest]).mean(axis=1) ** (2 / 3)
     order = np.argsort(-scores, kind="stable")
     found = listed(sky, ANOMALIES, page_size=7)
     assert ids(found) == [names[i] for i in order]

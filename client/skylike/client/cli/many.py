@@ -29,6 +29,19 @@ from skylike.client.types import Analysis
 @options.reading
 @options.collection
 @options.search
+@click.option(
+    "--false-discovery-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Tell discoveries, so that in the mean at most this share of them is ordinary. "
+    "Answers come a window at a time, in the order of the files.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="With --false-discovery-rate: files judged together.",
+)
 @options.out
 @asking
 def many(

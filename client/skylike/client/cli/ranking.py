@@ -48,6 +48,12 @@ def _give(
     help="typical: the least odd first; taught: by what ratings have taught.",
 )
 @options.thumbnails
+@click.option(
+    "--controlled",
+    is_flag=True,
+    help="Order by the percentile among objects observed alike (signal to noise, valid "
+    "fraction, beam).",
+)
 @options.out
 @asking
 def anomalies(
@@ -56,6 +62,7 @@ def anomalies(
     limit: int,
     order: Order,
     thumbnails: bool,
+    controlled: bool,
     out: str | None,
     **server: Any,
 ) -> None:
@@ -68,6 +75,7 @@ def anomalies(
             limit=limit,
             thumbnails=thumbnails,
             order=order,
+            controlled=controlled,
         )
         _give(asking, answer, text.anomalies, out)
 

@@ -55,6 +55,8 @@ def brief(name: str, answer: Analysis) -> str:
         facts.append(f"{answer.cluster.name} {answer.cluster.probability:.3f}")
     if answer.anomaly is not None:
         facts.append(f"odder than {answer.anomaly.percentile:.1f} %")
+        if answer.anomaly.discovered:
+            facts.append("a discovery")
     return f"{name}: {'; '.join(facts)}"
 
 
@@ -74,9 +76,36 @@ def cluster(answer: ClusterResult) -> list[str]:
 
 
 def anomaly(answer: AnomalyResult) -> list[str]:
-    """How odd, and the neighbours that explain it."""
+    """How odd, and what explains it."""
     lines = [*heading(answer.context, answer.reading), _anomaly(answer.anomaly)]
+    if answer.anomaly.controlled_percentile is not None:
+        lines.append(
+            f"  higher than {answer.anomaly.controlled_percentile:.1f} % of what was "
+            "observed alike"
+        )
+    lines += [
+        f"  {part.name.replace('_', ' ')} {part.score:.4g}, higher than "
+        f"{part.percentile:.1f} %"
+        for part in answer.anomaly.parts
+    ]
+    if (near := answer.nearest_cluster) is not None:
+        lines.append(
+            f"nearest cluster: {near.name}, probability {near.probability:.3f}, "
+            f"similarity {near.similarity:.3f}"
+        )
+    lines += [
+        f"stands out: {one.name} {one.value:.6g}; "
+        f"neighbours {_spread(one.neighbors_median, one.neighbors_z)}, "
+        f"archive {_spread(one.archive_median, one.archive_z)}"
+        for one in answer.outstanding
+    ]
+    if answer.flags:
+        lines.append(f"flags: {', '.join(answer.flags)}")
     return lines + hits(answer.anomaly.neighbors)
+
+
+def _spread(median: float | None, z: float | None) -> str:
+    return NONE if median is None or z is None else f"{median:.6g} ({z:+.1f} sigma)"
 
 
 def found(answer: Found) -> list[str]:

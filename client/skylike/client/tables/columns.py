@@ -124,6 +124,13 @@ ANOMALY = (
         ucd="stat.percentile",
     ),
     Field(
+        "anomaly_controlled_percentile",
+        NUMBER,
+        "controlled_percentile",
+        "Share of the objects observed alike that score lower, percent",
+        ucd="stat.percentile",
+    ),
+    Field(
         "p_value",
         NUMBER,
         "p_value",
@@ -132,10 +139,18 @@ ANOMALY = (
     ),
 )
 
+DISCOVERED = Field(
+    "discovered",
+    TRUTH,
+    "discovered",
+    "Whether it is a discovery at the false-discovery rate that was asked for",
+    ucd="meta.code",
+)
+
 RANKED_ANOMALY = (
     Field("rank", INTEGER, "rank", "1 for the oddest of all", ucd="stat.rank"),
     OBJECT[0].within("object"),
-    *ANOMALY[:2],
+    *ANOMALY[:3],
     *(field.within("object") for field in OBJECT[1:]),
 )
 
@@ -308,7 +323,7 @@ def embedding(dimension: int, path: str) -> list[Field]:
 
 _TAKEN = frozenset(
     field.name
-    for fields in (HIT, QUERY, SHARE, ANOMALY, MEMBER, SUGGESTED)
+    for fields in (HIT, QUERY, SHARE, (*ANOMALY, DISCOVERED), MEMBER, SUGGESTED)
     for field in fields
 )
 

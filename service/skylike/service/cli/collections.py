@@ -69,4 +69,5 @@ def _summary(info: CollectionInfo) -> dict[str, Any]:
         "cluster_fit_version": info.cluster_fit_version,
         "anomaly_fit_version": info.anomaly_fit_version,
         "damage": info.damage,
+        "nuisances": [one._asdict() for one in info.nuisances],
     }

@@ -189,13 +189,16 @@ def fit(
         target = library.collection(collection)
         encoder = library.encoder_of(target)
         num_calibration = _fit(target, encoder, calibration, workers, reading, seed)
-        clusters = target.clusters
+        clusters, anomaly = target.clusters, target.anomaly
         facts = {
             "collection": collection,
             "version": target.version,
             "objects": len(target),
             "clusters": len(clusters.names) if clusters else 0,
             "calibration": num_calibration,
+            "nuisances": [one._asdict() for one in anomaly.control.correlations]
+            if anomaly
+            else [],
         }
     options.report(facts, as_json)
 

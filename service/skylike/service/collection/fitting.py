@@ -10,6 +10,7 @@ from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Fits
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.view import View, gather
 from skylike.service.errors import BadRequest, NotReady
@@ -97,14 +98,16 @@ def fit(
             found = nearest(sources, vectors[part], k, exclude=rows[part]).first(k)
             surroundings.append(Surrounding.of(*found))
             progress.advance(len(found[0]))
-    anomaly_fit, scores = anomaly.fit(
-        k,
+    anomaly_fit, scores, controlled = anomaly.fit(
         rows,
+        vectors,
         Surrounding.joined(surroundings),
-        given[new],
-        Surrounding.of(near[new], cosines[new]),
+        calibration=given[new],
+        near_calibration=Surrounding.of(near[new], cosines[new]),
+        columns=Numbers(view, rows),
+        seed=seed,
     )
     membership = cluster_fit.members(vectors)
-    ranks = Ranks(0, rows, scores, membership, len(cluster_fit.names))
+    ranks = Ranks(0, rows, scores, controlled, membership, len(cluster_fit.names))
     caller.check()
     return Fit(cluster_fit, anomaly_fit, ranks)

@@ -34,7 +34,10 @@ class KnownRanks:
                 arrays = self._fits.of(RANKS, version)
                 if arrays is None:
                     return None
-                known = self._known[version] = Ranks.from_arrays(version, arrays)
+                known = Ranks.from_arrays(version, arrays)
+                if known is None:
+                    return None
+                self._known[version] = known
             self._known.move_to_end(version)
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)

@@ -61,7 +61,7 @@ class Reading(Listing):
         return (
             view.anomaly is not None
             and self.ranks() is not None
-            and np.array_equal(view.anomaly.rows, view.searchable_rows())
+            and np.array_equal(view.anomaly.crowd.rows, view.searchable_rows())
         )
 
     @property

@@ -1,11 +1,12 @@
 """From what a search and the fits say to answers."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service.anomaly import AnomalyFit
+from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection import Found, Scored
 from skylike.service.engine.resolve import Resolved
@@ -15,6 +16,7 @@ from skylike.service.engine.types import (
     ClusterAnswer,
     ClusterShare,
     Hit,
+    NearestCluster,
 )
 
 # Embeddings of one stamp differ by about 1e-7 with their company in a batch.
@@ -62,28 +64,65 @@ def _cluster_answer(
     )
 
 
-def anomaly_answer(
-    fit: AnomalyFit, near: Sequence[Found], query: Resolved
-) -> AnomalyAnswer:
-    """Judge by those `fit.k` nearest of `near` that were there at the fit.
+def anomaly_answers(
+    fit: AnomalyFit, near: Sequence[Sequence[Found]], queries: Sequence[Resolved]
+) -> list[AnomalyAnswer]:
+    """Judge each by those `fit.k` nearest that were there at the fit.
 
     Objects added since do not count, as they did not for the calibration; where too
     many of them lie in between, they do, and there is no p-value. A query that is an
     archived object, by id or by its vector, is compared with the others only, as the
     archive's own scores were; a conformal p-value would not be valid for it.
     """
+    compared = [
+        _compared(fit, one, query) for one, query in zip(near, queries, strict=True)
+    ]
+    judged = fit.judged(
+        np.stack([query.vector for query in queries]),
+        [
+            Surrounding.of(
+                [[found.row for found in one.nearest]],
+                [[found.score for found in one.nearest]],
+            )
+            for one in compared
+        ],
+    )
+    return [
+        AnomalyAnswer(
+            fit_version=fit.version,
+            score=found.score,
+            percentile=found.percentile,
+            p_value=fit.p_value(found.score) if one.is_exchangeable else None,
+            num_calibration=len(fit.calibration_scores),
+            neighbors=tuple((near.id, near.score) for near in one.nearest),
+            controlled_percentile=fit.control.percentile(found.score, query.attributes),
+            parts=found.parts,
+        )
+        for found, one, query in zip(judged, compared, queries, strict=True)
+    ]
+
+
+class _Compared(NamedTuple):
+    """What a query is judged by; whether as the calibration objects were."""
+
+    nearest: Sequence[Found]
+    is_exchangeable: bool
+
+
+def _compared(fit: AnomalyFit, near: Sequence[Found], query: Resolved) -> _Compared:
     archived = bool(query.ids)
     if not archived and near and near[0].score > _SAME_COSINE:
         archived, near = True, near[1:]
     fitted = [one for one in near if fit.covers(one.row)]
     is_comparable = len(fitted) >= fit.k
     nearest = (fitted if is_comparable else near)[: fit.k]
-    score = fit.score([one.score for one in nearest], [one.row for one in nearest])
-    return AnomalyAnswer(
-        fit_version=fit.version,
-        score=score,
-        percentile=fit.percentile(score),
-        p_value=fit.p_value(score) if is_comparable and not archived else None,
-        num_calibration=len(fit.calibration_scores),
-        neighbors=tuple((one.id, one.score) for one in nearest),
-    )
+    return _Compared(nearest, is_comparable and not archived)
+
+
+def nearest_cluster(fit: ClusterFit | None, query: Resolved) -> NearestCluster | None:
+    """The cluster that a query is, or nearly is; None while there are none."""
+    if fit is None:
+        return None
+    [answer] = cluster_answers(fit, [query])
+    _, _, similarities = fit.members(query.vector[None])
+    return NearestCluster(answer.shares[0], float(similarities[0]))

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from skylike.service.calls import Stage
 from skylike.service.collection import Collection, How, Scored
 from skylike.service.engine.answers import (
-    anomaly_answer,
+    anomaly_answers,
     cluster_answers,
     hits,
+    nearest_cluster,
 )
 from skylike.service.engine.keeping import context_of
 from skylike.service.engine.ranking import not_fitted
@@ -98,14 +99,29 @@ class Engine(Teaching):
             [(_, near)] = search(archive, [found], 0, fit.k + 1)
             near = fitted(archive, found, near, fit.k + 1, fit)
             with Stage("answer"):
-                answer = anomaly_answer(fit, near, found)
+                [answer] = anomaly_answers(fit, [near], [found])
                 objects = archive.objects([id for id, _ in answer.neighbors])
                 scored = [
                     Scored(objects[id], score)
                     for id, score in answer.neighbors
                     if id in objects  # it may have been deleted meanwhile
                 ]
-                return Anomaly(context, found.reading, answer, hits(scored, found))
+                neighbors = [
+                    {
+                        **one.object.attributes,
+                        "valid_fraction": one.object.valid_fraction,
+                    }
+                    for one in scored
+                ]
+                return Anomaly(
+                    context,
+                    found.reading,
+                    answer,
+                    hits(scored, found),
+                    nearest_cluster(archive.clusters, found),
+                    fit.usual.outstanding(found.attributes, neighbors),
+                    found.flags,
+                )
 
     def analyze(
         self,
@@ -184,13 +200,14 @@ def _analyses(
         ]
     with Stage("answer"):
         kinds = None if clusters is None else cluster_answers(clusters, found)
+        odd = None if anomaly is None else anomaly_answers(anomaly, near, found)
         return [
             Analysis(
                 context,
                 one.reading,
                 hits(scored, one),
                 None if kinds is None else kinds[i],
-                None if anomaly is None else anomaly_answer(anomaly, near[i], one),
+                None if odd is None else odd[i],
             )
             for i, (one, (scored, _)) in enumerate(zip(found, searched, strict=True))
         ]

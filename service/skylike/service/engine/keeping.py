@@ -251,6 +251,9 @@ class Keeping:
                 stamp_spec_json=encoder.spec.to_json(),
                 cluster_fit_version=archive.clusters.version if archive.clusters else 0,
                 anomaly_fit_version=archive.anomaly.version if archive.anomaly else 0,
+                nuisances=archive.anomaly.control.correlations
+                if archive.anomaly
+                else (),
             )
 
     def _embedded(

@@ -1,5 +1,6 @@
 """What fits have put in order: the oddest objects, and the members of clusters."""
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -25,11 +26,24 @@ class Ranking(Keeping):
     """
 
     def anomalies(
-        self, collection: str, wanted: Wanted, order: Order = Order.ODDEST
+        self,
+        collection: str,
+        wanted: Wanted,
+        order: Order = Order.ODDEST,
+        *,
+        controlled: bool = False,
     ) -> Ranked[Odd]:
         """Objects by their anomaly scores, or by what was taught.
 
         Equal ones come in the order of writing.
+
+        Parameters
+        ----------
+        collection, wanted
+            What is listed, and which page.
+        controlled
+            Whether to order by the percentile among objects observed alike instead;
+            those of which that is not known are left out.
 
         Raises
         ------
@@ -47,15 +61,24 @@ class Ranking(Keeping):
 
             def odd(rank: int, position: int, found: SkyObject) -> Odd:
                 score, percentile = ranks.scores[position], ranks.percentiles[position]
-                interest = None if taught is None else float(taught.interests[position])
-                return Odd(rank, found, float(score), float(percentile), interest)
+                given = float(ranks.controlled[position])
+                return Odd(
+                    rank,
+                    found,
+                    float(score),
+                    float(percentile),
+                    None if math.isnan(given) else given,
+                    None if taught is None else float(taught.interests[position]),
+                )
 
             if taught is not None:
                 return _page(archive, ranks, taught.order, wanted, odd, taught.version)
-            by_score = ranks.by_commonness
-            if order is Order.ODDEST:
-                by_score = ranks.by_oddness
-            return _page(archive, ranks, by_score, wanted, odd)
+            places = ranks.by_oddness
+            if controlled:
+                places = ranks.by_controlled_oddness
+            elif order is Order.TYPICAL:
+                places = ranks.by_commonness
+            return _page(archive, ranks, places, wanted, odd)
 
     def members(self, collection: str, label: int, wanted: Wanted) -> Ranked[Member]:
         """Objects of a cluster, nearest to its centre first, equal ones as written.

@@ -1,13 +1,14 @@
 """From what was asked about to its vector."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import caller, fits
+from skylike.service.catalog.sky_object import NO_FLAGS
 from skylike.service.collection import Collection, SkyObject
 from skylike.service.columns import Cone
 from skylike.service.encoder import Encoder
@@ -25,6 +26,7 @@ from skylike.service.errors import (
     UnknownId,
 )
 from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
 from skylike.service.stamp import StampSpec
 from skylike.service.uploads import (
     CutoutQuery,
@@ -53,12 +55,18 @@ class Resolved:
         Where it is, if known.
     ids
         The objects of the collection that it is, or is made of: never found.
+    attributes
+        What is known of it, as of an object, with its valid fraction.
+    flags
+        What is poor about it.
     """
 
     vector: NDArray[np.float32]
     reading: Reading | None = None
     position: SkyPosition | None = None
     ids: tuple[str, ...] = ()
+    attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    flags: Flag = NO_FLAGS
 
 
 def resolve(
@@ -101,9 +109,7 @@ def resolve_all(
     vectors = iter(encoder.embed(np.stack(stamps))) if stamps else iter(())
     embedded = iter(
         [
-            Resolved(next(vectors), one.reading, one.reading.position)
-            if isinstance(one, Stamped)
-            else one
+            _seen(next(vectors), one.reading) if isinstance(one, Stamped) else one
             for one in seen
         ]
     )
@@ -111,6 +117,22 @@ def resolve_all(
         next(embedded) if isinstance(query, CutoutQuery) else _kept(query, collection)
         for query in queries
     ]
+
+
+def _seen(vector: NDArray[np.float32], reading: Reading) -> Resolved:
+    """A cutout, by what an object made of it would tell."""
+    known = {
+        "valid_fraction": reading.valid_fraction,
+        "pixel_scale_arcsec": reading.pixel_scale_arcsec,
+        "stamp_resolution_pixels": reading.resolution_pixels,
+    }
+    return Resolved(
+        vector,
+        reading,
+        reading.position,
+        attributes={name: value for name, value in known.items() if value is not None},
+        flags=reading.flags,
+    )
 
 
 def _kept(query: Query, collection: Collection) -> Resolved | Exception:
@@ -135,7 +157,11 @@ def _kept(query: Query, collection: Collection) -> Resolved | Exception:
 def _archived(found: SkyObject, collection: Collection) -> Resolved:
     refuse_constant(found.flags, f"the object {found.id!r}")
     return Resolved(
-        collection.vector(found.id), position=found.position, ids=(found.id,)
+        collection.vector(found.id),
+        position=found.position,
+        ids=(found.id,),
+        attributes={**found.attributes, "valid_fraction": found.valid_fraction},
+        flags=found.flags,
     )
 
 

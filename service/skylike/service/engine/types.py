@@ -8,9 +8,11 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service.anomaly import Correlation, Outstanding, Part
 from skylike.service.collection import Rating, SkyObject, Spot
 from skylike.service.columns import Filter
 from skylike.service.fits import SkyPosition
+from skylike.service.flags import Flag
 from skylike.service.uploads import CutoutQuery, Reading
 
 _Item = TypeVar("_Item")
@@ -143,7 +145,9 @@ class Cluster:
 class AnomalyAnswer:
     """How odd, and by which objects: id and cosine of each, nearest first.
 
-    `p_value` is None where it would not be valid.
+    `p_value` is None where it would not be valid; `controlled_percentile`, the share of
+    the objects observed alike that score lower, where it is not known how the query was
+    observed. `parts` are other ways to tell oddness.
     """
 
     fit_version: int
@@ -152,16 +156,32 @@ class AnomalyAnswer:
     p_value: float | None
     num_calibration: int
     neighbors: tuple[tuple[str, float], ...]
+    controlled_percentile: float | None
+    parts: tuple[Part, ...]
+
+
+class NearestCluster(NamedTuple):
+    """The cluster that something nearly is, and the cosine to its centre."""
+
+    share: ClusterShare
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """The anomaly of a query, and its neighbours with their objects."""
+    """The anomaly of a query, and what explains it.
+
+    `hits` are its neighbours, `outstanding` the attributes that stand out against these
+    or the archive; `cluster` is None while there are no clusters.
+    """
 
     context: Context
     reading: Reading | None
     anomaly: AnomalyAnswer
     hits: tuple[Hit, ...]
+    cluster: NearestCluster | None
+    outstanding: tuple[Outstanding, ...]
+    flags: Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +258,7 @@ class Order(Enum):
 class Odd(NamedTuple):
     """An object and how odd it is: the share of the archive that scores lower, percent.
 
+    `controlled_percentile` is that of the objects observed alike, None if not known;
     `interest` is None but in the taught order.
     """
 
@@ -245,6 +266,7 @@ class Odd(NamedTuple):
     object: SkyObject
     score: float
     percentile: float
+    controlled_percentile: float | None
     interest: float | None = None
 
 
@@ -385,7 +407,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """A collection's state; `damage` says why it cannot be used, if it cannot."""
+    """A collection's state; `damage` says why it cannot be used, if it cannot.
+
+    `nuisances` tell how the anomaly score goes with how objects were observed.
+    """
 
     context: Context
     num_objects: int = 0
@@ -394,3 +419,4 @@ class CollectionInfo:
     cluster_fit_version: int = 0
     anomaly_fit_version: int = 0
     damage: str = ""
+    nuisances: tuple[Correlation, ...] = ()

@@ -131,6 +131,9 @@ class Fit:
         return {
             "clusters": len(clusters.names) if clusters else 0,
             "calibration": len(anomaly.calibration) if anomaly else 0,
+            "nuisances": [one._asdict() for one in anomaly.control.correlations]
+            if anomaly
+            else [],
         }
 
 

@@ -192,8 +192,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.ListAnomaliesResponse:
         """The objects by how odd they are, or by what was taught, page by page."""
         wanted = ranked.wanted_from(request)
-        order = ranked.order_from(request)
-        answer = self._engine.anomalies(request.collection, wanted, order)
+        answer = self._engine.anomalies(
+            request.collection,
+            wanted,
+            ranked.order_from(request),
+            controlled=request.controlled,
+        )
         return ranked.anomalies_to(answer, request)
 
     def ListAliases(  # noqa: N802

@@ -34,13 +34,19 @@ def wanted_from(request: _Request) -> Wanted:
 
 
 def order_from(request: pb.ListAnomaliesRequest) -> Order:
-    """In which order; `BadRequest` (``bad_order``) for one that is not known."""
+    """In which order; `BadRequest` (``bad_order``) for one that cannot be."""
     if request.order not in _ORDERS:
         raise BadRequest(
             f"the order {request.order} is not known to this service",
             reason="bad_order",
         )
-    return _ORDERS[request.order]
+    order = _ORDERS[request.order]
+    if request.controlled and order is not Order.ODDEST:
+        raise BadRequest(
+            f"controlled goes with the oddest first, not with {order.value}",
+            reason="bad_order",
+        )
+    return order
 
 
 def anomalies_to(
@@ -54,6 +60,7 @@ def anomalies_to(
             rank=one.rank,
             score=one.score,
             percentile=one.percentile,
+            controlled_percentile=one.controlled_percentile,
             interest=one.interest,
         )
         translate.fill_object(row.object, one.object)

@@ -8,9 +8,11 @@ from typing import Any
 
 import grpc
 
+from skylike.service.anomaly import discoveries
 from skylike.service.engine import Engine
+from skylike.service.errors import BadRequest
 from skylike.service.monitoring import Monitor
-from skylike.service.server import pages, predicted, translate
+from skylike.service.server import explained, pages, predicted, translate
 from skylike.service.server.admission import Admission
 from skylike.service.server.items import analyzed
 from skylike.service.server.options import filter_from, how_from
@@ -20,6 +22,7 @@ from skylike.service.uploads import Readers, Stamped
 from skylike.v1 import search_pb2, search_pb2_grpc
 
 _TOGETHER = 64  # questions of a stream; more would keep the others out too long
+_MOST_P_VALUES = 1_000_000
 _STREAM = "/skylike.v1.SearchService/AnalyzeStream"
 
 
@@ -105,6 +108,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         )
         translate.fill_anomaly(told.anomaly, answer.anomaly)
         translate.fill_hits(told.anomaly.neighbors, answer.hits)
+        explained.fill(told, answer)
         return told
 
     def Predict(  # noqa: N802
@@ -133,6 +137,21 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             thumbnails=request.thumbnails,
         )
         return predicted.alike_to(answer, request)
+
+    def Discover(  # noqa: N802
+        self, request: search_pb2.DiscoverRequest, context: grpc.ServicerContext
+    ) -> search_pb2.DiscoverResponse:
+        """Which of many p-values are discoveries."""
+        if len(request.p_values) > _MOST_P_VALUES:
+            raise BadRequest(
+                f"{len(request.p_values)} p-values were sent; at most {_MOST_P_VALUES:,} "
+                "are judged together",
+                reason="bad_batch_size",
+            )
+        found = discoveries(request.p_values, request.rate)
+        return search_pb2.DiscoverResponse(
+            selected=found.selected.tolist(), threshold=found.threshold
+        )
 
     def Analyze(  # noqa: N802
         self, request: search_pb2.AnalyzeRequest, context: grpc.ServicerContext

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skylike.service import engine
 from skylike.service.collection import SkyObject
 from skylike.service.errors import BadRequest
+from skylike.service.server import explained
 from skylike.service.server.options import position_from, value_from
 from skylike.v1 import catalog_pb2, search_pb2, types_pb2
 
@@ -271,6 +272,10 @@ def fill_anomaly(made: search_pb2.AnomalyAnswer, answer: engine.AnomalyAnswer) -
         made.p_value = answer.p_value
         made.calibrated = True
     made.num_calibration = answer.num_calibration
+    if answer.controlled_percentile is not None:
+        made.controlled_percentile = answer.controlled_percentile
+    for name, score, percentile in answer.parts:
+        made.parts.add(name=name, score=score, percentile=percentile)
 
 
 def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
@@ -283,6 +288,7 @@ def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
         cluster_fit_version=info.cluster_fit_version,
         anomaly_fit_version=info.anomaly_fit_version,
         damage=info.damage,
+        nuisances=explained.nuisances_to(info),
     )
 
 

@@ -1,0 +1,295 @@
+"""`AnomalyFit`: what scores are usual in an archive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylike.service.anomaly.forest import Forest
+from skylike.service.anomaly.mixture import Mixture
+from skylike.service.anomaly.neighbors import Crowd, Nearness, Surrounding
+from skylike.service.anomaly.nuisance import NAMES, Control, control
+from skylike.service.anomaly.usual import Spread, Usual
+
+PARTS = (
+    "mean_distance",
+    "kth_distance",
+    "density_ratio",
+    "isolation_forest",
+    "mixture",
+)
+"""What oddness is told by beside the score, each with its percentile."""
+
+_SAMPLE = 10_000  # objects that forest and mixture are fitted to
+
+
+class Part(NamedTuple):
+    """One way to tell oddness: its score, and the share of the archive below, percent."""
+
+    name: str
+    score: float
+    percentile: float
+
+
+class Judgement(NamedTuple):
+    """How odd an object is."""
+
+    score: float
+    percentile: float
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalyFit:
+    """What scores are usual in an archive. Never changes; safe from any thread.
+
+    Attributes
+    ----------
+    version
+        Number of the fit, growing with every refit of the collection.
+    crowd
+        How crowded the archive is around each object.
+    forest, mixture
+        Second opinions.
+    archive_scores : (n,) float64, ascending
+        Scores of the archive's objects, each without itself.
+    archive_parts : (5, n) float32, each line ascending
+        The same of each of `PARTS`.
+    control
+        The scores among objects observed alike.
+    usual
+        What numbers are usual in attributes.
+    calibration : (m, dimension) float32
+        Vectors of the calibration objects, for the next fit; m may be 0.
+    calibration_scores : (m,) float64, ascending
+        Scores of the calibration objects.
+    """
+
+    version: int
+    crowd: Crowd
+    forest: Forest
+    mixture: Mixture
+    archive_scores: NDArray[np.float64]
+    archive_parts: NDArray[np.float32]
+    control: Control
+    usual: Usual
+    calibration: NDArray[np.float32]
+    calibration_scores: NDArray[np.float64]
+
+    @property
+    def k(self) -> int:
+        """How many neighbours a score is made of."""
+        return self.crowd.k
+
+    def covers(self, row: int) -> bool:
+        """Whether an object was in the collection at the fit, by its row."""
+        return self.crowd.covers(row)
+
+    def percentile(self, score: float) -> float:
+        """Share of the archive that scores lower than `score`, 0 to 100.
+
+        Objects with the same score do not count as lower.
+        """
+        return float(_percentiles(self.archive_scores, np.array([score]))[0])
+
+    def p_value(self, score: float) -> float | None:
+        """The conformal p-value of `score`: small means odd.
+
+        It holds for objects that are neither in the archive nor among those the
+        model was trained on. None where the fit has no calibration objects.
+        """
+        num_calibration = len(self.calibration_scores)
+        if num_calibration == 0:
+            return None
+        below = np.searchsorted(self.calibration_scores, score, side="left")
+        return float(1 + num_calibration - below) / (num_calibration + 1)
+
+    def judged(
+        self, vectors: NDArray[np.float32], near: Sequence[Surrounding]
+    ) -> list[Judgement]:
+        """How odd each of n objects is; together they take less time.
+
+        Parameters
+        ----------
+        vectors : (n, dimension) float32, unit norm
+        near
+            For each the nearest, at most k: (1, k). Without any its score is 0.
+        """
+        nearness = self._nearness(near)
+        values = _parts(nearness, self.forest, self.mixture, vectors)
+        shares = [
+            _percentiles(usual, own).tolist()
+            for usual, own in zip(self.archive_parts, values, strict=True)
+        ]
+        columns = zip(values.T.tolist(), zip(*shares, strict=True), strict=True)
+        return [
+            Judgement(score, percentile, tuple(map(Part, PARTS, *of_parts)))
+            for score, percentile, of_parts in zip(
+                nearness.score.tolist(),
+                _percentiles(self.archive_scores, nearness.score).tolist(),
+                columns,
+                strict=True,
+            )
+        ]
+
+    def _nearness(self, near: Sequence[Surrounding]) -> Nearness:
+        """That of each; those with as many neighbours together."""
+        counts = np.array([one.rows.shape[1] for one in near])
+        found = Nearness(*np.empty((len(Nearness._fields), len(near))))
+        for count in np.unique(counts):
+            alike = np.flatnonzero(counts == count)
+            told = self.crowd.nearness(
+                Surrounding.joined([near[i] for i in alike.tolist()])
+            )
+            for whole, part in zip(found, told, strict=True):
+                whole[alike] = part
+        return found
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything but the version, for storage."""
+        whole: dict[str, NDArray[Any]] = {
+            "archive_scores": self.archive_scores,
+            "archive_parts": self.archive_parts,
+            "calibration": self.calibration,
+            "calibration_scores": self.calibration_scores,
+        }
+        for name in _INNER:
+            inner = getattr(self, name).to_arrays()
+            whole |= {f"{name}.{key}": array for key, array in inner.items()}
+        return whole
+
+    @classmethod
+    def from_arrays(
+        cls, version: int, arrays: Mapping[str, NDArray[Any]]
+    ) -> Self | None:
+        """The fit of `to_arrays`; None of one of an older skylike, which kept less."""
+        if "archive_parts" not in arrays:
+            return None
+        inner: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in _INNER}
+        whole = {}
+        for name, array in arrays.items():
+            part, _, key = name.partition(".")
+            if key:
+                inner[part][key] = array
+            else:
+                whole[name] = array
+        return cls(
+            version=version,
+            crowd=Crowd.from_arrays(inner["crowd"]),
+            forest=Forest.from_arrays(inner["forest"]),
+            mixture=Mixture.from_arrays(inner["mixture"]),
+            archive_scores=whole["archive_scores"],
+            archive_parts=whole["archive_parts"],
+            control=Control.from_arrays(inner["control"]),
+            usual=Usual.from_arrays(inner["usual"]),
+            calibration=whole["calibration"],
+            calibration_scores=whole["calibration_scores"],
+        )
+
+
+_INNER = ("crowd", "forest", "mixture", "control", "usual")
+
+
+class Fitted(NamedTuple):
+    """What a fit finds out.
+
+    Attributes
+    ----------
+    fit
+        With version 0: the collection gives it its number.
+    scores : (n,) float64
+        Of the archive's objects, in the order of their rows.
+    controlled : (n,) float64
+        Per object the share of those observed alike that score lower, 0 to 100; NaN
+        where it is not known how it was observed.
+    """
+
+    fit: AnomalyFit
+    scores: NDArray[np.float64]
+    controlled: NDArray[np.float64]
+
+
+def fit(
+    rows: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    near: Surrounding,
+    *,
+    calibration: NDArray[np.float32],
+    near_calibration: Surrounding,
+    columns: Mapping[str, NDArray[np.float64]],
+    seed: int = 0,
+) -> Fitted:
+    """Keep the scores of an archive and of calibration objects.
+
+    Parameters
+    ----------
+    rows : (n,) int64, ascending
+        Catalog rows of the archive's objects; n >= 2.
+    vectors : (n, dimension) float32, unit norm
+        Theirs.
+    near
+        The k nearest of each, without itself.
+    calibration : (m, dimension) float32
+        Vectors of the calibration objects; m may be 0.
+    near_calibration
+        The k nearest of each of these, among the archive's objects.
+    columns
+        Numbers about the archive's objects, (n,) float64 each, by attribute; NaN where
+        unknown. Read one at a time.
+    seed
+        Same archive, same seed, same fit.
+    """
+    crowd = Crowd.of(rows, near)
+    sample = vectors
+    if len(vectors) > _SAMPLE:
+        chosen = np.random.default_rng(seed).permutation(len(vectors))[:_SAMPLE]
+        sample = vectors[np.sort(chosen)]
+    forest, mixture = Forest.grown(sample, seed), Mixture.fitted(sample, seed)
+    nearness = crowd.nearness(near)
+    scores = nearness.score
+    controlled_by, controlled = control(
+        scores, {name: columns[name] for name in NAMES if name in columns}
+    )
+    made = AnomalyFit(
+        version=0,
+        crowd=crowd,
+        forest=forest,
+        mixture=mixture,
+        archive_scores=np.sort(scores),
+        archive_parts=np.sort(_parts(nearness, forest, mixture, vectors), axis=1),
+        control=controlled_by,
+        usual=Usual({name: Spread.of(columns[name]) for name in columns}),
+        calibration=calibration,
+        calibration_scores=np.sort(crowd.nearness(near_calibration).score),
+    )
+    return Fitted(made, scores, controlled)
+
+
+def _parts(
+    nearness: Nearness,
+    forest: Forest,
+    mixture: Mixture,
+    vectors: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """The scores of `PARTS`: (5, n)."""
+    return np.array(
+        [
+            nearness.mean_distance,
+            nearness.kth_distance,
+            nearness.density_ratio,
+            forest.scores(vectors),
+            mixture.scores(vectors),
+        ],
+        np.float32,
+    )
+
+
+def _percentiles(
+    ascending: NDArray[np.floating], scores: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Share of an archive that scores lower than each, 0 to 100."""
+    below = np.searchsorted(ascending, scores, side="left")
+    shares: NDArray[np.float64] = 100.0 * below / len(ascending)
+    return shares

@@ -1,0 +1,174 @@
+"""How far something is from what is most alike, and how crowded it is there.
+
+The mean distance to the nearest (Ramaswamy et al. 2000, SIGMOD; on learned embeddings
+Bergman et al. 2020, arXiv:2002.10445) finds what lies far from everything, and misses
+what lies just outside a crowd. The local outlier factor (Breunig et al. 2000, SIGMOD)
+compares it with the distances of those nearest to their own, finds that, and misses some
+of the rest. The score is in between: of their geometric mean the factor is two thirds.
+
+Distances are cosine distances, 1 - cosine. With d_k(o) the distance of an object o of
+the archive to its k-th nearest, the reachability distance of x from o is
+max(d(x, o), d_k(o)), so that chance among copies counts for little; r(x) is its mean
+over the k nearest o of x; and the score is r(x) * mean(1 / r(o))^(2/3).
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+NUM_NEIGHBORS = 20
+_CROWD_POWER = 2 / 3
+_SAME = 1e-6  # cosine distance below which float32 tells no difference
+_CLOSEST = 1e-6  # spacing of copies, in units of who looks at them
+_CHUNK = 1 << 16  # objects scored at a time
+
+
+class Surrounding(NamedTuple):
+    """The nearest of n objects.
+
+    Attributes
+    ----------
+    rows : (n, k) int64
+        Their catalog rows, nearest first.
+    distances : (n, k) float64
+        How far they are; 0 where it is less than rounding.
+    """
+
+    rows: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: ArrayLike, cosines: ArrayLike) -> Self:
+        """That of the nearest, nearest first, and the cosines to them: (n, k)."""
+        distances = 1.0 - np.asarray(cosines, np.float64)
+        return cls(
+            np.asarray(rows, np.int64), np.where(distances < _SAME, 0.0, distances)
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """That of several parts, one or more, together."""
+        return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+class Nearness(NamedTuple):
+    """What the nearest say of each of n objects: (n,) float64.
+
+    Attributes
+    ----------
+    score
+        How odd: 0 among copies, growing without bound.
+    mean_distance, kth_distance
+        To the nearest, and to the last of them.
+    density_ratio
+        The local outlier factor: about 1 inside a crowd.
+    """
+
+    score: NDArray[np.float64]
+    mean_distance: NDArray[np.float64]
+    kth_distance: NDArray[np.float64]
+    density_ratio: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """How crowded an archive is around each of its n objects.
+
+    Attributes
+    ----------
+    k
+        How many neighbours a score is made of.
+    rows : (n,) int64, ascending
+        Catalog rows of the objects.
+    edges : (n,) float64
+        Distance of each to its k-th nearest.
+    spacing : (n,) float64
+        Mean reachability distance of each from its nearest.
+    """
+
+    k: int
+    rows: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    spacing: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], near: Surrounding) -> Self:
+        """That of an archive, by the k nearest of each object, without itself."""
+        edges = near.distances[:, -1]
+        places = np.searchsorted(rows, near.rows)
+        reached = np.maximum(near.distances, edges[places])
+        return cls(near.rows.shape[1], rows, edges, reached.mean(axis=1))
+
+    def covers(self, row: int) -> bool:
+        """Whether an object was in the collection at the fit, by its row."""
+        return row <= self._last_row
+
+    @functools.cached_property
+    def _last_row(self) -> int:
+        return int(self.rows[-1])
+
+    @functools.cached_property
+    def _usual(self) -> float:
+        """Spacing of the whole archive."""
+        return float(self.spacing.mean())
+
+    def nearness(self, near: Surrounding) -> Nearness:
+        """What their nearest objects, at most k, say of n objects.
+
+        All is 0 where there is nothing to compare with.
+        """
+        count, num_near = near.rows.shape
+        if not num_near:
+            return Nearness(*np.zeros((4, count)))
+        parts = [
+            self._nearness(Surrounding(near.rows[part], near.distances[part]))
+            for part in (slice(i, i + _CHUNK) for i in range(0, max(count, 1), _CHUNK))
+        ]
+        return Nearness(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+
+    def _nearness(self, near: Surrounding) -> Nearness:
+        """Those added after the fit do not tell how crowded it is, if others do."""
+        rows, distances = near
+        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        known = self.rows[places] == rows
+        edges = np.where(known, self.edges[places], 0.0)
+        reached = np.maximum(distances, edges).mean(axis=1)
+        # Finite also among copies, whose own spacing is 0.
+        least = np.where(reached > 0, _CLOSEST * reached, 1.0)[:, None]
+        densities = 1 / np.maximum(self.spacing[places], least)
+        counts = known.sum(axis=1)
+        everywhere = 1 / np.maximum(self._usual, least[:, 0])
+        density = np.where(
+            counts > 0,
+            np.where(known, densities, 0.0).sum(axis=1) / np.maximum(counts, 1),
+            everywhere,
+        )
+        return Nearness(
+            score=reached * density**_CROWD_POWER,
+            mean_distance=distances.mean(axis=1),
+            kth_distance=distances[:, -1],
+            density_ratio=reached * density,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it, for storage."""
+        return {
+            "k": np.array(self.k),
+            "rows": self.rows,
+            "edges": self.edges,
+            "spacing": self.spacing,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The crowd of `to_arrays`."""
+        return cls(int(arrays["k"]), arrays["rows"], arrays["edges"], arrays["spacing"])
+
+
+def num_neighbors(num_archive: int) -> int:
+    """How many neighbours to use in an archive of so many objects (2 or more)."""
+    return min(NUM_NEIGHBORS, num_archive - 1)

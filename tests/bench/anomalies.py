@@ -1,0 +1,256 @@
+"""What scores find: rare kinds and artefacts in drawn skies, by skylike-base, untaught.
+
+In each of three skies (drawn with seeds that nothing was chosen on) every family is rare
+once: archives of 6,000 objects hold 0.5 % of five families together and 0.5 % artefacts;
+all others are ordinary. Counted is what is among the 2 % that score highest. Intervals
+are of 95 %: over archives for what is a mean of all, Wilson's for one kind.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tests.bench.measure import Measure
+
+from skylike.service.anomaly import PARTS, AnomalyFit, Surrounding, fit, num_neighbors
+from skylike.service.encoder import BASE, Encoder
+from skylike.trainer import data, sky
+
+CACHE = Path("build/bench/anomalies")
+SEEDS = (707, 808, 909)
+_DRAWN, _ARTEFACTS = 12_000, 500
+_ARCHIVE, _SHARE, _TOP = 6_000, 0.005, 0.02
+_RARE = 5  # families that are rare at the same time
+_NEW = 1000  # objects that are timed
+
+Drawn = Mapping[str, NDArray[np.generic]]
+
+
+def drawn(seed: int) -> Drawn:
+    """Vectors, families, signal to noise and beam of a sky; kept in `CACHE`."""
+    path = CACHE / f"{seed}.npz"
+    if not path.exists():
+        encoder = Encoder(BASE)
+        parts: dict[str, list[NDArray[np.generic]]] = {}
+        for name, count, share in (
+            ("sky", _DRAWN, 0.0),
+            ("artefacts", _ARTEFACTS, 1.0),
+        ):
+            folder = CACHE / f"{name}-{seed}"
+            table = pq.read_table(sky.simulate(folder, count, seed, share))
+            truth = {one["id"]: one for one in table.to_pylist()}
+            stamps = data.load([folder], encoder.spec)
+            rows = [truth[path.stem] for path in stamps.paths]
+            parts.setdefault("vectors", []).append(encoder.embed(stamps.stamps))
+            for column in ("family", "is_artefact", "snr", "psf_fwhm_px"):
+                values = np.array([row[column] for row in rows])
+                parts.setdefault(column, []).append(values)
+        whole: dict[str, Any] = {n: np.concatenate(one) for n, one in parts.items()}
+        np.savez(path, **whole)
+    with np.load(path) as found:
+        return dict(found)
+
+
+def measure() -> list[Measure]:
+    """All figures of this theme."""
+    found: dict[str, list[tuple[str, bool, int]]] = {}
+    correlations: dict[str, list[tuple[float, float]]] = {}
+    seconds: list[float] = []
+    archives = 0
+    for seed in SEEDS:
+        known = drawn(seed)
+        for chosen, is_odd in _archives(known, seed):
+            vectors = known["vectors"][chosen].astype(np.float32)
+            columns = {
+                "snr": known["snr"][chosen].astype(float),
+                "stamp_resolution_pixels": known["psf_fwhm_px"][chosen].astype(float),
+            }
+            near = _nearest(vectors)
+            none = vectors[:0]
+            made, scores, controlled = fit(
+                np.arange(len(vectors)),
+                vectors,
+                near,
+                calibration=none,
+                near_calibration=Surrounding(near.rows[:0], near.distances[:0]),
+                columns=columns,
+                seed=seed,
+            )
+            for one in made.control.correlations:
+                pair = (one.score, one.controlled)
+                correlations.setdefault(one.name, []).append(pair)
+            families = known["family"][chosen][is_odd]
+            for name, told in _scores(made, vectors, near, scores, controlled).items():
+                order = np.lexsort((-scores, -told))
+                top = np.zeros(len(told), np.bool_)
+                top[order[: round(_TOP * len(told))]] = True
+                lines = zip(families.tolist(), top[is_odd].tolist(), strict=True)
+                found.setdefault(name, []).extend((*one, archives) for one in lines)
+            seconds.append(_seconds(made, vectors[:_NEW], near))
+            archives += 1
+    artefacts = set(
+        np.unique(drawn(SEEDS[0])["family"][drawn(SEEDS[0])["is_artefact"]])
+    )
+    return [
+        *(_recall(name, lines, artefacts) for name, lines in found.items()),
+        *(_correlation(name, pairs) for name, pairs in correlations.items()),
+        Measure(
+            "anomalies.second_opinions",
+            1e3 * float(np.median(seconds)),
+            "milliseconds an object, all scores, a thousand together, without the search",
+            {"archives": archives},
+        ),
+    ]
+
+
+def _archives(
+    known: Drawn, seed: int
+) -> Sequence[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Objects of each archive, and which of them are odd."""
+    random = np.random.default_rng(seed)
+    family, is_artefact = known["family"], known["is_artefact"].astype(bool)
+    kinds = random.permutation(np.unique(family[~is_artefact]))
+    num_odd = round(_SHARE * _ARCHIVE)
+    found = []
+    for start in range(0, len(kinds), _RARE):
+        is_rare = np.isin(family, kinds[start : start + _RARE])
+        odd = [
+            random.choice(np.flatnonzero(some), num_odd, replace=False)
+            for some in (is_rare, is_artefact)
+        ]
+        ordinary = random.choice(
+            np.flatnonzero(~is_rare & ~is_artefact),
+            _ARCHIVE - 2 * num_odd,
+            replace=False,
+        )
+        chosen = np.concatenate([ordinary, *odd])
+        found.append((chosen, np.arange(_ARCHIVE) >= len(ordinary)))
+    return found
+
+
+def _nearest(vectors: NDArray[np.float32]) -> Surrounding:
+    k = num_neighbors(len(vectors))
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    rows = np.argpartition(-cosines, k, axis=1)[:, :k]
+    near = np.take_along_axis(cosines, rows, axis=1)
+    order = np.argsort(-near, axis=1)
+    return Surrounding.of(
+        np.take_along_axis(rows, order, axis=1), np.take_along_axis(near, order, axis=1)
+    )
+
+
+def _scores(
+    made: AnomalyFit,
+    vectors: NDArray[np.float32],
+    near: Surrounding,
+    scores: NDArray[np.float64],
+    controlled: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    """Every way to rank an archive, and combinations of them by ranks."""
+    nearness = made.crowd.nearness(near)
+    parts = dict(
+        zip(
+            PARTS,
+            (
+                *nearness[1:],
+                made.forest.scores(vectors),
+                made.mixture.scores(vectors),
+            ),
+            strict=True,
+        )
+    )
+    crowded = near.distances[:, :5].mean(axis=1)[near.rows].mean(axis=1)
+    parts["ratio of distances"] = nearness.mean_distance / crowded ** (2 / 3)
+    tails = {name: -np.log(1 - _ranks(one)) for name, one in parts.items()}
+    own = -np.log(1 - _ranks(scores))
+    return {
+        "score": scores,
+        "given signal to noise and beam": controlled,
+        **parts,
+        "score, mixture by ranks": own + tails["mixture"],
+        "score, mixture, forest by ranks": own
+        + tails["mixture"]
+        + tails["isolation_forest"],
+        "score, tenth of mixture by ranks": own + 0.1 * tails["mixture"],
+        "ratio, mean by ranks": tails["density_ratio"] + tails["mean_distance"],
+    }
+
+
+def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share below each, half of itself counted."""
+    places = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
+    shares: NDArray[np.float64] = (places + 0.5) / len(scores)
+    return shares
+
+
+def _seconds(
+    made: AnomalyFit, vectors: NDArray[np.float32], near: Surrounding
+) -> float:
+    each = [Surrounding(r[None], d[None]) for r, d in zip(*near, strict=True)][:_NEW]
+    began = time.perf_counter()
+    made.judged(vectors, each)
+    return (time.perf_counter() - began) / len(vectors)
+
+
+def _recall(
+    name: str, lines: Sequence[tuple[str, bool, int]], artefacts: set[str]
+) -> Measure:
+    of: dict[str, float] = {}
+    groups = {
+        "rare families": [one for one in lines if one[0] not in artefacts],
+        "artefacts": [one for one in lines if one[0] in artefacts],
+    }
+    mean, low, high = _mean(lines)
+    of |= {"low": low, "high": high}
+    for group, some in groups.items():
+        centre, *ends = _mean(some)
+        of |= {group: centre, f"{group} low": ends[0], f"{group} high": ends[1]}
+    for family in sorted({one[0] for one in lines}):
+        hits = [is_top for kind, is_top, _ in lines if kind == family]
+        of[family] = float(np.mean(hits))
+        of[f"{family} low"], of[f"{family} high"] = _wilson(sum(hits), len(hits))
+    label = name.replace(",", "").replace(" ", "_")
+    unit = "share of the odd 1 % among the 2 % that score highest"
+    return Measure(f"anomalies.recall.{label}", mean, unit, of)
+
+
+def _mean(lines: Sequence[tuple[str, bool, int]]) -> tuple[float, float, float]:
+    """The mean over archives, with its interval."""
+    by_archive: dict[int, list[bool]] = {}
+    for _, is_top, archive in lines:
+        by_archive.setdefault(archive, []).append(is_top)
+    means = [np.mean(some) for some in by_archive.values()]
+    error = 1.96 * float(np.std(means, ddof=1)) / np.sqrt(len(means))
+    return (
+        float(np.mean(means)),
+        float(np.mean(means) - error),
+        float(np.mean(means) + error),
+    )
+
+
+def _wilson(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927, JASA 22, 209)."""
+    z = 1.96
+    centre = (hits + z * z / 2) / (count + z * z)
+    half = z / (count + z * z) * np.sqrt(hits * (count - hits) / count + z * z / 4)
+    return float(centre - half), float(centre + half)
+
+
+def _correlation(name: str, pairs: Sequence[tuple[float, float]]) -> Measure:
+    before, after = np.mean(pairs, axis=0)
+    errors = np.std(pairs, axis=0, ddof=1) / np.sqrt(len(pairs))
+    return Measure(
+        f"anomalies.correlation.{name}",
+        float(before),
+        "Spearman's correlation of the score with it",
+        {
+            "standard_error": float(errors[0]),
+            "controlled": float(after),
+            "controlled_standard_error": float(errors[1]),
+        },
+    )
