@@ -19,8 +19,10 @@ def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
     )
 
 
-def neighbors(message: search_pb2.NeighborsResponse) -> types.Neighbors:
-    """The answer of Neighbors."""
+def neighbors(
+    message: search_pb2.NeighborsResponse | search_pb2.ListNearestResponse,
+) -> types.Neighbors:
+    """The answer of Neighbors, or a page of ListNearest."""
     return types.Neighbors(
         _context(message.context), _reading(message), _hits(message.hits)
     )
@@ -147,8 +149,8 @@ def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
                 one.percentile,
                 one.calibrated,
                 object_(one.object),
-                _given(one, "interest"),
                 _given(one, "controlled_percentile"),
+                _given(one, "interest"),
             )
             for one in message.anomalies
         ),
@@ -222,8 +224,8 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
         _context(message.context),
         _reading(message),
         getattr(message.value, message.value.WhichOneof("kind") or "number"),
-        _optional(message, "low", message.HasField("low")),
-        _optional(message, "high", message.HasField("high")),
+        _given(message, "low"),
+        _given(message, "high"),
         tuple(
             taught.ClassShare(
                 one.name,
@@ -237,13 +239,6 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
         message.num_calibration,
         taught.Quality(quality.num_folds, quality.num_objects, **told),
         tuple(message.neighbor_ids),
-    )
-
-
-def alike(message: search_pb2.ListNearestResponse) -> types.Neighbors:
-    """A page of ListNearest."""
-    return types.Neighbors(
-        _context(message.context), _reading(message), _hits(message.hits)
     )
 
 
@@ -264,9 +259,7 @@ def job(message: job_pb2.Job) -> types.Job:
         done=message.done,
         total=message.total,
         rate=message.rate,
-        seconds_left=_optional(
-            message, "seconds_left", message.HasField("seconds_left")
-        ),
+        seconds_left=_given(message, "seconds_left"),
         seconds=message.seconds,
         result=json.loads(message.result_json or "{}"),
         reason=message.reason.lower(),
@@ -308,9 +301,7 @@ def _reading(response: Any) -> types.Reading | None:
         shape=tuple(message.shape),
         ra_deg=_optional(message.position, "ra_deg", message.HasField("position")),
         dec_deg=_optional(message.position, "dec_deg", message.HasField("position")),
-        pixel_scale_arcsec=_optional(
-            message, "pixel_scale_arcsec", message.HasField("pixel_scale_arcsec")
-        ),
+        pixel_scale_arcsec=_given(message, "pixel_scale_arcsec"),
         unit=message.unit,
         flags=tuple(message.flags),
         valid_fraction=message.valid_fraction,
@@ -329,7 +320,7 @@ def object_(message: types_pb2.Object) -> types.Object:
         id=message.id,
         ra_deg=_optional(message.position, "ra_deg", placed),
         dec_deg=_optional(message.position, "dec_deg", placed),
-        epoch_mjd=_optional(message, "epoch_mjd", message.HasField("epoch_mjd")),
+        epoch_mjd=_given(message, "epoch_mjd"),
         uri=message.source.uri,
         hdu=message.source.hdu,
         box=tuple(message.source.box),
@@ -349,9 +340,7 @@ def _hits(messages: Any) -> tuple[types.Hit, ...]:
         types.Hit(
             rank=message.rank,
             score=message.score,
-            separation_deg=_optional(
-                message, "separation_deg", message.HasField("separation_deg")
-            ),
+            separation_deg=_given(message, "separation_deg"),
             object=object_(message.object),
         )
         for message in messages
@@ -377,7 +366,7 @@ def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
     return types.Anomaly(
         score=message.score,
         percentile=message.percentile,
-        p_value=_optional(message, "p_value", message.HasField("p_value")),
+        p_value=_given(message, "p_value"),
         calibrated=message.calibrated,
         num_calibration=message.num_calibration,
         neighbors=_hits(message.neighbors),

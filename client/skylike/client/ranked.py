@@ -7,7 +7,10 @@ from skylike.client.tables import columns
 from skylike.client.tables.origin import origin
 from skylike.client.tables.table import Table
 from skylike.client.tables.tabular import Tabular
+from skylike.client.tables.taught import INTEREST
 from skylike.client.types import Context, Object
+
+_TAUGHT = (*columns.RANKED_ANOMALY[:2], INTEREST, *columns.RANKED_ANOMALY[2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Anomalies(Plain, Tabular):
     def _table(self) -> Table:
         facts = origin(self.context, anomaly=self)
         is_taught = self.ratings_version > 0
-        fields = columns.TAUGHT_ANOMALY if is_taught else columns.RANKED_ANOMALY
+        fields = _TAUGHT if is_taught else columns.RANKED_ANOMALY
         return columns.ranked(fields, self.items, facts)
 
 

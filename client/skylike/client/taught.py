@@ -15,6 +15,14 @@ INTERESTING = 3.0
 """From which score on something is labelled an anomaly."""
 
 
+_SUGGESTION = (
+    columns.OBJECT[0].within("object"),
+    *taught.SUGGESTED,
+    columns.ANOMALY[0],
+    *(field.within("object") for field in columns.OBJECT[1:]),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rating(Plain):
     """What somebody thinks of an object; `time` is when it was written (UTC)."""
@@ -83,7 +91,7 @@ class Suggestions(Plain, Tabular):
 
     def _table(self) -> Table:
         facts = origin(self.context, anomaly=self)
-        return columns.ranked(columns.SUGGESTION, self.items, facts)
+        return columns.ranked(_SUGGESTION, self.items, facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ class Teaching(Session):
         )
         while True:
             page = await self._call(_NEAREST, request)
-            yield told(convert.alike(page), _NEAREST.path, request, self.address)
+            yield told(convert.neighbors(page), _NEAREST.path, request, self.address)
             request.page_token = page.next_page_token
             if not request.page_token:
                 return

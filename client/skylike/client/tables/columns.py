@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from skylike.client.tables.table import Field, Kind, Table, gather, walk
-from skylike.client.tables.taught import INTEREST, SUGGESTED
+from skylike.client.tables.taught import SUGGESTED
 from skylike.client.tables.text import printable
 
 TEXT, NUMBER, INTEGER, TRUTH = Kind.TEXT, Kind.NUMBER, Kind.INTEGER, Kind.TRUTH
@@ -153,10 +153,6 @@ RANKED_ANOMALY = (
     *ANOMALY[:3],
     *(field.within("object") for field in OBJECT[1:]),
 )
-
-TAUGHT_ANOMALY = (*RANKED_ANOMALY[:2], INTEREST, *RANKED_ANOMALY[2:])
-
-SUGGESTION = (OBJECT[0].within("object"), *SUGGESTED, *RANKED_ANOMALY[4:])
 
 MEMBER = (
     Field("rank", INTEGER, "rank", "1 for the most typical", ucd="stat.rank"),
@@ -321,11 +317,8 @@ def embedding(dimension: int, path: str) -> list[Field]:
     ]
 
 
-_TAKEN = frozenset(
-    field.name
-    for fields in (HIT, QUERY, SHARE, (*ANOMALY, DISCOVERED), MEMBER, SUGGESTED)
-    for field in fields
-)
+_KNOWN = (*HIT, *QUERY, *SHARE, *ANOMALY, DISCOVERED, *MEMBER, *SUGGESTED)
+_TAKEN = frozenset(field.name for field in _KNOWN)
 
 
 def objects(found: Sequence[Any], facts: Mapping[str, str]) -> Table:

@@ -7,15 +7,22 @@ and HTTP through it) only translates to and from the types exported here.
 from skylike.service.collection import Opinion, Spot, Target
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
+from skylike.service.engine.taught import (
+    Alike,
+    ClassGuess,
+    Prediction,
+    Ratings,
+    Reached,
+    Suggestion,
+    Suggestions,
+)
 from skylike.service.engine.types import (
     NEAR_DEG,
     Added,
-    Alike,
     Analysis,
     Anomaly,
     AnomalyAnswer,
     Changed,
-    ClassGuess,
     Cluster,
     ClusterAnswer,
     ClusterInfo,
@@ -36,14 +43,9 @@ from skylike.service.engine.types import (
     Odd,
     Order,
     Page,
-    Prediction,
     Query,
     Ranked,
-    Ratings,
-    Reached,
     SkyQuery,
-    Suggestion,
-    Suggestions,
     VectorQuery,
     Wanted,
 )

@@ -17,19 +17,16 @@ from skylike.service.engine.keeping import MAX_PAGE, changed, context_of
 from skylike.service.engine.ranking import Ranking, newest_or_marked
 from skylike.service.engine.resolve import Resolved, resolve
 from skylike.service.engine.separation import separation_deg
-from skylike.service.engine.types import (
+from skylike.service.engine.taught import (
     Alike,
-    Changed,
     ClassGuess,
-    Context,
-    Hit,
     Prediction,
-    Query,
     Ratings,
     Reached,
     Suggestion,
     Suggestions,
 )
+from skylike.service.engine.types import Changed, Context, Hit, Query
 from skylike.service.errors import BadRequest
 from skylike.service.teaching import NUM_FOLDS, Classes, improvement, suggested
 
