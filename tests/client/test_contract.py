@@ -48,7 +48,7 @@ from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.library import Library
 from skylike.service.server.serve import Server
-from skylike.v1 import catalog_pb2, job_pb2, search_pb2
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_each_method_of_the_service_has_a_caller() -> None:
     """The paths in the client's modules are those of the contract, all of them."""
     promised = {
         f"/{service.full_name}/{method.name}"
-        for file in (search_pb2, catalog_pb2, job_pb2)
+        for file in (search_pb2, catalog_pb2, teaching_pb2, job_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

@@ -233,8 +233,8 @@ def test_foreign_and_newer_files_are_refused(path: Path, tmp_path: Path) -> None
     noise.write_bytes(b"not a database at all" * 100)
     with pytest.raises(DamagedData, match="not a database"):
         Catalog(noise)
-    change(path, "PRAGMA user_version = 5")
-    with pytest.raises(DamagedData, match="schema 5") as caught:
+    change(path, "PRAGMA user_version = 6")
+    with pytest.raises(DamagedData, match="schema 6") as caught:
         Catalog(path)
     assert caught.value.reason == "newer_schema"
     change(path, "PRAGMA application_id = 1")
@@ -483,7 +483,8 @@ def test_requests_of_an_older_catalog_are_known_by_their_names(tmp_path: Path) -
     catalog.close()
     values = (1, "night-1", 7, 3)
     crc = zlib.crc32(json.dumps(values).encode())
-    change(path, "DROP TABLE requests")
+    for table in ("requests", "ratings", "rated"):
+        change(path, f"DROP TABLE {table}")
     change(
         path,
         "CREATE TABLE requests (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, "

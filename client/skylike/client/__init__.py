@@ -44,6 +44,16 @@ from skylike.client.ranked import (
     RankedAnomaly,
 )
 from skylike.client.tabulate import tabulate
+from skylike.client.taught import (
+    ClassShare,
+    Prediction,
+    Quality,
+    Rating,
+    Ratings,
+    Suggestion,
+    Suggestions,
+)
+from skylike.client.teaching import NewRating
 from skylike.client.types import (
     Added,
     Alias,
@@ -79,6 +89,7 @@ __all__ = [
     "Asked",
     "AsyncClient",
     "Changed",
+    "ClassShare",
     "Client",
     "Cluster",
     "ClusterInfo",
@@ -105,6 +116,7 @@ __all__ = [
     "NearestCluster",
     "Neighbors",
     "NewObject",
+    "NewRating",
     "Nuisance",
     "NumberSpread",
     "Object",
@@ -112,12 +124,18 @@ __all__ = [
     "OutstandingAttribute",
     "Place",
     "Portrait",
+    "Prediction",
+    "Quality",
     "RankedAnomaly",
+    "Rating",
+    "Ratings",
     "Reading",
     "ReindexJob",
     "Renamed",
     "SkylikeClientError",
     "SnapshotJob",
+    "Suggestion",
+    "Suggestions",
     "Tls",
     "discoveries",
     "tabulate",

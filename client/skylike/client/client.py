@@ -17,6 +17,7 @@ from skylike.client.ranking import Ranking
 from skylike.client.search import Search
 from skylike.client.session import DEFAULT_ADDRESS, MAX_MESSAGE_BYTES
 from skylike.client.stream import Stream
+from skylike.client.teaching import Teaching
 from skylike.client.transport import Blocking, drive, iterate
 
 _P = ParamSpec("_P")
@@ -24,7 +25,7 @@ _T = TypeVar("_T")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class AsyncClient(Search, Stream, Objects, Ranking, Collections, JobCalls):
+class AsyncClient(Search, Stream, Objects, Ranking, Teaching, Collections, JobCalls):
     """A connection to a skylike service, for asyncio.
 
     As `Client`, with coroutines and asynchronous iterators; files are read by threads.
@@ -164,6 +165,13 @@ class Client:
     anomaly_pages = _iterating(AsyncClient.anomaly_pages)
     members = _blocking(AsyncClient.members)
     member_pages = _iterating(AsyncClient.member_pages)
+
+    rate = _blocking(AsyncClient.rate)
+    ratings = _blocking(AsyncClient.ratings)
+    suggestions = _blocking(AsyncClient.suggestions)
+    predict = _blocking(AsyncClient.predict)
+    nearest = _blocking(AsyncClient.nearest)
+    nearest_pages = _iterating(AsyncClient.nearest_pages)
 
     collections = _blocking(AsyncClient.collections)
     collection = _blocking(AsyncClient.collection)

@@ -8,8 +8,8 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
-from skylike.client import kinds, oddity, ranked, types
-from skylike.v1 import catalog_pb2, job_pb2, search_pb2, types_pb2
+from skylike.client import kinds, oddity, ranked, taught, types
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2, types_pb2
 
 
 def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
@@ -19,8 +19,10 @@ def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
     )
 
 
-def neighbors(message: search_pb2.NeighborsResponse) -> types.Neighbors:
-    """The answer of Neighbors."""
+def neighbors(
+    message: search_pb2.NeighborsResponse | search_pb2.ListNearestResponse,
+) -> types.Neighbors:
+    """The answer of Neighbors, or a page of ListNearest."""
     return types.Neighbors(
         _context(message.context), _reading(message), _hits(message.hits)
     )
@@ -178,10 +180,12 @@ def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
                 one.calibrated,
                 object_(one.object),
                 _given(one, "controlled_percentile"),
+                _given(one, "interest"),
             )
             for one in message.anomalies
         ),
         message.num_unranked,
+        message.ratings_version,
     )
 
 
@@ -198,6 +202,73 @@ def members(message: catalog_pb2.ListClusterMembersResponse) -> ranked.ClusterMe
             for one in message.members
         ),
         message.num_unranked,
+    )
+
+
+def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
+    """A page of ListRatings."""
+    return taught.Ratings(
+        _context(message.context),
+        message.ratings_version,
+        tuple(
+            taught.Rating(
+                one.object_id,
+                one.score,
+                one.is_artefact,
+                one.note,
+                one.who,
+                _time(one.time),
+            )
+            for one in message.ratings
+        ),
+    )
+
+
+def suggestions(message: teaching_pb2.ListSuggestionsResponse) -> taught.Suggestions:
+    """The answer of ListSuggestions."""
+    return taught.Suggestions(
+        _context(message.context),
+        message.fit_version,
+        message.ratings_version,
+        message.num_rated,
+        tuple(
+            taught.Suggestion(
+                one.interest,
+                one.uncertainty,
+                one.anomaly_score,
+                one.is_random,
+                object_(one.object),
+            )
+            for one in message.suggestions
+        ),
+    )
+
+
+def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
+    """The answer of Predict."""
+    quality = message.quality
+    names = [one.name for one in quality.DESCRIPTOR.fields if one.has_presence]
+    there = {field.name for field, _ in quality.ListFields()}
+    told = {name: _optional(quality, name, name in there) for name in names}
+    return taught.Prediction(
+        _context(message.context),
+        _reading(message),
+        getattr(message.value, message.value.WhichOneof("kind") or "number"),
+        _given(message, "low"),
+        _given(message, "high"),
+        tuple(
+            taught.ClassShare(
+                one.name,
+                one.probability,
+                one.is_possible if one.HasField("is_possible") else None,
+            )
+            for one in message.classes
+        ),
+        message.confidence,
+        message.num_examples,
+        message.num_calibration,
+        taught.Quality(quality.num_folds, quality.num_objects, **told),
+        tuple(message.neighbor_ids),
     )
 
 
@@ -218,9 +289,7 @@ def job(message: job_pb2.Job) -> types.Job:
         done=message.done,
         total=message.total,
         rate=message.rate,
-        seconds_left=_optional(
-            message, "seconds_left", message.HasField("seconds_left")
-        ),
+        seconds_left=_given(message, "seconds_left"),
         seconds=message.seconds,
         result=json.loads(message.result_json or "{}"),
         reason=message.reason.lower(),
@@ -262,9 +331,7 @@ def _reading(response: Any) -> types.Reading | None:
         shape=tuple(message.shape),
         ra_deg=_optional(message.position, "ra_deg", message.HasField("position")),
         dec_deg=_optional(message.position, "dec_deg", message.HasField("position")),
-        pixel_scale_arcsec=_optional(
-            message, "pixel_scale_arcsec", message.HasField("pixel_scale_arcsec")
-        ),
+        pixel_scale_arcsec=_given(message, "pixel_scale_arcsec"),
         unit=message.unit,
         flags=tuple(message.flags),
         valid_fraction=message.valid_fraction,
@@ -283,7 +350,7 @@ def object_(message: types_pb2.Object) -> types.Object:
         id=message.id,
         ra_deg=_optional(message.position, "ra_deg", placed),
         dec_deg=_optional(message.position, "dec_deg", placed),
-        epoch_mjd=_optional(message, "epoch_mjd", message.HasField("epoch_mjd")),
+        epoch_mjd=_given(message, "epoch_mjd"),
         uri=message.source.uri,
         hdu=message.source.hdu,
         box=tuple(message.source.box),
@@ -303,9 +370,7 @@ def _hits(messages: Any) -> tuple[types.Hit, ...]:
         types.Hit(
             rank=message.rank,
             score=message.score,
-            separation_deg=_optional(
-                message, "separation_deg", message.HasField("separation_deg")
-            ),
+            separation_deg=_given(message, "separation_deg"),
             object=object_(message.object),
         )
         for message in messages
@@ -333,7 +398,7 @@ def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
     return types.Anomaly(
         score=message.score,
         percentile=message.percentile,
-        p_value=_optional(message, "p_value", message.HasField("p_value")),
+        p_value=_given(message, "p_value"),
         calibrated=message.calibrated,
         num_calibration=message.num_calibration,
         neighbors=_hits(message.neighbors),

@@ -6,7 +6,7 @@ A list is of the fit that its first page was of, whatever is written meanwhile.
 import dataclasses
 import math
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from skylike.client import convert, requests
 from skylike.client.asked import told
@@ -25,6 +25,13 @@ _MEMBERS = Rpc(
 )
 _MOST = 1000  # on a page
 
+Order = Literal["oddest", "typical", "taught"]
+_ORDERS: dict[str, pb.AnomalyOrder.ValueType] = {
+    "oddest": pb.ANOMALY_ORDER_ODDEST,
+    "typical": pb.ANOMALY_ORDER_TYPICAL,
+    "taught": pb.ANOMALY_ORDER_TAUGHT,
+}
+
 _Page = TypeVar("_Page", Anomalies, ClusterMembers)
 
 
@@ -38,9 +45,10 @@ class Ranking(Session):
         collection: str | None = None,
         limit: int | None = 100,
         thumbnails: bool = False,
+        order: Order = "oddest",
         controlled: bool = False,
     ) -> Anomalies:
-        """The oddest objects of a collection, the oddest first.
+        """The objects of a collection by how odd they are, the oddest first.
 
         Parameters
         ----------
@@ -52,6 +60,9 @@ class Ranking(Session):
             At most so many; None: all.
         thumbnails
             Whether objects come with their thumbnails.
+        order
+            ``typical``: the least odd first; ``taught``: the most interesting first, as
+            learned from ratings and scores.
         controlled
             Whether to order by the percentile among objects observed alike instead;
             those of which that is not known are left out.
@@ -60,6 +71,7 @@ class Ranking(Session):
             where,
             collection=collection,
             thumbnails=thumbnails,
+            order=order,
             controlled=controlled,
             page_size=_page_size(limit),
         )
@@ -71,6 +83,7 @@ class Ranking(Session):
         *,
         collection: str | None = None,
         thumbnails: bool = False,
+        order: Order = "oddest",
         controlled: bool = False,
         page_size: int = _MOST,
     ) -> AsyncIterator[Anomalies]:
@@ -78,13 +91,20 @@ class Ranking(Session):
 
         Parameters
         ----------
-        where, collection, thumbnails, controlled
+        where, collection, thumbnails, order, controlled
             As there.
         page_size
             How many are fetched at a time, 1 to 1000.
         """
+        if order not in _ORDERS:
+            raise BadInput(
+                f"order is {order!r}; it can be {', '.join(_ORDERS)}",
+                reason="bad_order",
+            )
         asked = _asked(where, collection, thumbnails, page_size)
-        request = pb.ListAnomaliesRequest(controlled=controlled, **asked)
+        request = pb.ListAnomaliesRequest(
+            order=_ORDERS[order], controlled=controlled, **asked
+        )
         async for page in self._pages(_ANOMALIES, request, convert.anomalies):
             yield page
 

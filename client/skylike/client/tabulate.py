@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from skylike.client import kinds, types
+from skylike.client import kinds, taught, types
 from skylike.client.errors import SkylikeClientError
 from skylike.client.tables import columns
 from skylike.client.tables.origin import origin, together
 from skylike.client.tables.table import Field, Table, gather
 from skylike.client.tables.tabular import Tabular
+from skylike.client.tables.taught import PREDICTED
 
 Answer = (
     types.Analysis
@@ -18,6 +19,7 @@ Answer = (
     | types.ClusterResult
     | types.AnomalyResult
     | types.Embedding
+    | taught.Prediction
 )
 Outcome = Answer | SkylikeClientError
 
@@ -51,7 +53,8 @@ def tabulate(
     Parameters
     ----------
     answers
-        Analyses, neighbours, clusters, anomalies or embeddings, errors among them: by
+        Analyses, neighbours, clusters, anomalies, predictions or embeddings, errors among
+        them: by
         the names of what was asked about, as pairs of name and answer, or without names.
         Or objects, hits, collections, clusters, aliases or jobs.
     kind
@@ -126,6 +129,8 @@ def _asked(kind: type[Answer], names: Sequence[str], outcomes: Sequence[Any]) ->
             len(one.vector) for one in outcomes if isinstance(one, types.Embedding)
         ]
         fields += columns.embedding(max(sizes, default=0), "answer.vector")
+    if "quality" in told:
+        fields += [field.within("answer") for field in PREDICTED]
     if "hits" in told:
         fields += [field.within("hit") for field in columns.HIT]
         fields += columns.attributes(rows, "hit.object.attributes")

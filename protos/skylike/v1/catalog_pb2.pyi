@@ -55,6 +55,38 @@ power. A later write at SYNC makes it durable too.
 """
 global___AckLevel = AckLevel
 
+class _AnomalyOrder:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AnomalyOrderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AnomalyOrder.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ANOMALY_ORDER_UNSPECIFIED: _AnomalyOrder.ValueType  # 0
+    """As ODDEST."""
+    ANOMALY_ORDER_ODDEST: _AnomalyOrder.ValueType  # 1
+    """By falling score."""
+    ANOMALY_ORDER_TYPICAL: _AnomalyOrder.ValueType  # 2
+    """By rising score: what is most typical of the archive comes first."""
+    ANOMALY_ORDER_TAUGHT: _AnomalyOrder.ValueType  # 3
+    """By falling interest, as learned from ratings and, far from all that is rated, from
+    scores. NOT_RATED while there are no ratings.
+    """
+
+class AnomalyOrder(_AnomalyOrder, metaclass=_AnomalyOrderEnumTypeWrapper):
+    """How anomalies are ordered."""
+
+ANOMALY_ORDER_UNSPECIFIED: AnomalyOrder.ValueType  # 0
+"""As ODDEST."""
+ANOMALY_ORDER_ODDEST: AnomalyOrder.ValueType  # 1
+"""By falling score."""
+ANOMALY_ORDER_TYPICAL: AnomalyOrder.ValueType  # 2
+"""By rising score: what is most typical of the archive comes first."""
+ANOMALY_ORDER_TAUGHT: AnomalyOrder.ValueType  # 3
+"""By falling interest, as learned from ratings and, far from all that is rated, from
+scores. NOT_RATED while there are no ratings.
+"""
+global___AnomalyOrder = AnomalyOrder
+
 @typing.final
 class WriteOptions(google.protobuf.message.Message):
     """What every write may say."""
@@ -1351,6 +1383,7 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     CONTROLLED_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection; may be empty where there is only one."""
     thumbnails: builtins.bool
@@ -1367,6 +1400,8 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
     """Whether to order by the percentile among objects observed alike instead, equal ones
     by score. Objects of which that is not known are left out then.
     """
+    order: global___AnomalyOrder.ValueType
+    """In which order; not together with `controlled`."""
     @property
     def filter(self) -> skylike.v1.types_pb2.Filter:
         """Which objects; absent: all."""
@@ -1380,9 +1415,10 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         controlled: builtins.bool = ...,
+        order: global___AnomalyOrder.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "controlled", b"controlled", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "controlled", b"controlled", "filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "thumbnails", b"thumbnails"]) -> None: ...
 
 global___ListAnomaliesRequest = ListAnomaliesRequest
 
@@ -1398,9 +1434,10 @@ class RankedAnomaly(google.protobuf.message.Message):
     PERCENTILE_FIELD_NUMBER: builtins.int
     CALIBRATED_FIELD_NUMBER: builtins.int
     CONTROLLED_PERCENTILE_FIELD_NUMBER: builtins.int
+    INTEREST_FIELD_NUMBER: builtins.int
     rank: builtins.int
-    """Its place among all that were fitted, 1 for the oddest. Objects that are not listed,
-    since they are gone or the filter leaves them out, keep their places.
+    """Its place among all that were fitted, 1 for the first of the order. Objects that are
+    not listed, since they are gone or the filter leaves them out, keep their places.
     """
     score: builtins.float
     """How far it was from all others, as `AnomalyAnswer.score`."""
@@ -1413,6 +1450,10 @@ class RankedAnomaly(google.protobuf.message.Message):
     controlled_percentile: builtins.float
     """Share of the objects observed alike that score lower, percent, 0 to 100; absent where
     it is not known how it was observed.
+    """
+    interest: builtins.float
+    """How interesting it is expected to be, 0 to 5; only in the taught order. That of an
+    object which is rated is what people say.
     """
     @property
     def object(self) -> skylike.v1.types_pb2.Object:
@@ -1427,16 +1468,20 @@ class RankedAnomaly(google.protobuf.message.Message):
         percentile: builtins.float = ...,
         calibrated: builtins.bool = ...,
         controlled_percentile: builtins.float | None = ...,
+        interest: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "controlled_percentile", b"controlled_percentile", "object", b"object"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "calibrated", b"calibrated", "controlled_percentile", b"controlled_percentile", "object", b"object", "percentile", b"percentile", "rank", b"rank", "score", b"score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "_interest", b"_interest", "controlled_percentile", b"controlled_percentile", "interest", b"interest", "object", b"object"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_controlled_percentile", b"_controlled_percentile", "_interest", b"_interest", "calibrated", b"calibrated", "controlled_percentile", b"controlled_percentile", "interest", b"interest", "object", b"object", "percentile", b"percentile", "rank", b"rank", "score", b"score"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_controlled_percentile", b"_controlled_percentile"]) -> typing.Literal["controlled_percentile"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_interest", b"_interest"]) -> typing.Literal["interest"] | None: ...
 
 global___RankedAnomaly = RankedAnomaly
 
 @typing.final
 class ListAnomaliesResponse(google.protobuf.message.Message):
-    """A page of anomalies, by falling score, equal ones in the order of writing."""
+    """A page of anomalies, in the order asked for, equal ones in the order of writing."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1445,6 +1490,7 @@ class ListAnomaliesResponse(google.protobuf.message.Message):
     ANOMALIES_FIELD_NUMBER: builtins.int
     NUM_UNRANKED_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    RATINGS_VERSION_FIELD_NUMBER: builtins.int
     fit_version: builtins.int
     """Which fit answered: all pages are of one, also where another fit is made meanwhile."""
     num_unranked: builtins.int
@@ -1452,8 +1498,12 @@ class ListAnomaliesResponse(google.protobuf.message.Message):
     replaced since the fit: they are in no list before the next one.
     """
     next_page_token: builtins.str
-    """Opaque; empty on the last page. It holds until the fit after the next one is made:
-    BAD_PAGE_TOKEN then.
+    """Opaque; empty on the last page. It holds until the fit after the next one is made, and
+    in the taught order until ratings change for the second time: BAD_PAGE_TOKEN then.
+    """
+    ratings_version: builtins.int
+    """The version of the collection in which a rating was changed last before this order
+    was learned; only in the taught order.
     """
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
@@ -1471,9 +1521,10 @@ class ListAnomaliesResponse(google.protobuf.message.Message):
         anomalies: collections.abc.Iterable[global___RankedAnomaly] | None = ...,
         num_unranked: builtins.int = ...,
         next_page_token: builtins.str = ...,
+        ratings_version: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anomalies", b"anomalies", "context", b"context", "fit_version", b"fit_version", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["anomalies", b"anomalies", "context", b"context", "fit_version", b"fit_version", "next_page_token", b"next_page_token", "num_unranked", b"num_unranked", "ratings_version", b"ratings_version"]) -> None: ...
 
 global___ListAnomaliesResponse = ListAnomaliesResponse
 

@@ -775,3 +775,329 @@ class AnalyzeStreamResponse(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["analysis", "error"] | None: ...
 
 global___AnalyzeStreamResponse = AnalyzeStreamResponse
+
+@typing.final
+class LabelSet(google.protobuf.message.Message):
+    """Labels of which an object has one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: builtins.int
+    @property
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Two or more labels. What is learned from are objects that have exactly one of them."""
+
+    def __init__(
+        self,
+        *,
+        labels: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["labels", b"labels"]) -> None: ...
+
+global___LabelSet = LabelSet
+
+@typing.final
+class PredictRequest(google.protobuf.message.Message):
+    """Asks for what something is likely to be."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    QUERY_FIELD_NUMBER: builtins.int
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection to learn from; may be empty where there is only one."""
+    attribute: builtins.str
+    """The value of an attribute: a class where it is text or a truth value, else a number."""
+    confidence: builtins.float
+    """How often the interval, or the set of classes, shall hold the truth, above 0 and
+    below 1; 0 means 0.9.
+    """
+    @property
+    def query(self) -> skylike.v1.types_pb2.Query:
+        """What to predict it of."""
+
+    @property
+    def labels(self) -> global___LabelSet:
+        """Which of some labels."""
+
+    @property
+    def filter(self) -> skylike.v1.types_pb2.Filter:
+        """What to learn from; absent: all objects."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        query: skylike.v1.types_pb2.Query | None = ...,
+        attribute: builtins.str = ...,
+        labels: global___LabelSet | None = ...,
+        confidence: builtins.float = ...,
+        filter: skylike.v1.types_pb2.Filter | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["attribute", b"attribute", "filter", b"filter", "labels", b"labels", "query", b"query", "target", b"target"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "collection", b"collection", "confidence", b"confidence", "filter", b"filter", "labels", b"labels", "query", b"query", "target", b"target"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["attribute", "labels"] | None: ...
+
+global___PredictRequest = PredictRequest
+
+@typing.final
+class ClassShare(google.protobuf.message.Message):
+    """How likely a class is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    PROBABILITY_FIELD_NUMBER: builtins.int
+    IS_POSSIBLE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The class: a text, "true" or "false", or a label."""
+    probability: builtins.float
+    """Its probability; those of all classes sum to 1."""
+    is_possible: builtins.bool
+    """Whether it is in the set of classes that holds the truth as often as was asked for.
+    Unset where there are too few objects to say so.
+    """
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        probability: builtins.float = ...,
+        is_possible: builtins.bool | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_is_possible", b"_is_possible", "is_possible", b"is_possible"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_is_possible", b"_is_possible", "is_possible", b"is_possible", "name", b"name", "probability", b"probability"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_is_possible", b"_is_possible"]) -> typing.Literal["is_possible"] | None: ...
+
+global___ClassShare = ClassShare
+
+@typing.final
+class PredictionQuality(google.protobuf.message.Message):
+    """How well others are predicted: each object from those of other places on the sky."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NUM_FOLDS_FIELD_NUMBER: builtins.int
+    NUM_OBJECTS_FIELD_NUMBER: builtins.int
+    R_SQUARED_FIELD_NUMBER: builtins.int
+    MEDIAN_ABSOLUTE_ERROR_FIELD_NUMBER: builtins.int
+    BALANCED_ACCURACY_FIELD_NUMBER: builtins.int
+    LOG_LOSS_FIELD_NUMBER: builtins.int
+    CALIBRATION_ERROR_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
+    num_folds: builtins.int
+    """In how many parts the objects were cut for that."""
+    num_objects: builtins.int
+    """How many objects were predicted."""
+    r_squared: builtins.float
+    """Of numbers: the share of the variance that is explained, at most 1."""
+    median_absolute_error: builtins.float
+    """Of numbers: the median of the absolute errors."""
+    balanced_accuracy: builtins.float
+    """Of classes: the share that is right, averaged over the classes."""
+    log_loss: builtins.float
+    """Of classes: the mean of minus the natural logarithm of the true one's probability."""
+    calibration_error: builtins.float
+    """Of classes: the expected calibration error, the mean difference of probability and
+    frequency in ten steps of the probability of the likeliest class.
+    """
+    coverage: builtins.float
+    """The share of the predicted whose interval, or set of classes, holds the truth, at the
+    confidence asked for.
+    """
+    def __init__(
+        self,
+        *,
+        num_folds: builtins.int = ...,
+        num_objects: builtins.int = ...,
+        r_squared: builtins.float | None = ...,
+        median_absolute_error: builtins.float | None = ...,
+        balanced_accuracy: builtins.float | None = ...,
+        log_loss: builtins.float | None = ...,
+        calibration_error: builtins.float | None = ...,
+        coverage: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_balanced_accuracy", b"_balanced_accuracy", "_calibration_error", b"_calibration_error", "_coverage", b"_coverage", "_log_loss", b"_log_loss", "_median_absolute_error", b"_median_absolute_error", "_r_squared", b"_r_squared", "balanced_accuracy", b"balanced_accuracy", "calibration_error", b"calibration_error", "coverage", b"coverage", "log_loss", b"log_loss", "median_absolute_error", b"median_absolute_error", "r_squared", b"r_squared"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_balanced_accuracy", b"_balanced_accuracy", "_calibration_error", b"_calibration_error", "_coverage", b"_coverage", "_log_loss", b"_log_loss", "_median_absolute_error", b"_median_absolute_error", "_r_squared", b"_r_squared", "balanced_accuracy", b"balanced_accuracy", "calibration_error", b"calibration_error", "coverage", b"coverage", "log_loss", b"log_loss", "median_absolute_error", b"median_absolute_error", "num_folds", b"num_folds", "num_objects", b"num_objects", "r_squared", b"r_squared"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_balanced_accuracy", b"_balanced_accuracy"]) -> typing.Literal["balanced_accuracy"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_calibration_error", b"_calibration_error"]) -> typing.Literal["calibration_error"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_coverage", b"_coverage"]) -> typing.Literal["coverage"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_log_loss", b"_log_loss"]) -> typing.Literal["log_loss"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_median_absolute_error", b"_median_absolute_error"]) -> typing.Literal["median_absolute_error"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_r_squared", b"_r_squared"]) -> typing.Literal["r_squared"] | None: ...
+
+global___PredictionQuality = PredictionQuality
+
+@typing.final
+class PredictResponse(google.protobuf.message.Message):
+    """What something is likely to be."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    NUM_EXAMPLES_FIELD_NUMBER: builtins.int
+    NUM_CALIBRATION_FIELD_NUMBER: builtins.int
+    QUALITY_FIELD_NUMBER: builtins.int
+    NEIGHBOR_IDS_FIELD_NUMBER: builtins.int
+    low: builtins.float
+    """Of numbers: the lower end of the interval, unset where there are too few objects."""
+    high: builtins.float
+    """Of numbers: the upper end."""
+    confidence: builtins.float
+    """How often the interval, or the set of classes, holds the truth."""
+    num_examples: builtins.int
+    """How many objects were learned from."""
+    num_calibration: builtins.int
+    """How many others the interval or the set rests on."""
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive and model answered."""
+
+    @property
+    def reading(self) -> skylike.v1.types_pb2.Reading:
+        """How the cutout was read."""
+
+    @property
+    def value(self) -> skylike.v1.types_pb2.Value:
+        """The most likely value: a number, or the name of a class."""
+
+    @property
+    def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ClassShare]:
+        """Of classes: all of them, the most likely first."""
+
+    @property
+    def quality(self) -> global___PredictionQuality:
+        """How well others are predicted."""
+
+    @property
+    def neighbor_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of the objects that say most, the most alike first."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        reading: skylike.v1.types_pb2.Reading | None = ...,
+        value: skylike.v1.types_pb2.Value | None = ...,
+        low: builtins.float | None = ...,
+        high: builtins.float | None = ...,
+        classes: collections.abc.Iterable[global___ClassShare] | None = ...,
+        confidence: builtins.float = ...,
+        num_examples: builtins.int = ...,
+        num_calibration: builtins.int = ...,
+        quality: global___PredictionQuality | None = ...,
+        neighbor_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_reading", b"_reading", "context", b"context", "high", b"high", "low", b"low", "quality", b"quality", "reading", b"reading", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_reading", b"_reading", "classes", b"classes", "confidence", b"confidence", "context", b"context", "high", b"high", "low", b"low", "neighbor_ids", b"neighbor_ids", "num_calibration", b"num_calibration", "num_examples", b"num_examples", "quality", b"quality", "reading", b"reading", "value", b"value"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_high", b"_high"]) -> typing.Literal["high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_low", b"_low"]) -> typing.Literal["low"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
+
+global___PredictResponse = PredictResponse
+
+@typing.final
+class ListNearestRequest(google.protobuf.message.Message):
+    """Asks for a page of the nearest objects."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    QUERY_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    THUMBNAILS_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection to search; may be empty where there is only one."""
+    thumbnails: builtins.bool
+    """Whether objects come with their thumbnails."""
+    page_size: builtins.int
+    """At most so many; 0 means 100, more than 1000 is taken as 1000, a negative
+    number is refused.
+    """
+    page_token: builtins.str
+    """`next_page_token` of the page before, which was asked for in the same words but for
+    `page_size` and `thumbnails`; empty for the first.
+    """
+    @property
+    def query(self) -> skylike.v1.types_pb2.Query:
+        """What to compare with, such as examples; on every page the same."""
+
+    @property
+    def filter(self) -> skylike.v1.types_pb2.Filter:
+        """Which objects; absent: all."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        query: skylike.v1.types_pb2.Query | None = ...,
+        filter: skylike.v1.types_pb2.Filter | None = ...,
+        thumbnails: builtins.bool = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter", "query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "thumbnails", b"thumbnails"]) -> None: ...
+
+global___ListNearestRequest = ListNearestRequest
+
+@typing.final
+class ListNearestResponse(google.protobuf.message.Message):
+    """A page of the nearest objects, by falling similarity, equal ones in the order of writing.
+    What is written meanwhile is on a later page if it is less alike than the last of this
+    one, and else on none.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    HITS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Opaque; empty on the last page."""
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive and model answered."""
+
+    @property
+    def reading(self) -> skylike.v1.types_pb2.Reading:
+        """How the cutout was read."""
+
+    @property
+    def hits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[skylike.v1.types_pb2.Hit]:
+        """The page; ranks go on from page to page."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        reading: skylike.v1.types_pb2.Reading | None = ...,
+        hits: collections.abc.Iterable[skylike.v1.types_pb2.Hit] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_reading", b"_reading", "context", b"context", "reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_reading", b"_reading", "context", b"context", "hits", b"hits", "next_page_token", b"next_page_token", "reading", b"reading"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
+
+global___ListNearestResponse = ListNearestResponse

@@ -65,6 +65,16 @@ class SearchServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_search__pb2.AnalyzeResponse.FromString,
                 _registered_method=True)
+        self.Predict = channel.unary_unary(
+                '/skylike.v1.SearchService/Predict',
+                request_serializer=skylike_dot_v1_dot_search__pb2.PredictRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.PredictResponse.FromString,
+                _registered_method=True)
+        self.ListNearest = channel.unary_unary(
+                '/skylike.v1.SearchService/ListNearest',
+                request_serializer=skylike_dot_v1_dot_search__pb2.ListNearestRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.ListNearestResponse.FromString,
+                _registered_method=True)
         self.AnalyzeStream = channel.stream_stream(
                 '/skylike.v1.SearchService/AnalyzeStream',
                 request_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeStreamRequest.SerializeToString,
@@ -118,6 +128,21 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Predict(self, request, context):
+        """What an attribute or label of the query is likely to be, learned from objects that
+        have it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNearest(self, request, context):
+        """All objects by falling similarity, page by page; the order is exact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AnalyzeStream(self, request_iterator, context):
         """Analyze for pipelines: many questions over one call. Answers come as they are
         ready, in any order; each names its question. What is wrong with one is told in
@@ -160,6 +185,16 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Analyze,
                     request_deserializer=skylike_dot_v1_dot_search__pb2.AnalyzeRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeResponse.SerializeToString,
+            ),
+            'Predict': grpc.unary_unary_rpc_method_handler(
+                    servicer.Predict,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.PredictRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.PredictResponse.SerializeToString,
+            ),
+            'ListNearest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNearest,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.ListNearestRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.ListNearestResponse.SerializeToString,
             ),
             'AnalyzeStream': grpc.stream_stream_rpc_method_handler(
                     servicer.AnalyzeStream,
@@ -330,6 +365,60 @@ class SearchService(object):
             '/skylike.v1.SearchService/Analyze',
             skylike_dot_v1_dot_search__pb2.AnalyzeRequest.SerializeToString,
             skylike_dot_v1_dot_search__pb2.AnalyzeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Predict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.SearchService/Predict',
+            skylike_dot_v1_dot_search__pb2.PredictRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNearest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.SearchService/ListNearest',
+            skylike_dot_v1_dot_search__pb2.ListNearestRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.ListNearestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,20 @@ class SearchServiceStub:
     ]
     """All three answers from one embedding."""
 
+    Predict: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.PredictRequest,
+        skylike.v1.search_pb2.PredictResponse,
+    ]
+    """What an attribute or label of the query is likely to be, learned from objects that
+    have it.
+    """
+
+    ListNearest: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.ListNearestRequest,
+        skylike.v1.search_pb2.ListNearestResponse,
+    ]
+    """All objects by falling similarity, page by page; the order is exact."""
+
     AnalyzeStream: grpc.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
         skylike.v1.search_pb2.AnalyzeStreamResponse,
@@ -111,6 +125,20 @@ class SearchServiceAsyncStub:
         skylike.v1.search_pb2.AnalyzeResponse,
     ]
     """All three answers from one embedding."""
+
+    Predict: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.PredictRequest,
+        skylike.v1.search_pb2.PredictResponse,
+    ]
+    """What an attribute or label of the query is likely to be, learned from objects that
+    have it.
+    """
+
+    ListNearest: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.ListNearestRequest,
+        skylike.v1.search_pb2.ListNearestResponse,
+    ]
+    """All objects by falling similarity, page by page; the order is exact."""
 
     AnalyzeStream: grpc.aio.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
@@ -172,6 +200,24 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.search_pb2.AnalyzeResponse, collections.abc.Awaitable[skylike.v1.search_pb2.AnalyzeResponse]]:
         """All three answers from one embedding."""
+
+    @abc.abstractmethod
+    def Predict(
+        self,
+        request: skylike.v1.search_pb2.PredictRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.PredictResponse, collections.abc.Awaitable[skylike.v1.search_pb2.PredictResponse]]:
+        """What an attribute or label of the query is likely to be, learned from objects that
+        have it.
+        """
+
+    @abc.abstractmethod
+    def ListNearest(
+        self,
+        request: skylike.v1.search_pb2.ListNearestRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.ListNearestResponse, collections.abc.Awaitable[skylike.v1.search_pb2.ListNearestResponse]]:
+        """All objects by falling similarity, page by page; the order is exact."""
 
     @abc.abstractmethod
     def AnalyzeStream(

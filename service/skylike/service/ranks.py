@@ -49,6 +49,11 @@ class Ranks:
         return np.argsort(-self.scores, kind="stable")
 
     @functools.cached_property
+    def by_commonness(self) -> NDArray[np.int64]:
+        """Positions of all, the lowest score first; equal scores by row."""
+        return np.argsort(self.scores, kind="stable")
+
+    @functools.cached_property
     def by_controlled_oddness(self) -> NDArray[np.int64]:
         """Positions of those whose observation is known, the oddest given it first.
 

@@ -11,7 +11,7 @@ from tests.service.gateway.conftest import Serving
 
 from skylike.service.gateway import cone, events
 from skylike.service.gateway.endpoints import ENDPOINTS
-from skylike.v1 import catalog_pb2, job_pb2, search_pb2
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2
 
 PAGE = Path(__file__).parents[3] / "docs" / "service.md"
 
@@ -53,7 +53,7 @@ def test_every_method_of_the_contract_can_be_asked() -> None:
     """But for streams of questions, which are for pipelines over gRPC."""
     contract = {
         f"{service.name}/{method.name}"
-        for file in (search_pb2, catalog_pb2, job_pb2)
+        for file in (search_pb2, catalog_pb2, teaching_pb2, job_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if not method.client_streaming

@@ -64,6 +64,9 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.CatalogService/SetAttributes": WRITE,
     "/skylike.v1.CatalogService/RenameCluster": WRITE,
     "/skylike.v1.CatalogService/SetLabels": WRITE,
+    "/skylike.v1.TeachingService/ListRatings": READ,
+    "/skylike.v1.TeachingService/ListSuggestions": READ,
+    "/skylike.v1.TeachingService/RateObjects": WRITE,
     "/skylike.v1.JobService/CancelJob": ADMIN,
     "/skylike.v1.JobService/GetJob": READ,
     "/skylike.v1.JobService/ListJobRejects": READ,
@@ -76,7 +79,9 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.SearchService/Discover": READ,
     "/skylike.v1.SearchService/Cluster": READ,
     "/skylike.v1.SearchService/Embed": READ,
+    "/skylike.v1.SearchService/ListNearest": READ,
     "/skylike.v1.SearchService/Neighbors": READ,
+    "/skylike.v1.SearchService/Predict": READ,
 }
 
 

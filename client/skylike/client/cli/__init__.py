@@ -14,6 +14,7 @@ from skylike.client.cli.many import many
 from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
 from skylike.client.cli.ranking import anomalies, clusters
+from skylike.client.cli.teaching import nearest, predict, rate, ratings, suggestions
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,7 +26,8 @@ def main() -> None:
 main.add_command(query)
 main.add_command(query, "analyze")
 for _command in (
-    *(many, neighbors, cluster, anomaly, embed),
+    *(many, neighbors, nearest, cluster, anomaly, predict, embed),
+    *(rate, ratings, suggestions),
     *(objects, anomalies, clusters, collections, aliases, jobs, health, completion),
 ):
     main.add_command(_command)

@@ -19,7 +19,7 @@ from skylike.client.tabulate import tabulate
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
-def _about(command: _Decorated) -> _Decorated:
+def about(command: _Decorated) -> _Decorated:
     """Give a command what can be asked about, and how to read files."""
     made = [
         click.argument(
@@ -88,7 +88,7 @@ def _queries(
     return found
 
 
-def _each(
+def each(
     given: dict[str, Any],
     kind: type[AnswerT],
     ask: Callable[..., AnswerT],
@@ -130,47 +130,47 @@ def _how(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @click.command()
-@_about
+@about
 @options.search
 @options.out
 @asking
 def query(**given: Any) -> None:
     """Tell what is like a FITS file, what kind it is, and how odd."""
-    _each(given, types.Analysis, Client.analyze, text.analysis, **_how(given))
+    each(given, types.Analysis, Client.analyze, text.analysis, **_how(given))
 
 
 @click.command()
-@_about
+@about
 @options.search
 @options.out
 @asking
 def neighbors(**given: Any) -> None:
     """Tell what is most like a FITS file."""
-    _each(given, types.Neighbors, Client.neighbors, text.neighbors, **_how(given))
+    each(given, types.Neighbors, Client.neighbors, text.neighbors, **_how(given))
 
 
 @click.command()
-@_about
+@about
 @options.out
 @asking
 def cluster(**given: Any) -> None:
     """Tell what kind of object a FITS file shows."""
-    _each(given, types.ClusterResult, Client.cluster, text.cluster)
+    each(given, types.ClusterResult, Client.cluster, text.cluster)
 
 
 @click.command()
-@_about
+@about
 @options.out
 @asking
 def anomaly(**given: Any) -> None:
     """Tell how odd a FITS file is."""
-    _each(given, types.AnomalyResult, Client.anomaly, text.anomaly)
+    each(given, types.AnomalyResult, Client.anomaly, text.anomaly)
 
 
 @click.command()
-@_about
+@about
 @options.out_of_embeddings
 @asking
 def embed(**given: Any) -> None:
     """Tell the embedding of a FITS file: with --json or --out all of its numbers."""
-    _each(given, types.Embedding, Client.embed, text.embedding)
+    each(given, types.Embedding, Client.embed, text.embedding)

@@ -10,6 +10,7 @@ from skylike.client.cli.asking import Asking, asking
 from skylike.client.filters import Filter
 from skylike.client.kinds import Clusters
 from skylike.client.ranked import Anomalies, ClusterMembers
+from skylike.client.ranking import Order
 
 _Listed = TypeVar("_Listed", Anomalies, ClusterMembers, Clusters)
 
@@ -48,6 +49,13 @@ def _label(_: click.Context, __: click.Parameter, given: str) -> int | None:
 @options.collection
 @options.where
 @_limit
+@click.option(
+    "--order",
+    type=click.Choice(["oddest", "typical", "taught"]),
+    default="oddest",
+    show_default=True,
+    help="typical: the least odd first; taught: by what ratings have taught.",
+)
 @options.thumbnails
 @click.option(
     "--controlled",
@@ -61,12 +69,13 @@ def anomalies(
     collection: str | None,
     where: Filter | None,
     limit: int,
+    order: Order,
     thumbnails: bool,
     controlled: bool,
     out: str | None,
     **server: Any,
 ) -> None:
-    """List the oddest objects of a collection, the oddest first."""
+    """List the objects of a collection by how odd they are, the oddest first."""
     asking = Asking(**server)
     with asking.client() as client:
         answer = client.anomalies(
@@ -74,6 +83,7 @@ def anomalies(
             collection=collection,
             limit=limit,
             thumbnails=thumbnails,
+            order=order,
             controlled=controlled,
         )
         _give(asking, answer, text.anomalies, out)

@@ -31,7 +31,7 @@ from skylike.client.types import (
     Reading,
 )
 
-_NONE = "-"
+NONE = "-"
 _FEW = 10
 
 
@@ -104,7 +104,7 @@ def anomaly(answer: AnomalyResult) -> list[str]:
 
 
 def _spread(median: float | None, z: float | None) -> str:
-    return _NONE if median is None or z is None else f"{median:.6g} ({z:+.1f} sigma)"
+    return NONE if median is None or z is None else f"{median:.6g} ({z:+.1f} sigma)"
 
 
 def found(answer: Found) -> list[str]:
@@ -112,11 +112,11 @@ def found(answer: Found) -> list[str]:
     one = answer.object
     facts: list[tuple[str, object]] = [
         ("id", one.id),
-        ("ra, dec [deg]", f"{_degrees(one.ra_deg)} {_degrees(one.dec_deg)}"),
-        ("epoch [MJD]", _NONE if one.epoch_mjd is None else one.epoch_mjd),
-        ("file", f"{one.uri}[{one.hdu}]" if one.uri else _NONE),
-        ("flags", ", ".join(one.flags) or _NONE),
-        ("labels", ", ".join(one.labels) or _NONE),
+        ("ra, dec [deg]", f"{degrees(one.ra_deg)} {degrees(one.dec_deg)}"),
+        ("epoch [MJD]", NONE if one.epoch_mjd is None else one.epoch_mjd),
+        ("file", f"{one.uri}[{one.hdu}]" if one.uri else NONE),
+        ("flags", ", ".join(one.flags) or NONE),
+        ("labels", ", ".join(one.labels) or NONE),
         ("valid", f"{one.valid_fraction:.1%}"),
         *sorted(one.attributes.items()),
     ]
@@ -140,10 +140,10 @@ def objects(found: Sequence[Object]) -> list[str]:
     rows += [
         (
             one.id,
-            _degrees(one.ra_deg),
-            _degrees(one.dec_deg),
-            ", ".join(one.flags) or _NONE,
-            ", ".join(one.labels) or _NONE,
+            degrees(one.ra_deg),
+            degrees(one.dec_deg),
+            ", ".join(one.flags) or NONE,
+            ", ".join(one.labels) or NONE,
         )
         for one in found
     ]
@@ -207,20 +207,22 @@ def aliases(several: Sequence[Alias]) -> list[str]:
 
 
 def anomalies(answer: Anomalies) -> list[str]:
-    """The oddest objects."""
-    rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]")]
+    """Objects by how odd they are, or how interesting."""
+    last = "interest" if answer.ratings_version else ""
+    rows = [("rank", "id", "score", "odder than", "ra [deg]", "dec [deg]", last)]
     rows += [
         (
             str(one.rank),
             one.id,
             f"{one.score:.4f}",
             f"{one.percentile:.2f} %",
-            _degrees(one.object.ra_deg),
-            _degrees(one.object.dec_deg),
+            degrees(one.object.ra_deg),
+            degrees(one.object.dec_deg),
+            "" if one.interest is None else f"{one.interest:.2f}",
         )
         for one in answer.items
     ]
-    return [*_fitted(answer), *table(rows, right="0,2,3,4,5")]
+    return [*_fitted(answer), *table(rows, right="0,2,3,4,5,6")]
 
 
 def members(answer: ClusterMembers) -> list[str]:
@@ -232,8 +234,8 @@ def members(answer: ClusterMembers) -> list[str]:
             one.id,
             f"{one.probability:.4f}",
             f"{one.similarity:.4f}",
-            _degrees(one.object.ra_deg),
-            _degrees(one.object.dec_deg),
+            degrees(one.object.ra_deg),
+            degrees(one.object.dec_deg),
         )
         for one in answer.items
     ]
@@ -289,8 +291,8 @@ def hits(found: Sequence[Hit]) -> list[str]:
             str(hit.rank),
             hit.id,
             f"{hit.score:.4f}",
-            _degrees(hit.object.ra_deg),
-            _degrees(hit.object.dec_deg),
+            degrees(hit.object.ra_deg),
+            degrees(hit.object.dec_deg),
             _angle(hit.separation_deg),
         )
         for hit in found
@@ -313,7 +315,7 @@ def table(rows: Sequence[tuple[str, ...]], right: str) -> list[str]:
 
 
 def heading(context: Context, reading: Reading | None) -> list[str]:
-    """Which archive answered, and how the file was read."""
+    """Which archive answered, and how a cutout was read."""
     lines = [
         f"collection {context.collection}, version {context.collection_version}, "
         f"model {context.model_id[:12]}"
@@ -349,14 +351,15 @@ def _anomaly(answer: Anomaly) -> str:
     return f"{line}, p = {answer.p_value:.4f} ({answer.num_calibration} calibration objects)"
 
 
-def _degrees(angle: float | None) -> str:
-    return _NONE if angle is None else f"{angle:.5f}"
+def degrees(angle: float | None) -> str:
+    """An angle in degrees, if it is known."""
+    return NONE if angle is None else f"{angle:.5f}"
 
 
 def _angle(separation_deg: float | None) -> str:
     """An angle in the unit that suits it."""
     if separation_deg is None:
-        return _NONE
+        return NONE
     if separation_deg >= 1:
         return f"{separation_deg:.2f} deg"
     if separation_deg >= 1 / 60:

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from skylike.client.tables.table import Field, Kind, Table, gather, walk
+from skylike.client.tables.taught import SUGGESTED
 from skylike.client.tables.text import printable
 
 TEXT, NUMBER, INTEGER, TRUTH = Kind.TEXT, Kind.NUMBER, Kind.INTEGER, Kind.TRUTH
@@ -316,11 +317,8 @@ def embedding(dimension: int, path: str) -> list[Field]:
     ]
 
 
-_TAKEN = frozenset(
-    field.name
-    for fields in (HIT, QUERY, SHARE, (*ANOMALY, DISCOVERED), MEMBER)
-    for field in fields
-)
+_KNOWN = (*HIT, *QUERY, *SHARE, *ANOMALY, DISCOVERED, *MEMBER, *SUGGESTED)
+_TAKEN = frozenset(field.name for field in _KNOWN)
 
 
 def objects(found: Sequence[Any], facts: Mapping[str, str]) -> Table:

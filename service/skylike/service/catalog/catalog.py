@@ -12,6 +12,7 @@ from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, State, next_version, state
 from skylike.service.catalog.fits import Fits
 from skylike.service.catalog.glance import Glance
+from skylike.service.catalog.ratings import Ratings
 from skylike.service.catalog.requests import Requests, remember
 from skylike.service.catalog.scrub import Flaw, check, scrub
 from skylike.service.catalog.sky_object import SkyObject
@@ -68,12 +69,15 @@ class Catalog:
         Where clusters and anomaly scores are kept.
     requests
         Which writes were done that callers have named.
+    ratings
+        What people think of objects.
     """
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
         self.requests = Requests(self._database)
         self.fits = Fits(self._database, self.requests)
+        self.ratings = Ratings(self._database, self.requests)
         self._glance = Glance(self._database)
         found = self.state()
         self.model_id = found.model_id

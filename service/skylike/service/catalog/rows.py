@@ -24,6 +24,8 @@ COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
 JOURNAL_COLUMNS = "row, version, is_gone, crc"
 REQUEST_COLUMNS = "row, id, digest, version, num_objects, crc"
 FIT_COLUMNS = "version, kind, arrays, crc"
+RATING_COLUMNS = "row, who, body, crc"
+RATED_COLUMNS = "version, crc"
 NUM_COLUMNS = {
     "objects": OBJECT_COLUMNS.count(",") + 1,
     "vectors": VECTOR_COLUMNS.count(",") + 1,
@@ -170,6 +172,30 @@ def read_request(values: tuple[Any, ...]) -> tuple[str, str, int, int]:
     _check(values, f"the request in row {values[0]}")
     _, id, digest, version, num_objects, _ = values
     return id, digest, version, num_objects
+
+
+def rating_row(row: int, who: str, body: str) -> tuple[Any, ...]:
+    """The values of `RATING_COLUMNS`, CRC included."""
+    values = (row, who, body)
+    return (*values, checksum(values))
+
+
+def read_rating(values: tuple[Any, ...]) -> tuple[int, str, str]:
+    """What `rating_row` took; `DamagedData` if it has changed."""
+    _check(values, f"a rating of row {values[0]}")
+    row, who, body, _ = values
+    return row, who, body
+
+
+def rated_row(version: int) -> tuple[int, int]:
+    """The values of `RATED_COLUMNS`, CRC included."""
+    return version, checksum((version,))
+
+
+def read_rated(values: tuple[Any, ...]) -> int:
+    """What `rated_row` took; `DamagedData` if it has changed."""
+    _check(values, "the version of the ratings")
+    return int(values[0])
 
 
 def fit_row(

@@ -12,7 +12,7 @@ from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
 APPLICATION_ID = 0x736B796C  # "skyl": `file catalog.sqlite3` shows whose it is
-VERSION = 4
+VERSION = 5
 
 # Vectors and pictures stand apart from the objects, so that reading a hit does
 # not page through them. Foreign keys keep the three together.
@@ -43,6 +43,21 @@ CREATE TABLE requests (
     digest TEXT NOT NULL,
     version INTEGER NOT NULL,
     num_objects INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+"""
+# What people think of objects, and the version in which that was changed last.
+_RATINGS = """
+CREATE TABLE ratings (
+    row INTEGER NOT NULL REFERENCES objects,
+    who TEXT NOT NULL,
+    body TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (row, who)
+) STRICT;
+CREATE TABLE rated (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    version INTEGER NOT NULL,
     crc INTEGER NOT NULL
 ) STRICT;
 """
@@ -80,6 +95,7 @@ CREATE TABLE fits (
 ) STRICT;
 {_JOURNAL}
 {_REQUESTS}
+{_RATINGS}
 """
 
 
@@ -88,6 +104,7 @@ def create(connection: sqlite3.Connection, model_id: str, dimension: int) -> Non
     connection.executescript(f"BEGIN; {_SCHEMA} {_mark(VERSION)}")
     values = rows.collection_row(model_id, dimension, 0, 0, 0)
     connection.execute("INSERT INTO collection VALUES (1, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("INSERT INTO rated VALUES (1, ?, ?)", rows.rated_row(0))
     connection.execute("COMMIT")
 
 
@@ -201,8 +218,16 @@ def _add_digests_of_requests(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE old_requests")
 
 
+def _add_ratings(connection: sqlite3.Connection) -> None:
+    """From 4 to 5: what people think of objects."""
+    for statement in _RATINGS.split(";"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO rated VALUES (1, ?, ?)", rows.rated_row(0))
+
+
 _MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _add_labels_and_journal,
     2: _add_requests_and_check_fits,
     3: _add_digests_of_requests,
+    4: _add_ratings,
 }

@@ -94,6 +94,11 @@ def _rows(database: Database) -> Iterator[str]:
         fits = connection.execute(f"SELECT {encoding.FIT_COLUMNS} FROM fits")
         yield from _unreadable(fits, encoding.read_fit)
     with database.reading() as connection:
+        ratings = connection.execute(f"SELECT {encoding.RATING_COLUMNS} FROM ratings")
+        yield from _unreadable(ratings, encoding.read_rating)
+        rated = connection.execute(f"SELECT {encoding.RATED_COLUMNS} FROM rated")
+        yield from _unreadable(rated, encoding.read_rated)
+    with database.reading() as connection:
         for told, statement in _CONSISTENT.items():
             (count,) = connection.execute(statement).fetchone()
             if count:
@@ -106,6 +111,9 @@ _CONSISTENT = {
     ),
     "vectors have no object": (
         "SELECT count(*) FROM vectors WHERE row NOT IN (SELECT row FROM objects)"
+    ),
+    "ratings have no object": (
+        "SELECT count(*) FROM ratings WHERE row NOT IN (SELECT row FROM objects)"
     ),
     "objects more or less are counted than there are": (
         "SELECT abs(num_objects - (SELECT count(*) FROM objects)) FROM collection"

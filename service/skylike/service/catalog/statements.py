@@ -80,9 +80,21 @@ def forget(connection: Any, rows: Rows, version: int) -> None:
     """Take rows out of every table, and note that they are gone."""
     if not len(rows):
         return
+    gone = connection.execute(
+        f"DELETE FROM ratings WHERE row {AMONG}", (as_json(rows),)
+    )
+    if gone.rowcount:
+        changed_ratings(connection, version)
     for table in ("thumbnails", "vectors", "objects"):
         connection.execute(f"DELETE FROM {table} WHERE row {AMONG}", (as_json(rows),))
     note(connection, rows, version, is_gone=True)
+
+
+def changed_ratings(connection: Any, version: int) -> None:
+    """Note the version in which ratings were changed."""
+    connection.execute(
+        "REPLACE INTO rated VALUES (1, ?, ?)", encoding.rated_row(version)
+    )
 
 
 def note(connection: Any, rows: Rows, version: int, *, is_gone: bool) -> None:

@@ -1,8 +1,11 @@
 """Collections: objects of one model that can be written, got, searched and fitted."""
 
-from skylike.service.catalog import DURABLE, SkyObject, Writing
+from skylike.service.catalog import DURABLE, Opinion, Rating, SkyObject, Writing
+from skylike.service.collection.alike import Spot
 from skylike.service.collection.collection import Collection
 from skylike.service.collection.portraits import Portrait
+from skylike.service.collection.predicting import Lesson, Target
+from skylike.service.collection.rating import Taught
 from skylike.service.collection.search import MAX_K, Found, How, Scored
 from skylike.service.collection.verifying import Problem
 
@@ -12,9 +15,15 @@ __all__ = [
     "Collection",
     "Found",
     "How",
+    "Lesson",
+    "Opinion",
     "Portrait",
     "Problem",
+    "Rating",
     "Scored",
     "SkyObject",
+    "Spot",
+    "Target",
+    "Taught",
     "Writing",
 ]

@@ -20,7 +20,9 @@ from skylike.service.catalog import DURABLE, Catalog, SkyObject, State, Writing
 from skylike.service.collection import loading
 from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitted import Fitted
+from skylike.service.collection.predicting import Lessons, Predicting
 from skylike.service.collection.ranking import KnownRanks
+from skylike.service.collection.rating import KnownTaught
 from skylike.service.collection.shelf import Shelf
 from skylike.service.collection.vectors import checked
 from skylike.service.collection.verifying import Problem, problems
@@ -35,7 +37,7 @@ _log = structlog.get_logger()
 Attributes = Mapping[str, str | int | float | bool | None]
 
 
-class Collection(Fitted):
+class Collection(Fitted, Predicting):
     """A collection in a directory. Safe from any thread; writes wait in line.
 
     One process may have it open: the library's lock sees to that.
@@ -70,6 +72,8 @@ class Collection(Fitted):
         self._writing = threading.Lock()
         self._catalog = Catalog(directory / _CATALOG)
         self._ranks = KnownRanks(self._catalog.fits)
+        self._taught = KnownTaught(self._catalog)
+        self._lessons = Lessons(self.name, self._catalog)
         try:
             self.model_id = self._catalog.model_id
             self.dimension = self._catalog.dimension

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject, Writing
 from skylike.service.clusters import ClusterFit
+from skylike.service.collection.alike import Spot, alike
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.listing import Listing
 from skylike.service.collection.search import Found, How, Scored, search
 from skylike.service.collection.vectors import checked
-from skylike.service.columns import All, Not, WithIds
+from skylike.service.columns import All, Filter, Not, WithIds
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
 from skylike.service.index import Kind
 
@@ -265,6 +266,52 @@ class Reading(Listing):
         where = how.get("where")
         how["where"] = unwanted if where is None else All((where, unwanted))
         return self.nearest(query, k, **how)[0]
+
+    def alike(
+        self,
+        vector: NDArray[np.float32],
+        where: Filter | None = None,
+        *,
+        unwanted: Sequence[str] = (),
+        after: Spot | None = None,
+        limit: int = 100,
+        thumbnails: bool = False,
+    ) -> list[tuple[Spot, SkyObject]]:
+        """All objects by falling cosine to a vector, equal ones as written, page by page.
+
+        Parameters
+        ----------
+        vector : (dimension,) float32, unit norm
+        where
+            None for all.
+        unwanted
+            Ids that are left out.
+        after
+            Where the page before has ended; None for the first.
+        limit
+            At most so many.
+        thumbnails
+            Whether to read these too.
+
+        Returns
+        -------
+        list
+            Where each stands, and itself; fewer than `limit` at the end.
+        """
+        if where is not None:
+            self._view.check(where)
+        rows = np.array(list(self._catalog.rows(unwanted).values()), np.int64)
+        found: list[tuple[Spot, SkyObject]] = []
+        while len(found) < limit:
+            missing = limit - len(found)
+            spots = alike(self._view, vector, where, rows, after, missing)
+            objects = self._catalog.objects([one.row for one in spots], thumbnails)
+            # One that was deleted meanwhile is not there any more.
+            found += [(one, objects[one.row]) for one in spots if one.row in objects]
+            if len(spots) < missing:
+                break
+            after = spots[-1]
+        return found
 
     def towards(
         self, positive: Sequence[str], negative: Sequence[str] = ()

@@ -4,7 +4,7 @@ Everything here is derived from the catalog: columns lie beside the vectors, so 
 a filter reads neither SQLite nor objects.
 """
 
-from skylike.service.columns.columns import FACTS, Columns
+from skylike.service.columns.columns import FACTS, Columns, has_attribute, has_label
 from skylike.service.columns.evaluate import evaluate
 from skylike.service.columns.filters import (
     MAX_DEPTH,
@@ -46,6 +46,8 @@ __all__ = [
     "WithIds",
     "check",
     "evaluate",
+    "has_attribute",
+    "has_label",
     "names",
     "summaries",
 ]

@@ -218,6 +218,17 @@ def _ascending(array: Any) -> NDArray[np.int32]:
     return np.concatenate([order, np.flatnonzero(~there)]).astype(np.int32)
 
 
+def has_attribute(columns: Columns, name: str) -> NDArray[np.bool_]:
+    """Which rows have an attribute, of whatever type: (n,)."""
+    found = np.zeros(len(columns), np.bool_)
+    for kind in TYPES:
+        array = columns.array(f"{kind}:{name}")
+        if array is not None:
+            there = known(array)
+            found |= True if there is None else there
+    return found
+
+
 def has_label(columns: Columns, label: str) -> NDArray[np.bool_]:
     """Which rows have a label: (n,)."""
     lists = columns.array("labels")

@@ -5,9 +5,18 @@ and HTTP through it) only translates to and from the types exported here.
 """
 
 from skylike.service.clusters import NOWHERE
-from skylike.service.collection import Portrait
+from skylike.service.collection import Opinion, Portrait, Spot, Target
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
+from skylike.service.engine.taught import (
+    Alike,
+    ClassGuess,
+    Prediction,
+    Ratings,
+    Reached,
+    Suggestion,
+    Suggestions,
+)
 from skylike.service.engine.types import (
     NEAR_DEG,
     Added,
@@ -33,6 +42,7 @@ from skylike.service.engine.types import (
     Neighbors,
     NewObject,
     Odd,
+    Order,
     Page,
     Query,
     Ranked,
@@ -48,10 +58,12 @@ __all__ = [
     "NEAR_DEG",
     "NOWHERE",
     "Added",
+    "Alike",
     "Analysis",
     "Anomaly",
     "AnomalyAnswer",
     "Changed",
+    "ClassGuess",
     "Cluster",
     "ClusterAnswer",
     "ClusterInfo",
@@ -72,12 +84,21 @@ __all__ = [
     "Neighbors",
     "NewObject",
     "Odd",
+    "Opinion",
+    "Order",
     "Page",
     "Portrait",
+    "Prediction",
     "Query",
     "Ranked",
+    "Ratings",
+    "Reached",
     "Reading",
     "SkyQuery",
+    "Spot",
+    "Suggestion",
+    "Suggestions",
+    "Target",
     "VectorQuery",
     "Wanted",
 ]

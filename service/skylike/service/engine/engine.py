@@ -12,9 +12,10 @@ from skylike.service.engine.answers import (
 )
 from skylike.service.engine.keeping import context_of
 from skylike.service.engine.kinds import Kinds
-from skylike.service.engine.ranking import Ranking, not_fitted
-from skylike.service.engine.resolve import Read, Resolved, resolve, resolve_all
+from skylike.service.engine.ranking import not_fitted
+from skylike.service.engine.resolve import Read, Resolved, resolve_all
 from skylike.service.engine.searching import fitted, search
+from skylike.service.engine.teaching import Teaching
 from skylike.service.engine.types import (
     Analysis,
     Anomaly,
@@ -31,7 +32,7 @@ MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
 
 
-class Engine(Ranking, Kinds):
+class Engine(Teaching, Kinds):
     """Answers questions from a library, and keeps it. Safe from several threads.
 
     Every method raises `UnknownCollection` for a collection that is not there and
@@ -173,11 +174,6 @@ class Engine(Ranking, Kinds):
             return [
                 next(answers) if isinstance(one, Resolved) else one for one in resolved
             ]
-
-    def _resolve(self, archive: Collection, query: Query) -> tuple[Context, Resolved]:
-        context = context_of(archive)
-        encoder = self.library.encoder_of(archive)
-        return context, resolve(query, archive, encoder, self._limits)
 
 
 def _analyses(

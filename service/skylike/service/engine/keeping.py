@@ -131,7 +131,7 @@ class Keeping:
             ``bad_batch_size`` for more than 10,000 ids, here and below.
         """
         with self._archive(collection, writes=True) as archive:
-            return _changed(archive, ids, lambda: archive.delete(ids, how))
+            return changed(archive, ids, lambda: archive.delete(ids, how))
 
     def set_attributes(
         self,
@@ -148,7 +148,7 @@ class Keeping:
             ``bad_object`` if a value is none that an object can have.
         """
         with self._archive(collection, writes=True) as archive:
-            return _changed(
+            return changed(
                 archive, ids, lambda: archive.set_attributes(ids, attributes, how)
             )
 
@@ -168,7 +168,7 @@ class Keeping:
             ``bad_object`` if a label is empty or long.
         """
         with self._archive(collection, writes=True) as archive:
-            return _changed(archive, ids, lambda: archive.label(ids, add, remove, how))
+            return changed(archive, ids, lambda: archive.label(ids, add, remove, how))
 
     def get(self, collection: str, id: str, *, with_vector: bool = False) -> Found:
         """One object, with its thumbnail.
@@ -289,9 +289,10 @@ def _context_then(archive: Collection, done: AlreadyDone) -> Context:
     return Context(archive.name, done.version, archive.model_id)
 
 
-def _changed(
+def changed(
     archive: Collection, ids: Sequence[str], write: Callable[[], set[str]]
 ) -> Changed:
+    """What a write of objects by their ids has found."""
     if len(ids) > MAX_IDS:
         raise BadRequest(
             f"{len(ids)} ids were sent; at most {MAX_IDS} can be changed at a time",

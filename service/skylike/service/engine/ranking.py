@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.clusters import NOWHERE
-from skylike.service.collection import Collection, SkyObject
+from skylike.service.collection import Collection, SkyObject, Taught
 from skylike.service.engine.keeping import MAX_PAGE, Keeping, context_of
-from skylike.service.engine.types import Mark, Member, Odd, Ranked, Wanted
+from skylike.service.engine.types import Mark, Member, Odd, Order, Ranked, Wanted
 from skylike.service.errors import BadRequest, NotFound, NotReady
 from skylike.service.ranks import Ranks
 
@@ -27,9 +27,16 @@ class Ranking(Keeping):
     """
 
     def anomalies(
-        self, collection: str, wanted: Wanted, *, controlled: bool = False
+        self,
+        collection: str,
+        wanted: Wanted,
+        order: Order = Order.ODDEST,
+        *,
+        controlled: bool = False,
     ) -> Ranked[Odd]:
-        """Objects by falling anomaly score, equal ones in the order of writing.
+        """Objects by their anomaly scores, or by what was taught.
+
+        Equal ones come in the order of writing.
 
         Parameters
         ----------
@@ -43,13 +50,15 @@ class Ranking(Keeping):
         ------
         NotReady
             ``not_fitted`` while there is no fit, ``not_ranked`` if that is of an older
-            skylike.
+            skylike; ``not_rated`` while nothing was taught.
         BadRequest
             ``bad_page_token`` if the fit of the page before is not kept any more, or is
             another collection's.
         """
         with self._archive(collection) as archive:
-            ranks = _ranks(archive, wanted.after)
+            ranks = newest_or_marked(archive, wanted.after)
+
+            taught = _taught(archive, ranks, wanted) if order is Order.TAUGHT else None
 
             def odd(rank: int, position: int, found: SkyObject) -> Odd:
                 score, percentile = ranks.scores[position], ranks.percentiles[position]
@@ -60,10 +69,17 @@ class Ranking(Keeping):
                     float(score),
                     float(percentile),
                     None if math.isnan(given) else given,
+                    None if taught is None else float(taught.interests[position]),
                 )
 
-            order = ranks.by_controlled_oddness if controlled else ranks.by_oddness
-            return _page(archive, ranks, order, wanted, odd)
+            if taught is not None:
+                return _page(archive, ranks, taught.order, wanted, odd, taught.version)
+            places = ranks.by_oddness
+            if controlled:
+                places = ranks.by_controlled_oddness
+            elif order is Order.TYPICAL:
+                places = ranks.by_commonness
+            return _page(archive, ranks, places, wanted, odd)
 
     def members(self, collection: str, label: int, wanted: Wanted) -> Ranked[Member]:
         """Objects of a cluster, nearest to its centre first, equal ones as written.
@@ -78,7 +94,7 @@ class Ranking(Keeping):
             ``unknown_cluster`` if the fit has none of this label.
         """
         with self._archive(collection) as archive:
-            ranks = _ranks(archive, wanted.after)
+            ranks = newest_or_marked(archive, wanted.after)
             if label != NOWHERE and label not in ranks.labels:
                 known = ", ".join(map(str, sorted(ranks.labels.tolist())))
                 raise NotFound(
@@ -99,6 +115,23 @@ class Ranking(Keeping):
             return _page(archive, ranks, order, wanted, member)
 
 
+def _taught(archive: Collection, ranks: Ranks, wanted: Wanted) -> Taught:
+    """What was taught as the page before knew it, or by now."""
+    after = wanted.after
+    found = archive.taught(ranks, None if after is None else after.ratings_version)
+    if found is None:
+        raise _stale(
+            f"the ratings of {archive.name!r} have changed since the page before"
+        )
+    if not found.num_rated:
+        raise NotReady(
+            f"no object of collection {archive.name!r} is rated: `skylike rate` rates "
+            "some, and `skylike suggestions` tells which",
+            reason="not_rated",
+        )
+    return found
+
+
 def not_fitted(collection: str, what: str) -> NotReady:
     """The error for a collection that lacks something that a fit makes."""
     return NotReady(
@@ -106,7 +139,7 @@ def not_fitted(collection: str, what: str) -> NotReady:
     )
 
 
-def _ranks(archive: Collection, after: Mark | None) -> Ranks:
+def newest_or_marked(archive: Collection, after: Mark | None) -> Ranks:
     """Those that the page before was of, or the newest."""
     if after is not None:
         return _ranks_of(archive, after)
@@ -143,6 +176,7 @@ def _page(
     order: NDArray[np.int64],
     wanted: Wanted,
     told: Callable[[int, int, SkyObject], _Item],
+    ratings_version: int = 0,
 ) -> Ranked[_Item]:
     """A page of a list, of what is told of each by its rank, its position and itself."""
     context = context_of(archive)
@@ -161,7 +195,10 @@ def _page(
         ranks.version,
         tuple(told(place + 1, int(order[place]), one) for place, one in found),
         archive.num_since(int(ranks.rows[-1]), wanted.where),
-        None if is_last else Mark(archive.name, ranks.version, found[-1][0]),
+        None
+        if is_last
+        else Mark(archive.name, ranks.version, found[-1][0], ratings_version),
+        ratings_version,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -268,10 +269,19 @@ class Renamed:
     was_done: bool = False
 
 
+class Order(Enum):
+    """In which order anomalies are listed."""
+
+    ODDEST = "oddest"
+    TYPICAL = "typical"
+    TAUGHT = "taught"
+
+
 class Odd(NamedTuple):
     """An object and how odd it is: the share of the archive that scores lower, percent.
 
-    `controlled_percentile` is that of the objects observed alike, None if not known.
+    `controlled_percentile` is that of the objects observed alike, None if not known;
+    `interest` is None but in the taught order.
     """
 
     rank: int
@@ -279,6 +289,7 @@ class Odd(NamedTuple):
     score: float
     percentile: float
     controlled_percentile: float | None
+    interest: float | None = None
 
 
 class Member(NamedTuple):
@@ -291,11 +302,12 @@ class Member(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """The last of a page, by its place in the list that a fit gives."""
+    """The last of a page, by its place in the list that a fit, and ratings, give."""
 
     collection: str
     fit_version: int
     place: int
+    ratings_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +335,7 @@ class Ranked(Generic[_Item]):
     items: tuple[_Item, ...]
     num_unranked: int
     last: Mark | None
+    ratings_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -84,6 +84,10 @@ def _catalog(verb: Any, path: str, method: str, read: Read) -> Endpoint:
     return Endpoint(verb, path, Rpc(f"CatalogService/{method}"), read)
 
 
+def _teaching(verb: Any, path: str, method: str, read: Read) -> Endpoint:
+    return Endpoint(verb, path, Rpc(f"TeachingService/{method}"), read)
+
+
 def _job(verb: Any, path: str, method: str, read: Read) -> Endpoint:
     return Endpoint(verb, path, Rpc(f"JobService/{method}"), read)
 
@@ -104,6 +108,8 @@ ENDPOINTS = (
     _ask("/v1/cluster", "Cluster"),
     _ask("/v1/anomaly", "Anomaly"),
     _ask("/v1/analyze", "Analyze"),
+    _ask("/v1/predict", "Predict"),
+    _ask("/v1/nearest/list", "ListNearest"),
     Endpoint("POST", "/v1/discover", Rpc("SearchService/Discover"), _json),
     _catalog("GET", "/v1/object", "GetObject", _address),
     _catalog("POST", "/v1/objects", "AddObjects", _file),
@@ -120,6 +126,9 @@ ENDPOINTS = (
     _catalog("PUT", "/v1/clusters/name", "RenameCluster", _json),
     _catalog("POST", "/v1/clusters/members", "ListClusterMembers", _json),
     _catalog("POST", "/v1/anomalies/list", "ListAnomalies", _json),
+    _teaching("POST", "/v1/ratings", "RateObjects", _json),
+    _teaching("GET", "/v1/ratings", "ListRatings", _address),
+    _teaching("POST", "/v1/suggestions/list", "ListSuggestions", _json),
     _catalog("GET", "/v1/aliases", "ListAliases", _address),
     _catalog("PUT", "/v1/aliases/{alias}", "SetAlias", _address),
     _catalog("POST", "/v1/aliases/{alias}/rollback", "RollBackAlias", _address),

@@ -29,7 +29,10 @@ FITS = ("application/fits", "image/fits", "application/octet-stream")
 _OF_CUTOUT = ("hdu", "name", "axis_kind", "stokes")
 _OF_OBJECT = ("id", "position", "epoch_mjd", "source", "attributes", "labels")
 _OF_WRITE = ("collection", "replace", "options")
-_OF_QUESTION = ("collection", "k", "thumbnails", "options")
+_OF_QUESTION = (
+    *("collection", "k", "thumbnails", "options"),
+    *("attribute", "labels", "confidence", "filter", "page_size", "page_token"),
+)
 
 _IDEMPOTENCY_KEY = "idempotency-key"
 _NAME = "request_id"

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 
 from skylike.service.errors import Cancelled
 from skylike.service.gateway.lanes import Lanes
-from skylike.v1 import catalog_pb2, job_pb2, search_pb2
+from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 HasGone: TypeAlias = Callable[[], Awaitable[bool]]
@@ -30,7 +30,7 @@ _MOST_WAITING = 16  # answers that nobody has taken yet
 
 _METHODS: dict[str, MethodDescriptor] = {
     f"{service.name}/{method.name}": method
-    for file in (search_pb2, catalog_pb2, job_pb2, health_pb2)
+    for file in (search_pb2, catalog_pb2, teaching_pb2, job_pb2, health_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }

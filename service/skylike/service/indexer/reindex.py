@@ -153,6 +153,7 @@ def reindex(
                 )
                 indexed += added
         _tell_the_changed(old, new)
+        new.take_over_ratings(old)
         recall = _recall(new)
         with suppress(NotReady):  # too few can be searched: there is nothing to fit
             new.fit(calibration=ordinary, shown=shown)

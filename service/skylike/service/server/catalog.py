@@ -201,10 +201,13 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     def ListAnomalies(  # noqa: N802
         self, request: catalog_pb2.ListAnomaliesRequest, context: grpc.ServicerContext
     ) -> catalog_pb2.ListAnomaliesResponse:
-        """The oddest objects, page by page."""
+        """The objects by how odd they are, or by what was taught, page by page."""
         wanted = ranked.wanted_from(request)
         answer = self._engine.anomalies(
-            request.collection, wanted, controlled=request.controlled
+            request.collection,
+            wanted,
+            ranked.order_from(request),
+            controlled=request.controlled,
         )
         return ranked.anomalies_to(answer, request)
 

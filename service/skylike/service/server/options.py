@@ -11,7 +11,7 @@ from skylike.service.columns import Filter
 from skylike.service.errors import BadRequest
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
-from skylike.v1 import catalog_pb2, types_pb2
+from skylike.v1 import catalog_pb2, teaching_pb2, types_pb2
 
 _Write: TypeAlias = (
     catalog_pb2.AddObjectsRequest
@@ -19,6 +19,7 @@ _Write: TypeAlias = (
     | catalog_pb2.SetAttributesRequest
     | catalog_pb2.SetLabelsRequest
     | catalog_pb2.RenameClusterRequest
+    | teaching_pb2.RateObjectsRequest
 )
 _Value = str | int | float | bool
 

@@ -49,7 +49,7 @@ def token_of(row: int | None) -> str:
 
 def row_of(token: str) -> int:
     """The row behind which a page begins; `BadRequest` if the token is none of ours."""
-    return _number(_decode(token)) if token else 0
+    return number(_decode(token)) if token else 0
 
 
 def digest_of(request: Any, *but: str) -> str:
@@ -64,7 +64,7 @@ def digest_of(request: Any, *but: str) -> str:
 
 def token_in(collection: str, row: int | None, digest: str) -> str:
     """The token of the page behind a row of a collection; empty where there is none."""
-    return "" if row is None else _encode(f"{collection}/{row}/{digest}")
+    return "" if row is None else token_of_texts(collection, row, digest=digest)
 
 
 def row_in(token: str, digest: str) -> tuple[str, int]:
@@ -75,17 +75,13 @@ def row_in(token: str, digest: str) -> tuple[str, int]:
     BadRequest
         If the token is none of ours, or belongs to another question.
     """
-    parts = _decode(token).split("/")
-    if len(parts) != 3:
-        raise _foreign()
-    collection, row, asked = parts
-    _check_same(asked, digest)
-    return collection, _number(row)
+    collection, row = texts_of(token, 2, digest)
+    return collection, number(row)
 
 
 def token_of_mark(mark: Mark, digest: str) -> str:
     """The token of the page behind a mark, in a list that was asked for by a digest."""
-    return _encode(f"{mark.collection}/{mark.fit_version}/{mark.place}/{digest}")
+    return token_of_texts(*mark, digest=digest)
 
 
 def mark_of(token: str, digest: str) -> Mark:
@@ -96,27 +92,33 @@ def mark_of(token: str, digest: str) -> Mark:
     BadRequest
         If the token is none of ours, or belongs to another question.
     """
-    parts = _decode(token).split("/")
-    if len(parts) != 4:
-        raise _foreign()
-    collection, fit_version, place, asked = parts
-    mark = Mark(collection, _number(fit_version), _number(place))
-    _check_same(asked, digest)
-    return mark
+    collection, fit_version, place, ratings = texts_of(token, 4, digest)
+    return Mark(collection, number(fit_version), number(place), number(ratings))
 
 
-def _check_same(asked: str, digest: str) -> None:
+def token_of_texts(*texts: str | int, digest: str) -> str:
+    """A token that says some texts without a slash, for a question of a digest."""
+    return _encode("/".join([*map(str, texts), digest]))
+
+
+def texts_of(token: str, count: int, digest: str) -> list[str]:
+    """The texts of a token, so many; raises as `mark_of`."""
+    *texts, asked = _decode(token).split("/")
+    if len(texts) != count:
+        raise foreign()
     if asked != digest:
         raise BadRequest(
             "the page token was made for another question: repeat the request as it was, "
             "or begin with the first page",
             reason="bad_page_token",
         )
+    return texts
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """A number of a token; raises `foreign` for what is none."""
     if not (text.isascii() and text.isdecimal() and len(text) < _LONGEST_ROW):
-        raise _foreign()
+        raise foreign()
     return int(text)
 
 
@@ -128,10 +130,11 @@ def _decode(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise _foreign() from error
+        raise foreign() from error
 
 
-def _foreign() -> BadRequest:
+def foreign() -> BadRequest:
+    """The error for a token that was not made here."""
     return BadRequest(
         "the page token was not made by this service: send next_page_token as it came, "
         "or nothing for the first page",

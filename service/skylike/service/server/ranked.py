@@ -6,12 +6,20 @@ asked: a page that goes on with another question would be neither list.
 
 from typing import Any, TypeAlias
 
-from skylike.service.engine import Member, Odd, Ranked, Wanted
+from skylike.service.engine import Member, Odd, Order, Ranked, Wanted
+from skylike.service.errors import BadRequest
 from skylike.service.server import pages, translate
 from skylike.service.server.options import filter_from
 from skylike.v1 import catalog_pb2 as pb
+from skylike.v1 import search_pb2
 
 _Request: TypeAlias = pb.ListAnomaliesRequest | pb.ListClusterMembersRequest
+_ORDERS: dict[int, Order] = {
+    pb.ANOMALY_ORDER_UNSPECIFIED: Order.ODDEST,
+    pb.ANOMALY_ORDER_ODDEST: Order.ODDEST,
+    pb.ANOMALY_ORDER_TYPICAL: Order.TYPICAL,
+    pb.ANOMALY_ORDER_TAUGHT: Order.TAUGHT,
+}
 
 
 def wanted_from(request: _Request) -> Wanted:
@@ -20,22 +28,40 @@ def wanted_from(request: _Request) -> Wanted:
     return Wanted(
         where=filter_from(request.filter) if request.HasField("filter") else None,
         thumbnails=request.thumbnails,
-        after=pages.mark_of(token, _digest(request)) if token else None,
+        after=pages.mark_of(token, digest(request)) if token else None,
         limit=pages.size_of(request.page_size),
     )
+
+
+def order_from(request: pb.ListAnomaliesRequest) -> Order:
+    """In which order; `BadRequest` (``bad_order``) for one that cannot be."""
+    if request.order not in _ORDERS:
+        raise BadRequest(
+            f"the order {request.order} is not known to this service",
+            reason="bad_order",
+        )
+    order = _ORDERS[request.order]
+    if request.controlled and order is not Order.ODDEST:
+        raise BadRequest(
+            f"controlled goes with the oddest first, not with {order.value}",
+            reason="bad_order",
+        )
+    return order
 
 
 def anomalies_to(
     answer: Ranked[Odd], request: pb.ListAnomaliesRequest
 ) -> pb.ListAnomaliesResponse:
     """A page of anomalies."""
-    made = pb.ListAnomaliesResponse(**_page_to(answer, request))
+    page = _page_to(answer, request)
+    made = pb.ListAnomaliesResponse(ratings_version=answer.ratings_version, **page)
     for one in answer.items:
         row = made.anomalies.add(
             rank=one.rank,
             score=one.score,
             percentile=one.percentile,
             controlled_percentile=one.controlled_percentile,
+            interest=one.interest,
         )
         translate.fill_object(row.object, one.object)
     return made
@@ -64,11 +90,11 @@ def _page_to(answer: Ranked[Any], request: _Request) -> dict[str, Any]:
         "fit_version": answer.fit_version,
         "num_unranked": answer.num_unranked,
         "next_page_token": (
-            pages.token_of_mark(last, _digest(request)) if last is not None else ""
+            pages.token_of_mark(last, digest(request)) if last is not None else ""
         ),
     }
 
 
-def _digest(request: _Request) -> str:
+def digest(request: _Request | search_pb2.ListNearestRequest) -> str:
     """Of the question: which list, but for the page, and what the collection is called."""
     return pages.digest_of(request, "collection", "thumbnails")

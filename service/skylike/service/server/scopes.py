@@ -21,6 +21,7 @@ _RULES: tuple[tuple[str, Scope | None], ...] = (
         r"/skylike\.v1\.CatalogService/((Add|Delete)Objects|Set(Attributes|Labels)|RenameCluster)",
         Scope.WRITE,
     ),
+    (r"/skylike\.v1\.TeachingService/RateObjects", Scope.WRITE),
 )
 
 

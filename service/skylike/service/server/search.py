@@ -12,10 +12,10 @@ from skylike.service.anomaly import discoveries
 from skylike.service.engine import Engine
 from skylike.service.errors import BadRequest
 from skylike.service.monitoring import Monitor
-from skylike.service.server import explained, translate
+from skylike.service.server import explained, pages, predicted, translate
 from skylike.service.server.admission import Admission
 from skylike.service.server.items import analyzed
-from skylike.service.server.options import how_from
+from skylike.service.server.options import filter_from, how_from
 from skylike.service.server.stream import Streamed
 from skylike.service.server.together import DEFAULT_K, analysis
 from skylike.service.uploads import Readers, Stamped
@@ -110,6 +110,33 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         translate.fill_hits(told.anomaly.neighbors, answer.hits)
         explained.fill(told, answer)
         return told
+
+    def Predict(  # noqa: N802
+        self, request: search_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> search_pb2.PredictResponse:
+        """What an attribute or label is likely to be."""
+        answer = self._engine.predict(
+            request.collection,
+            translate.query_from(request.query),
+            predicted.target_from(request),
+            confidence=request.confidence or predicted.DEFAULT_CONFIDENCE,
+            where=filter_from(request.filter) if request.HasField("filter") else None,
+        )
+        return predicted.prediction_to(answer)
+
+    def ListNearest(  # noqa: N802
+        self, request: search_pb2.ListNearestRequest, context: grpc.ServicerContext
+    ) -> search_pb2.ListNearestResponse:
+        """All objects by falling similarity, page by page."""
+        answer = self._engine.alike(
+            request.collection,
+            translate.query_from(request.query),
+            filter_from(request.filter) if request.HasField("filter") else None,
+            after=predicted.reached_from(request),
+            limit=pages.size_of(request.page_size),
+            thumbnails=request.thumbnails,
+        )
+        return predicted.alike_to(answer, request)
 
     def Discover(  # noqa: N802
         self, request: search_pb2.DiscoverRequest, context: grpc.ServicerContext

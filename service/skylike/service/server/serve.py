@@ -39,6 +39,7 @@ from skylike.service.server.ports import Ports
 from skylike.service.server.refusal import Refusals
 from skylike.service.server.search import SearchServicer
 from skylike.service.server.taking import Taking
+from skylike.service.server.teaching import TeachingServicer
 from skylike.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
@@ -46,11 +47,14 @@ from skylike.v1 import (
     job_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
+    teaching_pb2,
+    teaching_pb2_grpc,
 )
 
 _SERVICES = (
     search_pb2.DESCRIPTOR.services_by_name["SearchService"],
     catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    teaching_pb2.DESCRIPTOR.services_by_name["TeachingService"],
     job_pb2.DESCRIPTOR.services_by_name["JobService"],
 )
 SERVICES = tuple(service.full_name for service in _SERVICES)
@@ -135,6 +139,9 @@ class Server:
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(engine), server
+        )
+        teaching_pb2_grpc.add_TeachingServiceServicer_to_server(
+            TeachingServicer(engine), server
         )
         self._jobs = Jobs(engine.library)
         job_pb2_grpc.add_JobServiceServicer_to_server(
