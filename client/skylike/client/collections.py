@@ -121,7 +121,7 @@ class Collections(Session):
     async def aliases(self) -> list[types.Alias]:
         """Every alias, by name."""
         answer = await self._call(_ALIASES, pb.ListAliasesRequest())
-        return [convert.alias(one) for one in answer.aliases]
+        return [_alias(one) for one in answer.aliases]
 
     async def set_alias(self, alias: str, collection: str) -> types.Alias:
         """Make an alias, or let it point elsewhere, at once for all who ask."""
@@ -129,7 +129,7 @@ class Collections(Session):
             alias=sendable(alias), collection=sendable(collection)
         )
         answer = await self._call(_SET_ALIAS, request, is_safe=False)
-        return convert.alias(answer.alias)
+        return _alias(answer.alias)
 
     async def roll_back_alias(
         self, alias: str, *, leaving: str | None = None
@@ -148,9 +148,13 @@ class Collections(Session):
             alias=sendable(alias), from_collection=sendable(leaving or "")
         )
         answer = await self._call(_ROLL_BACK, request, is_safe=False)
-        return convert.alias(answer.alias)
+        return _alias(answer.alias)
 
     async def delete_alias(self, alias: str) -> None:
         """Forget an alias; its collection stays."""
         request = pb.DeleteAliasRequest(alias=sendable(alias))
         await self._call(_DELETE_ALIAS, request, is_safe=False)
+
+
+def _alias(message: catalog_pb2.Alias) -> types.Alias:
+    return types.Alias(message.alias, message.collection)

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
 from skylike.client import kinds, oddity, ranked, taught, types
-from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2, types_pb2
+from skylike.v1 import catalog_pb2, search_pb2, teaching_pb2, types_pb2
 
 
 def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
@@ -179,8 +179,8 @@ def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
                 one.percentile,
                 one.calibrated,
                 object_(one.object),
-                _given(one, "controlled_percentile"),
-                _given(one, "interest"),
+                given(one, "controlled_percentile"),
+                given(one, "interest"),
             )
             for one in message.anomalies
         ),
@@ -217,7 +217,7 @@ def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
                 one.is_artefact,
                 one.note,
                 one.who,
-                _time(one.time),
+                time_of(one.time),
             )
             for one in message.ratings
         ),
@@ -254,8 +254,8 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
         _context(message.context),
         _reading(message),
         getattr(message.value, message.value.WhichOneof("kind") or "number"),
-        _given(message, "low"),
-        _given(message, "high"),
+        given(message, "low"),
+        given(message, "high"),
         tuple(
             taught.ClassShare(
                 one.name,
@@ -272,42 +272,8 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
     )
 
 
-def alias(message: catalog_pb2.Alias) -> types.Alias:
-    """An alias."""
-    return types.Alias(message.alias, message.collection)
-
-
-def job(message: job_pb2.Job) -> types.Job:
-    """A job."""
-    return types.Job(
-        id=message.job_id,
-        kind=message.kind,
-        state=types.JobState(
-            job_pb2.JobState.Name(message.state).removeprefix("JOB_STATE_").lower()
-        ),
-        stage=message.stage,
-        done=message.done,
-        total=message.total,
-        rate=message.rate,
-        seconds_left=_given(message, "seconds_left"),
-        seconds=message.seconds,
-        result=json.loads(message.result_json or "{}"),
-        reason=message.reason.lower(),
-        message=message.message,
-        collection=message.collection,
-        created=_time(message.create_time),
-        started=_time(message.start_time) if message.HasField("start_time") else None,
-        ended=_time(message.end_time) if message.HasField("end_time") else None,
-        num_rejects=message.num_rejects,
-    )
-
-
-def job_reject(message: job_pb2.JobReject) -> types.JobReject:
-    """An image that a job left out."""
-    return types.JobReject(message.image, message.reason.lower(), message.message)
-
-
-def _time(message: Timestamp) -> datetime:
+def time_of(message: Timestamp) -> datetime:
+    """A moment, in UTC."""
     return message.ToDatetime(UTC)
 
 
@@ -331,7 +297,7 @@ def _reading(response: Any) -> types.Reading | None:
         shape=tuple(message.shape),
         ra_deg=_optional(message.position, "ra_deg", message.HasField("position")),
         dec_deg=_optional(message.position, "dec_deg", message.HasField("position")),
-        pixel_scale_arcsec=_given(message, "pixel_scale_arcsec"),
+        pixel_scale_arcsec=given(message, "pixel_scale_arcsec"),
         unit=message.unit,
         flags=tuple(message.flags),
         valid_fraction=message.valid_fraction,
@@ -350,7 +316,7 @@ def object_(message: types_pb2.Object) -> types.Object:
         id=message.id,
         ra_deg=_optional(message.position, "ra_deg", placed),
         dec_deg=_optional(message.position, "dec_deg", placed),
-        epoch_mjd=_given(message, "epoch_mjd"),
+        epoch_mjd=given(message, "epoch_mjd"),
         uri=message.source.uri,
         hdu=message.source.hdu,
         box=tuple(message.source.box),
@@ -370,7 +336,7 @@ def _hits(messages: Any) -> tuple[types.Hit, ...]:
         types.Hit(
             rank=message.rank,
             score=message.score,
-            separation_deg=_given(message, "separation_deg"),
+            separation_deg=given(message, "separation_deg"),
             object=object_(message.object),
         )
         for message in messages
@@ -398,12 +364,12 @@ def _anomaly(message: search_pb2.AnomalyAnswer) -> types.Anomaly:
     return types.Anomaly(
         score=message.score,
         percentile=message.percentile,
-        p_value=_given(message, "p_value"),
+        p_value=given(message, "p_value"),
         calibrated=message.calibrated,
         num_calibration=message.num_calibration,
         neighbors=_hits(message.neighbors),
         fit_version=message.fit_version,
-        controlled_percentile=_given(message, "controlled_percentile"),
+        controlled_percentile=given(message, "controlled_percentile"),
         parts=tuple(
             oddity.AnomalyPart(one.name, one.score, one.percentile)
             for one in message.parts
@@ -417,14 +383,15 @@ def _outstanding(
     return oddity.OutstandingAttribute(
         message.name,
         message.value,
-        _given(message, "neighbors_median"),
-        _given(message, "neighbors_z"),
-        _given(message, "archive_median"),
-        _given(message, "archive_z"),
+        given(message, "neighbors_median"),
+        given(message, "neighbors_z"),
+        given(message, "archive_median"),
+        given(message, "archive_z"),
     )
 
 
-def _given(message: Any, field: str) -> float | None:
+def given(message: Any, field: str) -> float | None:
+    """A number that may be unset."""
     return _optional(message, field, message.HasField(field))
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 
-from skylike.client import convert, errors, requests, types
+from skylike.client import convert_jobs, errors, requests, types
 from skylike.client.inputs import sendable
 from skylike.client.queries import Work
 from skylike.client.session import Session
@@ -37,17 +37,17 @@ class JobCalls(Session):
         """
         request = requests.to_job(work)
         request.request_id = requests.named(request_id)
-        return convert.job((await self._call(_START, request)).job)
+        return convert_jobs.job((await self._call(_START, request)).job)
 
     async def job(self, id: str) -> types.Job:
         """A job as it is now."""
         request = job_pb2.GetJobRequest(job_id=sendable(id))
-        return convert.job((await self._call(_GET, request)).job)
+        return convert_jobs.job((await self._call(_GET, request)).job)
 
     async def jobs(self) -> list[types.Job]:
         """All jobs, the newest first, at most 1000; also from before it was restarted."""
         answer = await self._call(_LIST, job_pb2.ListJobsRequest())
-        return [convert.job(one) for one in answer.jobs]
+        return [convert_jobs.job(one) for one in answer.jobs]
 
     async def watch_job(self, id: str) -> AsyncIterator[types.Job]:
         """A job now, and again whenever something about it changes, until it has ended.
@@ -62,7 +62,7 @@ class JobCalls(Session):
                 async for answer in self._listen(_WATCH, request):
                     self._patience.answered()
                     failed = 0
-                    yield convert.job(answer.job)
+                    yield convert_jobs.job(answer.job)
                 return
             except errors.SkylikeClientError as error:
                 now = time.monotonic()
@@ -92,7 +92,7 @@ class JobCalls(Session):
         while True:
             page = await self._call(_REJECTS, request)
             for one in page.rejects:
-                yield convert.job_reject(one)
+                yield convert_jobs.job_reject(one)
             request.page_token = page.next_page_token
             if not request.page_token:
                 return
@@ -100,4 +100,4 @@ class JobCalls(Session):
     async def cancel_job(self, id: str) -> types.Job:
         """Stop a job as soon as it can be left; what it wrote stays."""
         request = job_pb2.CancelJobRequest(job_id=sendable(id))
-        return convert.job((await self._call(_CANCEL, request)).job)
+        return convert_jobs.job((await self._call(_CANCEL, request)).job)
