@@ -156,5 +156,5 @@ class Collections(Session):
         await self._call(_DELETE_ALIAS, request, is_safe=False)
 
 
-def _alias(message: catalog_pb2.Alias) -> types.Alias:
+def _alias(message: pb.Alias) -> types.Alias:
     return types.Alias(message.alias, message.collection)
