@@ -363,7 +363,7 @@ class AnomalyAnswer(google.protobuf.message.Message):
 
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnomalyPart]:
-        """The same told in other ways."""
+        """The same told in other ways; not within the answer to Analyze."""
 
     def __init__(
         self,

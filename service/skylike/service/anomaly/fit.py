@@ -107,7 +107,11 @@ class AnomalyFit:
         return float(1 + num_calibration - below) / (num_calibration + 1)
 
     def judged(
-        self, vectors: NDArray[np.float32], near: Sequence[Surrounding]
+        self,
+        vectors: NDArray[np.float32],
+        near: Sequence[Surrounding],
+        *,
+        with_parts: bool = True,
     ) -> list[Judgement]:
         """How odd each of n objects is; together they take less time.
 
@@ -116,23 +120,22 @@ class AnomalyFit:
         vectors : (n, dimension) float32, unit norm
         near
             For each the nearest, at most k: (1, k). Without any its score is 0.
+        with_parts
+            Whether to tell it in other ways too, which takes longer than the score.
         """
         nearness = self._nearness(near)
-        values = _parts(nearness, self.forest, self.mixture, vectors)
-        shares = [
-            _percentiles(usual, own).tolist()
-            for usual, own in zip(self.archive_parts, values, strict=True)
-        ]
-        columns = zip(values.T.tolist(), zip(*shares, strict=True), strict=True)
-        return [
-            Judgement(score, percentile, tuple(map(Part, PARTS, *of_parts)))
-            for score, percentile, of_parts in zip(
-                nearness.score.tolist(),
-                _percentiles(self.archive_scores, nearness.score).tolist(),
-                columns,
-                strict=True,
-            )
-        ]
+        scores = nearness.score.tolist()
+        percentiles = _percentiles(self.archive_scores, nearness.score).tolist()
+        parts: Sequence[tuple[Part, ...]] = [()] * len(scores)
+        if with_parts:
+            values = _parts(nearness, self.forest, self.mixture, vectors)
+            shares = [
+                _percentiles(usual, own).tolist()
+                for usual, own in zip(self.archive_parts, values, strict=True)
+            ]
+            columns = zip(values.T.tolist(), zip(*shares, strict=True), strict=True)
+            parts = [tuple(map(Part, PARTS, *of_parts)) for of_parts in columns]
+        return list(map(Judgement, scores, percentiles, parts))
 
     def _nearness(self, near: Sequence[Surrounding]) -> Nearness:
         """That of each; those with as many neighbours together."""

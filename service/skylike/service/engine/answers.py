@@ -65,7 +65,11 @@ def _cluster_answer(
 
 
 def anomaly_answers(
-    fit: AnomalyFit, near: Sequence[Sequence[Found]], queries: Sequence[Resolved]
+    fit: AnomalyFit,
+    near: Sequence[Sequence[Found]],
+    queries: Sequence[Resolved],
+    *,
+    with_parts: bool = False,
 ) -> list[AnomalyAnswer]:
     """Judge each by those `fit.k` nearest that were there at the fit.
 
@@ -86,6 +90,7 @@ def anomaly_answers(
             )
             for one in compared
         ],
+        with_parts=with_parts,
     )
     return [
         AnomalyAnswer(

@@ -100,7 +100,7 @@ class Engine(Teaching, Kinds):
             [(_, near)] = search(archive, [found], 0, fit.k + 1)
             near = fitted(archive, found, near, fit.k + 1, fit)
             with Stage("answer"):
-                [answer] = anomaly_answers(fit, [near], [found])
+                [answer] = anomaly_answers(fit, [near], [found], with_parts=True)
                 objects = archive.objects([id for id, _ in answer.neighbors])
                 scored = [
                     Scored(objects[id], score)

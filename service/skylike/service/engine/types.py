@@ -152,7 +152,7 @@ class AnomalyAnswer:
 
     `p_value` is None where it would not be valid; `controlled_percentile`, the share of
     the objects observed alike that score lower, where it is not known how the query was
-    observed. `parts` are other ways to tell oddness.
+    observed. `parts` are other ways to tell oddness; within an analysis there are none.
     """
 
     fit_version: int
