@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -63,6 +64,8 @@ def measure() -> list[Measure]:
 def _data(size: int) -> Path:
     """A data directory of a fitted collection, kept beside the vectors it is made of."""
     path = vectors.CACHE.parent / f"service-{size}"
+    if path.exists() and not _is_fitted(path):
+        shutil.rmtree(path)
     if not path.exists():
         known = vectors.base()
         archive = np.load(vectors.extended(known, size, seed=1), mmap_mode="r")
@@ -80,6 +83,12 @@ def _data(size: int) -> Path:
             collection.fit(calibration=others[is_new][:_CALIBRATION])
         draft.rename(path)
     return path
+
+
+def _is_fitted(data: Path) -> bool:
+    """Not if an older skylike made it."""
+    with Library(data) as library:
+        return library.collection("sky").anomaly is not None
 
 
 @contextlib.contextmanager
