@@ -139,10 +139,12 @@ class AnomalyFit:
 
     def _nearness(self, near: Sequence[Surrounding]) -> Nearness:
         """That of each; those with as many neighbours together."""
-        counts = np.array([one.rows.shape[1] for one in near])
+        counts = [one.rows.shape[1] for one in near]
+        if len(set(counts)) == 1:
+            return self.crowd.nearness(Surrounding.joined(near))
         found = Nearness(*np.empty((len(Nearness._fields), len(near))))
         for count in np.unique(counts):
-            alike = np.flatnonzero(counts == count)
+            alike = np.flatnonzero(np.equal(counts, count))
             told = self.crowd.nearness(
                 Surrounding.joined([near[i] for i in alike.tolist()])
             )
