@@ -963,7 +963,9 @@ class PredictResponse(google.protobuf.message.Message):
     num_examples: builtins.int
     """How many objects were learned from."""
     num_calibration: builtins.int
-    """How many others the interval or the set rests on."""
+    """How many places on the sky, left out of what was learned, the interval or the set
+    rests on.
+    """
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
         """Which archive and model answered."""
@@ -986,7 +988,9 @@ class PredictResponse(google.protobuf.message.Message):
 
     @property
     def neighbor_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Ids of the objects that say most, the most alike first."""
+        """Ids of the objects that say most, the most alike first; of an example itself those of
+        other places.
+        """
 
     def __init__(
         self,
@@ -1036,7 +1040,9 @@ class ListNearestRequest(google.protobuf.message.Message):
     """
     page_token: builtins.str
     """`next_page_token` of the page before, which was asked for in the same words but for
-    `page_size` and `thumbnails`; empty for the first.
+    `page_size` and `thumbnails`; empty for the first. BAD_PAGE_TOKEN where the pages would
+    not fit together: after an alias was switched, an object that is asked about was
+    replaced, or vectors were rounded as the collection grew.
     """
     @property
     def query(self) -> skylike.v1.types_pb2.Query:
