@@ -118,6 +118,16 @@ def test_one_suggestion_in_ten_is_drawn_at_random() -> None:
     assert set(other.tolist()) != set(places.tolist())
 
 
+def test_few_suggestions_go_where_nobody_expects_anything_too() -> None:
+    gains = np.linspace(1, 0, 200)
+    for num in range(2, 10):
+        places, is_random = suggested(gains, num, seed=0)
+        assert is_random.tolist() == [False] * (num - 1) + [True]
+        assert places[-1] >= num - 1
+    alone = [suggested(gains, 1, seed)[1].item() for seed in range(1000)]
+    assert 60 < sum(alone) < 140
+
+
 @pytest.mark.parametrize("num_left", [0, 1, 4])
 def test_no_more_is_suggested_than_there_is(num_left: int) -> None:
     places, is_random = suggested(np.ones(num_left), 10, seed=0)

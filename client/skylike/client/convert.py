@@ -218,6 +218,7 @@ def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
                 one.note,
                 one.who,
                 time_of(one.time),
+                one.key,
             )
             for one in message.ratings
         ),
@@ -269,6 +270,7 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
         message.num_calibration,
         taught.Quality(quality.num_folds, quality.num_objects, **told),
         tuple(message.neighbor_ids),
+        message.is_example,
     )
 
 

@@ -300,8 +300,8 @@ class Suggestion(google.protobuf.message.Message):
     anomaly_score: builtins.float
     """Its anomaly score, as `AnomalyAnswer.score`."""
     is_random: builtins.bool
-    """Whether it was drawn at random, as one in ten is, so that what nobody expects is seen
-    as well.
+    """Whether it was drawn at random, as one in ten is (of fewer one), so that what nobody
+    expects is seen as well.
     """
     @property
     def object(self) -> skylike.v1.types_pb2.Object:

@@ -76,6 +76,7 @@ class Prediction:
     num_folds: int
     quality: Mapping[str, float]
     neighbor_ids: tuple[str, ...]
+    is_example: bool
 
 
 class Reached(NamedTuple):

@@ -226,6 +226,7 @@ class Teaching(Ranking):
                 NUM_FOLDS,
                 model.quality(confidence),
                 tuple(lesson.ids[place] for place in near),
+                example is not None,
             )
 
     def alike(

@@ -34,6 +34,7 @@ def prediction_to(answer: Prediction) -> pb.PredictResponse:
         num_examples=answer.num_examples,
         num_calibration=answer.num_calibration,
         neighbor_ids=answer.neighbor_ids,
+        is_example=answer.is_example,
     )
     if isinstance(answer.value, str):
         made.value.text = answer.value
