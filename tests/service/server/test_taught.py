@@ -20,6 +20,7 @@ from skylike.service.keys import Keys, Scope
 from skylike.service.library import Library
 from skylike.service.server.serve import Server
 from skylike.v1 import (
+    catalog_pb2,
     catalog_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
@@ -167,6 +168,7 @@ def learning(tmp_path: Path) -> Iterator[SimpleNamespace]:
             ],
             vectors,
         )
+        sky.fit(method="kmeans", number=2)
         yield stubs(channel)
 
 
@@ -177,15 +179,30 @@ def test_questions_are_answered_while_somebody_waits_for_a_lesson(
     asked = search_pb2.PredictRequest(collection="sky", query=query, attribute="tilt")
     quick = search_pb2.AnalyzeRequest(collection="sky", query=query, k=3)
     learning.search.Analyze(quick)
-    with ThreadPoolExecutor(3) as pool:
+    odd, taught = (
+        catalog_pb2.ListAnomaliesRequest(collection="sky", order=order)
+        for order in (
+            catalog_pb2.ANOMALY_ORDER_ODDEST,
+            catalog_pb2.ANOMALY_ORDER_TAUGHT,
+        )
+    )
+    ended: list[str] = []
+    with ThreadPoolExecutor(4) as pool:
         lessons = [
             pool.submit(learning.search.Predict, asked, timeout=100) for _ in range(3)
         ]
+        lessons[0].add_done_callback(lambda _: ended.append("lesson"))
         time.sleep(0.2)
+        other = pool.submit(learning.catalog.ListAnomalies, taught, timeout=100)
+        other.add_done_callback(lambda _: ended.append("taught"))
+        learning.catalog.ListAnomalies(odd, timeout=20)
+        ended.append("odd")
         count = 0
         while not lessons[0].done():
             learning.search.Analyze(quick, timeout=20)
             count += 1
         assert count >= 5
+        assert other.exception(100) is not None  # nothing was rated
+        assert ended == ["odd", "lesson", "taught"]
         told = [lesson.result().value.number for lesson in lessons]
     assert told == told[:1] * 3
