@@ -9,6 +9,7 @@ import pytest
 
 from skylike.service.catalog import Catalog, Rating, Writing
 from skylike.service.collection import Collection, Opinion, SkyObject
+from skylike.service.collection.rating import _slices
 from skylike.service.columns import OneOf
 from skylike.service.engine import (
     Engine,
@@ -41,7 +42,7 @@ def make(tmp_path: Path, count: int = 200, *, fitted: bool = True) -> Collection
     objects = [
         SkyObject(
             f"o{n}",
-            SkyPosition(n * 1.5, 10.0),
+            SkyPosition(n * 1.5 % 360, 10.0),
             attributes={
                 "side": "left" if vector[1] < 0 else "right",
                 "tilt": float(vector[2]),
@@ -215,6 +216,19 @@ def test_what_was_taught_ranks_the_archive(engine: Engine) -> None:
     interests = [one.interest or 0.0 for one in found.items]
     assert interests == sorted(interests, reverse=True)
     assert len(found.items) == 60
+
+
+def test_an_archive_is_ranked_in_slices(tmp_path: Path) -> None:
+    """Also a segment of which something is gone, which is not copied as a whole."""
+    with make(tmp_path, 240, fitted=False) as collection:
+        more = np.repeat(collection.vector("o0")[None], 20_000, axis=0)
+        collection.add([SkyObject(f"more{n}") for n in range(len(more))], more)
+        collection.compact()
+        collection.delete(["more7"])
+        found = [(len(rows), len(some)) for rows, some in _slices(collection._view)]
+        assert all(num == num_vectors for num, num_vectors in found)
+        assert sum(num for num, _ in found) == 20_239
+        assert max(num for num, _ in found) <= 1 << 14
 
 
 def test_pages_of_the_taught_order_are_of_one_state(engine: Engine) -> None:

@@ -153,7 +153,9 @@ class KnownTaught:
         key = ranks.version, newest if version is None else version
         if key[1] != newest and self._learned.known(key) is None:
             return None
-        return self._learned.of(key, lambda _: _taught(self._catalog, view, ranks))
+        taught = self._learned.of(key, lambda _: _taught(self._catalog, view, ranks))
+        # Ratings may have changed between the look and the learning.
+        return taught if version in (None, taught.version) else None
 
 
 def _taught(catalog: Catalog, view: View, ranks: Ranks) -> Taught:
