@@ -141,26 +141,23 @@ class AnomalyFit:
 
     def judged(
         self,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float32] | None,
         near: Sequence[Surrounding],
-        *,
-        with_parts: bool = True,
     ) -> list[Judgement]:
         """How odd each of n objects is; together they take less time.
 
         Parameters
         ----------
         vectors : (n, dimension) float32, unit norm
+            None to tell the score alone: the other ways take longer.
         near
             For each the nearest, at most k: (1, k). Without any its score is 0.
-        with_parts
-            Whether to tell it in other ways too, which takes longer than the score.
         """
         nearness = self._nearness(near)
         scores = nearness.score.tolist()
         percentiles = _percentiles(self.archive_scores, nearness.score).tolist()
         parts: Sequence[tuple[Part, ...]] = [()] * len(scores)
-        if with_parts:
+        if vectors is not None:
             values = _parts(nearness, self.forest, self.mixture, vectors)
             shares = [
                 _percentiles(usual, own).tolist()

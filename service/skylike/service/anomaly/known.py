@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _CELL = 2.0**-6
 _ORIGIN = 0.37  # of a cell: numbers that are often met, as 0 is, are far from its edges
 _EDGE = 2.5e-4 / _CELL  # in cells: float16 may change a coordinate by as much
-_COORDINATES = 16
+_COORDINATES = 12
 _ALL = (1 << 64) - 1
 _STEPS = [pow(0x9E3779B97F4A7C15, i, 1 << 64) for i in range(1, _COORDINATES + 1)]
 _FACTORS = np.array(_STEPS, np.uint64)

@@ -123,14 +123,15 @@ def make_fitted(fit: AnomalyFit, near: list[list[Found]], again: Again) -> None:
     again
         Finds as many of some, by their numbers, in a way.
     """
+    last_row = fit.last_row
     short = [
         place
         for place, found in enumerate(near)
-        if len(found) > fit.k and sum(fit.covers(one.row) for one in found) <= fit.k
+        if len(found) > fit.k and sum(one.row <= last_row for one in found) <= fit.k
     ]
     if short:
         for place, found in zip(
-            short, again(short, How(up_to=fit.last_row)), strict=True
+            short, again(short, How(up_to=last_row)), strict=True
         ):
             near[place] = found
 

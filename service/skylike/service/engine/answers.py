@@ -81,7 +81,7 @@ def anomaly_answers(
         _compared(fit, one, query) for one, query in zip(near, queries, strict=True)
     ]
     judged = fit.judged(
-        np.stack([query.vector for query in queries]),
+        np.stack([query.vector for query in queries]) if with_parts else None,
         [
             Surrounding.of(
                 [[found.row for found in one.nearest]],
@@ -89,7 +89,6 @@ def anomaly_answers(
             )
             for one in compared
         ],
-        with_parts=with_parts,
     )
     return [
         AnomalyAnswer(
