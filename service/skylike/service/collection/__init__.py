@@ -2,12 +2,16 @@
 
 from skylike.service.catalog import DURABLE, Opinion, Rating, SkyObject, Writing
 from skylike.service.collection.alike import Spot
-from skylike.service.collection.calibrated import ALIKE_COSINE, SAME_COSINE, make_fitted
+from skylike.service.collection.calibrated import (
+    ALIKE_COSINE,
+    SAME_COSINE,
+    NewestFits,
+    make_fitted,
+)
 from skylike.service.collection.collection import Collection
 from skylike.service.collection.portraits import Portrait
 from skylike.service.collection.predicting import Lesson, Target
 from skylike.service.collection.rating import Taught
-from skylike.service.collection.reading import NewestFits
 from skylike.service.collection.search import MAX_K, Found, How, Scored
 from skylike.service.collection.verifying import Problem
 

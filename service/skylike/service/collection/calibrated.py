@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from skylike.service import caller
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog
+from skylike.service.clusters import ClusterFit
 from skylike.service.collection.search import Found, How, search
 from skylike.service.collection.view import View
 from skylike.service.index import Kind, Source, nearest
@@ -24,6 +25,20 @@ ALIKE_COSINE = 1 - 1e-3
 _MOST_ALIKE = 8  # of an archive, that float16 may hide the same object among
 
 Again: TypeAlias = Callable[[list[int], How], Sequence[list[Found]]]
+
+
+class NewestFits(NamedTuple):
+    """The newest of a collection, each None before the first.
+
+    Attributes
+    ----------
+    clusters
+    anomaly
+        With p-values that hold for what is there now.
+    """
+
+    clusters: ClusterFit | None
+    anomaly: AnomalyFit | None
 
 
 class _Known(NamedTuple):
@@ -130,9 +145,7 @@ def make_fitted(fit: AnomalyFit, near: list[list[Found]], again: Again) -> None:
         if len(found) > fit.k and sum(one.row <= last_row for one in found) <= fit.k
     ]
     if short:
-        for place, found in zip(
-            short, again(short, How(up_to=last_row)), strict=True
-        ):
+        for place, found in zip(short, again(short, How(up_to=last_row)), strict=True):
             near[place] = found
 
 

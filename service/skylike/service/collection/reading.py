@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,11 @@ from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject, Writing
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.alike import Spot, alike
-from skylike.service.collection.calibrated import ALIKE_COSINE, Calibrated
+from skylike.service.collection.calibrated import (
+    ALIKE_COSINE,
+    Calibrated,
+    NewestFits,
+)
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.listing import Listing
 from skylike.service.collection.search import Found, How, Scored, search
@@ -21,20 +25,6 @@ from skylike.service.errors import BadRequest, DamagedData, UnknownId
 from skylike.service.index import Kind
 
 _Read = TypeVar("_Read")
-
-
-class NewestFits(NamedTuple):
-    """The newest of a collection, each None before the first.
-
-    Attributes
-    ----------
-    clusters
-    anomaly
-        With p-values that hold for what is there now.
-    """
-
-    clusters: ClusterFit | None
-    anomaly: AnomalyFit | None
 
 
 class Reading(Listing):
