@@ -2,6 +2,12 @@
 
 from skylike.service.catalog import DURABLE, Opinion, Rating, SkyObject, Writing
 from skylike.service.collection.alike import Spot
+from skylike.service.collection.calibrated import (
+    ALIKE_COSINE,
+    SAME_COSINE,
+    NewestFits,
+    make_fitted,
+)
 from skylike.service.collection.collection import Collection
 from skylike.service.collection.portraits import Portrait
 from skylike.service.collection.predicting import Lesson, Target
@@ -10,12 +16,15 @@ from skylike.service.collection.search import MAX_K, Found, How, Scored
 from skylike.service.collection.verifying import Problem
 
 __all__ = [
+    "ALIKE_COSINE",
     "DURABLE",
     "MAX_K",
+    "SAME_COSINE",
     "Collection",
     "Found",
     "How",
     "Lesson",
+    "NewestFits",
     "Opinion",
     "Portrait",
     "Problem",
@@ -26,4 +35,5 @@ __all__ = [
     "Target",
     "Taught",
     "Writing",
+    "make_fitted",
 ]

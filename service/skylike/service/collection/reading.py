@@ -11,6 +11,11 @@ from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject, Writing
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.alike import Spot, alike
+from skylike.service.collection.calibrated import (
+    ALIKE_COSINE,
+    Calibrated,
+    NewestFits,
+)
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.listing import Listing
 from skylike.service.collection.search import Found, How, Scored, search
@@ -39,6 +44,7 @@ class Reading(Listing):
     name: str
     model_id: str
     dimension: int
+    _calibrated: Calibrated
 
     @property
     def version(self) -> int:
@@ -54,6 +60,12 @@ class Reading(Listing):
     def anomaly(self) -> AnomalyFit | None:
         """The newest anomaly scores, None before the first `fit`."""
         return self._view.anomaly
+
+    @property
+    def newest_fits(self) -> NewestFits:
+        """The newest fits, of one state of the collection."""
+        view = self._view
+        return NewestFits(view.clusters, self._calibrated.of(view))
 
     @property
     def is_fitted(self) -> bool:
@@ -194,6 +206,23 @@ class Reading(Listing):
         queries = checked(vectors, self.dimension)
         rows = self._excluded_rows(exclude, len(queries))
         return search(self._view, queries, k, rows, **how)
+
+    def exactly(
+        self, vector: NDArray[np.float32], found: Sequence[Found]
+    ) -> list[Found]:
+        """What was found, with the exact cosines of what may be the query itself.
+
+        Where vectors are searched in float16 an object is not quite like itself. Raises
+        as `get`.
+        """
+        if all(kind is not Kind.IVF for kind, _ in self.kinds):
+            return list(found)
+        alike = [one.row for one in found if one.score > ALIKE_COSINE]
+        rows, vectors = self._catalog.vectors_there(np.array(alike, np.int64))
+        cosines = np.minimum(1.0, vectors.astype(np.float64) @ vector)
+        exact = dict(zip(rows.tolist(), cosines.tolist(), strict=True))
+        told = [one._replace(score=exact.get(one.row, one.score)) for one in found]
+        return sorted(told, key=lambda one: (-one.score, one.id))
 
     def search(
         self,
