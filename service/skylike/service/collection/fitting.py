@@ -15,7 +15,7 @@ from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.view import View, gather
 from skylike.service.errors import BadRequest, NotReady
-from skylike.service.index import nearest
+from skylike.service.index import k_nearest
 from skylike.service.progress import Progress, Watched
 from skylike.service.ranks import Ranks
 
@@ -101,7 +101,7 @@ def fit(
     given = calibration
     if given is None:
         given = view.anomaly.calibration if view.anomaly else vectors[:0]
-    near, cosines = nearest(sources, given, k).first(k)
+    near, cosines = k_nearest(sources, given, k)
     new = 1 - cosines[:, 0] >= _SAME
     if calibration is not None and not new.all():
         raise BadRequest(
@@ -123,7 +123,7 @@ def fit(
         for start in range(0, len(rows), _CHUNK):
             caller.check()
             part = slice(start, start + _CHUNK)
-            found = nearest(sources, vectors[part], k, exclude=rows[part]).first(k)
+            found = k_nearest(sources, vectors[part], k, exclude=rows[part])
             surroundings.append(Surrounding.of(*found))
             progress.advance(len(found[0]))
     anomaly_fit, scores, controlled = anomaly.fit(
