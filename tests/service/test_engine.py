@@ -13,7 +13,7 @@ import pytest
 from astropy.coordinates import angular_separation
 
 from skylike.service.anomaly import PARTS
-from skylike.service.catalog.rows import fit_row
+from skylike.service.catalog.rows import fit_rows
 from skylike.service.collection import Writing
 from skylike.service.engine import (
     CutoutQuery,
@@ -171,7 +171,7 @@ def test_a_fit_of_an_older_skylike_says_that_it_is_none(data: Path) -> None:
         arrays = library.collection("sky")._catalog.fits.of("anomaly", 1)
         assert arrays is not None
         older = {name: arrays[name] for name in ("archive_scores", "calibration")}
-        row = fit_row(1, "anomaly", older)
+        [row] = fit_rows(1, "anomaly", older)
     with sqlite3.connect(catalog) as connection:
         connection.execute("DELETE FROM fits WHERE kind IN ('anomaly', 'ranks')")
         connection.execute("INSERT INTO fits VALUES (?, ?, ?, ?)", row)

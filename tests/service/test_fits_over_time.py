@@ -48,3 +48,14 @@ def test_a_fit_of_copies_costs_no_more_than_one_of_as_many_others(
     assert (ranks.scores == 0).all()
     assert peak < 200 << 20
     assert seconds < 60
+
+
+def test_of_what_nobody_can_ask_for_nothing_is_kept(directory: Path) -> None:
+    """Nightly fits for a year: five can be listed, and the newest judges."""
+    with Collection(directory) as collection:
+        collection.add(objects(50), unit(50))
+        for _ in range(7):
+            collection.fit(method="kmeans", number=2)
+        fits = collection._catalog.fits
+        kept = {kind: fits.versions(kind) for kind in ("clusters", "anomaly", "ranks")}
+    assert kept == {"clusters": [3, 4, 5, 6, 7], "anomaly": [7], "ranks": [6, 7]}

@@ -22,6 +22,9 @@ from skylike.service.ranks import Ranks
 CLUSTERS = "clusters"
 """What the clusters of a fit are called among what is kept of it."""
 
+ANOMALY = "anomaly"
+"""The same of its anomaly scores, of which only the newest are ever asked for."""
+
 _SAME = 1e-6  # cosine distance below which two vectors show the same object
 _CHUNK = 4096  # objects searched for at a time
 
@@ -48,7 +51,7 @@ class Fit(NamedTuple):
                 kind: part.to_arrays()
                 for kind, part in self._replace(clusters=clusters)._asdict().items()
             },
-            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT},
+            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT, ANOMALY: 1},
         )
         return replace(
             view,
