@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from skylike.service.clusters import Settings
 from skylike.service.collection import Collection, SkyObject
 
 DIMENSION = 16
@@ -59,3 +60,15 @@ def test_of_what_nobody_can_ask_for_nothing_is_kept(directory: Path) -> None:
         fits = collection._catalog.fits
         kept = {kind: fits.versions(kind) for kind in ("clusters", "anomaly", "ranks")}
     assert kept == {"clusters": [3, 4, 5, 6, 7], "anomaly": [7], "ranks": [6, 7]}
+
+
+def test_a_fit_that_is_not_told_how_is_as_the_last_one(directory: Path) -> None:
+    """Also of its seed: with another one clusters are found from nothing."""
+    with Collection(directory) as collection:
+        collection.add(objects(60), unit(60))
+        collection.fit(method="kmeans", number=3, seed=7)
+        collection.fit()
+        assert collection.clusters is not None
+        assert collection.clusters.settings == Settings("kmeans", 3, 7)
+        collection.fit(seed=0)
+        assert collection.clusters.settings == Settings("kmeans", 3, 0)

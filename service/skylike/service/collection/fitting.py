@@ -10,6 +10,7 @@ from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Settings
+from skylike.service.collection.naming import Heritage
 from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
@@ -56,6 +57,7 @@ class Fit(NamedTuple):
         return replace(
             view,
             version=version,
+            basis=version,
             clusters=replace(clusters, version=fit_version),
             anomaly=replace(self.anomaly, version=fit_version),
         )
@@ -66,6 +68,7 @@ def fit(
     catalog: Catalog,
     calibration: NDArray[np.float32] | None,
     settings: Settings,
+    heritage: Heritage | None,
     shown: Watched,
 ) -> Fit:
     """Fit all.
@@ -80,6 +83,8 @@ def fit(
         m may be 0. By default those of the view's fit that were not added since.
     settings
         How to find clusters. Same view, same settings, same fits.
+    heritage
+        Whose labels and names the clusters get, if not those of the view's fit.
     shown
         Where to show how far it is.
 
@@ -121,6 +126,8 @@ def fit(
         view.clusters,
         shown,
     )
+    if heritage is not None:
+        kinds = heritage.given_to(kinds, view.ids(rows))
     surroundings = []
     with Progress("fitting", len(rows), "object", shown) as progress:
         for start in range(0, len(rows), _CHUNK):

@@ -97,7 +97,7 @@ class Fit:
     collection: str
     roots: tuple[Path, ...]
     calibration: tuple[Path, ...] = ()
-    seed: int = 0
+    seed: int | None = None
     method: Method | None = None
     number: int | None = None
 
@@ -155,6 +155,7 @@ class Reindex:
     model: Path
     roots: tuple[Path, ...]
     max_reject_fraction: float = 0.0
+    calibration: tuple[Path, ...] = ()
 
     kind = "reindex"
 
@@ -171,6 +172,7 @@ class Reindex:
             library,
             self.alias,
             allowed(str(self.model), self.roots),
+            calibration=_allowed(self.calibration, self.roots),
             workers=num_cores(),
             refused=refused,
             max_reject_fraction=self.max_reject_fraction,
@@ -183,6 +185,8 @@ class Reindex:
             "indexed": done.report.indexed,
             "rejected": len(done.report.rejects),
             "recall": round(done.recall, 4),
+            "calibration": done.calibration,
+            **({"warning": done.warning} if done.warning else {}),
         }
 
 
