@@ -114,11 +114,9 @@ def test_those_who_rate_and_name_without_pause_hold_up_no_switch(
     new = library.collection("live")
     told = {one.id: one.opinion.score for one in new.ratings().ratings}
     assert rated
-    assert (
-        told.items()
-        >= {id: score for id, score in rated.items() if told.get(id) == score}.items()
-    )
-    assert set(told) >= set(rated)
+    assert told.keys() >= rated.keys()
+    # One may have been rated in the new one since.
+    assert sum(told[id] != score for id, score in rated.items()) <= 1
     assert new.anomaly is not None
     assert new.anomaly.version == 1
     assert old.clusters is not None

@@ -78,11 +78,21 @@ class Fitted(Changing):
         last = self.clusters if after is None else after.clusters
         settings = settings_of(last, method, number, seed)
         heritage = None if after is None else after.heritage()
-        found = fit(self._view, self._catalog, calibration, settings, heritage, shown)
+        found = fit(
+            self._view,
+            self._catalog,
+            self._shelf.directory,
+            calibration,
+            settings,
+            heritage,
+            shown,
+        )
         with self._changing():
             self._view = found.kept(self._catalog.fits, self._view)
             self._ranks.forget()
-            return self._view.version
+            version = self._view.version
+        found.stages.clear()
+        return version
 
     def rename_cluster(self, label: int, name: str, how: Writing = DURABLE) -> None:
         """Give a name to a cluster of the newest fit, which it keeps in later ones.

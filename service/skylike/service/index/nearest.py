@@ -211,7 +211,8 @@ class _Search:
     def best(self, numbered: Sequence[tuple[int, Source]]) -> tuple[Rows, Scores]:
         """The k best of what may be near."""
         parts = [self._candidates(source) for _, source in numbered]
-        rows, scores = (np.hstack([part[i] for part in parts]) for i in range(2))
+        rows = np.hstack([part[0] for part in parts])
+        scores = np.hstack([part[1] for part in parts])
         order = np.lexsort((rows, -scores))[:, : self._k]
         return (
             np.take_along_axis(rows, order, axis=1),

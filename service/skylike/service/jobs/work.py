@@ -53,6 +53,9 @@ class Index:
     id_prefix: str = ""
 
     kind = "index"
+    again = (
+        "what it wrote stays. Start it again: what is done already is not done twice"
+    )
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -102,6 +105,10 @@ class Fit:
     number: int | None = None
 
     kind = "fit"
+    again = (
+        "the fits before it answer still. Start it again in the same way: while the "
+        "objects are the same, what it had found is not looked for twice"
+    )
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -158,6 +165,10 @@ class Reindex:
     calibration: tuple[Path, ...] = ()
 
     kind = "reindex"
+    again = (
+        "the alias points to where it did. Start it again: what was indexed is not "
+        "indexed twice"
+    )
 
     @property
     def collection(self) -> str:
@@ -198,6 +209,7 @@ class Compact:
     index: Kind | None = None
 
     kind = "compact"
+    again = "the index is as it was. Start it again: it begins anew"
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -219,6 +231,7 @@ class Snapshot:
     roots: tuple[Path, ...]
 
     kind = "snapshot"
+    again = "there is a whole file or none. Start it again if there is none"
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -227,6 +240,10 @@ class Snapshot:
         file = below_root(str(self.path), self.roots)
         facts = library.snapshot(self.collection, self.path, self.roots)
         return {"file": file, **asdict(facts)}
+
+
+AGAIN = {one.kind: one.again for one in (Index, Fit, Reindex, Compact, Snapshot)}
+"""By kind what is left of a job that was interrupted, and how to go on."""
 
 
 def _allowed(paths: Sequence[Path], roots: tuple[Path, ...]) -> list[Path]:
