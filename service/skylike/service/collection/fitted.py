@@ -19,6 +19,8 @@ from skylike.service.progress import Shown, Watched
 class Fitted(Changing):
     """Fits a collection, and remembers how."""
 
+    _can_be_told: dict[int, bool]
+
     def fit(
         self,
         *,
@@ -158,5 +160,9 @@ class Fitted(Changing):
 
     @property
     def fit_versions(self) -> list[int]:
-        """The fits that are kept, ascending."""
-        return self._catalog.fits.versions(CLUSTERS)
+        """The fits that can be told, ascending: kept, and in the format of today."""
+        versions = self._catalog.fits.versions(CLUSTERS)
+        for version in versions:
+            if version not in self._can_be_told:
+                self._can_be_told[version] = self.clusters_of(version) is not None
+        return [version for version in versions if self._can_be_told[version]]

@@ -119,9 +119,8 @@ def fit(
             reason="too_few_objects",
         )
     k = anomaly.num_neighbors(len(rows))
-    given = calibration
-    if given is None:
-        given = view.anomaly.calibration if view.anomaly else vectors[:0]
+    given = _last_calibration(view, catalog) if calibration is None else calibration
+    given = vectors[:0] if given is None else given
     near, cosines = k_nearest(sources, given, k)
     new = 1 - cosines[:, 0] >= _SAME
     if calibration is not None and not new.all():
@@ -149,6 +148,14 @@ def fit(
     ranks = Ranks(0, rows, scores, controlled, kinds.membership, kinds.fit.labels)
     caller.check()
     return Fit(kinds.fit, portrayed(view, catalog, ranks), anomaly_fit, ranks, stages)
+
+
+def _last_calibration(view: View, catalog: Catalog) -> NDArray[np.float32] | None:
+    """Calibration vectors of the last fit, also of one that cannot be used any more."""
+    if view.anomaly is not None:
+        return view.anomaly.calibration
+    stored = catalog.fits.latest(ANOMALY)
+    return None if stored is None else stored[1].get("calibration")
 
 
 def _made(view: View, settings: Settings) -> dict[str, NDArray[Any]]:
