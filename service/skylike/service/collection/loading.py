@@ -71,6 +71,7 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
     view = View(
         version=state.version,
         basis=state.version,
+        objects_version=state.version,
         num_objects=state.num_objects,
         last_row=state.last_row,
         segments=tuple(parts),

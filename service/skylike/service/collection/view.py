@@ -101,6 +101,8 @@ class View:
         Number of committed writes.
     basis
         The version in which objects or fits were changed last; no rating or name counts.
+    objects_version
+        The last of them that changed objects; at opening the last of all.
     num_objects
         How many objects it has, searchable or not.
     last_row
@@ -119,6 +121,7 @@ class View:
 
     version: int
     basis: int
+    objects_version: int
     num_objects: int
     last_row: int
     segments: tuple[Part, ...]
@@ -249,6 +252,7 @@ class View:
             self,
             version=version,
             basis=version if len(rows) or len(gone) else self.basis,
+            objects_version=version,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
             segments=segments,
@@ -264,6 +268,7 @@ class View:
             self,
             version=version,
             basis=version,
+            objects_version=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),
         )
