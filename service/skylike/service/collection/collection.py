@@ -74,6 +74,7 @@ class Collection(Fitted, Predicting):
         self._catalog = Catalog(directory / _CATALOG)
         self._ranks = KnownRanks(self._catalog.fits)
         self._calibrated = Calibrated()
+        self._can_be_told = {}
         self._taught = KnownTaught(self._catalog)
         self._lessons = Lessons(self.name, self._catalog)
         try:

@@ -127,8 +127,8 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                 )
             case "fit":
                 calibration = self._paths(request.fit.calibration)
-                seed = request.fit.seed
-                if seed >= 2**32:
+                seed = request.fit.seed or None
+                if seed is not None and seed >= 2**32:
                     raise BadRequest(
                         f"the seed {seed} exceeds 32 bits", reason="bad_seed"
                     )
@@ -146,6 +146,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                     allowed(again.model, self._roots),
                     tuple(self._roots),
                     _share(again.max_reject_fraction),
+                    self._paths(again.calibration),
                 )
             case "compact":
                 return jobs.Compact(
