@@ -7,6 +7,7 @@ import pytest
 from tests.service.clusters.drawn import around, blobs, fitted
 
 from skylike.service.clusters import METHODS, NOWHERE, Method, Settings
+from skylike.service.clusters.gaussians import Gaussians
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -69,3 +70,36 @@ def test_many_small_steps_are_a_large_one() -> None:
     fit = fitted(vectors[:560], None, fit).fit
     assert fit.num_begun == 400
     assert fitted(vectors[:640], None, fit).fit.num_begun == 640
+
+
+@pytest.mark.parametrize("method", ["full-mixture", "mixture", "kmeans"])
+@pytest.mark.parametrize("number", [20, 60])
+def test_clusters_that_nothing_belongs_to_are_left_out_of_later_fits(
+    method: Method, number: int
+) -> None:
+    """More are asked for than there is anything in; the rest are a whole mixture."""
+    vectors, _ = blobs([100] * 4)
+    first, before = fitted(vectors, Settings(method, number))
+    assert 4 <= len(first.labels) <= number
+    assert isinstance(first.model, Gaussians)
+    assert first.model.weights.sum() == pytest.approx(1)
+    found = first.members(vectors)
+    np.testing.assert_array_equal(found.labels, before.labels)
+    again, _ = fitted(vectors, Settings(method, number), first)
+    assert again.settings.number == number
+    assert 4 <= len(again.labels) <= len(first.labels)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_archive_of_fewer_different_objects_than_clusters_is_begun_anew(
+    method: Method,
+) -> None:
+    """What was different is now copies of a few."""
+    vectors, _ = blobs([30, 30, 30, 30], seed=4)
+    fit, _ = fitted(vectors, Settings(method))
+    assert len(fit.labels) > 2
+    copies = np.repeat(vectors[:2], 60, axis=0)
+    again, membership = fitted(copies, Settings(method), fit)
+    assert 1 <= len(again.labels) <= 2
+    assert sum(again.sizes) == 120
+    assert len(set(membership.labels[:60])) == 1

@@ -145,7 +145,10 @@ def _model(
             )
         return crowds, stability
     begun = start.model if start and isinstance(start.model, Gaussians) else None
-    count = settings.number or (len(begun.weights) if begun else 0)
+    if begun and len(begun.weights) > distinct:
+        begun = None
+    # Those of a number asked for that had no member are not looked for again.
+    count = len(begun.weights) if begun else settings.number
     floor = space.noise
     if not count:
         with Progress(
@@ -171,6 +174,11 @@ class _Assigned(NamedTuple):
     probabilities: NDArray[np.float64]
     totals: NDArray[np.float64]
     sums: NDArray[np.float64]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many objects are of each cluster."""
+        return np.bincount(self.places[self.places >= 0], minlength=len(self.totals))
 
 
 def _assigned(model: _Model, vectors: NDArray[np.float32], shown: Watched) -> _Assigned:
@@ -219,10 +227,12 @@ def _described(
     if isinstance(model, Gaussians):
         model = model.bounded(_log_densities(model, vectors))
     found = _assigned(model, vectors, shown)
+    while not found.sizes.all():  # one that has no member is none
+        model = model.taken(np.flatnonzero(found.sizes))
+        found = _assigned(model, vectors, shown)
     inside = found.places >= 0
-    sizes = np.bincount(found.places[inside], minlength=len(found.totals))
+    sizes = found.sizes
     order = np.argsort(-sizes, kind="stable")
-    order = order[sizes[order] > 0]  # one that has no member is none
     ranks = np.full(len(sizes), NOWHERE)
     ranks[order] = np.arange(len(order))
     places = np.where(inside, ranks[found.places], NOWHERE)

@@ -88,10 +88,11 @@ class Gaussians:
         return replace(self, log_background=min(seen, expected))
 
     def taken(self, order: NDArray[np.int64]) -> Self:
-        """The same with its components in another order."""
+        """The same with some of its components, or all, in another order."""
+        weights = self.weights[order]
         return replace(
             self,
-            weights=self.weights[order],
+            weights=weights / weights.sum(),
             means=self.means[order],
             roots=self.roots[order],
         )
@@ -167,7 +168,7 @@ def fit_mixture(
     seed
         Same points, same seed, same mixture.
     start
-        Where to begin; by default where k-means ends.
+        Where to begin, with as many components; by default where k-means ends.
     """
     # Only fitting needs scikit-learn, whose import takes longer than a query does.
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
