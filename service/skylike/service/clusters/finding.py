@@ -149,7 +149,7 @@ def _model(
         begun = None
     # Those of a number asked for that had no member are not looked for again.
     count = len(begun.weights) if begun else settings.number
-    floor = space.noise
+    floor = space.floor
     if not count:
         with Progress(
             "choosing a number", len(number.TRIED), "number", shown
@@ -164,7 +164,7 @@ def _model(
                 space, fit_mixture(points, count, shape, floor, settings.seed, begun)
             )
         progress.advance(count)
-    return found, stability
+    return found.bounded(placed), stability
 
 
 class _Assigned(NamedTuple):
@@ -202,17 +202,6 @@ def _assigned(model: _Model, vectors: NDArray[np.float32], shown: Watched) -> _A
     return _Assigned(places, probabilities, totals, sums)
 
 
-def _log_densities(
-    model: Gaussians, vectors: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    found = np.empty(len(vectors))
-    for start in range(0, len(vectors), _CHUNK):
-        caller.check()
-        part = slice(start, start + _CHUNK)
-        found[part] = model.log_density(model.space.place(vectors[part]))
-    return found
-
-
 def _described(
     model: _Model,
     stability: float,
@@ -224,8 +213,6 @@ def _described(
     shown: Watched,
 ) -> Kinds:
     """Order the clusters by size, and give each its label, name and exemplars."""
-    if isinstance(model, Gaussians):
-        model = model.bounded(_log_densities(model, vectors))
     found = _assigned(model, vectors, shown)
     while not found.sizes.all():  # one that has no member is none
         model = model.taken(np.flatnonzero(found.sizes))

@@ -18,6 +18,7 @@ Points = NDArray[np.float64]
 MOST_AXES = 12
 _SHARE = 0.8  # of the variance
 _ROUNDED = 1e-12  # variance that float32 makes of equal numbers
+_FLOOR = 0.03  # of the noise
 
 
 class Placed(NamedTuple):
@@ -74,6 +75,14 @@ class Space(NamedTuple):
     def num_left(self) -> int:
         """How many directions there are beside the axes."""
         return len(self.mean) - len(self.axes)
+
+    @property
+    def floor(self) -> float:
+        """Variance that is added along each axis, lest a cluster shrink to a spike.
+
+        The axes have noise of their own already: this is a small part of it.
+        """
+        return _FLOOR * self.noise
 
     def place(self, vectors: Vectors) -> Placed:
         """Where vectors are: (n, dimension), of any number."""
