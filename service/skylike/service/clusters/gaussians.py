@@ -11,7 +11,7 @@ import functools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class Gaussians:
     roots: NDArray[np.float64]
     log_backgrounds: NDArray[np.float64]
 
+    CLEARLY: ClassVar = 3.0
+    """By how much the mean of `explained` of what is clearly better is higher."""
+
     def shares(self, placed: Placed) -> NDArray[np.float64]:
         """The share of each component, and of none, in each object: (n, k + 1)."""
         logs = np.empty((len(placed.points), len(self.weights) + 1))
@@ -68,12 +71,12 @@ class Gaussians:
         found /= np.add.reduce(found, axis=1, keepdims=True)
         return found
 
-    def log_density(self, placed: Placed) -> NDArray[np.float64]:
-        """Log of the density of all components together: (n,)."""
-        logs = self._log_densities(placed)
-        most = logs.max(axis=1, keepdims=True)
-        found: NDArray[np.float64] = most[:, 0] + np.log(
-            np.exp(logs - most).sum(axis=1)
+    def explained(self, placed: Placed) -> NDArray[np.float64]:
+        """Log of the density of all components and the background together: (n,)."""
+        inside = self._log_densities(placed)
+        outside = inside.max(axis=1) - (inside - self.log_backgrounds).max(axis=1)
+        found: NDArray[np.float64] = np.logaddexp(
+            np.logaddexp.reduce(inside, axis=1), outside
         )
         return found
 
@@ -93,10 +96,16 @@ class Gaussians:
         """
         from scipy.special import chdtri, ndtri  # noqa: PLC0415
 
-        logs = self._log_densities(placed)
-        labels = logs.argmax(axis=1)
         peaks = self._form[2]
-        roots = np.cbrt(2 * (peaks[labels] - logs[np.arange(len(logs)), labels]))
+        labels = np.empty(len(placed.points), np.int64)
+        roots = np.empty(len(labels))
+        end = 0
+        for part in placed.parts():
+            logs = self._log_densities(part)
+            start, end = end, end + len(logs)
+            labels[start:end] = own = logs.argmax(axis=1)
+            squares = 2 * (peaks[own] - logs[np.arange(len(logs)), own])
+            roots[start:end] = np.cbrt(squares)
         expected = float(chdtri(len(self.space.mean), OUTSIDE))
         steps = ndtri(1 - OUTSIDE) / ndtri(_UPPER)
         reaches = np.full(len(peaks), expected)
