@@ -129,8 +129,8 @@ def judged(known: Sky, settings: Settings, seed: int) -> dict[str, float]:
         "artefacts in none": float((strange.labels == NOWHERE).mean()),
         "clusters": float(len(fit.labels)),
         **told,
-        "one": _milliseconds(fit, known.vectors[new[:1]], 2000),
-        "many": _milliseconds(fit, known.vectors[new], 5),
+        "one": milliseconds(fit, known.vectors[new[:1]], 2000),
+        "many": milliseconds(fit, known.vectors[new], 5),
     }
 
 
@@ -162,7 +162,7 @@ def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else np.nan
 
 
-def _milliseconds(fit: ClusterFit, vectors: Vectors, rounds: int) -> float:
+def milliseconds(fit: ClusterFit, vectors: Vectors, rounds: int) -> float:
     """Of a core, for each object: the best of five."""
     best = np.inf
     for _ in range(5):
@@ -179,7 +179,7 @@ def interval(values: Sequence[float]) -> float:
     if number < 2:
         return np.nan
     spread = float(np.std(values, ddof=1)) / np.sqrt(number)
-    return float(student.ppf(0.975, number - 1)) * spread
+    return float(student.ppf(0.975, number - 1) * spread)
 
 
 def compared(name: str, several: Sequence[Sky]) -> Iterator[Measure]:

@@ -7,6 +7,7 @@ object's own distance to its neighbours (Loftsgaarden & Quesenberry 1965, Ann. M
 36, 1049): what is near in a sparse crowd would be far in a dense one.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -95,15 +96,24 @@ class Cores:
     def _nearest(self, placed: Placed) -> NDArray[np.float64]:
         """Squared distance to each crowd's nearest core, in its scale: (n, k)."""
         points, rests = placed
-        precisions = 1 / np.square(self.scales)
+        precisions, twice, own, starts = self._form
         beside = np.maximum(rests - self.most_rest, 0.0)
-        starts = np.cumsum(self.counts) - self.counts
-        own = np.square(self.points).sum(axis=1) * precisions
-        squares = np.outer(np.square(points).sum(axis=1) + beside, precisions)
-        squares -= points @ (2 * precisions[:, None] * self.points).T
+        squares = (np.vecdot(points, points) + beside)[:, None] * precisions
+        squares -= points @ twice
         squares += own
         found: NDArray[np.float64] = np.minimum.reduceat(squares, starts, axis=1)
         return np.maximum(found, 0.0)
+
+    @functools.cached_property
+    def _form(self) -> tuple[Points, Points, Points, NDArray[np.int64]]:
+        """Per core 1 / scale^2, twice and the square of itself by it; where crowds begin."""
+        precisions = 1 / np.square(self.scales)
+        return (
+            precisions,
+            (2 * precisions[:, None] * self.points).T.copy(),
+            np.square(self.points).sum(axis=1) * precisions,
+            np.cumsum(self.counts) - self.counts,
+        )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, for storage."""

@@ -86,8 +86,8 @@ class Gaussians:
         The cube roots of the squared distances of the members of a component from its
         mean, in its covariance, are nearly normal (Wilson & Hilferty 1931, Proc. Natl.
         Acad. Sci. 17, 684). Their median and 90 % quantile, which few artefacts do not
-        move, tell where the last hundredth of them would be; at least it is where the
-        chi-squared distribution has it.
+        move, tell where the last hundredth of them would be, unless none is so far; at
+        least it is where the chi-squared distribution has it.
 
         Parameters
         ----------
@@ -99,13 +99,13 @@ class Gaussians:
         peaks = self._form[2]
         labels = np.empty(len(placed.points), np.int64)
         roots = np.empty(len(labels))
-        end = 0
+        done = 0
         for part in placed.parts():
             logs = self._log_densities(part)
-            start, end = end, end + len(logs)
-            labels[start:end] = own = logs.argmax(axis=1)
-            squares = 2 * (peaks[own] - logs[np.arange(len(logs)), own])
-            roots[start:end] = np.cbrt(squares)
+            some = slice(done, done + len(logs))
+            labels[some] = own = logs.argmax(axis=1)
+            roots[some] = np.cbrt(2 * (peaks[own] - logs[np.arange(len(logs)), own]))
+            done += len(logs)
         expected = float(chdtri(len(self.space.mean), OUTSIDE))
         steps = ndtri(1 - OUTSIDE) / ndtri(_UPPER)
         reaches = np.full(len(peaks), expected)
@@ -113,8 +113,8 @@ class Gaussians:
             mine = roots[labels == label]
             if len(mine) >= _FEW:
                 middle, upper = np.quantile(mine, (0.5, _UPPER))
-                seen = (middle + steps * (upper - middle)) ** 3
-                reaches[label] = max(seen, expected)
+                end = min(middle + steps * (upper - middle), mine.max())
+                reaches[label] = max(end**3, expected)
         return replace(self, log_backgrounds=peaks - 0.5 * reaches)
 
     def taken(self, order: NDArray[np.int64]) -> Self:
