@@ -29,7 +29,14 @@ from tests.bench.measure import Measure
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import clusters
-from skylike.service.clusters import METHODS, NOWHERE, ClusterFit, Kinds, Settings
+from skylike.service.clusters import (
+    METHODS,
+    NOWHERE,
+    ClusterFit,
+    Kinds,
+    Settings,
+    finding,
+)
 from skylike.service.encoder import BASE, Encoder
 from skylike.trainer import data, sky
 
@@ -126,7 +133,7 @@ def judged(known: Sky, settings: Settings, seed: int) -> dict[str, float]:
         "purity": float(purity / max(1, inside.sum())),
         "stability": fit.stability,
         "in none": float((~inside).mean()),
-        "artefacts in none": float((strange.labels == NOWHERE).mean()),
+        "artefacts in none": _mean(strange.labels == NOWHERE),
         "clusters": float(len(fit.labels)),
         **told,
         "one": milliseconds(fit, known.vectors[new[:1]], 2000),
@@ -174,10 +181,8 @@ def milliseconds(fit: ClusterFit, vectors: Vectors, rounds: int) -> float:
 
 
 def interval(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of a mean; NaN of one value."""
+    """Half of the 95 % interval of the mean of two values or more."""
     number = len(values)
-    if number < 2:
-        return np.nan
     spread = float(np.std(values, ddof=1)) / np.sqrt(number)
     return float(student.ppf(0.975, number - 1) * spread)
 
@@ -197,8 +202,10 @@ def compared(name: str, several: Sequence[Sky]) -> Iterator[Measure]:
         of: dict[str, float] = {"sets": len(several)}
         for key in found[0]:
             values = [one[key] for one in found if np.isfinite(one[key])]
-            of[key] = float(np.mean(values)) if values else np.nan
-            of[f"{key} ±"] = interval(values)
+            if values:
+                of[key] = float(np.mean(values))
+            if len(values) > 1:
+                of[f"{key} ±"] = interval(values)
         yield Measure(
             f"kinds.{name}.{method}",
             of["ari"],
@@ -242,7 +249,6 @@ def grown(several: Sequence[Sky]) -> Iterator[Measure]:
                 "steps": len(steps),
                 "mean": float(np.mean(steps)),
                 "of the first, after all": float(np.mean(whole)),
-                "of the first, after all ±": interval(whole),
                 "looked for anew": looked,
             },
         )
@@ -289,7 +295,7 @@ def galaxies() -> Iterator[Measure]:
 
 
 def million() -> Iterator[Measure]:
-    """Seconds and memory of a million vectors."""
+    """Seconds and memory of a million vectors, and what the size of the sample changes."""
     known = drawn_vectors.base(drawn_vectors.NUM_DRAWN)
     vectors = np.array(np.load(drawn_vectors.extended(known, _MILLION, 1)))
     number = 0
@@ -302,6 +308,21 @@ def million() -> Iterator[Measure]:
         of = {"clusters": float(len(fit.labels)), "asked for": asked, "GiB": most}
         yield Measure(f"kinds.million.{method}", seconds, "seconds", of)
         number = number or len(fit.labels)
+    some = vectors[:100_000]
+    for method in _METHODS:
+        settings = Settings(method, 0 if method == "hdbscan" else number)
+        labels = {}
+        for size in (10_000, 20_000, 40_000):
+            finding._SAMPLE = size
+            labels[size] = fitted(some, settings).membership.labels
+        less, more = (
+            adjusted_rand_score(labels[20_000], labels[size])
+            for size in (10_000, 40_000)
+        )
+        of = {"40,000": more, "objects": float(len(some))}
+        yield Measure(
+            f"kinds.sample.{method}", less, "ARI of 20,000 fitted with 10,000", of
+        )
 
 
 def main() -> None:

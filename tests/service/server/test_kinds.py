@@ -177,7 +177,7 @@ def test_what_is_in_no_cluster_is_listed(sky: SimpleNamespace) -> None:
     told = sky.search.Cluster(search_pb2.ClusterRequest(query=query)).cluster
     assert told.in_no_cluster
     assert told.no_cluster_probability > 0.5
-    assert told.best.label in (0, 1)
+    assert told.best.label in [one.label for one in clusters(sky).clusters]
     listed = sky.catalog.ListClusterMembers(
         catalog_pb2.ListClusterMembersRequest(in_no_cluster=True)
     )
