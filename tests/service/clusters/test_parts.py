@@ -73,7 +73,9 @@ def test_the_last_hundredth_of_a_component_is_beyond_its_end(stretched: bool) ->
     known, new = points[::2].astype(np.float32), points[1::2].astype(np.float32)
     space = Space.of(known)
     placed = space.place(known)
-    mixture = mixture_of(space, fit_mixture(placed.points, 2, "full", space.floor, 0))
+    mixture = mixture_of(
+        space, fit_mixture(placed.points, 2, "full", space.floor(3000), 0)
+    )
     bounded = mixture.bounded(placed)
     outside = bounded.shares(space.place(new))[:, -1] > 0.5
     assert outside[:15].mean() > 0.9

@@ -270,7 +270,9 @@ def fit_k_means(
     counts = np.bincount(found.labels_, minlength=number)
     squares = np.square(points - found.cluster_centers_[found.labels_]).sum(axis=1)
     sums = np.bincount(found.labels_, squares, minlength=number)
-    variances = sums / np.maximum(counts, 1) / points.shape[1] + space.floor
+    variances = sums / np.maximum(counts, 1) / points.shape[1] + space.floor(
+        len(points)
+    )
     there = counts > 0
     roots = np.eye(points.shape[1]) / np.sqrt(variances[there])[:, None, None]
     weights = counts[there] / len(points)

@@ -41,6 +41,7 @@ def found(
         Where to begin, with as many clusters.
     """
     points = placed.points
+    floor = space.floor(len(points))
     if settings.method == "hdbscan" and most(points) > 1:
         return fit_cores(space, placed, settings.seed)
     if settings.method == "kmeans":
@@ -49,7 +50,7 @@ def found(
         shape: Shape = "diag" if settings.method == "mixture" else "full"
         fitted = mixture_of(
             space,
-            fit_mixture(points, number, shape, space.floor, settings.seed, start),
+            fit_mixture(points, number, shape, floor, settings.seed, start),
         )
     return fitted.bounded(placed)
 

@@ -20,7 +20,8 @@ Points = NDArray[np.float64]
 MOST_AXES = 12
 _SHARE = 0.8  # of the variance
 _ROUNDED = 1e-12  # variance that float32 makes of equal numbers
-_FLOOR = 0.03  # of the noise
+_FLOOR = 0.03  # of the noise, that is added to the variances of
+_MANY = 2500  # objects or more
 _CHUNK = 1 << 11  # vectors at a time
 
 
@@ -89,13 +90,13 @@ class Space(NamedTuple):
         """How many directions there are beside the axes."""
         return len(self.mean) - len(self.axes)
 
-    @property
-    def floor(self) -> float:
+    def floor(self, count: int) -> float:
         """Variance that is added along each axis, lest a cluster shrink to a spike.
 
-        The axes have noise of their own already: this is a small part of it.
+        The axes have noise of their own already: of many objects this is a small part
+        of it, of few, which do not tell it, all.
         """
-        return _FLOOR * self.noise
+        return min(_FLOOR * max(_MANY / count, 1.0), 1.0) * self.noise
 
     def place(self, vectors: Vectors) -> Placed:
         """Where vectors are: (n, dimension), of any number."""

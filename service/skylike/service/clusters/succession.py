@@ -77,6 +77,7 @@ def _going_on(
 def _anew(sample: NDArray[np.float32], settings: Settings, shown: Watched) -> Model:
     space = Space.of(sample)
     placed = space.place(sample)
+    floor = space.floor(len(sample))
     distinct = len(np.unique(placed.points, axis=0))
     if settings.number > distinct:
         raise NotReady(
@@ -89,7 +90,7 @@ def _anew(sample: NDArray[np.float32], settings: Settings, shown: Watched) -> Mo
     if not count and settings.method != "hdbscan":
         total = len(number.TRIED)
         with Progress("choosing a number", total, "number", shown) as progress:
-            count = number.choose(placed.points, space.floor, settings.seed, progress)
+            count = number.choose(placed.points, floor, settings.seed, progress)
     with Progress("fitting clusters", len(sample), "object", shown) as progress:
         model = methods.found(space, placed, settings, count or 1)
         progress.advance(len(sample))
