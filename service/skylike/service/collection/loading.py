@@ -70,6 +70,7 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
     anomaly_fit = catalog.fits.latest("anomaly")
     view = View(
         version=state.version,
+        objects_version=state.version,
         num_objects=state.num_objects,
         last_row=state.last_row,
         segments=tuple(parts),

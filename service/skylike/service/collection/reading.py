@@ -14,6 +14,7 @@ from skylike.service.collection.alike import Spot, alike
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.listing import Listing
 from skylike.service.collection.search import Found, How, Scored, search
+from skylike.service.collection.segment import Segment
 from skylike.service.collection.vectors import checked
 from skylike.service.columns import All, Filter, Not, WithIds
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
@@ -90,6 +91,18 @@ class Reading(Listing):
         """How each segment searches, and how many vectors it has; the newest are none."""
         indexes = [part.block.index for part in self._view.segments]
         return [(one.kind, len(one)) for one in indexes if one is not None]
+
+    @property
+    def rounded(self) -> list[tuple[int, int]]:
+        """The rows, from behind one up to another, whose vectors are kept in float16."""
+        blocks = [part.block for part in self._view.segments]
+        return [
+            (one.after_row, one.last_row)
+            for one in blocks
+            if isinstance(one, Segment)
+            and one.index is not None
+            and one.index.kind is Kind.IVF
+        ]
 
     def get(self, id: str) -> SkyObject:
         """The object of an id, with its thumbnail.
@@ -329,8 +342,11 @@ class Reading(Listing):
         return query_of(examples, others)
 
     def _vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        rows = np.array([self._row(id) for id in ids], np.int64)
-        return self._catalog.vectors(rows)
+        found = self._catalog.rows(ids)
+        unknown = [id for id in ids if id not in found]
+        if unknown:
+            raise self._unknown(unknown[0])
+        return self._catalog.vectors(np.array([found[id] for id in ids], np.int64))
 
     def _settled(self, read: Callable[[], _Read]) -> _Read:
         """What is read in several steps; once more if something was written between."""
@@ -347,8 +363,11 @@ class Reading(Listing):
     def _row(self, id: str) -> int:
         row = self._catalog.rows([id]).get(id)
         if row is None:
-            raise UnknownId(f"{self.name!r} has no object {id!r}.")
+            raise self._unknown(id)
         return row
+
+    def _unknown(self, id: str) -> UnknownId:
+        return UnknownId(f"{self.name!r} has no object {id!r}.")
 
     def _excluded_rows(
         self, exclude: Sequence[str | None] | None, num_queries: int

@@ -99,6 +99,8 @@ class View:
     ----------
     version
         Number of committed writes.
+    objects_version
+        The last of them that changed objects; at opening the last of all.
     num_objects
         How many objects it has, searchable or not.
     last_row
@@ -116,6 +118,7 @@ class View:
     """
 
     version: int
+    objects_version: int
     num_objects: int
     last_row: int
     segments: tuple[Part, ...]
@@ -245,6 +248,7 @@ class View:
         return replace(
             self,
             version=version,
+            objects_version=version,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
             segments=segments,
@@ -259,6 +263,7 @@ class View:
         return replace(
             self,
             version=version,
+            objects_version=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),
         )

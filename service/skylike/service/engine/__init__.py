@@ -11,6 +11,7 @@ from skylike.service.engine.keeping import MAX_BATCH
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
+    LastRating,
     Prediction,
     Ratings,
     Reached,
@@ -78,6 +79,7 @@ __all__ = [
     "Found",
     "Hit",
     "IdQuery",
+    "LastRating",
     "Mark",
     "Member",
     "NearestCluster",
