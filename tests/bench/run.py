@@ -8,7 +8,15 @@ from pathlib import Path
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
-THEMES = ("imaging", "encoder", "training", "collection", "indexing", "service")
+THEMES = (
+    "imaging",
+    "encoder",
+    "training",
+    "collection",
+    "indexing",
+    "kinds",
+    "service",
+)
 LONG_THEMES = ("scale", "anomalies", "teaching")  # by themselves only
 
 
