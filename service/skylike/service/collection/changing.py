@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from skylike.service.collection import loading
-from skylike.service.collection.reading import Reading
+from skylike.service.collection.comparing import Comparing
 from skylike.service.collection.shelf import Shelf
 from skylike.service.collection.view import View
 
 
-class Changing(Reading):
+class Changing(Comparing):
     """What all writes to a collection have in common."""
 
     _shelf: Shelf
