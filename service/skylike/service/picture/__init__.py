@@ -1,11 +1,11 @@
 """Pictures for people to look at; the encoder never sees one.
 
-`look` draws a frame of any size, with its limits and directions; the rest is what it, and
-thumbnails, are made of.
+`look` draws what `seen` and `glimpsed` take of images and of frames too large to be read,
+with limits and directions; the rest is what it, and thumbnails, are made of.
 """
 
 from skylike.service.picture.compass import Compass, compass
-from skylike.service.picture.looking import LARGEST_SIDE, Picture, look
+from skylike.service.picture.looking import LARGEST_SIDE, Picture, glimpsed, look, seen
 from skylike.service.picture.png import decoded, encoded
 from skylike.service.picture.stretch import Stretch
 
@@ -17,5 +17,7 @@ __all__ = [
     "compass",
     "decoded",
     "encoded",
+    "glimpsed",
     "look",
+    "seen",
 ]

@@ -10,7 +10,7 @@ from skylike.service.fits import Image, World
 
 _SHARE = 0.3  # of the picture's width that a scale bar is long at most
 _ROUND = (1, 2, 5, 10, 20, 30)
-_UNITS = ((3600.0, "°"), (60.0, "′"), (1.0, "″"))
+_UNITS = ((3600.0, "°"), (60.0, "\u2032"), (1.0, "″"))
 _FINEST = -6  # decimals of an arcsecond
 
 

@@ -4,6 +4,7 @@ Letters are strokes like everything else, so that they are sharp at every size; 
 has a dark rim, so that it is seen on black and on white.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -36,8 +37,8 @@ _LETTERS: dict[str, tuple[Stroke, ...]] = {
     ),
     ".": (((0.5, 0), (0.5, 0.05)),),
     "″": (((0.6, 6), (0.6, 4.6)), ((2.2, 6), (2.2, 4.6))),
-    "′": (((0.6, 6), (0.6, 4.6)),),
-    "°": (((0.2, 5.2), (0.9, 6), (1.6, 5.2), (0.9, 4.4), (0.2, 5.2)),),
+    "\u2032": (((0.6, 6), (0.6, 4.6)),),
+    "°": (((0, 5), (1.2, 6.2), (2.4, 5), (1.2, 3.8), (0, 5)),),
     "N": (((0, 0), (0, 6), (4, 0), (4, 6)),),
     "E": (((3.8, 0), (0, 0), (0, 6), (3.8, 6)), ((0, 3.1), (3, 3.1))),
 }  # fmt: skip
@@ -85,42 +86,36 @@ def _scale_bar(bar: Bar, letter: float) -> list[Stroke]:
 
 
 def _arrows(found: Compass, nx: int, letter: float) -> list[Stroke]:
-    """North, longer, and east, from a point with room all around."""
-    long = 2.4 * letter
-    room = long + 1.6 * letter
-    x, y = nx - room, room
+    """North, longer, and east, from one point; in the corner, whatever their directions."""
     strokes: list[Stroke] = []
     for name, angle, length in (
-        ("N", found.north_deg, long),
-        ("E", found.east_deg, 0.7 * long),
+        ("N", found.north_deg, 2.4 * letter),
+        ("E", found.east_deg, 1.7 * letter),
     ):
         if angle is None:
             continue
         turn = math.radians(angle)
         dx, dy = -math.sin(turn), math.cos(turn)
-        tip = x + length * dx, y + length * dy
-        strokes.append(((x, y), tip))
+        tip = length * dx, length * dy
+        strokes.append(((0.0, 0.0), tip))
         if name == "N":
-            side, back = 0.3 * letter, 0.55 * letter
-            strokes.append(
-                tuple(
-                    (
-                        tip[0] - back * dx - sign * side * dy,
-                        tip[1] - back * dy + sign * side * dx,
-                    )
-                    if sign
-                    else tip
-                    for sign in (-1, 0, 1)
-                )
-            )
+            strokes.append(_head(tip, dx, dy, letter))
         away = length + 0.95 * letter
-        strokes += _text(
-            name,
-            x + away * dx - _width(name, letter) / 2,
-            y + away * dy - letter / 2,
-            letter,
-        )
-    return strokes
+        left = away * dx - _width(name, letter) / 2
+        strokes += _text(name, left, away * dy - letter / 2, letter)
+    if not strokes:
+        return []
+    right = max(x for stroke in strokes for x, _ in stroke)
+    below = min(y for stroke in strokes for _, y in stroke)
+    x, y = nx - letter - right, letter - below
+    return [tuple((px + x, py + y) for px, py in stroke) for stroke in strokes]
+
+
+def _head(tip: Point, dx: float, dy: float, letter: float) -> Stroke:
+    """The head of an arrow in the direction (dx, dy)."""
+    side, back = 0.3 * letter, 0.55 * letter
+    x, y = tip[0] - back * dx, tip[1] - back * dy
+    return (x + side * dy, y - side * dx), tip, (x - side * dy, y + side * dx)
 
 
 def _width(text: str, letter: float) -> float:
@@ -144,7 +139,7 @@ def _drawn(
     ny, nx = picture.shape[:2]
     pen, rim = (np.zeros((ny, nx)) for _ in range(2))
     for stroke in strokes:
-        for start, end in zip(stroke, stroke[1:], strict=False):
+        for start, end in itertools.pairwise(stroke):
             _line(pen, start, end, width / 2)
             _line(rim, start, end, width / 2 + 1.2)
     shown = picture.astype(np.float64) * (1 - 0.75 * rim[..., np.newaxis])

@@ -77,22 +77,21 @@ def look(
     ny, nx = pixels.shape[1:]
     coarser = max(ny, nx) / side
     rows, columns = (Grid(0, coarser, max(1, round(n / coarser))) for n in (ny, nx))
-    shown = resample(pixels, rows, columns)[:, ::-1]
     light, ends = levels(resample(pixels, rows, columns)[:, ::-1], stretch)
     low, high = ends.mean(axis=0).tolist()
     found = compass(about, columns.count, step * coarser)
     picture = np.rint(255 * np.moveaxis(light, 0, -1)).astype(np.uint8)
     if decorations:
         picture = decorate(picture, found)
-    known = pixels[np.isfinite(pixels)]
+    lowest, highest = (f.reduce(pixels, axis=None) for f in (np.fmin, np.fmax))
     is_known = math.isfinite(low)
     return Picture(
         encoded(np.ascontiguousarray(picture)),
         low if is_known else None,
         high if is_known else None,
         found,
-        known.size / pixels.size,
-        is_flat=not known.size or bool(known.min() == known.max()),
+        np.count_nonzero(np.isfinite(pixels)) / pixels.size,
+        is_flat=not lowest < highest,
     )
 
 
@@ -145,7 +144,9 @@ def glimpsed(
     elif is_colour:
         channels = [0, 1, 2]
     else:
-        channels = sorted({round(one) for one in np.linspace(0, planes - 1, _MOST_PLANES)})
+        channels = sorted(
+            {round(one) for one in np.linspace(0, planes - 1, _MOST_PLANES)}
+        )
     step = max(box.nx, box.ny) / side
     counts = [max(1, round(n / step)) for n in (box.ny, box.nx)]
     cells = counts[0] * counts[1] * (3 if is_colour else 1)
@@ -172,8 +173,8 @@ def _at(
     """Pixels at some rows and columns, NaN beyond the frame."""
     _, ny, nx = frame.shape
     found = np.full((len(ys), len(xs)), np.nan, np.float32)
-    inside = (0 <= xs) & (xs < nx)
-    there = np.flatnonzero((0 <= ys) & (ys < ny))
+    inside = (xs >= 0) & (xs < nx)
+    there = np.flatnonzero((ys >= 0) & (ys < ny))
     for at in range(0, len(there), _LINES):
         caller.check()
         some = there[at : at + _LINES]

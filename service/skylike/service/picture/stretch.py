@@ -141,8 +141,8 @@ def _equalised(values: Values, known: Values) -> Values:
     first = np.searchsorted(ordered, ordered[0], "right")
     last = ordered.size + np.searchsorted(ordered, ordered[-1], "left")
     # The lowest is 0 and the highest is 1, however many there are of them.
-    rank = (below + upto - first) / (last - first)
-    return np.clip(rank, 0.0, 1.0)
+    rank: Values = (below + upto - first) / (last - first)
+    return np.clip(rank, 0.0, 1.0, out=rank)
 
 
 _CURVES: dict[Stretch, Callable[[Values], Values]] = {
