@@ -19,6 +19,7 @@ from skylike.client.kinds import (
     Portrait,
     Renamed,
 )
+from skylike.client.looked import Fact, Hdu, Inspection, ScaleBar
 from skylike.client.oddity import (
     AnomalyPart,
     NearestCluster,
@@ -106,10 +107,13 @@ __all__ = [
     "Discoveries",
     "Embedding",
     "Examples",
+    "Fact",
     "FitJob",
     "Found",
+    "Hdu",
     "Hit",
     "IndexJob",
+    "Inspection",
     "Job",
     "JobState",
     "MemberShare",
@@ -132,6 +136,7 @@ __all__ = [
     "Reading",
     "ReindexJob",
     "Renamed",
+    "ScaleBar",
     "SkylikeClientError",
     "SnapshotJob",
     "Suggestion",

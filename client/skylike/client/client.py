@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 from skylike.client.collections import Collections
 from skylike.client.credentials import Tls
 from skylike.client.jobs import JobCalls
+from skylike.client.looking import Looking
 from skylike.client.objects import Objects
 from skylike.client.ranking import Ranking
 from skylike.client.search import Search
@@ -25,7 +26,9 @@ _T = TypeVar("_T")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class AsyncClient(Search, Stream, Objects, Ranking, Teaching, Collections, JobCalls):
+class AsyncClient(
+    Search, Stream, Looking, Objects, Ranking, Teaching, Collections, JobCalls
+):
     """A connection to a skylike service, for asyncio.
 
     As `Client`, with coroutines and asynchronous iterators; files are read by threads.
@@ -152,6 +155,7 @@ class Client:
     anomaly = _blocking(AsyncClient.anomaly)
     analyze = _blocking(AsyncClient.analyze)
     analyze_many = _iterating(AsyncClient.analyze_many)
+    inspect = _blocking(AsyncClient.inspect)
 
     add = _blocking(AsyncClient.add)
     delete = _blocking(AsyncClient.delete)
