@@ -81,11 +81,16 @@ def test_the_command_tells_and_writes_the_picture(
     skylike: Callable[..., Any], served: SimpleNamespace, sky: Any, tmp_path: Path
 ) -> None:
     path, png = tmp_path / "ring.fits", tmp_path / "ring.png"
-    path.write_bytes(sky.draw("ring", 3, OBJECT="M 1")))
+    path.write_bytes(sky.draw("ring", 3, OBJECT="M 1"))
     at = {"SKYLIKE_ADDRESS": served.address}
     done = skylike("inspect", path, "--collection=sky", "--output", png, **at)
     assert done.returncode == 0, done.stderr
-    for told in ("* HDU 0   image 48 x 48", "OBJECT   M 1", "north is 0.0", "shown from"):
+    for told in (
+        "* HDU 0   image 48 x 48",
+        "OBJECT   M 1",
+        "north is 0.0",
+        "shown from",
+    ):
         assert told in done.stdout
     assert _size(png.read_bytes()) == (512, 512)
     done = skylike("inspect", "--id=ring-0", "--collection=sky", "--json", **at)
