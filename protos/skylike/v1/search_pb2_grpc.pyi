@@ -77,6 +77,12 @@ class SearchServiceStub:
     ]
     """All objects by falling similarity, page by page; the order is exact."""
 
+    Locate: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.LocateRequest,
+        skylike.v1.search_pb2.LocateResponse,
+    ]
+    """Where the query lies on a map of the collection."""
+
     AnalyzeStream: grpc.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
         skylike.v1.search_pb2.AnalyzeStreamResponse,
@@ -139,6 +145,12 @@ class SearchServiceAsyncStub:
         skylike.v1.search_pb2.ListNearestResponse,
     ]
     """All objects by falling similarity, page by page; the order is exact."""
+
+    Locate: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.LocateRequest,
+        skylike.v1.search_pb2.LocateResponse,
+    ]
+    """Where the query lies on a map of the collection."""
 
     AnalyzeStream: grpc.aio.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
@@ -218,6 +230,14 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.search_pb2.ListNearestResponse, collections.abc.Awaitable[skylike.v1.search_pb2.ListNearestResponse]]:
         """All objects by falling similarity, page by page; the order is exact."""
+
+    @abc.abstractmethod
+    def Locate(
+        self,
+        request: skylike.v1.search_pb2.LocateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.LocateResponse, collections.abc.Awaitable[skylike.v1.search_pb2.LocateResponse]]:
+        """Where the query lies on a map of the collection."""
 
     @abc.abstractmethod
     def AnalyzeStream(

@@ -8,6 +8,7 @@ from skylike.service.clusters import NOWHERE
 from skylike.service.collection import Opinion, Portrait, Spot, Target
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
+from skylike.service.engine.maps import Drawn, Located
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
@@ -72,12 +73,14 @@ __all__ = [
     "CollectionInfo",
     "Context",
     "CutoutQuery",
+    "Drawn",
     "Embedded",
     "Engine",
     "ExamplesQuery",
     "Found",
     "Hit",
     "IdQuery",
+    "Located",
     "Mark",
     "Member",
     "NearestCluster",
