@@ -224,6 +224,7 @@ class Server:
                 settings,
                 self.monitor,
                 self._access.allow,
+                self.address,
             )
             addresses["http_address"] = self._gateway.address
         return addresses
