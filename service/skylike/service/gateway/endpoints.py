@@ -110,6 +110,7 @@ ENDPOINTS = (
     _ask("/v1/analyze", "Analyze"),
     _ask("/v1/predict", "Predict"),
     _ask("/v1/nearest/list", "ListNearest"),
+    _ask("/v1/inspect", "Inspect"),
     Endpoint("POST", "/v1/discover", Rpc("SearchService/Discover"), _json),
     _catalog("GET", "/v1/object", "GetObject", _address),
     _catalog("POST", "/v1/objects", "AddObjects", _file),

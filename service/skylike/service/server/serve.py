@@ -134,6 +134,7 @@ class Server:
             self.monitor,
             settings.max_message_bytes,
             settings.max_idle_seconds,
+            settings.roots,
         )
         self._closing.callback(search.close)
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
