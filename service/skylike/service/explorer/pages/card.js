@@ -26,9 +26,8 @@ export function card(hit, collection, { signal, examples = null } = {}) {
     object.labels.length || object.flags.length
       ? h("div", { class: "row tight" }, chips(object.flags, "flags"), chips(object.labels, "labels")) : null,
     h("div", { class: "hit-actions" },
-      h("a", { class: "button plain small", href: href("similar", { id: object.id, collection }), "aria-label": `Search from ${name}` }, "Search from this"),
-      examples ? choice(object.id, "+", "like", examples) : null,
-      examples ? choice(object.id, "−", "unlike", examples) : null));
+      h("a", { class: "button plain small", href: href("similar", { id: object.id, collection }), "aria-label": `Search from ${name}` }, "Search from this")),
+    examples ? h("div", { class: "signs" }, choice(object.id, "+", "like", examples), choice(object.id, "−", "unlike", examples)) : null);
 }
 
 function choice(id, sign, word, examples) {

@@ -83,9 +83,12 @@ export function table(caption, columns, rows) {
       }))))));
 }
 
+// Flags that tell how something was read, and not that it is poor.
+const USUAL = new Set(["RESAMPLED", "COLLAPSED"]);
+
 /** Small words about something: flags, labels. */
 export function chips(words, kind) {
-  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one) => h("li", {}, said(one, 60)))) : null;
+  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one) => h("li", { class: USUAL.has(one) ? "usual" : null }, said(one, 60)))) : null;
 }
 
 /** What is noteworthy about how something was read. */

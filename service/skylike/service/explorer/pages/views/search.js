@@ -1,13 +1,16 @@
 // Where a search begins: a file, a name, a place, or chance.
 
 import { get, post } from "../api.js";
-import { h, tell } from "../dom.js";
-import { button, empty, failed, number, section } from "../parts.js";
+import { disarmed, h, tell } from "../dom.js";
+import { button, empty, failed, into, number, section } from "../parts.js";
+import { thumbnail } from "../pictures.js";
 import { OF_QUERY } from "../queries.js";
+import { href } from "../route.js";
 import { parsePosition, parseRadius } from "../sky.js";
 import { uploadPart } from "../upload.js";
 
 export const title = "Search";
+const MOST_SHOWN = 24;
 
 export function show(root, state, go) {
   if (!state.collections.length) {
@@ -24,7 +27,7 @@ export function show(root, state, go) {
       h("h1", {}, "What in the archive looks like this?"),
       h("p", { class: "lead" }, `Give a piece of sky, or begin from one of ${number(state.info?.num_objects ?? 0)} objects. Answers are what looks alike, what kind it is, and how odd.`)),
     h("div", { class: "columns search-ways" },
-      uploadPart(state, go),
+      h("div", {}, uploadPart(state, go), glimpse(state)),
       h("div", {}, byName(state, go), byPlace(state, go), byChance(state, go))),
   );
 }
@@ -92,6 +95,18 @@ function byChance(state, go) {
     }
   }, { class: "plain", id: "random" });
   return section("No idea yet?", h("p", { class: "fine" }, "Chance is a good guide to what an archive holds."), take, told);
+}
+
+/** A few objects, to begin from. */
+function glimpse({ collection, signal }) {
+  const place = h("div", {});
+  into(place, () => post("v1/objects/list", { collection, page_size: 1000 }, { signal }), ({ objects }) => {
+    if (!objects.length) return empty("The collection is empty.", "skylike-service index, or an index job, adds objects.");
+    const shuffled = objects.map((one) => [Math.random(), one]).sort(([a], [b]) => a - b).map(([, one]) => one);
+    return h("ul", { class: "glimpse" }, shuffled.slice(0, MOST_SHOWN).map(({ id }) => h("li", {},
+      h("a", { href: href("similar", { collection, id }), title: disarmed(id, 80) }, thumbnail(collection, id, { signal, alt: disarmed(id, 80) })))));
+  }, { signal });
+  return section("Some of the archive", place);
 }
 
 /** An object's id. Small collections are listed; in others a random direction finds one. */

@@ -28,7 +28,8 @@ export async function show(root, state) {
 }
 
 function healthOf(told) {
-  const rows = Object.entries(told.statuses ?? {}).map(([name, one]) => [name || "the whole service", one.status]);
+  const rows = Object.entries(told.statuses ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, one]) => [name.replace(/^skylike\.v1\./, "").replace(/^collection\./, "collection ") || "the whole service", one.status]);
   if (!rows.length) return empty("Nothing is told.");
   return h("dl", { class: "facts health" }, rows.map(([name, status]) => [
     h("dt", {}, said(name, 80)),
