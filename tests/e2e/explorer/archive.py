@@ -1,6 +1,7 @@
 """The archive that the explorer's tests look at: a drawn sky, fitted, with much to filter."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ def build(folder: Path) -> None:
     pq.write_table(pa.table(columns), folder / "sky" / "sources.parquet")
     where = ("--collection", "sky", "--data", "data", "--calibration", "ordinary")
     _run("skylike.service", "index", "sky/sources.parquet", *where, cwd=folder)
+    shutil.copytree(folder / "data", folder / "built")  # while nothing has it open
 
 
 @contextmanager
@@ -84,3 +86,10 @@ def furnish(address: str) -> None:
         client.set_labels(ids[3:6], ["merger?"], collection="sky")
         if "bare" not in {one.name for one in client.collections()}:
             client.create_collection("bare", model_of="sky")
+
+
+
+def copied(folder: Path, other: Path) -> Path:
+    """A copy of the archive as it was built, for a service of its own."""
+    shutil.copytree(folder / "built", other / "data")
+    return other

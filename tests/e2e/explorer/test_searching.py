@@ -132,12 +132,12 @@ def test_an_id_is_searched_from_and_an_unknown_one_is_told(
     visit: Visit, client: Client
 ) -> None:
     page = visit("?collection=sky")
-    page.get_by_label("Id").fill("sky-9-999999")
-    page.get_by_label("Id").press("Enter")
+    page.locator("#by-id").fill("sky-9-999999")
+    page.locator("#by-id").press("Enter")
     expect(page.locator("#by-id-wrong")).to_contain_text("sky-9-999999")
-    expect(page.get_by_label("Id")).to_be_focused()
-    page.get_by_label("Id").fill("sky-1-000003")
-    page.get_by_label("Id").press("Enter")
+    expect(page.locator("#by-id")).to_be_focused()
+    page.locator("#by-id").fill("sky-1-000003")
+    page.locator("#by-id").press("Enter")
     page.wait_for_url("**/similar?**")
     ours = client.neighbors(object_id="sky-1-000003", collection="sky", k=24)
     assert _found(page) == [hit.id for hit in ours.hits]

@@ -120,7 +120,7 @@ function snippets(id, collection) {
   return {
     python: pythonOf(() => [
       `stored = client.get(${python(id)}, ${named}).object`,
-      "print(stored.id, stored.position, stored.attributes)",
+      "print(stored.id, stored.ra_deg, stored.dec_deg, stored.attributes)",
       `answer = client.analyze(object_id=${python(id)}, ${named}, k=${NEIGHBOURS})`,
       "print(answer.cluster, answer.anomaly)",
     ]),
