@@ -1,6 +1,7 @@
 """A look at a file, or at the file that an object was made from."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,7 @@ def _looked(
     spec: StampSpec,
     view: View,
 ) -> Looked:
-    with fits.opened(source, options) as frame:
+    with _opened(source, options) as frame:
         frame.box = box or frame.box
         planes = frame.shape[0]
         if view.plane is not None and view.plane >= planes:
@@ -176,6 +177,27 @@ def _looked(
             picture,
             planes,
         )
+
+
+@contextlib.contextmanager
+def _opened(source: fits.Source, options: fits.Options) -> Iterator[Frame]:
+    """As `fits.opened`; where there is no picture, a line or a single pixel will do."""
+    with contextlib.ExitStack() as opening:
+        try:
+            frame = opening.enter_context(fits.opened(source, options))
+        except BadCutout as error:
+            if error.reason != "no_image":
+                raise
+            numbers = [
+                str(hdu.number)
+                for hdu in fits.contents(source, options).hdus
+                if hdu.is_image and len(hdu.shape) > 1 and 0 not in hdu.shape
+            ]
+            if not numbers:
+                raise
+            options = dataclasses.replace(options, hdu=numbers[0])
+            frame = opening.enter_context(fits.opened(source, options))
+        yield frame
 
 
 def _seen(

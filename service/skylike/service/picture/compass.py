@@ -11,7 +11,8 @@ from skylike.service.fits import Image, World
 _SHARE = 0.3  # of the picture's width that a scale bar is long at most
 _ROUND = (1, 2, 5, 10, 20, 30)
 _UNITS = ((3600.0, "°"), (60.0, "\u2032"), (1.0, "″"))
-_FINEST = -6  # decimals of an arcsecond
+_FINEST = 6  # decimals of an arcsecond
+_NEAR = 0.1  # pixels: beside a pole directions turn within a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def compass(image: Image, width: int, step: float) -> Compass:
         return Compass()
     x, y = image.box.centre
     scale = float(image.pixel.scale_arcsec)
-    north, east = _directions(image.world, x, y, math.radians(scale / 3600))
+    away = math.radians(_NEAR * scale / 3600)
+    north, east = _directions(image.world, x, y, away)
     return Compass(north, east, _bar(float(image.pixel.along_x_arcsec) * step, width))
 
 
@@ -102,7 +104,7 @@ def _bar(scale: float, width: int) -> Bar | None:
         fitting = [number for number in _ROUND if number * arcsec <= most]
         if fitting:
             return _named(fitting[-1] * arcsec, f"{fitting[-1]}{sign}", scale)
-    for decimals in range(1, -_FINEST + 1):
+    for decimals in range(1, _FINEST + 1):
         for digit in (5, 2, 1):
             length = digit / 10**decimals
             if length <= most:

@@ -73,7 +73,7 @@ def decorate(picture: NDArray[np.uint8], found: Compass) -> NDArray[np.uint8]:
 
 
 def _scale_bar(bar: Bar, letter: float) -> list[Stroke]:
-    x, y = letter, letter
+    x = y = math.floor(letter) + 0.5  # the middle of a pixel: sharp
     end = x + bar.pixels
     tick = letter / 4
     bracket = ((x, y + tick), (x, y - tick)), ((end, y + tick), (end, y - tick))

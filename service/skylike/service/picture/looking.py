@@ -16,7 +16,7 @@ from skylike.service.picture.stretch import Stretch, levels
 from skylike.service.stamp.resample import Grid, resample
 
 LARGEST_SIDE = 1024
-_MOST_LOOKED_AT = 2**24  # pixels of a frame that is too large to be read
+_MOST_LOOKED_AT = 2**22  # pixels of a frame that is too large to be read
 _MOST_READ = 2**28
 _MOST_PLANES = 16
 _LINES = 64  # that are read at once
@@ -78,20 +78,21 @@ def look(
     coarser = max(ny, nx) / side
     rows, columns = (Grid(0, coarser, max(1, round(n / coarser))) for n in (ny, nx))
     light, ends = levels(resample(pixels, rows, columns)[:, ::-1], stretch)
-    low, high = ends.mean(axis=0).tolist()
+    lowest, highest = (f.reduce(pixels, axis=None) for f in (np.fmin, np.fmax))
+    is_flat = not lowest < highest
+    low, high = [float(lowest)] * 2 if is_flat else ends.mean(axis=0).tolist()
     found = compass(about, columns.count, step * coarser)
     picture = np.rint(255 * np.moveaxis(light, 0, -1)).astype(np.uint8)
     if decorations:
         picture = decorate(picture, found)
-    lowest, highest = (f.reduce(pixels, axis=None) for f in (np.fmin, np.fmax))
     is_known = math.isfinite(low)
     return Picture(
         encoded(np.ascontiguousarray(picture)),
         low if is_known else None,
         high if is_known else None,
         found,
-        np.count_nonzero(np.isfinite(pixels)) / pixels.size,
-        is_flat=not lowest < highest,
+        float(np.count_nonzero(np.isfinite(pixels)) / pixels.size),
+        is_flat,
     )
 
 
@@ -156,7 +157,7 @@ def glimpsed(
     ys = _spread(box.y0, box.ny, counts[0] * each)
     xs = _spread(box.x0, box.nx, counts[1] * each)
     found = (_at(frame, channel, ys, xs) for channel in channels)
-    if is_colour:
+    if is_colour or len(channels) == 1:
         return np.stack(list(found)), step / each
     return _mean(found, (len(ys), len(xs)))[np.newaxis], step / each
 
@@ -175,9 +176,10 @@ def _at(
     found = np.full((len(ys), len(xs)), np.nan, np.float32)
     inside = (xs >= 0) & (xs < nx)
     there = np.flatnonzero((ys >= 0) & (ys < ny))
-    for at in range(0, len(there), _LINES):
+    lines = max(1, min(_LINES, frame.options.limits.pixels // nx))
+    for at in range(0, len(there), lines):
         caller.check()
-        some = there[at : at + _LINES]
+        some = there[at : at + lines]
         rows = frame.rows(channel, ys[some].tolist())
         found[np.ix_(some, np.flatnonzero(inside))] = rows[:, xs[inside]]
     return found
