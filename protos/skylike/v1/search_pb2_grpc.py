@@ -75,6 +75,11 @@ class SearchServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_search__pb2.ListNearestRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_search__pb2.ListNearestResponse.FromString,
                 _registered_method=True)
+        self.Inspect = channel.unary_unary(
+                '/skylike.v1.SearchService/Inspect',
+                request_serializer=skylike_dot_v1_dot_search__pb2.InspectRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.InspectResponse.FromString,
+                _registered_method=True)
         self.Locate = channel.unary_unary(
                 '/skylike.v1.SearchService/Locate',
                 request_serializer=skylike_dot_v1_dot_search__pb2.LocateRequest.SerializeToString,
@@ -148,6 +153,14 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Inspect(self, request, context):
+        """A picture of a file or of an archived object, and what its header says of it. Nothing
+        is compared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Locate(self, request, context):
         """Where the query lies on a map of the collection.
         """
@@ -207,6 +220,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.ListNearest,
                     request_deserializer=skylike_dot_v1_dot_search__pb2.ListNearestRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_search__pb2.ListNearestResponse.SerializeToString,
+            ),
+            'Inspect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Inspect,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.InspectRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.InspectResponse.SerializeToString,
             ),
             'Locate': grpc.unary_unary_rpc_method_handler(
                     servicer.Locate,
@@ -436,6 +454,33 @@ class SearchService(object):
             '/skylike.v1.SearchService/ListNearest',
             skylike_dot_v1_dot_search__pb2.ListNearestRequest.SerializeToString,
             skylike_dot_v1_dot_search__pb2.ListNearestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.SearchService/Inspect',
+            skylike_dot_v1_dot_search__pb2.InspectRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.InspectResponse.FromString,
             options,
             channel_credentials,
             insecure,

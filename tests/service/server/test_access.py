@@ -80,6 +80,7 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.SearchService/Discover": READ,
     "/skylike.v1.SearchService/Cluster": READ,
     "/skylike.v1.SearchService/Embed": READ,
+    "/skylike.v1.SearchService/Inspect": READ,
     "/skylike.v1.SearchService/ListNearest": READ,
     "/skylike.v1.SearchService/Neighbors": READ,
     "/skylike.v1.SearchService/Predict": READ,

@@ -111,6 +111,7 @@ ENDPOINTS = (
     _ask("/v1/predict", "Predict"),
     _ask("/v1/locate", "Locate"),
     _ask("/v1/nearest/list", "ListNearest"),
+    _ask("/v1/inspect", "Inspect"),
     Endpoint("POST", "/v1/discover", Rpc("SearchService/Discover"), _json),
     _catalog("GET", "/v1/object", "GetObject", _address),
     _catalog("POST", "/v1/objects", "AddObjects", _file),
