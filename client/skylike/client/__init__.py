@@ -20,6 +20,7 @@ from skylike.client.kinds import (
     Renamed,
 )
 from skylike.client.looked import Fact, Hdu, Inspection, ScaleBar
+from skylike.client.maps import Density, Map, MapPlace
 from skylike.client.oddity import (
     AnomalyPart,
     NearestCluster,
@@ -104,6 +105,7 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Density",
     "Discoveries",
     "Embedding",
     "Examples",
@@ -116,6 +118,8 @@ __all__ = [
     "Inspection",
     "Job",
     "JobState",
+    "Map",
+    "MapPlace",
     "MemberShare",
     "NearestCluster",
     "Neighbors",

@@ -13,6 +13,7 @@ from skylike.client.collections import Collections
 from skylike.client.credentials import Tls
 from skylike.client.jobs import JobCalls
 from skylike.client.looking import Looking
+from skylike.client.mapping import Mapping
 from skylike.client.objects import Objects
 from skylike.client.ranking import Ranking
 from skylike.client.search import Search
@@ -27,7 +28,15 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class AsyncClient(
-    Search, Stream, Looking, Objects, Ranking, Teaching, Collections, JobCalls
+    Search,
+    Stream,
+    Looking,
+    Objects,
+    Ranking,
+    Mapping,
+    Teaching,
+    Collections,
+    JobCalls,
 ):
     """A connection to a skylike service, for asyncio.
 
@@ -169,6 +178,9 @@ class Client:
     anomaly_pages = _iterating(AsyncClient.anomaly_pages)
     members = _blocking(AsyncClient.members)
     member_pages = _iterating(AsyncClient.member_pages)
+
+    map = _blocking(AsyncClient.map)
+    locate = _blocking(AsyncClient.locate)
 
     rate = _blocking(AsyncClient.rate)
     ratings = _blocking(AsyncClient.ratings)

@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from skylike.service.config import Settings
 from skylike.service.errors import NotFound, SkylikeError
+from skylike.service.explorer import Explorer
 from skylike.service.gateway import reading
 from skylike.service.gateway.callers import Allow, caller_of, require_known
 from skylike.service.gateway.comments import comments
@@ -24,6 +25,7 @@ from skylike.service.gateway.events import add_events
 from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.page import HEADERS, page
+from skylike.service.gateway.pages import add_pages
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
 from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.gateway.schema import reference, schemas
@@ -52,6 +54,7 @@ def application(
     settings: Settings,
     allow: Allow,
     is_stopping: Callable[[], bool],
+    grpc_address: str,
 ) -> FastAPI:
     """Make the application.
 
@@ -67,6 +70,8 @@ def application(
         Raises unless the caller may call the method.
     is_stopping
         Whether what goes on without an end has to end.
+    grpc_address
+        Where the gRPC server listens for others.
     """
     # The pages that FastAPI makes fetch their scripts from elsewhere.
     app = FastAPI(
@@ -96,6 +101,7 @@ def application(
         _add(app, endpoint, lanes)
     add_cone_search(app, lanes, monitor)
     add_events(app, lanes, is_stopping)
+    add_pages(app, Explorer(grpc_address))
 
     @app.get("/v1/thumbnail", response_class=Response)
     async def thumbnail(

@@ -225,6 +225,7 @@ class Server:
                 settings,
                 self.monitor,
                 self._access.allow,
+                self.address,
             )
             addresses["http_address"] = self._gateway.address
         return addresses
