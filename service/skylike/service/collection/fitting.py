@@ -11,6 +11,7 @@ from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Settings
+from skylike.service.collection.calibrated import archived
 from skylike.service.collection.laying import Arrays, laid_out
 from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
@@ -24,7 +25,6 @@ from skylike.service.ranks import Ranks
 CLUSTERS = "clusters"
 """What the clusters of a fit are called among what is kept of it."""
 
-_SAME = 1e-6  # cosine distance below which two vectors show the same object
 _CHUNK = 4096  # objects searched for at a time
 
 
@@ -107,8 +107,9 @@ def fit(
     given = calibration
     if given is None:
         given = view.anomaly.calibration if view.anomaly else vectors[:0]
-    near, cosines = nearest(sources, given, k).first(k)
-    new = 1 - cosines[:, 0] >= _SAME
+    new = ~archived(sources, catalog, given)
+    # As many are looked for as around a query, which may be archived: the search is as wide.
+    near, cosines = nearest(sources, given[new], k + 1).first(k)
     if calibration is not None and not new.all():
         raise BadRequest(
             f"{int((~new).sum())} of {len(new)} calibration vectors are in the "
@@ -138,7 +139,7 @@ def fit(
         vectors,
         Surrounding.joined(surroundings),
         calibration=given[new],
-        near_calibration=Surrounding.of(near[new], cosines[new]),
+        near_calibration=Surrounding.of(near, cosines),
         columns=Numbers(view, rows),
         seed=settings.seed,
     )
