@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from skylike.client import Client
 from tests.conftest import clean_environment
 from tests.process import Service
+
+from skylike.client import Client
 
 NUM_OBJECTS = 240
 NUM_ORDINARY = 40
@@ -86,7 +86,6 @@ def furnish(address: str) -> None:
         client.set_labels(ids[3:6], ["merger?"], collection="sky")
         if "bare" not in {one.name for one in client.collections()}:
             client.create_collection("bare", model_of="sky")
-
 
 
 def copied(folder: Path, other: Path) -> Path:

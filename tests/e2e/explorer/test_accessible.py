@@ -3,7 +3,6 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
-
 from tests.e2e.explorer.conftest import Visit, settle
 from tests.e2e.explorer.test_frame import VIEWS
 
@@ -32,6 +31,8 @@ def test_nothing_serious_is_found(visit: Visit, view: str, colours: str) -> None
     """With everything open that can be opened."""
     # The checker makes functions from texts, which the page itself may not.
     page = visit(WITH_MORE[view], color_scheme=colours, bypass_csp=True)
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+    )
     settle(page)
     assert violations(page) == []

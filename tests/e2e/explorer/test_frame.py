@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-
-from skylike.service.keys import Keys, Scope
 from tests.e2e.explorer import archive
 from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
+
+from skylike.service.keys import Keys, Scope
 
 VIEWS = {
     "search": "?collection=sky",
@@ -148,9 +148,7 @@ def page_below(browser: Browser, explored: SimpleNamespace) -> Iterator[Page]:
     context.close()
 
 
-def test_a_service_with_keys_asks_for_one(
-    visit: Visit, copied: Path
-) -> None:
+def test_a_service_with_keys_asks_for_one(visit: Visit, copied: Path) -> None:
     """A wrong one is told; pictures come with it; a reader's may not write."""
     key = Keys(copied / "data" / "keys.json").add("reader", Scope.READ)
     with archive.serving(copied) as served:
@@ -170,7 +168,9 @@ def test_a_service_with_keys_asks_for_one(
             expect(picture).to_have_attribute("src", re.compile("blob:.*"))
             assert is_picture(picture)
         assert key not in page.url
-        assert "$SKYLIKE_API_KEY" in str(page.locator("[data-code=curl]").text_content())
+        assert "$SKYLIKE_API_KEY" in str(
+            page.locator("[data-code=curl]").text_content()
+        )
         page.goto(served.url + VIEWS["object"])
         settle(page)
         assert page.get_by_role("dialog").count() == 0

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from playwright.sync_api import Page, expect
-
-from skylike.client import Client, NewObject
 from tests.conftest import draw, to_fits
 from tests.e2e.explorer import archive
 from tests.e2e.explorer.conftest import Visit, is_picture, keep, settle
 from tests.e2e.explorer.test_gallery import run
+
+from skylike.client import Client, NewObject
 
 SCRIPT = "<script>top.evil=1</script><img src=x onerror=top.evil=1>"
 IDS = (
@@ -26,7 +26,7 @@ IDS = (
     "%2e%2e%2f%00",
     "\u202egnp.exe",
     "\u661f\u7cfb \U0001f30c e\u0301",
-    "=HYPERLINK(\"x\")",
+    '=HYPERLINK("x")',
     "x" * 500,
 )
 
@@ -105,9 +105,16 @@ def test_their_snippets_still_run(
     visit: Visit, hostile: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Quotes in ids end no string, and no command."""
-    page = visit("similar?collection=hostile&like=" + "&like=".join(
-        ["%22quoted%27%20%26%20%3Cb%3Ebold%3C%2Fb%3E", "%E6%98%9F%E7%B3%BB%20%F0%9F%8C%8C%20e%CC%81"]
-    ), url=hostile.url)
+    page = visit(
+        "similar?collection=hostile&like="
+        + "&like=".join(
+            [
+                "%22quoted%27%20%26%20%3Cb%3Ebold%3C%2Fb%3E",
+                "%E6%98%9F%E7%B3%BB%20%F0%9F%8C%8C%20e%CC%81",
+            ]
+        ),
+        url=hostile.url,
+    )
     settle(page)
     shown = page.locator(".found li.hit").count()
     assert shown == len(IDS) - 2
@@ -171,14 +178,13 @@ def test_images_of_any_size_are_shown_or_refused_in_words(
     visit: Visit, tmp_path: Path, side: int
 ) -> None:
     """One pixel; and 20,000 by 20,000, that compress to a small file."""
-    if side == 1:
-        content = to_fits(np.ones((1, 1)))
-    else:
-        content = _compressed(side, tmp_path)
+    content = to_fits(np.ones((1, 1))) if side == 1 else _compressed(side, tmp_path)
     page = visit("?collection=sky")
     _upload(page, _write(tmp_path / "sized.fits", content))
     told = page.locator("#looked").inner_text()
-    assert page.locator("#looked img").count() or "TOO_" in told or "LIMIT" in told, told
+    assert page.locator("#looked img").count() or "TOO_" in told or "LIMIT" in told, (
+        told
+    )
     assert is_harmless(page)
     widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert widths[0] <= widths[1]

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
-
-from skylike.client import Client
 from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
 from tests.e2e.explorer.test_gallery import run
+
+from skylike.client import Client
 
 OBJECT = "sky-1-000003"
 PAGE = f"object?collection=sky&id={OBJECT}"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from playwright.sync_api import Page, expect
+from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
 
 from skylike.client import Client
-from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
 
 
 def _found(page: Page) -> list[str]:
@@ -21,7 +21,7 @@ def _found(page: Page) -> list[str]:
 
 def _scores(page: Page) -> list[float]:
     texts = page.locator(".found li.hit .score").all_inner_texts()
-    return [float(text.replace("−", "-")) for text in texts]
+    return [float(text.replace("\N{MINUS SIGN}", "-")) for text in texts]
 
 
 def test_a_file_is_looked_at_and_finds_what_our_client_finds(
@@ -171,7 +171,11 @@ def _written(ra: float, dec: float, form: str) -> str:
 
     hours, degrees = parts(ra / 15), parts(abs(dec))
     if form == "colons":
-        return "{:02}:{:02}:{:07.4f} ".format(*hours) + sign + "{:02}:{:02}:{:06.3f}".format(*degrees)
+        return (
+            "{:02}:{:02}:{:07.4f} ".format(*hours)
+            + sign
+            + "{:02}:{:02}:{:06.3f}".format(*degrees)
+        )
     return "{}h{}m{:.4f}s ".format(*hours) + sign + "{}d{}m{:.3f}s".format(*degrees)
 
 

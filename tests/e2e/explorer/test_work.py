@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import expect
-
-from skylike.client import Client, FitJob, IndexJob
 from tests.e2e.explorer import archive
 from tests.e2e.explorer.conftest import Visit, keep, settle
 from tests.e2e.explorer.test_gallery import run
+
+from skylike.client import Client, FitJob, IndexJob
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,11 @@ def test_a_job_is_cancelled(visit: Visit, working: SimpleNamespace) -> None:
             button = card.get_by_role("button", name="Cancel")
             if button.count():
                 button.click()
-            expect(card.locator(".job-state")).to_have_text(
-                "cancelled", timeout=60_000
-            )
+            expect(card.locator(".job-state")).to_have_text("cancelled", timeout=60_000)
             assert client.job(job.id).state == "cancelled"
 
 
-def test_what_a_job_left_out_is_listed(
-    visit: Visit, working: SimpleNamespace
-) -> None:
+def test_what_a_job_left_out_is_listed(visit: Visit, working: SimpleNamespace) -> None:
     """Each image with its reason; a hostile name is but a text."""
     folder = working.folder / "poor"
     folder.mkdir()

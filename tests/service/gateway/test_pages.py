@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import plotly
 import pytest
+from tests.service.gateway.conftest import Serving
 
 from skylike.service.explorer.explorer import VIEWS
 from skylike.service.keys import Keys, Scope
-from tests.service.gateway.conftest import Serving
 
 _LINKED = re.compile(r'(?:href|src|content)="(explorer/[^"]+)"')
 
@@ -97,7 +97,9 @@ def test_who_takes_packed_files_gets_them_packed(http: httpx.Client) -> None:
     for path in ("/", _linked(http)[0]):
         plain = http.get(path)
         assert "content-encoding" not in plain.headers
-        request = http.build_request("GET", path, headers={"Accept-Encoding": "br, gzip"})
+        request = http.build_request(
+            "GET", path, headers={"Accept-Encoding": "br, gzip"}
+        )
         packed = http.send(request, stream=True)
         content = b"".join(packed.iter_raw())
         assert packed.headers["content-encoding"] == "gzip"

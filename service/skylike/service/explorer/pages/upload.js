@@ -14,7 +14,11 @@ export function uploadPart(state, go) {
   const zone = h("label", { for: "file", class: "drop" },
     h("span", { class: "drop-title" }, "Drop a FITS file here"),
     h("span", { class: "fine" }, "or choose one; it is sent to this service only, and not stored"));
-  const take = (file) => file && begin(file, state, go, looked);
+  const take = (file) => {
+    if (!file) return;
+    zone.classList.add("used");
+    begin(file, state, go, looked);
+  };
   input.addEventListener("change", () => take(input.files[0]));
   for (const [event, isOver] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
     zone.addEventListener(event, (heard) => {
