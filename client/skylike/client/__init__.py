@@ -19,6 +19,7 @@ from skylike.client.kinds import (
     Portrait,
     Renamed,
 )
+from skylike.client.maps import Density, Map, MapPlace
 from skylike.client.oddity import (
     AnomalyPart,
     NearestCluster,
@@ -103,6 +104,7 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Density",
     "Discoveries",
     "Embedding",
     "Examples",
@@ -112,6 +114,8 @@ __all__ = [
     "IndexJob",
     "Job",
     "JobState",
+    "Map",
+    "MapPlace",
     "MemberShare",
     "NearestCluster",
     "Neighbors",

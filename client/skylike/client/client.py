@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 from skylike.client.collections import Collections
 from skylike.client.credentials import Tls
 from skylike.client.jobs import JobCalls
+from skylike.client.mapping import Mapping
 from skylike.client.objects import Objects
 from skylike.client.ranking import Ranking
 from skylike.client.search import Search
@@ -25,7 +26,9 @@ _T = TypeVar("_T")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class AsyncClient(Search, Stream, Objects, Ranking, Teaching, Collections, JobCalls):
+class AsyncClient(
+    Search, Stream, Objects, Ranking, Mapping, Teaching, Collections, JobCalls
+):
     """A connection to a skylike service, for asyncio.
 
     As `Client`, with coroutines and asynchronous iterators; files are read by threads.
@@ -165,6 +168,9 @@ class Client:
     anomaly_pages = _iterating(AsyncClient.anomaly_pages)
     members = _blocking(AsyncClient.members)
     member_pages = _iterating(AsyncClient.member_pages)
+
+    map = _blocking(AsyncClient.map)
+    locate = _blocking(AsyncClient.locate)
 
     rate = _blocking(AsyncClient.rate)
     ratings = _blocking(AsyncClient.ratings)

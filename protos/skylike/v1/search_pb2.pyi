@@ -1146,6 +1146,77 @@ class ListNearestResponse(google.protobuf.message.Message):
 global___ListNearestResponse = ListNearestResponse
 
 @typing.final
+class LocateRequest(google.protobuf.message.Message):
+    """Asks where something lies on a map."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    QUERY_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection; may be empty where there is only one."""
+    layout: builtins.str
+    """The layout, as in GetMap; empty: the best there is."""
+    @property
+    def query(self) -> skylike.v1.types_pb2.Query:
+        """What to find the place of."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        query: skylike.v1.types_pb2.Query | None = ...,
+        layout: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "layout", b"layout", "query", b"query"]) -> None: ...
+
+global___LocateRequest = LocateRequest
+
+@typing.final
+class LocateResponse(google.protobuf.message.Message):
+    """Where it lies: projected exactly on principal components; on other layouts the mean of
+    its neighbours' places, the nearest counting most.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    X_FIELD_NUMBER: builtins.int
+    Y_FIELD_NUMBER: builtins.int
+    layout: builtins.str
+    """Which layout it is."""
+    x: builtins.float
+    """Where."""
+    y: builtins.float
+    """Where."""
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive and model answered."""
+
+    @property
+    def reading(self) -> skylike.v1.types_pb2.Reading:
+        """How the cutout was read."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        reading: skylike.v1.types_pb2.Reading | None = ...,
+        layout: builtins.str = ...,
+        x: builtins.float = ...,
+        y: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_reading", b"_reading", "context", b"context", "reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_reading", b"_reading", "context", b"context", "layout", b"layout", "reading", b"reading", "x", b"x", "y", b"y"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
+
+global___LocateResponse = LocateResponse
+
+@typing.final
 class InspectRequest(google.protobuf.message.Message):
     """Asks for a look at something."""
 
@@ -1294,8 +1365,8 @@ class InspectResponse(google.protobuf.message.Message):
     EAST_DEG_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     picture_png: builtins.bytes
-    """The picture: PNG, 8 bit, grey or colour, the first row of the image below, pixels
-    square; blank pixels are black. Where an object's file could not be read its
+    """The picture: PNG, 8 bit, grey or colour, the first row of the image below; blank pixels
+    are black. Where an object's file could not be read its
     thumbnail, possibly empty.
     """
     planes: builtins.int

@@ -85,6 +85,12 @@ class SearchServiceStub:
     is compared.
     """
 
+    Locate: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.LocateRequest,
+        skylike.v1.search_pb2.LocateResponse,
+    ]
+    """Where the query lies on a map of the collection."""
+
     AnalyzeStream: grpc.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
         skylike.v1.search_pb2.AnalyzeStreamResponse,
@@ -155,6 +161,12 @@ class SearchServiceAsyncStub:
     """A picture of a file or of an archived object, and what its header says of it. Nothing
     is compared.
     """
+
+    Locate: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.LocateRequest,
+        skylike.v1.search_pb2.LocateResponse,
+    ]
+    """Where the query lies on a map of the collection."""
 
     AnalyzeStream: grpc.aio.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
@@ -244,6 +256,14 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         """A picture of a file or of an archived object, and what its header says of it. Nothing
         is compared.
         """
+
+    @abc.abstractmethod
+    def Locate(
+        self,
+        request: skylike.v1.search_pb2.LocateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.LocateResponse, collections.abc.Awaitable[skylike.v1.search_pb2.LocateResponse]]:
+        """Where the query lies on a map of the collection."""
 
     @abc.abstractmethod
     def AnalyzeStream(

@@ -11,6 +11,7 @@ from skylike.client.cli.ending import Program
 from skylike.client.cli.health import health
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
+from skylike.client.cli.mapping import map_
 from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
 from skylike.client.cli.ranking import anomalies, clusters
@@ -28,7 +29,17 @@ main.add_command(query, "analyze")
 for _command in (
     *(many, neighbors, nearest, cluster, anomaly, predict, embed),
     *(rate, ratings, suggestions),
-    *(objects, anomalies, clusters, collections, aliases, jobs, health, completion),
+    *(
+        objects,
+        anomalies,
+        clusters,
+        map_,
+        collections,
+        aliases,
+        jobs,
+        health,
+        completion,
+    ),
 ):
     main.add_command(_command)
 

@@ -9,6 +9,7 @@ from skylike.service.collection import Opinion, Portrait, Spot, Target
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
 from skylike.service.engine.looking import Looked, View
+from skylike.service.engine.maps import Drawn, Located
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
@@ -74,12 +75,14 @@ __all__ = [
     "CollectionInfo",
     "Context",
     "CutoutQuery",
+    "Drawn",
     "Embedded",
     "Engine",
     "ExamplesQuery",
     "Found",
     "Hit",
     "IdQuery",
+    "Located",
     "Looked",
     "Mark",
     "Member",

@@ -32,6 +32,7 @@ _OF_WRITE = ("collection", "replace", "options")
 _OF_QUESTION = (
     *("collection", "k", "thumbnails", "options"),
     *("attribute", "labels", "confidence", "filter", "page_size", "page_token"),
+    "layout",
     *("stretch", "plane", "side", "decorations"),
 )
 

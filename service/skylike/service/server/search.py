@@ -13,7 +13,14 @@ from skylike.service.anomaly import discoveries
 from skylike.service.engine import Engine
 from skylike.service.errors import BadRequest
 from skylike.service.monitoring import Monitor
-from skylike.service.server import explained, looked, pages, predicted, translate
+from skylike.service.server import (
+    explained,
+    looked,
+    maps,
+    pages,
+    predicted,
+    translate,
+)
 from skylike.service.server.admission import Admission
 from skylike.service.server.items import analyzed
 from skylike.service.server.options import filter_from, how_from
@@ -140,6 +147,15 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             thumbnails=request.thumbnails,
         )
         return predicted.alike_to(answer, request)
+
+    def Locate(  # noqa: N802
+        self, request: search_pb2.LocateRequest, context: grpc.ServicerContext
+    ) -> search_pb2.LocateResponse:
+        """Where the query lies on a map."""
+        query = translate.query_from(request.query)
+        return maps.located_to(
+            self._engine.locate(request.collection, query, request.layout)
+        )
 
     def Discover(  # noqa: N802
         self, request: search_pb2.DiscoverRequest, context: grpc.ServicerContext
