@@ -138,7 +138,7 @@ def test_the_oddest_are_rated_by_keyboard_and_ranked_again(
     ]
     page.get_by_role("button", name="Suggested").click()
     page.wait_for_url(re.compile("order=suggested"))
-    suggested = client.suggestions(60, collection="sky")
+    suggested = client.suggestions(num=60, collection="sky")
     assert listed(page) == [one.id for one in suggested.items]
 
 
