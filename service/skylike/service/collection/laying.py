@@ -257,8 +257,8 @@ class KnownLayouts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that there are, the best first."""
-        return tuple(name for name in LAYOUTS if self._fits.versions(name))
+        """Those that there are, the best first; raises as `of`."""
+        return tuple(name for name in LAYOUTS if self.of(name))
 
     def of(self, name: str) -> Laid | None:
         """The newest of its name, None if there is none, or in another format.
