@@ -9,7 +9,7 @@ from tests.bench.measure import write
 
 OUT = Path("build/bench")
 THEMES = ("imaging", "encoder", "training", "collection", "indexing", "service")
-LONG_THEMES = ("scale", "anomalies")  # by themselves only
+LONG_THEMES = ("scale", "explorer", "anomalies")  # by themselves only
 
 
 def main() -> None:

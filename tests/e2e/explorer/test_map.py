@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
-from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
+from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels
 
 from skylike.client import Client
 
@@ -58,9 +58,9 @@ def test_points_are_drawn_in_the_colours_of_their_clusters(
     hues = {tuple(one) for one in (picture[coloured(picture)] // 32).tolist()}
     assert len(hues) >= 4
     legend = page.locator("#legend button").all_inner_texts()
-    expected = client.clusters("sky").clusters
-    assert len(legend) == len(expected)
-    for text, one in zip(legend, expected, strict=True):
+    found = client.clusters("sky")
+    assert len(legend) == len(found.clusters) + (found.num_outside > 0)
+    for text, one in zip(legend, found.clusters, strict=False):
         assert one.name in text
         assert str(one.size) in text
     keep(page, f"map-{renderer}")
@@ -186,20 +186,25 @@ def test_colours_layouts_and_filters_stand_in_the_address(visit: Visit) -> None:
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_of_many_a_density_is_drawn_with_a_sample(visit: Visit, renderer: str) -> None:
     page = visit(address(renderer, "&limit=40&color=none"))
-    both = pixels(frame(page))
+    frame(page)
     expect(page.locator("#about-map")).to_contain_text("40 of them")
+    page.locator("#shown").select_option("both")
+    page.wait_for_timeout(400)
+    both = pixels(frame(page))
     page.locator("#shown").select_option("points")
     page.wait_for_timeout(400)
     points = pixels(frame(page))
     page.locator("#shown").select_option("density")
     page.wait_for_timeout(400)
     density = pixels(frame(page))
-    dark = {
-        name: np.count_nonzero(picture.min(axis=2) < 150)
-        for name, picture in (("both", both), ("points", points), ("density", density))
-    }
-    assert dark["density"] > 240  # each object is in a cell that is filled
-    assert dark["both"] > dark["points"] > 100
+    filled, dotted = (
+        np.count_nonzero(picture.min(axis=2) < 225) for picture in (density, points)
+    )
+    assert filled > 240  # each object is in a cell that is filled
+    assert dotted > 100
+    for other in (density, points):
+        differs = np.abs(both.astype(int) - other).max(axis=2) > 30
+        assert np.count_nonzero(differs) >= 40
 
 
 def test_without_webgl_the_map_is_drawn_by_hand(

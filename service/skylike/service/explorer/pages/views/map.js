@@ -70,7 +70,8 @@ class MapView {
     Object.assign(this, given);
     const { params, signal } = this.state;
     this.only = null;
-    this.shown = params.get("shown") ?? "both";
+    // Many points hide how many there are, but show their colours.
+    this.shown = params.get("shown") ?? (params.get("color") ? "points" : "density");
     this.whole = extent(this.map);
     this.cells = new Cells(this.map, this.whole);
     const Plot = this.isByHand ? CanvasPlot : PlotlyPlot;
@@ -213,7 +214,7 @@ class MapView {
 }
 
 /** Of a point, in pixels: so that many leave room, and few are seen. */
-const sizeOf = (count, hasDensity) => (hasDensity ? 2 : count > 20_000 ? 3.2 : count > 2_000 ? 4.5 : 7);
+const sizeOf = (count, hasDensity) => (hasDensity ? 1.2 : count > 20_000 ? 3.2 : count > 2_000 ? 4.5 : 7);
 
 const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
