@@ -109,12 +109,9 @@ class Crowd:
             spacing[part] = reached.mean(axis=1)
         return cls(near.rows.shape[1], rows, edges, spacing)
 
-    def covers(self, row: int) -> bool:
-        """Whether an object was in the collection at the fit, by its row."""
-        return row <= self._last_row
-
     @functools.cached_property
-    def _last_row(self) -> int:
+    def last_row(self) -> int:
+        """Where the objects end: what is newer lies beyond."""
         return int(self.rows[-1])
 
     @functools.cached_property

@@ -100,8 +100,8 @@ class ClusterFit:
     settings
         How it was made.
     stability
-        How well two halves of the archive agree about the clusters, at most 1; NaN
-        where the number was given.
+        How well two halves of some of the archive agree about as many clusters by this
+        method, at most 1; NaN where there are too few objects.
     model
         What new objects are compared with.
     labels : (k,) int32
@@ -117,7 +117,7 @@ class ClusterFit:
     num_objects
         How many there were, in a cluster or in none.
     num_begun
-        How many there were when clusters were found without beginning with another fit.
+        How many there were when clusters were last looked for anew.
     exemplar_ids
         Per cluster the ids of its members nearest to its centre, nearest first.
     names

@@ -118,7 +118,7 @@ class Fitted(Changing):
             ``unknown_cluster`` if there is none of this label.
         BadRequest
             ``bad_cluster_name`` unless the name is 1 to 200 printable characters that
-            no other cluster has.
+            no other cluster has or may have.
         """
         with self._changing():
             self._catalog.requests.require_new(how)

@@ -12,6 +12,7 @@ from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Kinds, Membership, Settings
+from skylike.service.collection.calibrated import archived
 from skylike.service.collection.laying import Arrays, laid_out
 from skylike.service.collection.naming import Heritage
 from skylike.service.collection.numbers import Numbers
@@ -30,7 +31,6 @@ CLUSTERS = "clusters"
 ANOMALY = "anomaly"
 """The same of its anomaly scores, of which only the newest are ever asked for."""
 
-_SAME = 1e-6  # cosine distance below which two vectors show the same object
 _CHUNK = 4096  # objects searched for at a time
 _OF_OBJECTS = "of_objects."
 
@@ -128,8 +128,9 @@ def fit(
     k = anomaly.num_neighbors(len(rows))
     given = _last_calibration(view, catalog) if calibration is None else calibration
     given = vectors[:0] if given is None else given
-    near, cosines = k_nearest(sources, given, k)
-    new = 1 - cosines[:, 0] >= _SAME
+    new = ~archived(sources, catalog, given)
+    # As many are looked for as around a query, which may be archived: the search is as wide.
+    near, cosines = (found[:, :k] for found in k_nearest(sources, given[new], k + 1))
     if calibration is not None and not new.all():
         raise BadRequest(
             f"{int((~new).sum())} of {len(new)} calibration vectors are in the "
@@ -148,7 +149,7 @@ def fit(
         vectors,
         _surrounding(stages, sources, rows, vectors, shown),
         calibration=given[new],
-        near_calibration=Surrounding.of(near[new], cosines[new]),
+        near_calibration=Surrounding.of(near, cosines),
         columns=Numbers(view, rows),
         seed=settings.seed,
     )

@@ -71,8 +71,11 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
     view = View(
         version=state.version,
         basis=state.version,
+        objects_version=state.version,
         num_objects=state.num_objects,
         last_row=state.last_row,
+        lost_at=state.version,
+        layout=0,
         segments=tuple(parts),
         tail=Part(tail),
         revised=Columns.of(known, [objects[row] for row in known]),

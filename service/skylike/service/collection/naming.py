@@ -1,5 +1,6 @@
 """What fits hand on to each other: how clusters are found, and what people call them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -49,6 +50,12 @@ def renamed(
         raise BadRequest(
             f"{name!r} cannot be the name of a cluster: that is 1 to {_MOST} printable "
             "characters, without blanks around them",
+            reason="bad_cluster_name",
+        )
+    if re.fullmatch(r"cluster \d+", name) and name != f"cluster {label}":
+        raise BadRequest(
+            f"{name!r} is what a cluster of that label is called until it has a name: "
+            "give another one",
             reason="bad_cluster_name",
         )
     taken = next(

@@ -150,6 +150,8 @@ def k_nearest(
     queries: NDArray[np.float32],
     k: int,
     exclude: Rows | None = None,
+    *,
+    exact: bool = False,
 ) -> tuple[Rows, Scores]:
     """Rows and scores of just k that are nearest to each query: (n, k), equal ones by row.
 
@@ -159,7 +161,7 @@ def k_nearest(
 
     Parameters
     ----------
-    sources, queries, exclude
+    sources, queries, exclude, exact
         As of `nearest`.
     k
         At least 1, and no more than each query may find.
@@ -169,7 +171,7 @@ def k_nearest(
     scores = np.empty((len(queries), k))
     for part in _steps(numbered, queries, k):
         unwanted = None if exclude is None else exclude[part]
-        search = _Search(queries[part], k, unwanted, effort=1.0, exact=False)
+        search = _Search(queries[part], k, unwanted, effort=1.0, exact=exact)
         rows[part], scores[part] = search.best(numbered)
     return rows, scores
 
