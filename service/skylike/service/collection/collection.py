@@ -75,6 +75,7 @@ class Collection(Fitted, Predicting, Mapped):
         self._catalog = Catalog(directory / _CATALOG)
         self._ranks = KnownRanks(self._catalog.fits)
         self._layouts = KnownLayouts(self._catalog.fits)
+        self._can_be_told = {}
         self._taught = KnownTaught(self._catalog)
         self._lessons = Lessons(self.name, self._catalog)
         try:

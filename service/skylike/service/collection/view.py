@@ -99,6 +99,8 @@ class View:
     ----------
     version
         Number of committed writes.
+    basis
+        The version in which objects or fits were changed last; no rating or name counts.
     num_objects
         How many objects it has, searchable or not.
     last_row
@@ -116,6 +118,7 @@ class View:
     """
 
     version: int
+    basis: int
     num_objects: int
     last_row: int
     segments: tuple[Part, ...]
@@ -245,6 +248,7 @@ class View:
         return replace(
             self,
             version=version,
+            basis=version if len(rows) or len(gone) else self.basis,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
             segments=segments,
@@ -259,6 +263,7 @@ class View:
         return replace(
             self,
             version=version,
+            basis=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),
         )
