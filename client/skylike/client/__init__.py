@@ -19,6 +19,7 @@ from skylike.client.kinds import (
     Portrait,
     Renamed,
 )
+from skylike.client.looked import Fact, Hdu, Inspection, ScaleBar
 from skylike.client.maps import Density, Map, MapPlace
 from skylike.client.oddity import (
     AnomalyPart,
@@ -108,10 +109,13 @@ __all__ = [
     "Discoveries",
     "Embedding",
     "Examples",
+    "Fact",
     "FitJob",
     "Found",
+    "Hdu",
     "Hit",
     "IndexJob",
+    "Inspection",
     "Job",
     "JobState",
     "Map",
@@ -136,6 +140,7 @@ __all__ = [
     "Reading",
     "ReindexJob",
     "Renamed",
+    "ScaleBar",
     "SkylikeClientError",
     "SnapshotJob",
     "Suggestion",

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 from skylike.client.collections import Collections
 from skylike.client.credentials import Tls
 from skylike.client.jobs import JobCalls
+from skylike.client.looking import Looking
 from skylike.client.mapping import Mapping
 from skylike.client.objects import Objects
 from skylike.client.ranking import Ranking
@@ -27,7 +28,15 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class AsyncClient(
-    Search, Stream, Objects, Ranking, Mapping, Teaching, Collections, JobCalls
+    Search,
+    Stream,
+    Looking,
+    Objects,
+    Ranking,
+    Mapping,
+    Teaching,
+    Collections,
+    JobCalls,
 ):
     """A connection to a skylike service, for asyncio.
 
@@ -155,6 +164,7 @@ class Client:
     anomaly = _blocking(AsyncClient.anomaly)
     analyze = _blocking(AsyncClient.analyze)
     analyze_many = _iterating(AsyncClient.analyze_many)
+    inspect = _blocking(AsyncClient.inspect)
 
     add = _blocking(AsyncClient.add)
     delete = _blocking(AsyncClient.delete)

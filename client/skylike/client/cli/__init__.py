@@ -8,7 +8,9 @@ import click
 from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
 from skylike.client.cli.ending import Program
+from skylike.client.cli.export import export
 from skylike.client.cli.health import health
+from skylike.client.cli.inspect import inspect
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
 from skylike.client.cli.mapping import map_
@@ -27,13 +29,14 @@ def main() -> None:
 main.add_command(query)
 main.add_command(query, "analyze")
 for _command in (
-    *(many, neighbors, nearest, cluster, anomaly, predict, embed),
+    *(many, neighbors, nearest, cluster, anomaly, predict, embed, inspect),
     *(rate, ratings, suggestions),
     *(
         objects,
         anomalies,
         clusters,
         map_,
+        export,
         collections,
         aliases,
         jobs,
