@@ -89,17 +89,17 @@ def measure() -> list[Measure]:
     found.append(_quantity("log_snr", some["vectors"], np.log(some["snr"])))
     found.append(_classes("families", some["vectors"], some["kinds"]))
     try:
-        vectors, names = kinds.galaxies()
+        galaxies, types = kinds.galaxies()
     except (OSError, ImportError):
         return found
     for rare, known in ((_REAL[0], 0), (_REAL[1], 0), (_REAL[1], _KNOWN)):
         runs = []
         for number in range(_RUNS):
-            order = np.random.default_rng(number).permutation(len(names))
+            order = np.random.default_rng(number).permutation(len(types))
             some_of = order[: round(0.9 * len(order))]
-            runs.append(_run(vectors[some_of], names[some_of], rare, number, known))
+            runs.append(_run(galaxies[some_of], types[some_of], rare, number, known))
         found += _told(f"efigi.{rare}" + f".{known}_known" * bool(known), runs)
-    return [*found, _classes("efigi", vectors, names)]
+    return [*found, _classes("efigi", galaxies, types)]
 
 
 def _archive(vectors: Any, names: Names, rare: str, number: int) -> tuple[Any, Names]:

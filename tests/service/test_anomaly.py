@@ -174,7 +174,7 @@ def test_a_fit_comes_back_from_its_arrays() -> None:
 
 def test_a_fit_of_an_older_skylike_is_none() -> None:
     arrays = FIT.to_arrays()
-    del arrays["known.keys"]
+    del arrays["format"]
     assert AnomalyFit.from_arrays(1, arrays) is None
 
 

@@ -23,6 +23,7 @@ PARTS = (
 )
 """What oddness is told by beside the score, each with its percentile."""
 
+_FORMAT = 1  # of stored fits; raised when what is kept, or what it means, changes
 _SAMPLE = 10_000  # objects that forest and mixture are fitted to
 
 
@@ -185,6 +186,7 @@ class AnomalyFit:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""
         whole: dict[str, NDArray[Any]] = {
+            "format": np.array(_FORMAT),
             "archive_scores": self.archive_scores,
             "archive_parts": self.archive_parts,
             "calibration": self.calibration,
@@ -199,8 +201,11 @@ class AnomalyFit:
     def from_arrays(
         cls, version: int, arrays: Mapping[str, NDArray[Any]]
     ) -> Self | None:
-        """The fit of `to_arrays`; None of one of an older skylike, which kept less."""
-        if "known.keys" not in arrays:
+        """The fit of `to_arrays`; None of one in another format.
+
+        What is called ``calibration`` is so in every format: the next fit needs it.
+        """
+        if arrays.get("format") != _FORMAT:
             return None
         inner: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in _INNER}
         whole = {}

@@ -100,10 +100,14 @@ class Crowd:
     @classmethod
     def of(cls, rows: NDArray[np.int64], near: Surrounding) -> Self:
         """That of an archive, by the k nearest of each object, without itself."""
-        edges = near.distances[:, -1]
-        places = np.searchsorted(rows, near.rows)
-        reached = np.maximum(near.distances, edges[places])
-        return cls(near.rows.shape[1], rows, edges, reached.mean(axis=1))
+        edges = near.distances[:, -1].copy()  # the rest of it is not kept alive
+        spacing = np.empty(len(rows))
+        for start in range(0, len(rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            places = np.searchsorted(rows, near.rows[part])
+            reached = np.maximum(near.distances[part], edges[places])
+            spacing[part] = reached.mean(axis=1)
+        return cls(near.rows.shape[1], rows, edges, spacing)
 
     @functools.cached_property
     def last_row(self) -> int:

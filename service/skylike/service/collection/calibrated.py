@@ -13,7 +13,7 @@ from skylike.service.catalog import Catalog
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.search import Found, How, search
 from skylike.service.collection.view import View
-from skylike.service.index import Kind, Source, nearest
+from skylike.service.index import Kind, Source, k_nearest
 
 SAME_COSINE = 1 - 1e-6
 """Above it two vectors show one object: with its company in a batch an embedding changes by
@@ -158,7 +158,7 @@ def archived(
     """
     is_rounded = any(one.index.kind is Kind.IVF for one in sources)
     k = min(_MOST_ALIKE, sum(one.num_allowed for one in sources)) if is_rounded else 1
-    rows, cosines = nearest(sources, vectors, k, exact=True).first(k)
+    rows, cosines = k_nearest(sources, vectors, k, exact=True)
     if not is_rounded:
         return cosines[:, 0] > SAME_COSINE
     found = np.zeros(len(vectors), np.bool_)

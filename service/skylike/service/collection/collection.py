@@ -75,8 +75,9 @@ class Collection(Fitted, Predicting, Mapped):
         self._writing = threading.Lock()
         self._catalog = Catalog(directory / _CATALOG)
         self._ranks = KnownRanks(self._catalog.fits)
-        self._layouts = KnownLayouts(self._catalog.fits)
         self._calibrated = Calibrated()
+        self._layouts = KnownLayouts(self._catalog.fits)
+        self._can_be_told = {}
         self._taught = KnownTaught(self._catalog)
         self._lessons = Lessons(self.name, self._catalog)
         try:

@@ -52,6 +52,11 @@ class Reading(Listing):
         return self._view.version
 
     @property
+    def basis(self) -> int:
+        """The version in which objects or fits were changed last."""
+        return self._view.basis
+
+    @property
     def clusters(self) -> ClusterFit | None:
         """The newest clusters, None before the first `fit`."""
         return self._view.clusters

@@ -99,6 +99,8 @@ class View:
     ----------
     version
         Number of committed writes.
+    basis
+        The version in which objects or fits were changed last; no rating or name counts.
     objects_version
         The last of them that changed objects; at opening the last of all.
     num_objects
@@ -122,6 +124,7 @@ class View:
     """
 
     version: int
+    basis: int
     objects_version: int
     num_objects: int
     last_row: int
@@ -268,6 +271,7 @@ class View:
         return replace(
             self,
             version=version,
+            basis=version if len(rows) or len(gone) else self.basis,
             objects_version=version,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
@@ -284,6 +288,7 @@ class View:
         return replace(
             self,
             version=version,
+            basis=version,
             objects_version=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),

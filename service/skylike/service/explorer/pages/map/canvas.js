@@ -1,4 +1,4 @@
-// A map drawn by hand on a canvas: where there is no WebGL.
+// A map drawn by hand, pixel by pixel: where there is no WebGL, or no hardware for it.
 
 import { h } from "../dom.js";
 
@@ -10,10 +10,11 @@ export class CanvasPlot {
     this.place = place;
     this.changed = changed;
     this.chosen = chosen;
+    this.below = h("canvas", { class: "map-canvas", "aria-hidden": "true" }); // the density
     this.canvas = h("canvas", { class: "map-canvas", "aria-hidden": "true" });
     this.tool = "pan";
     this.stroke = null;
-    place.append(this.canvas);
+    place.append(this.below, this.canvas);
     this.resizing = new ResizeObserver(() => this.redraw());
     this.resizing.observe(place);
     this.canvas.addEventListener("pointerdown", (event) => this.down(event));
@@ -23,6 +24,7 @@ export class CanvasPlot {
   draw(model) {
     this.model = model;
     this.order = byColour(model.colours.index, model.colours.palette.length);
+    this.inks = Uint32Array.from(model.colours.palette, inkOf);
     this.range = model.range;
     this.redraw();
   }
@@ -77,42 +79,45 @@ export class CanvasPlot {
     const sharp = devicePixelRatio || 1;
     const [width, height] = [place.clientWidth, place.clientHeight];
     if (!width || !height) return;
-    if (canvas.width !== Math.round(width * sharp) || canvas.height !== Math.round(height * sharp)) {
-      [canvas.width, canvas.height] = [Math.round(width * sharp), Math.round(height * sharp)];
-    }
-    const context = canvas.getContext("2d");
-    context.setTransform(sharp, 0, 0, sharp, 0, 0);
-    context.clearRect(0, 0, width, height);
+    const [across, down] = [Math.round(width * sharp), Math.round(height * sharp)];
+    for (const one of [canvas, this.below]) if (one.width !== across || one.height !== down) [one.width, one.height] = [across, down];
     const { unit, left, top } = this.scale;
-    if (model.density) {
-      const { x, y } = model.density;
-      context.imageSmoothingEnabled = false;
-      context.drawImage(model.picture, left + unit * x[0], top - unit * y[1], unit * (x[1] - x[0]), unit * (y[1] - y[0]));
-    }
-    const { size } = model;
-    context.globalAlpha = model.isFaint ? 0.6 : 0.85;
-    model.showPoints && this.points(context, unit, left - size / 2, top - size / 2, size, width, height);
-    context.globalAlpha = 1;
-    if (this.stroke) this.outline(context);
-    this.frames = (this.frames ?? 0) + 1;
+    this.paintDensity(sharp, unit, left, top);
+    // In memory: without hardware that is many times as quick as to ask for each point.
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    if (this.image?.width !== across || this.image.height !== down) this.image = context.createImageData(across, down);
+    const inks = new Uint32Array(this.image.data.buffer);
+    inks.fill(0);
+    if (model.showPoints) this.points(inks, across, down, sharp * unit, sharp * left, sharp * top, Math.max(1, Math.round(sharp * model.size)));
+    context.putImageData(this.image, 0, 0);
+    if (this.stroke) this.outline(context, sharp);
   }
 
-  points(context, unit, left, top, size, width, height) {
-    const { x, y, colours: { index, palette } } = this.model;
-    let last = -1;
+  paintDensity(sharp, unit, left, top) {
+    const { model, below } = this;
+    const context = below.getContext("2d", { willReadFrequently: true });
+    context.setTransform(sharp, 0, 0, sharp, 0, 0);
+    context.clearRect(0, 0, below.width, below.height);
+    if (!model.density) return;
+    const { x, y } = model.density;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(model.picture, left + unit * x[0], top - unit * y[1], unit * (x[1] - x[0]), unit * (y[1] - y[0]));
+  }
+
+  points(inks, width, height, unit, left, top, size) {
+    const { x, y, colours: { index } } = this.model;
+    const half = size / 2;
     for (const point of this.order) {
-      const across = left + unit * x[point];
-      const down = top - unit * y[point];
-      if (across < -size || down < -size || across > width || down > height) continue;
-      if (index[point] !== last) {
-        last = index[point];
-        context.fillStyle = palette[last];
-      }
-      context.fillRect(across, down, size, size);
+      const first = Math.round(left + unit * x[point] - half);
+      const row = Math.round(top - unit * y[point] - half);
+      if (first < 0 || row < 0 || first + size > width || row + size > height) continue;
+      const ink = this.inks[index[point]];
+      for (let at = row * width + first, last = at + size * width; at < last; at += width) inks.fill(ink, at, at + size);
     }
   }
 
-  outline(context) {
+  outline(context, sharp) {
+    context.setTransform(sharp, 0, 0, sharp, 0, 0);
     context.beginPath();
     for (const [across, down] of this.stroke) context.lineTo(across, down);
     context.closePath();
@@ -171,6 +176,14 @@ export class CanvasPlot {
     this.canvas.addEventListener("pointerup", up);
     this.canvas.addEventListener("pointercancel", up);
   }
+}
+
+/** A colour as a pixel holds it. */
+function inkOf(colour) {
+  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 1, 1);
+  return new Uint32Array(context.getImageData(0, 0, 1, 1).data.buffer)[0];
 }
 
 /** Points in the order of their colours, the unknown first and so below the others. */

@@ -18,7 +18,8 @@ export class Overlay {
     place.addEventListener("pointerleave", () => this.show(-1), { signal });
     let pressed = null;
     place.addEventListener("pointerdown", (event) => { pressed = [event.clientX, event.clientY]; this.show(-1); }, { signal, capture: true });
-    place.addEventListener("pointerup", (event) => {
+    // Plotly lays something over the whole page while a button is pressed.
+    addEventListener("pointerup", (event) => {
       const moved = pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]);
       pressed = null;
       const point = this.at(event);

@@ -13,12 +13,17 @@ export function load() {
   });
 }
 
-/** Whether a browser can draw by WebGL: tried on a canvas that nobody sees. */
+/**
+ * Whether a browser can draw by WebGL, and has hardware for it: tried on a canvas that
+ * nobody sees. Without hardware a map is drawn sooner and moves better by hand.
+ */
 export function hasWebGl() {
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("webgl");
-  context?.getExtension("WEBGL_lose_context")?.loseContext();
-  return Boolean(context);
+  const context = document.createElement("canvas").getContext("webgl", { failIfMajorPerformanceCaveat: true });
+  if (!context) return false;
+  const about = context.getExtension("WEBGL_debug_renderer_info");
+  const renderer = about ? context.getParameter(about.UNMASKED_RENDERER_WEBGL) : "";
+  context.getExtension("WEBGL_lose_context")?.loseContext();
+  return !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer);
 }
 
 /** Draws points, and lets people pan, zoom and choose. */

@@ -119,7 +119,7 @@ function check(id, label, checked, changed) {
 function snippets(order, isControlled, collection, filters, body) {
   if (order === "suggested") {
     return {
-      python: pythonOf((where) => [`found = client.suggestions(${PAGE}, collection=${python(collection)}${where})`, "for one in found.items:", "    print(one.id, one.interest, one.uncertainty)"], { filters }),
+      python: pythonOf((where) => [`found = client.suggestions(num=${PAGE}, collection=${python(collection)}${where})`, "for one in found.items:", "    print(one.id, one.interest, one.uncertainty)"], { filters }),
       curl: curl("v1/suggestions/list", { body: { ...body, page_size: undefined, num: PAGE } }),
     };
   }

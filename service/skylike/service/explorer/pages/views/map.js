@@ -11,7 +11,7 @@ import { Overlay } from "../map/overlay.js";
 import { coloured, densityPicture } from "../map/palette.js";
 import { PlotlyPlot, hasWebGl, load } from "../map/plotly.js";
 import { showSelection } from "../map/selection.js";
-import { button, failed, loading, note, number, percent, section, valueOf } from "../parts.js";
+import { button, failed, loading, number, percent, section, valueOf } from "../parts.js";
 import { paramsOf, queryOf } from "../queries.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 
@@ -30,7 +30,7 @@ export async function show(root, state, go) {
   const filters = readFilters(params);
   const asked = { collection, layout: params.get("layout") ?? "", color: params.get("color") ?? "cluster", limit: params.get("limit"), filter: filterMessage(filters) };
   if (asked.color === "none") asked.color = "";
-  const isByHand = params.get("renderer") === "canvas" || !hasWebGl();
+  const isByHand = params.get("renderer") === "canvas" || (params.get("renderer") !== "webgl" && !hasWebGl());
   const place = h("div", { class: "map-place", tabindex: "0", role: "application", "aria-label": "Map of the collection. Arrow keys move it, plus and minus zoom, L lists what is in view." });
   const frame = h("div", { class: "map-frame", "aria-busy": "true" }, loading("Drawing the map"));
   const controls = h("div", { class: "row toolbar" });
@@ -70,7 +70,8 @@ class MapView {
     Object.assign(this, given);
     const { params, signal } = this.state;
     this.only = null;
-    this.shown = params.get("shown") ?? "both";
+    // Many points hide how many there are, but show their colours.
+    this.shown = params.get("shown") ?? (params.get("color") ? "points" : "density");
     this.whole = extent(this.map);
     this.cells = new Cells(this.map, this.whole);
     const Plot = this.isByHand ? CanvasPlot : PlotlyPlot;
@@ -139,7 +140,7 @@ class MapView {
     const many = map.isSample ? `${number(map.total)} objects; ${number(map.ids.length)} of them, drawn uniformly, are points` : `${number(map.total)} objects`;
     const meaning = map.explained.length ? "Neighbours here differ in other directions." : "Neighbours are alike; distances between crowds, and their sizes, mean nothing.";
     fill(this.about, `${many}. ${NAMES[map.layout] ?? map.layout}, fit ${map.fitVersion}. ${meaning}`);
-    if (this.isByHand) this.about.before(note(hasWebGl() ? "Drawn without WebGL, as the address asks." : "This browser has no WebGL: the map is drawn by hand."));
+    if (this.isByHand) this.about.before(h("p", { class: "fine", id: "by-hand" }, this.state.params.has("renderer") ? "Drawn without WebGL, as the address asks." : "This browser has no graphics hardware for WebGL: the map is drawn without."));
   }
 
   use(tool) {
@@ -213,7 +214,7 @@ class MapView {
 }
 
 /** Of a point, in pixels: so that many leave room, and few are seen. */
-const sizeOf = (count, hasDensity) => (hasDensity ? 2 : count > 20_000 ? 3.2 : count > 2_000 ? 4.5 : 7);
+const sizeOf = (count, hasDensity) => (hasDensity ? 1.2 : count > 20_000 ? 3.2 : count > 2_000 ? 4.5 : 7);
 
 const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
