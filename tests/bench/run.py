@@ -17,7 +17,7 @@ THEMES = (
     "kinds",
     "service",
 )
-LONG_THEMES = ("scale", "anomalies", "teaching")  # by themselves only
+LONG_THEMES = ("scale", "explorer", "anomalies", "teaching")  # by themselves only
 
 
 def main() -> None:

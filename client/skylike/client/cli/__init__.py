@@ -8,9 +8,12 @@ import click
 from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
 from skylike.client.cli.ending import Program
+from skylike.client.cli.export import export
 from skylike.client.cli.health import health
+from skylike.client.cli.inspect import inspect
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
+from skylike.client.cli.mapping import map_
 from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
 from skylike.client.cli.ranking import anomalies, clusters
@@ -26,9 +29,20 @@ def main() -> None:
 main.add_command(query)
 main.add_command(query, "analyze")
 for _command in (
-    *(many, neighbors, nearest, cluster, anomaly, predict, embed),
+    *(many, neighbors, nearest, cluster, anomaly, predict, embed, inspect),
     *(rate, ratings, suggestions),
-    *(objects, anomalies, clusters, collections, aliases, jobs, health, completion),
+    *(
+        objects,
+        anomalies,
+        clusters,
+        map_,
+        export,
+        collections,
+        aliases,
+        jobs,
+        health,
+        completion,
+    ),
 ):
     main.add_command(_command)
 

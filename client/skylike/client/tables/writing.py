@@ -30,10 +30,23 @@ FORMATS = {
 }
 
 
+SAMP = "samp:"
+"""In place of a file: whoever on this machine loads tables, such as TOPCAT."""
+
+_EXTRAS = {"PIL": "figures", "pyvo": "samp"}
+
+
 def write(table: Table, path: str | os.PathLike[str], format: str | None) -> None:
     """Write a table; see `Tabular.write`."""
+    if os.fspath(path) == SAMP and format is None:
+        door("samp").send(table, "skylike")
+        return
     target = Path(path)
-    content: bytes = writer(format_of(target, format)).content(table)
+    put(target, writer(format_of(target, format)).content(table))
+
+
+def put(target: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; `BadInput` (``io_error``) if it cannot be."""
     if "\0" in str(target) or (os.path.exists(target) and not os.path.isfile(target)):
         raise BadInput(f"{str(target)!r} is not a file", reason="io_error")
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
@@ -99,6 +112,6 @@ def door(name: str) -> Any:
             raise
         raise MissingPackage(
             f"this needs {missing}, which is not installed: "
-            "pip install 'skylike[tables]'",
+            f"pip install 'skylike[{_EXTRAS.get(missing, 'tables')}]'",
             reason="missing_package",
         ) from error

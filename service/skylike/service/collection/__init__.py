@@ -9,6 +9,8 @@ from skylike.service.collection.calibrated import (
     make_fitted,
 )
 from skylike.service.collection.collection import Collection
+from skylike.service.collection.laying import LAYOUTS, require_layout
+from skylike.service.collection.mapping import Map
 from skylike.service.collection.portraits import Portrait
 from skylike.service.collection.predicting import Lesson, Target
 from skylike.service.collection.rating import Taught
@@ -18,12 +20,14 @@ from skylike.service.collection.verifying import Problem
 __all__ = [
     "ALIKE_COSINE",
     "DURABLE",
+    "LAYOUTS",
     "MAX_K",
     "SAME_COSINE",
     "Collection",
     "Found",
     "How",
     "Lesson",
+    "Map",
     "NewestFits",
     "Opinion",
     "Portrait",
@@ -36,4 +40,5 @@ __all__ = [
     "Taught",
     "Writing",
     "make_fitted",
+    "require_layout",
 ]

@@ -1,5 +1,6 @@
 """`Fitted`: fits of a collection are made, named and kept."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from skylike.service.catalog import DURABLE, Writing
 from skylike.service.clusters import ClusterFit, Method
 from skylike.service.collection.changing import Changing
 from skylike.service.collection.fitting import CLUSTERS, fit
+from skylike.service.collection.laying import require_layout
 from skylike.service.collection.naming import Heritage, renamed, settings_of
 from skylike.service.collection.portraits import PORTRAITS, Portraits
 from skylike.service.collection.vectors import checked
@@ -29,6 +31,7 @@ class Fitted(Changing):
         number: int | None = None,
         seed: int | None = None,
         after: "Fitted | None" = None,
+        layouts: Sequence[str] = (),
         shown: Watched = Shown.NOT,
     ) -> int:
         """Find the clusters of all searchable objects, and what scores are usual.
@@ -56,6 +59,9 @@ class Fitted(Changing):
             Another collection of the same objects, whose fit then is the last one for the
             method, the number and the seed; clusters that live on have its labels and
             names.
+        layouts
+            Maps to make beside that of the principal components, which every fit
+            makes: `LAYOUTS`. One that is not made stays as it is.
         shown
             Where to show how far it is.
 
@@ -68,7 +74,9 @@ class Fitted(Changing):
         ------
         NotReady
             If there are fewer than two searchable objects (``too_few_objects``), or as
-            `clusters.fit`.
+            `clusters.fit`; ``not_installed`` if a layout needs what is not there.
+        BadRequest
+            ``bad_layout`` if there can be no such layout.
         BadRequest
             ``bad_fit`` if clusters cannot be found so.
         BadRequest
@@ -77,6 +85,8 @@ class Fitted(Changing):
         """
         if calibration is not None:
             calibration = checked(calibration, self.dimension)
+        for name in layouts:
+            require_layout(name)
         last = self.clusters if after is None else after.clusters
         settings = settings_of(last, method, number, seed)
         heritage = None if after is None else after.heritage()
@@ -87,6 +97,7 @@ class Fitted(Changing):
             calibration,
             settings,
             heritage,
+            layouts,
             shown,
         )
         with self._changing():

@@ -1,4 +1,4 @@
-"""Fit clusters and anomaly scores to a view of a collection."""
+"""Fit clusters, anomaly scores and layouts to a view of a collection."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
@@ -13,6 +13,7 @@ from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Kinds, Membership, Settings
 from skylike.service.collection.calibrated import archived
+from skylike.service.collection.laying import Arrays, laid_out
 from skylike.service.collection.naming import Heritage
 from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
@@ -48,6 +49,7 @@ class Fit(NamedTuple):
     portraits: Portraits
     anomaly: AnomalyFit
     ranks: Ranks
+    layouts: dict[str, Arrays]
     stages: Stages
 
     def kept(self, fits: Fits, view: View) -> View:
@@ -61,8 +63,10 @@ class Fit(NamedTuple):
                 PORTRAITS: self.portraits.to_arrays(),
                 ANOMALY: self.anomaly.to_arrays(),
                 RANKS: self.ranks.to_arrays(),
+                **self.layouts,
             },
-            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT, ANOMALY: 1},
+            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT, ANOMALY: 1}
+            | dict.fromkeys(self.layouts, 1),
         )
         return replace(
             view,
@@ -80,6 +84,7 @@ def fit(
     calibration: NDArray[np.float32] | None,
     settings: Settings,
     heritage: Heritage | None,
+    layouts: Sequence[str],
     shown: Watched,
 ) -> Fit:
     """Fit all.
@@ -98,6 +103,8 @@ def fit(
         How to find clusters. Same view, same settings, same fits.
     heritage
         Whose labels and names the clusters get, if not those of the view's fit.
+    layouts
+        Which to make beside the principal components.
     shown
         Where to show how far it is.
 
@@ -147,8 +154,10 @@ def fit(
         seed=settings.seed,
     )
     ranks = Ranks(0, rows, scores, controlled, kinds.membership, kinds.fit.labels)
+    laid = laid_out(rows, vectors, layouts, settings.seed, stages, shown)
     caller.check()
-    return Fit(kinds.fit, portrayed(view, catalog, ranks), anomaly_fit, ranks, stages)
+    portraits = portrayed(view, catalog, ranks)
+    return Fit(kinds.fit, portraits, anomaly_fit, ranks, laid, stages)
 
 
 def _last_calibration(view: View, catalog: Catalog) -> NDArray[np.float32] | None:

@@ -8,6 +8,8 @@ from skylike.service.clusters import NOWHERE
 from skylike.service.collection import Opinion, Portrait, Spot, Target
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
+from skylike.service.engine.looking import Looked, View
+from skylike.service.engine.maps import Drawn, Located
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
@@ -51,6 +53,7 @@ from skylike.service.engine.types import (
     VectorQuery,
     Wanted,
 )
+from skylike.service.picture import Stretch
 from skylike.service.uploads import CutoutQuery, Reading
 
 __all__ = [
@@ -73,6 +76,7 @@ __all__ = [
     "CollectionInfo",
     "Context",
     "CutoutQuery",
+    "Drawn",
     "Embedded",
     "Engine",
     "ExamplesQuery",
@@ -80,6 +84,8 @@ __all__ = [
     "Hit",
     "IdQuery",
     "LastRating",
+    "Located",
+    "Looked",
     "Mark",
     "Member",
     "NearestCluster",
@@ -98,9 +104,11 @@ __all__ = [
     "Reading",
     "SkyQuery",
     "Spot",
+    "Stretch",
     "Suggestion",
     "Suggestions",
     "Target",
     "VectorQuery",
+    "View",
     "Wanted",
 ]

@@ -103,6 +103,7 @@ class Fit:
     seed: int | None = None
     method: Method | None = None
     number: int | None = None
+    layouts: tuple[str, ...] = ()
 
     kind = "fit"
     again = (
@@ -141,6 +142,7 @@ class Fit:
             method=self.method,
             number=self.number,
             seed=self.seed,
+            layouts=self.layouts,
             shown=shown,
         )
         clusters, anomaly = target.clusters, target.anomaly
