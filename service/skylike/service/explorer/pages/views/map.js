@@ -71,7 +71,7 @@ class MapView {
     const { params, signal } = this.state;
     this.only = null;
     // Many points hide how many there are, but show their colours.
-    this.shown = params.get("shown") ?? (params.get("color") ? "points" : "density");
+    this.shown = params.get("shown") ?? (["", "none"].includes(params.get("color") ?? "") ? "density" : "points");
     this.whole = extent(this.map);
     this.cells = new Cells(this.map, this.whole);
     const Plot = this.isByHand ? CanvasPlot : PlotlyPlot;
