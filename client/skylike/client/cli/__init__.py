@@ -8,6 +8,7 @@ import click
 from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
 from skylike.client.cli.ending import Program
+from skylike.client.cli.figure import figure
 from skylike.client.cli.health import health
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
@@ -28,6 +29,7 @@ main.add_command(query, "analyze")
 for _command in (
     *(many, neighbors, nearest, cluster, anomaly, predict, embed),
     *(rate, ratings, suggestions),
+    figure,
     *(objects, anomalies, clusters, collections, aliases, jobs, health, completion),
 ):
     main.add_command(_command)
