@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 _MOST_BINS = 64
 _STEPS = 8
+_ROUNDS = 3  # with finer bins each time: emission may reach far beyond the core
+_REACH = 5.0  # sigma on both sides, in the later ones
 _CORE = 1.5  # sigma on both sides
 _FEWEST = 4  # bins
 _IN_A_SQUARE = 4  # pixels of 3 x 3, with the one in the middle
@@ -58,17 +60,33 @@ def core(pixels: NDArray[np.floating], *, step: float = 0.0) -> Core:
     if inner.size < 20:
         return _by_median(known)
     low, high = np.percentile(inner, (0.5, 99.5))
+    found = None
+    for _ in range(_ROUNDS):
+        counted = _counted(inner, float(low), float(high), step)
+        if counted is None:
+            break
+        better = _parabola(*counted)
+        if better is None:
+            break
+        found = better
+        low, high = found.mean - _REACH * found.sigma, found.mean + _REACH * found.sigma
+    return found or _by_median(inner)
+
+
+def _counted(
+    inner: NDArray[np.float64], low: float, high: float, step: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
+    """Middles, counts and width of bins; None where all values are alike."""
     width = (high - low) / _MOST_BINS
     if step:
         width = step * max(1, np.ceil(width / step))
-        low -= step / 2
+        low = (np.floor(low / step) - 0.5) * step
     if not width > 0:
-        return _by_median(known)
+        return None
     edges = np.arange(low, high + 2 * width, width)
     counts = np.histogram(inner, edges)[0].astype(np.float64)
     counts = np.convolve(counts, [0.25, 0.5, 0.25], "same")
-    centres = (edges[:-1] + edges[1:]) / 2
-    return _parabola(centres, counts, width) or _by_median(inner)
+    return (edges[:-1] + edges[1:]) / 2, counts, width
 
 
 def _parabola(
