@@ -19,6 +19,8 @@ from skylike.client.kinds import (
     Portrait,
     Renamed,
 )
+from skylike.client.looked import Fact, Hdu, Inspection, ScaleBar
+from skylike.client.maps import Density, Map, MapPlace
 from skylike.client.oddity import (
     AnomalyPart,
     NearestCluster,
@@ -103,15 +105,21 @@ __all__ = [
     "Context",
     "Count",
     "Cutout",
+    "Density",
     "Discoveries",
     "Embedding",
     "Examples",
+    "Fact",
     "FitJob",
     "Found",
+    "Hdu",
     "Hit",
     "IndexJob",
+    "Inspection",
     "Job",
     "JobState",
+    "Map",
+    "MapPlace",
     "MemberShare",
     "NearestCluster",
     "Neighbors",
@@ -132,6 +140,7 @@ __all__ = [
     "Reading",
     "ReindexJob",
     "Renamed",
+    "ScaleBar",
     "SkylikeClientError",
     "SnapshotJob",
     "Suggestion",

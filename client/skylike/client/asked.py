@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from skylike.client import ranked, taught, types
+from skylike.client import looked, maps, ranked, taught, types
 
-_T = TypeVar("_T", bound=types.Answer | ranked.Listed | taught.Told)
+_T = TypeVar(
+    "_T",
+    bound=types.Answer | ranked.Listed | taught.Told | looked.Inspection | maps.Drawn,
+)
 
 
 def told(answer: _T, rpc: str, request: Message, server: str) -> _T:

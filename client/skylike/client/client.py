@@ -12,6 +12,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 from skylike.client.collections import Collections
 from skylike.client.credentials import Tls
 from skylike.client.jobs import JobCalls
+from skylike.client.looking import Looking
+from skylike.client.mapping import Mapping
 from skylike.client.objects import Objects
 from skylike.client.ranking import Ranking
 from skylike.client.search import Search
@@ -25,7 +27,17 @@ _T = TypeVar("_T")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class AsyncClient(Search, Stream, Objects, Ranking, Teaching, Collections, JobCalls):
+class AsyncClient(
+    Search,
+    Stream,
+    Looking,
+    Objects,
+    Ranking,
+    Mapping,
+    Teaching,
+    Collections,
+    JobCalls,
+):
     """A connection to a skylike service, for asyncio.
 
     As `Client`, with coroutines and asynchronous iterators; files are read by threads.
@@ -152,6 +164,7 @@ class Client:
     anomaly = _blocking(AsyncClient.anomaly)
     analyze = _blocking(AsyncClient.analyze)
     analyze_many = _iterating(AsyncClient.analyze_many)
+    inspect = _blocking(AsyncClient.inspect)
 
     add = _blocking(AsyncClient.add)
     delete = _blocking(AsyncClient.delete)
@@ -165,6 +178,9 @@ class Client:
     anomaly_pages = _iterating(AsyncClient.anomaly_pages)
     members = _blocking(AsyncClient.members)
     member_pages = _iterating(AsyncClient.member_pages)
+
+    map = _blocking(AsyncClient.map)
+    locate = _blocking(AsyncClient.locate)
 
     rate = _blocking(AsyncClient.rate)
     ratings = _blocking(AsyncClient.ratings)

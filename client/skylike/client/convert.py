@@ -15,7 +15,7 @@ from skylike.v1 import catalog_pb2, search_pb2, teaching_pb2, types_pb2
 def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
     """The answer of Embed."""
     return types.Embedding(
-        _context(message.context), _reading(message), _vector(message.vector)
+        context(message.context), reading(message), _vector(message.vector)
     )
 
 
@@ -24,14 +24,14 @@ def neighbors(
 ) -> types.Neighbors:
     """The answer of Neighbors, or a page of ListNearest."""
     return types.Neighbors(
-        _context(message.context), _reading(message), _hits(message.hits)
+        context(message.context), reading(message), _hits(message.hits)
     )
 
 
 def cluster(message: search_pb2.ClusterResponse) -> types.ClusterResult:
     """The answer of Cluster."""
     return types.ClusterResult(
-        _context(message.context), _reading(message), _cluster(message.cluster)
+        context(message.context), reading(message), _cluster(message.cluster)
     )
 
 
@@ -39,8 +39,8 @@ def anomaly(message: search_pb2.AnomalyResponse) -> types.AnomalyResult:
     """The answer of Anomaly."""
     near = message.nearest_cluster
     return types.AnomalyResult(
-        _context(message.context),
-        _reading(message),
+        context(message.context),
+        reading(message),
         _anomaly(message.anomaly),
         oddity.NearestCluster(
             near.cluster.label,
@@ -58,8 +58,8 @@ def anomaly(message: search_pb2.AnomalyResponse) -> types.AnomalyResult:
 def analysis(message: search_pb2.AnalyzeResponse) -> types.Analysis:
     """The answer of Analyze."""
     return types.Analysis(
-        _context(message.context),
-        _reading(message),
+        context(message.context),
+        reading(message),
         _hits(message.hits),
         _cluster(message.cluster) if message.HasField("cluster") else None,
         _anomaly(message.anomaly) if message.HasField("anomaly") else None,
@@ -69,7 +69,7 @@ def analysis(message: search_pb2.AnalyzeResponse) -> types.Analysis:
 def added(message: catalog_pb2.AddObjectsResponse) -> types.Added:
     """The answer of AddObjects."""
     return types.Added(
-        _context(message.context),
+        context(message.context),
         tuple(object_(one) for one in message.objects),
         message.was_done,
     )
@@ -78,7 +78,7 @@ def added(message: catalog_pb2.AddObjectsResponse) -> types.Added:
 def changed(message: Any) -> types.Changed:
     """The answer of DeleteObjects, SetAttributes or SetLabels."""
     return types.Changed(
-        _context(message.context),
+        context(message.context),
         message.num_objects,
         message.was_done,
         tuple(message.unknown_ids),
@@ -87,13 +87,13 @@ def changed(message: Any) -> types.Changed:
 
 def count(message: catalog_pb2.CountObjectsResponse) -> types.Count:
     """The answer of CountObjects."""
-    return types.Count(_context(message.context), message.num_objects)
+    return types.Count(context(message.context), message.num_objects)
 
 
 def found(message: catalog_pb2.GetObjectResponse) -> types.Found:
     """The answer of GetObject."""
     return types.Found(
-        _context(message.context),
+        context(message.context),
         object_(message.object),
         _vector(message.vector) if message.HasField("vector") else None,
     )
@@ -127,7 +127,7 @@ def clusters(message: catalog_pb2.ListClustersResponse) -> kinds.Clusters:
     """The answer of ListClusters."""
     has_stability = message.HasField("stability")
     return kinds.Clusters(
-        _context(message.context),
+        context(message.context),
         message.fit_version,
         tuple(
             kinds.ClusterInfo(
@@ -164,13 +164,13 @@ def _portrait(message: catalog_pb2.Portrait) -> kinds.Portrait:
 
 def renamed(message: catalog_pb2.RenameClusterResponse) -> kinds.Renamed:
     """The answer of RenameCluster."""
-    return kinds.Renamed(_context(message.context), message.was_done)
+    return kinds.Renamed(context(message.context), message.was_done)
 
 
 def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
     """A page of ListAnomalies."""
     return ranked.Anomalies(
-        _context(message.context),
+        context(message.context),
         message.fit_version,
         tuple(
             ranked.RankedAnomaly(
@@ -192,7 +192,7 @@ def anomalies(message: catalog_pb2.ListAnomaliesResponse) -> ranked.Anomalies:
 def members(message: catalog_pb2.ListClusterMembersResponse) -> ranked.ClusterMembers:
     """A page of ListClusterMembers."""
     return ranked.ClusterMembers(
-        _context(message.context),
+        context(message.context),
         message.fit_version,
         None if message.in_no_cluster else message.label,
         tuple(
@@ -208,7 +208,7 @@ def members(message: catalog_pb2.ListClusterMembersResponse) -> ranked.ClusterMe
 def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
     """A page of ListRatings."""
     return taught.Ratings(
-        _context(message.context),
+        context(message.context),
         message.ratings_version,
         tuple(
             taught.Rating(
@@ -227,7 +227,7 @@ def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
 def suggestions(message: teaching_pb2.ListSuggestionsResponse) -> taught.Suggestions:
     """The answer of ListSuggestions."""
     return taught.Suggestions(
-        _context(message.context),
+        context(message.context),
         message.fit_version,
         message.ratings_version,
         message.num_rated,
@@ -251,8 +251,8 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
     there = {field.name for field, _ in quality.ListFields()}
     told = {name: _optional(quality, name, name in there) for name in names}
     return taught.Prediction(
-        _context(message.context),
-        _reading(message),
+        context(message.context),
+        reading(message),
         getattr(message.value, message.value.WhichOneof("kind") or "number"),
         given(message, "low"),
         given(message, "high"),
@@ -277,7 +277,8 @@ def time_of(message: Timestamp) -> datetime:
     return message.ToDatetime(UTC)
 
 
-def _context(message: types_pb2.Context) -> types.Context:
+def context(message: types_pb2.Context) -> types.Context:
+    """Which archive answered."""
     return types.Context(
         message.collection,
         message.collection_version,
@@ -286,7 +287,7 @@ def _context(message: types_pb2.Context) -> types.Context:
     )
 
 
-def _reading(response: Any) -> types.Reading | None:
+def reading(response: Any) -> types.Reading | None:
     """The reading of any response, None where the query was not a cutout."""
     if not response.HasField("reading"):
         return None

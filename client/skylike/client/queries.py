@@ -167,6 +167,8 @@ class FitJob:
         None: as the last fit did, ``full-mixture`` the first time.
     num_clusters
         0: the number is chosen; None: as in the last fit, if that was by the same method.
+    layouts
+        Maps to make beside that of the principal components: ``tsne``.
     """
 
     collection: str | None = None
@@ -174,6 +176,7 @@ class FitJob:
     seed: int = 0
     method: str | None = None
     num_clusters: int | None = None
+    layouts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

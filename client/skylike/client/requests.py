@@ -60,6 +60,13 @@ def named(request_id: str | None) -> str:
     return name
 
 
+def limit(number: int) -> int:
+    """How many objects a map has at most."""
+    if not 1 <= number < 2**32:
+        raise BadInput(f"limit is {number}; it is 1 or more", reason="bad_limit")
+    return number
+
+
 def label(number: int) -> int:
     """The number of a cluster."""
     if not 0 <= number < 2**32:
@@ -95,6 +102,7 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
                 seed=work.seed,
                 method=sendable(work.method or ""),
                 num_clusters=work.num_clusters,
+                layouts=texts(work.layouts),
             )
             return job_pb2.StartJobRequest(fit=fit)
         case ReindexJob():

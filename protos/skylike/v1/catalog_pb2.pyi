@@ -1699,3 +1699,170 @@ class DeleteAliasResponse(google.protobuf.message.Message):
     ) -> None: ...
 
 global___DeleteAliasResponse = DeleteAliasResponse
+
+@typing.final
+class GetMapRequest(google.protobuf.message.Message):
+    """Asks for a map."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    COLOR_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection; may be empty where there is only one."""
+    layout: builtins.str
+    """"pca", which every fit makes, or "tsne"; empty: the best there is."""
+    limit: builtins.int
+    """At most so many objects, up to 1,000,000; 0 means 50,000. Where there are more, a
+    uniform sample of them comes, which stays what it is from call to call.
+    """
+    color: builtins.str
+    """What colours show: "cluster", "anomaly" (percentile), or the name of an attribute, or
+    of what every object may have: "ra", "dec", "epoch_mjd", "valid_fraction". Empty: none.
+    """
+    @property
+    def filter(self) -> skylike.v1.types_pb2.Filter:
+        """Which objects; absent: all that can be searched."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        layout: builtins.str = ...,
+        limit: builtins.int = ...,
+        color: builtins.str = ...,
+        filter: skylike.v1.types_pb2.Filter | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "color", b"color", "filter", b"filter", "layout", b"layout", "limit", b"limit"]) -> None: ...
+
+global___GetMapRequest = GetMapRequest
+
+@typing.final
+class MapDensity(google.protobuf.message.Message):
+    """How many objects lie in each cell of a map."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: builtins.int
+    NX_FIELD_NUMBER: builtins.int
+    NY_FIELD_NUMBER: builtins.int
+    X_LOW_FIELD_NUMBER: builtins.int
+    X_HIGH_FIELD_NUMBER: builtins.int
+    Y_LOW_FIELD_NUMBER: builtins.int
+    Y_HIGH_FIELD_NUMBER: builtins.int
+    counts: builtins.bytes
+    """nx * ny numbers, unsigned, 32 bits, little-endian; the row of the lowest y first."""
+    nx: builtins.int
+    """Cells along x."""
+    ny: builtins.int
+    """Cells along y."""
+    x_low: builtins.float
+    """Where the first cell begins."""
+    x_high: builtins.float
+    """Where the last cell ends."""
+    y_low: builtins.float
+    """Where the first row begins."""
+    y_high: builtins.float
+    """Where the last row ends."""
+    def __init__(
+        self,
+        *,
+        counts: builtins.bytes = ...,
+        nx: builtins.int = ...,
+        ny: builtins.int = ...,
+        x_low: builtins.float = ...,
+        x_high: builtins.float = ...,
+        y_low: builtins.float = ...,
+        y_high: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "nx", b"nx", "ny", b"ny", "x_high", b"x_high", "x_low", b"x_low", "y_high", b"y_high", "y_low", b"y_low"]) -> None: ...
+
+global___MapDensity = MapDensity
+
+@typing.final
+class GetMapResponse(google.protobuf.message.Message):
+    """Where objects lie on a map. Objects that came after the fit lie where a query would."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    LAYOUTS_FIELD_NUMBER: builtins.int
+    IDS_FIELD_NUMBER: builtins.int
+    X_FIELD_NUMBER: builtins.int
+    Y_FIELD_NUMBER: builtins.int
+    COLOR_FIELD_NUMBER: builtins.int
+    COLOR_NAMES_FIELD_NUMBER: builtins.int
+    TOTAL_FIELD_NUMBER: builtins.int
+    IS_SAMPLE_FIELD_NUMBER: builtins.int
+    DENSITY_FIELD_NUMBER: builtins.int
+    EXPLAINED_FIELD_NUMBER: builtins.int
+    FIT_VERSION_FIELD_NUMBER: builtins.int
+    layout: builtins.str
+    """Which layout it is."""
+    x: builtins.bytes
+    """Of each, float32, little-endian."""
+    y: builtins.bytes
+    """Of each, float32, little-endian."""
+    color: builtins.bytes
+    """Of each, float32, little-endian: a number, or that of a category; NaN where it is
+    unknown. Empty if no colour was asked for.
+    """
+    total: builtins.int
+    """How many objects there are, shown or not."""
+    is_sample: builtins.bool
+    """Whether not all are shown."""
+    fit_version: builtins.int
+    """The fit that made the layout."""
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive and model answered."""
+
+    @property
+    def layouts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Those that there are, the best first."""
+
+    @property
+    def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The objects, in the order of writing."""
+
+    @property
+    def color_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What the categories are called, from 0; empty for numbers. Of texts the twenty most
+        frequent, and "other"; of clusters all, and "no cluster".
+        """
+
+    @property
+    def density(self) -> global___MapDensity:
+        """Of all objects; absent where all are shown."""
+
+    @property
+    def explained(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Of principal components: the share of the variance along x and along y."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        layout: builtins.str = ...,
+        layouts: collections.abc.Iterable[builtins.str] | None = ...,
+        ids: collections.abc.Iterable[builtins.str] | None = ...,
+        x: builtins.bytes = ...,
+        y: builtins.bytes = ...,
+        color: builtins.bytes = ...,
+        color_names: collections.abc.Iterable[builtins.str] | None = ...,
+        total: builtins.int = ...,
+        is_sample: builtins.bool = ...,
+        density: global___MapDensity | None = ...,
+        explained: collections.abc.Iterable[builtins.float] | None = ...,
+        fit_version: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_density", b"_density", "context", b"context", "density", b"density"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_density", b"_density", "color", b"color", "color_names", b"color_names", "context", b"context", "density", b"density", "explained", b"explained", "fit_version", b"fit_version", "ids", b"ids", "is_sample", b"is_sample", "layout", b"layout", "layouts", b"layouts", "total", b"total", "x", b"x", "y", b"y"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_density", b"_density"]) -> typing.Literal["density"] | None: ...
+
+global___GetMapResponse = GetMapResponse

@@ -110,6 +110,11 @@ class CatalogServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesResponse.FromString,
                 _registered_method=True)
+        self.GetMap = channel.unary_unary(
+                '/skylike.v1.CatalogService/GetMap',
+                request_serializer=skylike_dot_v1_dot_catalog__pb2.GetMapRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_catalog__pb2.GetMapResponse.FromString,
+                _registered_method=True)
         self.ListAliases = channel.unary_unary(
                 '/skylike.v1.CatalogService/ListAliases',
                 request_serializer=skylike_dot_v1_dot_catalog__pb2.ListAliasesRequest.SerializeToString,
@@ -242,6 +247,13 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMap(self, request, context):
+        """Where the objects of a collection lie on a map.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAliases(self, request, context):
         """The aliases, by name.
         """
@@ -349,6 +361,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListAnomalies,
                     request_deserializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_catalog__pb2.ListAnomaliesResponse.SerializeToString,
+            ),
+            'GetMap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMap,
+                    request_deserializer=skylike_dot_v1_dot_catalog__pb2.GetMapRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_catalog__pb2.GetMapResponse.SerializeToString,
             ),
             'ListAliases': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAliases,
@@ -777,6 +794,33 @@ class CatalogService(object):
             '/skylike.v1.CatalogService/ListAnomalies',
             skylike_dot_v1_dot_catalog__pb2.ListAnomaliesRequest.SerializeToString,
             skylike_dot_v1_dot_catalog__pb2.ListAnomaliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.CatalogService/GetMap',
+            skylike_dot_v1_dot_catalog__pb2.GetMapRequest.SerializeToString,
+            skylike_dot_v1_dot_catalog__pb2.GetMapResponse.FromString,
             options,
             channel_credentials,
             insecure,

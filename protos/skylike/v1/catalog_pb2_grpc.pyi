@@ -120,6 +120,12 @@ class CatalogServiceStub:
     ]
     """The objects of a collection, the oddest first, page by page."""
 
+    GetMap: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.GetMapRequest,
+        skylike.v1.catalog_pb2.GetMapResponse,
+    ]
+    """Where the objects of a collection lie on a map."""
+
     ListAliases: grpc.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListAliasesRequest,
         skylike.v1.catalog_pb2.ListAliasesResponse,
@@ -242,6 +248,12 @@ class CatalogServiceAsyncStub:
         skylike.v1.catalog_pb2.ListAnomaliesResponse,
     ]
     """The objects of a collection, the oddest first, page by page."""
+
+    GetMap: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.catalog_pb2.GetMapRequest,
+        skylike.v1.catalog_pb2.GetMapResponse,
+    ]
+    """Where the objects of a collection lie on a map."""
 
     ListAliases: grpc.aio.UnaryUnaryMultiCallable[
         skylike.v1.catalog_pb2.ListAliasesRequest,
@@ -395,6 +407,14 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.catalog_pb2.ListAnomaliesResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.ListAnomaliesResponse]]:
         """The objects of a collection, the oddest first, page by page."""
+
+    @abc.abstractmethod
+    def GetMap(
+        self,
+        request: skylike.v1.catalog_pb2.GetMapRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.catalog_pb2.GetMapResponse, collections.abc.Awaitable[skylike.v1.catalog_pb2.GetMapResponse]]:
+        """Where the objects of a collection lie on a map."""
 
     @abc.abstractmethod
     def ListAliases(

@@ -116,6 +116,7 @@ class FitJob(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     NUM_CLUSTERS_FIELD_NUMBER: builtins.int
+    LAYOUTS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection; may be empty where there is only one."""
     seed: builtins.int
@@ -134,6 +135,12 @@ class FitJob(google.protobuf.message.Message):
         fit.
         """
 
+    @property
+    def layouts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Maps to make beside that of the principal components, which every fit makes: "tsne".
+        One that is not made again stays as it is.
+        """
+
     def __init__(
         self,
         *,
@@ -142,9 +149,10 @@ class FitJob(google.protobuf.message.Message):
         seed: builtins.int = ...,
         method: builtins.str = ...,
         num_clusters: builtins.int | None = ...,
+        layouts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "num_clusters", b"num_clusters"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "calibration", b"calibration", "collection", b"collection", "method", b"method", "num_clusters", b"num_clusters", "seed", b"seed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "calibration", b"calibration", "collection", b"collection", "layouts", b"layouts", "method", b"method", "num_clusters", b"num_clusters", "seed", b"seed"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_num_clusters", b"_num_clusters"]) -> typing.Literal["num_clusters"] | None: ...
 
 global___FitJob = FitJob

@@ -13,11 +13,54 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import skylike.v1.types_pb2
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _Stretch:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _StretchEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Stretch.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    STRETCH_UNSPECIFIED: _Stretch.ValueType  # 0
+    """As ASINH."""
+    STRETCH_ASINH: _Stretch.ValueType  # 1
+    """Linear near the lower limit, logarithmic above a tenth of the range."""
+    STRETCH_LINEAR: _Stretch.ValueType  # 2
+    """In proportion."""
+    STRETCH_SQUARE_ROOT: _Stretch.ValueType  # 3
+    """The square root."""
+    STRETCH_LOGARITHM: _Stretch.ValueType  # 4
+    """The logarithm, over three decades."""
+    STRETCH_HISTOGRAM: _Stretch.ValueType  # 5
+    """By rank: every grey is as frequent. The limits are the lowest and the highest pixel."""
+
+class Stretch(_Stretch, metaclass=_StretchEnumTypeWrapper):
+    """How brightness becomes grey, between two limits."""
+
+STRETCH_UNSPECIFIED: Stretch.ValueType  # 0
+"""As ASINH."""
+STRETCH_ASINH: Stretch.ValueType  # 1
+"""Linear near the lower limit, logarithmic above a tenth of the range."""
+STRETCH_LINEAR: Stretch.ValueType  # 2
+"""In proportion."""
+STRETCH_SQUARE_ROOT: Stretch.ValueType  # 3
+"""The square root."""
+STRETCH_LOGARITHM: Stretch.ValueType  # 4
+"""The logarithm, over three decades."""
+STRETCH_HISTOGRAM: Stretch.ValueType  # 5
+"""By rank: every grey is as frequent. The limits are the lowest and the highest pixel."""
+global___Stretch = Stretch
 
 @typing.final
 class EmbedRequest(google.protobuf.message.Message):
@@ -1101,3 +1144,303 @@ class ListNearestResponse(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
 
 global___ListNearestResponse = ListNearestResponse
+
+@typing.final
+class LocateRequest(google.protobuf.message.Message):
+    """Asks where something lies on a map."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    QUERY_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection; may be empty where there is only one."""
+    layout: builtins.str
+    """The layout, as in GetMap; empty: the best there is."""
+    @property
+    def query(self) -> skylike.v1.types_pb2.Query:
+        """What to find the place of."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        query: skylike.v1.types_pb2.Query | None = ...,
+        layout: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "layout", b"layout", "query", b"query"]) -> None: ...
+
+global___LocateRequest = LocateRequest
+
+@typing.final
+class LocateResponse(google.protobuf.message.Message):
+    """Where it lies: projected exactly on principal components; on other layouts the mean of
+    its neighbours' places, the nearest counting most.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    X_FIELD_NUMBER: builtins.int
+    Y_FIELD_NUMBER: builtins.int
+    layout: builtins.str
+    """Which layout it is."""
+    x: builtins.float
+    """Where."""
+    y: builtins.float
+    """Where."""
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive and model answered."""
+
+    @property
+    def reading(self) -> skylike.v1.types_pb2.Reading:
+        """How the cutout was read."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        reading: skylike.v1.types_pb2.Reading | None = ...,
+        layout: builtins.str = ...,
+        x: builtins.float = ...,
+        y: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_reading", b"_reading", "context", b"context", "reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_reading", b"_reading", "context", b"context", "layout", b"layout", "reading", b"reading", "x", b"x", "y", b"y"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
+
+global___LocateResponse = LocateResponse
+
+@typing.final
+class InspectRequest(google.protobuf.message.Message):
+    """Asks for a look at something."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    QUERY_FIELD_NUMBER: builtins.int
+    STRETCH_FIELD_NUMBER: builtins.int
+    PLANE_FIELD_NUMBER: builtins.int
+    SIDE_FIELD_NUMBER: builtins.int
+    DECORATIONS_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection whose model would read the cutout, or that holds the object; may be
+    empty where there is only one.
+    """
+    stretch: global___Stretch.ValueType
+    """How to show it."""
+    plane: builtins.int
+    """Which plane of a third axis, from 0; absent: bands in colour, else the mean of all."""
+    side: builtins.int
+    """Pixels of the picture's longer side, at most 1024; 0 means 256."""
+    decorations: builtins.bool
+    """Whether to draw a scale bar and the directions of north and east into the picture,
+    where the header tells them and there is room.
+    """
+    @property
+    def query(self) -> skylike.v1.types_pb2.Query:
+        """What to look at: a cutout, or an object by its id."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        query: skylike.v1.types_pb2.Query | None = ...,
+        stretch: global___Stretch.ValueType = ...,
+        plane: builtins.int | None = ...,
+        side: builtins.int = ...,
+        decorations: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_plane", b"_plane", "plane", b"plane", "query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_plane", b"_plane", "collection", b"collection", "decorations", b"decorations", "plane", b"plane", "query", b"query", "side", b"side", "stretch", b"stretch"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_plane", b"_plane"]) -> typing.Literal["plane"] | None: ...
+
+global___InspectRequest = InspectRequest
+
+@typing.final
+class HduInfo(google.protobuf.message.Message):
+    """A header and data unit of a file."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    SHAPE_FIELD_NUMBER: builtins.int
+    IS_CHOSEN_FIELD_NUMBER: builtins.int
+    index: builtins.int
+    """Its place in the file, from 0."""
+    name: builtins.str
+    """EXTNAME, possibly empty."""
+    kind: builtins.str
+    """"image", "compressed image", "table", "random groups" or "unknown extension"."""
+    is_chosen: builtins.bool
+    """Whether it is shown."""
+    @property
+    def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Of an image: its axes, the last one first; empty for tables."""
+
+    def __init__(
+        self,
+        *,
+        index: builtins.int = ...,
+        name: builtins.str = ...,
+        kind: builtins.str = ...,
+        shape: collections.abc.Iterable[builtins.int] | None = ...,
+        is_chosen: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["index", b"index", "is_chosen", b"is_chosen", "kind", b"kind", "name", b"name", "shape", b"shape"]) -> None: ...
+
+global___HduInfo = HduInfo
+
+@typing.final
+class Fact(google.protobuf.message.Message):
+    """A card of a header, as one line of printable text each."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEYWORD_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    COMMENT_FIELD_NUMBER: builtins.int
+    keyword: builtins.str
+    """Its name, such as "EXPTIME"."""
+    value: builtins.str
+    """Its value."""
+    comment: builtins.str
+    """What the header says of it."""
+    def __init__(
+        self,
+        *,
+        keyword: builtins.str = ...,
+        value: builtins.str = ...,
+        comment: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["comment", b"comment", "keyword", b"keyword", "value", b"value"]) -> None: ...
+
+global___Fact = Fact
+
+@typing.final
+class ScaleBar(google.protobuf.message.Message):
+    """A length on the sky, at the picture's centre."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LENGTH_ARCSEC_FIELD_NUMBER: builtins.int
+    LENGTH_PIXELS_FIELD_NUMBER: builtins.int
+    length_arcsec: builtins.float
+    """A round number, arcseconds."""
+    length_pixels: builtins.float
+    """How long it is in the picture, pixels along its rows."""
+    def __init__(
+        self,
+        *,
+        length_arcsec: builtins.float = ...,
+        length_pixels: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["length_arcsec", b"length_arcsec", "length_pixels", b"length_pixels"]) -> None: ...
+
+global___ScaleBar = ScaleBar
+
+@typing.final
+class InspectResponse(google.protobuf.message.Message):
+    """A look at something."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    HDUS_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    FACTS_FIELD_NUMBER: builtins.int
+    PICTURE_PNG_FIELD_NUMBER: builtins.int
+    PLANES_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    SCALE_BAR_FIELD_NUMBER: builtins.int
+    NORTH_DEG_FIELD_NUMBER: builtins.int
+    EAST_DEG_FIELD_NUMBER: builtins.int
+    WARNINGS_FIELD_NUMBER: builtins.int
+    picture_png: builtins.bytes
+    """The picture: PNG, 8 bit, grey or colour, the first row of the image below; blank pixels
+    are black. Where an object's file could not be read its
+    thumbnail, possibly empty.
+    """
+    planes: builtins.int
+    """How many planes the third axis has; 1 for a plain image."""
+    low: builtins.float
+    """What is black, in the image's unit; of a colour picture in the mean of the bands.
+    Absent where there is nothing to see.
+    """
+    high: builtins.float
+    """What is white."""
+    north_deg: builtins.float
+    """Where north is at the picture's centre: degrees from up, counter-clockwise, 0 to 360.
+    Absent where the header does not tell.
+    """
+    east_deg: builtins.float
+    """Where east is, in the same way; a quarter turn from north in most pictures, and the
+    other way round in mirrored ones.
+    """
+    @property
+    def context(self) -> skylike.v1.types_pb2.Context:
+        """Which archive answered."""
+
+    @property
+    def hdus(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HduInfo]:
+        """The parts of the file; none where it could not be read."""
+
+    @property
+    def reading(self) -> skylike.v1.types_pb2.Reading:
+        """How it was read, with the flags that a question about it would meet. What such a
+        question would be refused for is a warning here. Absent where an object's file could
+        not be read.
+        """
+
+    @property
+    def facts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Fact]:
+        """What the headers say of target, observation, instrument, axes and units."""
+
+    @property
+    def scale_bar(self) -> global___ScaleBar:
+        """A length to compare with; absent where the header does not tell the scale."""
+
+    @property
+    def warnings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is wrong with the picture, in words, such as why it is only a thumbnail."""
+
+    def __init__(
+        self,
+        *,
+        context: skylike.v1.types_pb2.Context | None = ...,
+        hdus: collections.abc.Iterable[global___HduInfo] | None = ...,
+        reading: skylike.v1.types_pb2.Reading | None = ...,
+        facts: collections.abc.Iterable[global___Fact] | None = ...,
+        picture_png: builtins.bytes = ...,
+        planes: builtins.int = ...,
+        low: builtins.float | None = ...,
+        high: builtins.float | None = ...,
+        scale_bar: global___ScaleBar | None = ...,
+        north_deg: builtins.float | None = ...,
+        east_deg: builtins.float | None = ...,
+        warnings: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_east_deg", b"_east_deg", "_high", b"_high", "_low", b"_low", "_north_deg", b"_north_deg", "_reading", b"_reading", "_scale_bar", b"_scale_bar", "context", b"context", "east_deg", b"east_deg", "high", b"high", "low", b"low", "north_deg", b"north_deg", "reading", b"reading", "scale_bar", b"scale_bar"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_east_deg", b"_east_deg", "_high", b"_high", "_low", b"_low", "_north_deg", b"_north_deg", "_reading", b"_reading", "_scale_bar", b"_scale_bar", "context", b"context", "east_deg", b"east_deg", "facts", b"facts", "hdus", b"hdus", "high", b"high", "low", b"low", "north_deg", b"north_deg", "picture_png", b"picture_png", "planes", b"planes", "reading", b"reading", "scale_bar", b"scale_bar", "warnings", b"warnings"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_east_deg", b"_east_deg"]) -> typing.Literal["east_deg"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_high", b"_high"]) -> typing.Literal["high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_low", b"_low"]) -> typing.Literal["low"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_north_deg", b"_north_deg"]) -> typing.Literal["north_deg"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_reading", b"_reading"]) -> typing.Literal["reading"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_scale_bar", b"_scale_bar"]) -> typing.Literal["scale_bar"] | None: ...
+
+global___InspectResponse = InspectResponse

@@ -75,6 +75,16 @@ class SearchServiceStub(object):
                 request_serializer=skylike_dot_v1_dot_search__pb2.ListNearestRequest.SerializeToString,
                 response_deserializer=skylike_dot_v1_dot_search__pb2.ListNearestResponse.FromString,
                 _registered_method=True)
+        self.Inspect = channel.unary_unary(
+                '/skylike.v1.SearchService/Inspect',
+                request_serializer=skylike_dot_v1_dot_search__pb2.InspectRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.InspectResponse.FromString,
+                _registered_method=True)
+        self.Locate = channel.unary_unary(
+                '/skylike.v1.SearchService/Locate',
+                request_serializer=skylike_dot_v1_dot_search__pb2.LocateRequest.SerializeToString,
+                response_deserializer=skylike_dot_v1_dot_search__pb2.LocateResponse.FromString,
+                _registered_method=True)
         self.AnalyzeStream = channel.stream_stream(
                 '/skylike.v1.SearchService/AnalyzeStream',
                 request_serializer=skylike_dot_v1_dot_search__pb2.AnalyzeStreamRequest.SerializeToString,
@@ -143,6 +153,21 @@ class SearchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Inspect(self, request, context):
+        """A picture of a file or of an archived object, and what its header says of it. Nothing
+        is compared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Locate(self, request, context):
+        """Where the query lies on a map of the collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AnalyzeStream(self, request_iterator, context):
         """Analyze for pipelines: many questions over one call. Answers come as they are
         ready, in any order; each names its question. What is wrong with one is told in
@@ -195,6 +220,16 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.ListNearest,
                     request_deserializer=skylike_dot_v1_dot_search__pb2.ListNearestRequest.FromString,
                     response_serializer=skylike_dot_v1_dot_search__pb2.ListNearestResponse.SerializeToString,
+            ),
+            'Inspect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Inspect,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.InspectRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.InspectResponse.SerializeToString,
+            ),
+            'Locate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Locate,
+                    request_deserializer=skylike_dot_v1_dot_search__pb2.LocateRequest.FromString,
+                    response_serializer=skylike_dot_v1_dot_search__pb2.LocateResponse.SerializeToString,
             ),
             'AnalyzeStream': grpc.stream_stream_rpc_method_handler(
                     servicer.AnalyzeStream,
@@ -419,6 +454,60 @@ class SearchService(object):
             '/skylike.v1.SearchService/ListNearest',
             skylike_dot_v1_dot_search__pb2.ListNearestRequest.SerializeToString,
             skylike_dot_v1_dot_search__pb2.ListNearestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.SearchService/Inspect',
+            skylike_dot_v1_dot_search__pb2.InspectRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.InspectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Locate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skylike.v1.SearchService/Locate',
+            skylike_dot_v1_dot_search__pb2.LocateRequest.SerializeToString,
+            skylike_dot_v1_dot_search__pb2.LocateResponse.FromString,
             options,
             channel_credentials,
             insecure,

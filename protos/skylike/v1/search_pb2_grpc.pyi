@@ -77,6 +77,20 @@ class SearchServiceStub:
     ]
     """All objects by falling similarity, page by page; the order is exact."""
 
+    Inspect: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.InspectRequest,
+        skylike.v1.search_pb2.InspectResponse,
+    ]
+    """A picture of a file or of an archived object, and what its header says of it. Nothing
+    is compared.
+    """
+
+    Locate: grpc.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.LocateRequest,
+        skylike.v1.search_pb2.LocateResponse,
+    ]
+    """Where the query lies on a map of the collection."""
+
     AnalyzeStream: grpc.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
         skylike.v1.search_pb2.AnalyzeStreamResponse,
@@ -139,6 +153,20 @@ class SearchServiceAsyncStub:
         skylike.v1.search_pb2.ListNearestResponse,
     ]
     """All objects by falling similarity, page by page; the order is exact."""
+
+    Inspect: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.InspectRequest,
+        skylike.v1.search_pb2.InspectResponse,
+    ]
+    """A picture of a file or of an archived object, and what its header says of it. Nothing
+    is compared.
+    """
+
+    Locate: grpc.aio.UnaryUnaryMultiCallable[
+        skylike.v1.search_pb2.LocateRequest,
+        skylike.v1.search_pb2.LocateResponse,
+    ]
+    """Where the query lies on a map of the collection."""
 
     AnalyzeStream: grpc.aio.StreamStreamMultiCallable[
         skylike.v1.search_pb2.AnalyzeStreamRequest,
@@ -218,6 +246,24 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[skylike.v1.search_pb2.ListNearestResponse, collections.abc.Awaitable[skylike.v1.search_pb2.ListNearestResponse]]:
         """All objects by falling similarity, page by page; the order is exact."""
+
+    @abc.abstractmethod
+    def Inspect(
+        self,
+        request: skylike.v1.search_pb2.InspectRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.InspectResponse, collections.abc.Awaitable[skylike.v1.search_pb2.InspectResponse]]:
+        """A picture of a file or of an archived object, and what its header says of it. Nothing
+        is compared.
+        """
+
+    @abc.abstractmethod
+    def Locate(
+        self,
+        request: skylike.v1.search_pb2.LocateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[skylike.v1.search_pb2.LocateResponse, collections.abc.Awaitable[skylike.v1.search_pb2.LocateResponse]]:
+        """Where the query lies on a map of the collection."""
 
     @abc.abstractmethod
     def AnalyzeStream(

@@ -174,6 +174,41 @@ def test_a_thumbnail_is_kept_by_browsers_until_it_is_another(
         assert again.content == answer.content, unknown
 
 
+def test_a_thumbnail_of_a_version_is_kept_without_asking(
+    own: httpx.Client, sky: SimpleNamespace
+) -> None:
+    """Until there is another version: then the address is another, and the picture."""
+    ask = {"collection": "sky", "id": "ring-0"}
+    collection = own.get("/collections/sky").json()["collection"]
+    version = collection["context"]["collection_version"]
+    kept = own.get("/thumbnail", params=ask | {"version": version})
+    assert kept.headers["cache-control"] == "private, max-age=86400, immutable"
+    own.put("/aliases/best", params={"collection": "sky"})
+    for other in (
+        {"version": str(int(version) + 1)},  # not there yet
+        {"version": "1" * 5000},
+        {"version": "\u0663"},
+        {"version": ""},
+        {},
+        {"version": version, "collection": "best"},  # may point elsewhere
+    ):
+        answer = own.get("/thumbnail", params=ask | other)
+        assert answer.headers["cache-control"] == "private, no-cache", other
+        assert answer.content == kept.content
+    replaced = own.post(
+        "/objects",
+        content=sky.draw("long", 3),
+        headers=FITS,
+        params=ask | {"replace": "true"},
+    )
+    assert replaced.status_code == 200, replaced.text
+    newer = replaced.json()["context"]["collection_version"]
+    assert newer != version
+    again = own.get("/thumbnail", params=ask | {"version": newer})
+    assert again.content != kept.content
+    assert again.headers["cache-control"] == "private, max-age=86400, immutable"
+
+
 @pytest.mark.parametrize(
     ("verb", "path", "options", "status", "reason"),
     [

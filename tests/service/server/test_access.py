@@ -55,6 +55,7 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.CatalogService/GetObject": READ,
     "/skylike.v1.CatalogService/ListAliases": READ,
     "/skylike.v1.CatalogService/ListClusters": READ,
+    "/skylike.v1.CatalogService/GetMap": READ,
     "/skylike.v1.CatalogService/ListClusterMembers": READ,
     "/skylike.v1.CatalogService/ListAnomalies": READ,
     "/skylike.v1.CatalogService/ListCollections": READ,
@@ -79,9 +80,11 @@ EXPECTED: dict[str, Scope | None] = {
     "/skylike.v1.SearchService/Discover": READ,
     "/skylike.v1.SearchService/Cluster": READ,
     "/skylike.v1.SearchService/Embed": READ,
+    "/skylike.v1.SearchService/Inspect": READ,
     "/skylike.v1.SearchService/ListNearest": READ,
     "/skylike.v1.SearchService/Neighbors": READ,
     "/skylike.v1.SearchService/Predict": READ,
+    "/skylike.v1.SearchService/Locate": READ,
 }
 
 

@@ -10,8 +10,10 @@ from skylike.client.cli.completion import completion
 from skylike.client.cli.ending import Program
 from skylike.client.cli.figure import figure
 from skylike.client.cli.health import health
+from skylike.client.cli.inspect import inspect
 from skylike.client.cli.jobs import jobs
 from skylike.client.cli.many import many
+from skylike.client.cli.mapping import map_
 from skylike.client.cli.objects import objects
 from skylike.client.cli.questions import anomaly, cluster, embed, neighbors, query
 from skylike.client.cli.ranking import anomalies, clusters
@@ -27,10 +29,20 @@ def main() -> None:
 main.add_command(query)
 main.add_command(query, "analyze")
 for _command in (
-    *(many, neighbors, nearest, cluster, anomaly, predict, embed),
+    *(many, neighbors, nearest, cluster, anomaly, predict, embed, inspect),
     *(rate, ratings, suggestions),
-    figure,
-    *(objects, anomalies, clusters, collections, aliases, jobs, health, completion),
+    *(
+        objects,
+        anomalies,
+        clusters,
+        figure,
+        map_,
+        collections,
+        aliases,
+        jobs,
+        health,
+        completion,
+    ),
 ):
     main.add_command(_command)
 

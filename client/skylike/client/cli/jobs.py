@@ -96,6 +96,13 @@ def index(
     type=click.IntRange(0),
     help="How many clusters; 0 to have the number chosen. [default: as the last fit did]",
 )
+@click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    metavar="NAME",
+    help="Make this map beside that of the principal components: tsne.",
+)
 @_watch
 @asking
 def fit(
@@ -104,11 +111,13 @@ def fit(
     seed: int,
     method: str | None,
     number: int | None,
+    layouts: Sequence[str],
     watch: bool,
     **where: Any,
 ) -> None:
-    """Fit clusters and anomaly scores."""
-    _start(FitJob(collection, calibration, seed, method, number), watch, where)
+    """Fit clusters, anomaly scores and maps."""
+    work = FitJob(collection, calibration, seed, method, number, layouts)
+    _start(work, watch, where)
 
 
 @start.command()

@@ -140,9 +140,9 @@ class Paper(Figure):
         }
         stream = io.BytesIO()
         self.savefig(stream, format=form, dpi=dpi, metadata=told[form])
-        put(stream.getvalue(), target)
+        put(target, stream.getvalue())
         beside = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        put(beside.encode(), target.with_suffix(".json"))
+        put(target.with_suffix(".json"), beside.encode())
 
     def to_dict(self) -> dict[str, Any]:
         """What is written beside the figure."""

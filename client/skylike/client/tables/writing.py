@@ -33,12 +33,11 @@ FORMATS = {
 def write(table: Table, path: str | os.PathLike[str], format: str | None) -> None:
     """Write a table; see `Tabular.write`."""
     target = Path(path)
-    content: bytes = writer(format_of(target, format)).content(table)
-    put(content, target)
+    put(target, writer(format_of(target, format)).content(table))
 
 
-def put(content: bytes, target: Path) -> None:
-    """Write a file, whole or not at all; `BadInput` (``io_error``) where it cannot be."""
+def put(target: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; `BadInput` (``io_error``) if it cannot be."""
     if "\0" in str(target) or (os.path.exists(target) and not os.path.isfile(target)):
         raise BadInput(f"{str(target)!r} is not a file", reason="io_error")
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")

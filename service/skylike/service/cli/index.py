@@ -10,7 +10,7 @@ import click
 from skylike.service import fits, indexer
 from skylike.service.cli import options
 from skylike.service.clusters import METHODS, Method
-from skylike.service.collection import Collection
+from skylike.service.collection import LAYOUTS, Collection
 from skylike.service.config import DATA
 from skylike.service.encoder import Encoder
 from skylike.service.errors import (
@@ -185,6 +185,14 @@ def index(
     help="How many clusters; 0 to have the number chosen. [default: as the last fit did, "
     "if that was by the same method]",
 )
+@click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    type=click.Choice([name for name in LAYOUTS if name != "pca"]),
+    help="Make a map beside that of the principal components, which is always made; "
+    "takes minutes. May be repeated.",
+)
 @options.reading
 @options.as_json
 def fit(
@@ -195,17 +203,26 @@ def fit(
     seed: int,
     method: Method | None,
     number: int | None,
+    layouts: tuple[str, ...],
     reading: fits.Options,
     as_json: bool,
 ) -> None:
-    """Fit clusters and anomaly scores to all objects of a collection."""
+    """Fit clusters, anomaly scores and maps to all objects of a collection."""
     with Library(data) as library:
         if collection not in library.names():
             raise UnknownCollection(f"There is no collection {collection!r}.")
         target = library.collection(collection)
         encoder = library.encoder_of(target)
         num_calibration = _fit(
-            target, encoder, calibration, workers, reading, seed, method, number
+            target,
+            encoder,
+            calibration,
+            workers,
+            reading,
+            seed,
+            method,
+            number,
+            layouts,
         )
         clusters, anomaly = target.clusters, target.anomaly
         facts = {
@@ -302,6 +319,7 @@ def _fit(
     seed: int = 0,
     method: Method | None = None,
     number: int | None = None,
+    layouts: tuple[str, ...] = (),
 ) -> int:
     """Fit; returns how many calibration objects there are."""
     vectors = None
@@ -316,6 +334,7 @@ def _fit(
         method=method,
         number=number,
         seed=seed,
+        layouts=layouts,
         shown=Shown.for_people(),
     )
     return len(collection.anomaly.calibration) if collection.anomaly else 0

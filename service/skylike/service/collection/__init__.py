@@ -3,6 +3,8 @@
 from skylike.service.catalog import DURABLE, Opinion, Rating, SkyObject, Writing
 from skylike.service.collection.alike import Spot
 from skylike.service.collection.collection import Collection
+from skylike.service.collection.laying import LAYOUTS, require_layout
+from skylike.service.collection.mapping import Map
 from skylike.service.collection.portraits import Portrait
 from skylike.service.collection.predicting import Lesson, Target
 from skylike.service.collection.rating import Taught
@@ -11,11 +13,13 @@ from skylike.service.collection.verifying import Problem
 
 __all__ = [
     "DURABLE",
+    "LAYOUTS",
     "MAX_K",
     "Collection",
     "Found",
     "How",
     "Lesson",
+    "Map",
     "Opinion",
     "Portrait",
     "Problem",
@@ -26,4 +30,5 @@ __all__ = [
     "Target",
     "Taught",
     "Writing",
+    "require_layout",
 ]

@@ -39,10 +39,11 @@ def check_filter(wanted: Filter, columns: Iterable[Columns]) -> None:
         if not missing:
             break
     if missing and num_objects:
-        raise BadRequest(_unknown(min(missing), there), reason="unknown_attribute")
+        raise BadRequest(unknown(min(missing), there), reason="unknown_attribute")
 
 
-def _unknown(name: str, there: set[str]) -> str:
+def unknown(name: str, there: set[str]) -> str:
+    """What to say of an attribute that no object has, of those there are."""
     told = f"No object of the collection has an attribute {name[:_LONGEST]!r}"
     if name.lower() in _ELSEWHERE:
         return f"{told}: flags and labels have conditions of their own in filters."

@@ -20,6 +20,8 @@ from skylike.service.catalog import DURABLE, Catalog, SkyObject, State, Writing
 from skylike.service.collection import loading
 from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitted import Fitted
+from skylike.service.collection.laying import KnownLayouts
+from skylike.service.collection.mapping import Mapped
 from skylike.service.collection.predicting import Lessons, Predicting
 from skylike.service.collection.ranking import KnownRanks
 from skylike.service.collection.rating import KnownTaught
@@ -37,7 +39,7 @@ _log = structlog.get_logger()
 Attributes = Mapping[str, str | int | float | bool | None]
 
 
-class Collection(Fitted, Predicting):
+class Collection(Fitted, Predicting, Mapped):
     """A collection in a directory. Safe from any thread; writes wait in line.
 
     One process may have it open: the library's lock sees to that.
@@ -72,6 +74,7 @@ class Collection(Fitted, Predicting):
         self._writing = threading.Lock()
         self._catalog = Catalog(directory / _CATALOG)
         self._ranks = KnownRanks(self._catalog.fits)
+        self._layouts = KnownLayouts(self._catalog.fits)
         self._taught = KnownTaught(self._catalog)
         self._lessons = Lessons(self.name, self._catalog)
         try:

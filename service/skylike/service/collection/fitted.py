@@ -1,5 +1,6 @@
 """`Fitted`: fits of a collection are made, named and kept."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from skylike.service.catalog import DURABLE, Writing
 from skylike.service.clusters import ClusterFit, Method
 from skylike.service.collection.changing import Changing
 from skylike.service.collection.fitting import CLUSTERS, fit
+from skylike.service.collection.laying import require_layout
 from skylike.service.collection.naming import renamed, settings_of
 from skylike.service.collection.portraits import PORTRAITS, Portraits
 from skylike.service.collection.vectors import checked
@@ -25,6 +27,7 @@ class Fitted(Changing):
         method: Method | None = None,
         number: int | None = None,
         seed: int = 0,
+        layouts: Sequence[str] = (),
         shown: Watched = Shown.NOT,
     ) -> int:
         """Find the clusters of all searchable objects, and what scores are usual.
@@ -46,6 +49,9 @@ class Fitted(Changing):
             was by the same method.
         seed
             Same objects, same seed, same fit before, same fits.
+        layouts
+            Maps to make beside that of the principal components, which every fit
+            makes: `LAYOUTS`. One that is not made stays as it is.
         shown
             Where to show how far it is.
 
@@ -58,7 +64,9 @@ class Fitted(Changing):
         ------
         NotReady
             If there are fewer than two searchable objects (``too_few_objects``), or as
-            `clusters.fit`.
+            `clusters.fit`; ``not_installed`` if a layout needs what is not there.
+        BadRequest
+            ``bad_layout`` if there can be no such layout.
         BadRequest
             ``bad_fit`` if clusters cannot be found so.
         BadRequest
@@ -68,7 +76,9 @@ class Fitted(Changing):
         if calibration is not None:
             calibration = checked(calibration, self.dimension)
         settings = settings_of(self._view.clusters, method, number, seed)
-        found = fit(self._view, self._catalog, calibration, settings, shown)
+        for name in layouts:
+            require_layout(name)
+        found = fit(self._view, self._catalog, calibration, settings, layouts, shown)
         with self._changing():
             self._view = found.kept(self._catalog.fits, self._view)
             self._ranks.forget()

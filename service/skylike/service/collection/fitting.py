@@ -1,5 +1,6 @@
-"""Fit clusters and anomaly scores to a view of a collection."""
+"""Fit clusters, anomaly scores and layouts to a view of a collection."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from skylike.service import anomaly, caller, clusters
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Settings
+from skylike.service.collection.laying import Arrays, laid_out
 from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
@@ -37,18 +39,19 @@ class Fit(NamedTuple):
     portraits: Portraits
     anomaly: AnomalyFit
     ranks: Ranks
+    layouts: dict[str, Arrays]
 
     def kept(self, fits: Fits, view: View) -> View:
         """Store all of it; the view that answers by it."""
         # Somebody may have given a name meanwhile.
         names = view.clusters.name_of if view.clusters else {}
         clusters = self.clusters.named(names)
+        parts = self._replace(clusters=clusters)._asdict()
+        layouts = parts.pop("layouts")
         version, fit_version = fits.save(
-            {
-                kind: part.to_arrays()
-                for kind, part in self._replace(clusters=clusters)._asdict().items()
-            },
-            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT},
+            {kind: part.to_arrays() for kind, part in parts.items()} | layouts,
+            brief={RANKS: 2, CLUSTERS: KEPT, PORTRAITS: KEPT}
+            | dict.fromkeys(layouts, 1),
         )
         return replace(
             view,
@@ -63,6 +66,7 @@ def fit(
     catalog: Catalog,
     calibration: NDArray[np.float32] | None,
     settings: Settings,
+    layouts: Sequence[str],
     shown: Watched,
 ) -> Fit:
     """Fit all.
@@ -77,6 +81,8 @@ def fit(
         m may be 0. By default those of the view's fit that were not added since.
     settings
         How to find clusters. Same view, same settings, same fits.
+    layouts
+        Which to make beside the principal components.
     shown
         Where to show how far it is.
 
@@ -110,6 +116,7 @@ def fit(
             "not indexed.",
             reason="calibration_in_archive",
         )
+    laid = laid_out(rows, vectors, layouts, settings.seed, shown)
     kinds = clusters.fit(
         vectors,
         rows,
@@ -137,4 +144,5 @@ def fit(
     )
     ranks = Ranks(0, rows, scores, controlled, kinds.membership, kinds.fit.labels)
     caller.check()
-    return Fit(kinds.fit, portrayed(view, catalog, ranks), anomaly_fit, ranks)
+    portraits = portrayed(view, catalog, ranks)
+    return Fit(kinds.fit, portraits, anomaly_fit, ranks, laid)

@@ -27,12 +27,12 @@ class Numbers(Mapping[str, NDArray[np.float64]]):
     def __init__(self, view: View, rows: NDArray[np.int64]) -> None:
         self._rows = rows
         self._parts = [
-            (columns, *_places(columns.rows, rows))
+            (columns, *located(columns.rows, rows))
             for part in view.parts
             for columns in part.block.parts
         ]
         # What was told since counts for all of an object.
-        self._parts.append((view.revised, *_places(view.revised.rows, rows)))
+        self._parts.append((view.revised, *located(view.revised.rows, rows)))
         self._names = {"valid_fraction"}
         for columns, _, _ in self._parts:
             self._names |= {
@@ -74,7 +74,7 @@ def _numbers(
     return found
 
 
-def _places(
+def located(
     known: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of those rows that are known, and their places among the rows."""

@@ -8,6 +8,8 @@ from skylike.service.clusters import NOWHERE
 from skylike.service.collection import Opinion, Portrait, Spot, Target
 from skylike.service.engine.engine import MAX_NEIGHBORS, Engine
 from skylike.service.engine.keeping import MAX_BATCH
+from skylike.service.engine.looking import Looked, View
+from skylike.service.engine.maps import Drawn, Located
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
@@ -50,6 +52,7 @@ from skylike.service.engine.types import (
     VectorQuery,
     Wanted,
 )
+from skylike.service.picture import Stretch
 from skylike.service.uploads import CutoutQuery, Reading
 
 __all__ = [
@@ -72,12 +75,15 @@ __all__ = [
     "CollectionInfo",
     "Context",
     "CutoutQuery",
+    "Drawn",
     "Embedded",
     "Engine",
     "ExamplesQuery",
     "Found",
     "Hit",
     "IdQuery",
+    "Located",
+    "Looked",
     "Mark",
     "Member",
     "NearestCluster",
@@ -96,9 +102,11 @@ __all__ = [
     "Reading",
     "SkyQuery",
     "Spot",
+    "Stretch",
     "Suggestion",
     "Suggestions",
     "Target",
     "VectorQuery",
+    "View",
     "Wanted",
 ]

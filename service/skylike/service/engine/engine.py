@@ -12,6 +12,8 @@ from skylike.service.engine.answers import (
 )
 from skylike.service.engine.keeping import context_of
 from skylike.service.engine.kinds import Kinds
+from skylike.service.engine.looking import Looking
+from skylike.service.engine.maps import Maps
 from skylike.service.engine.ranking import not_fitted
 from skylike.service.engine.resolve import Read, Resolved, resolve_all
 from skylike.service.engine.searching import fitted, search
@@ -32,7 +34,7 @@ MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
 
 
-class Engine(Teaching, Kinds):
+class Engine(Teaching, Kinds, Maps, Looking):
     """Answers questions from a library, and keeps it. Safe from several threads.
 
     Every method raises `UnknownCollection` for a collection that is not there and

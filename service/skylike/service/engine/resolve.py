@@ -142,7 +142,7 @@ def _kept(query: Query, collection: Collection) -> Resolved | Exception:
             case IdQuery():
                 return _archived(collection.get(query.id), collection)
             case SkyQuery():
-                return _archived(_nearest_on_sky(query, collection), collection)
+                return _archived(nearest_on_sky(query, collection), collection)
             case ExamplesQuery():
                 vector = collection.towards(query.like, query.unlike)
                 return Resolved(vector, ids=(*query.like, *query.unlike))
@@ -165,7 +165,8 @@ def _archived(found: SkyObject, collection: Collection) -> Resolved:
     )
 
 
-def _nearest_on_sky(query: SkyQuery, collection: Collection) -> SkyObject:
+def nearest_on_sky(query: SkyQuery, collection: Collection) -> SkyObject:
+    """The object nearest to a place; raises as `resolve`."""
     found = collection.scroll(Cone(query.position, query.radius_deg), limit=_MOST_NEAR)
     if not found:
         place = f"ra {query.position.ra_deg:.6f}, dec {query.position.dec_deg:.6f}"

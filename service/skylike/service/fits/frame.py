@@ -19,7 +19,7 @@ from skylike.service.fits.box import Box
 from skylike.service.fits.image import Image, SkyPosition
 from skylike.service.fits.options import Options
 from skylike.service.fits.store import Store
-from skylike.service.fits.structure import Hdu, Kind
+from skylike.service.fits.structure import Hdu, Kind, Structure
 
 _EXACT = 2**24  # float32 holds every integer up to here
 
@@ -53,6 +53,8 @@ class Frame:
         The part that was selected when it was opened; else all of it.
     parts, options
         The HDUs it is made of, and how they are read.
+    structure
+        The file that it was opened from; None of one made of several.
     """
 
     def __init__(self, parts: Sequence[Part], about: Image, options: Options) -> None:
@@ -62,6 +64,7 @@ class Frame:
         self.box = Box(0, 0, nx, ny)
         self.parts = parts
         self.options = options
+        self.structure: Structure | None = None
         self._whole: NDArray[np.float32] | None = None
         self._notes: tuple[str, ...] = ()
 
@@ -103,13 +106,63 @@ class Frame:
             whole[:, y : y + inner.ny, x : x + inner.nx] = found
             found = whole
         return dataclasses.replace(
-            self.about,
-            pixels=found,
-            box=box,
-            edge_fraction=1 - inner.nx * inner.ny / (box.nx * box.ny),
-            position=self._position(box),
-            warnings=self.about.warnings + self._notes,
+            self.outline(box), pixels=found, warnings=self.about.warnings + self._notes
         )
+
+    def outline(self, box: Box | None = None) -> Image:
+        """What would be read, without pixels: `Image.pixels` are empty.
+
+        Parameters
+        ----------
+        box
+            As in `read`.
+        """
+        box = box or self.box
+        _, ny, nx = self.shape
+        inner = box.within(nx, ny)
+        known = max(inner.nx, 0) * max(inner.ny, 0)
+        return dataclasses.replace(
+            self.about,
+            box=box,
+            edge_fraction=1 - known / (box.nx * box.ny),
+            position=self._position(box),
+        )
+
+    def rows(self, channel: int, numbers: Sequence[int]) -> NDArray[np.float32]:
+        """Some rows of one channel, each as wide as the frame.
+
+        For a glance at a frame that is too large to be read: rows that are far from each
+        other are read where they lie. The limit is on what is returned.
+
+        Parameters
+        ----------
+        channel
+            From 0.
+        numbers
+            Of the rows, from 0, within the frame.
+
+        Returns
+        -------
+        rows : (len(numbers), nx) float32
+            NaN where there is no data.
+
+        Raises
+        ------
+        BadCutout
+            As `read`.
+        """
+        self._require_affordable(len(numbers) * self.shape[2])
+        if not self._is_plain():
+            return self.whole()[channel, list(numbers)]
+        out = np.empty((len(numbers), self.shape[2]), np.float32)
+        which, inside = divmod(channel, self.shape[0] // len(self.parts))
+        part = self.parts[which]
+        where = _plane(part.layout, inside)
+        for y, row in zip(numbers, out, strict=True):
+            box = Box(0, y, self.shape[2], y + 1)
+            pixels.read_plane(part.store, part.hdu, where, box, row[np.newaxis])
+        pixels.blank_infinite(out)
+        return out
 
     def _require_affordable(self, count: int) -> None:
         limit = self.options.limits.pixels

@@ -84,6 +84,7 @@ def _understand(
         frame = _frame(found, structure, wanted.key, options)
     if wanted.box is not None:
         frame.box = wanted.box
+    frame.structure = structure
     return frame
 
 

@@ -10,6 +10,7 @@ from skylike.service.fits.box import Box
 _SUFFIX = re.compile(r"^(?P<path>.+?)(?P<selector>(\[[^\[\]]*\])+)$")
 _KEY = re.compile(r"(?P<name>[^,=<>;:]+)(?:,\s*(?P<version>\d{1,9}))?")
 _LONGEST = 500  # characters
+_HDU_NAME = re.compile(r"\s*\([^)]*\)")
 _SECTION = re.compile(r"^\s*(\d{1,9}):(\d{1,9})\s*,\s*(\d{1,9}):(\d{1,9})\s*$")
 
 
@@ -65,6 +66,11 @@ def locate(source: str) -> tuple[str, str | None]:
     if match is None or (not is_url(source) and exists(source)):
         return source, None
     return match["path"], match["selector"]
+
+
+def of_label(hdu: str) -> str:
+    """The selector of what was read, as `Image.hdu` tells it: without names."""
+    return _HDU_NAME.sub("", hdu)
 
 
 def is_url(place: str) -> bool:

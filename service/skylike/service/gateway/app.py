@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from skylike.service.config import Settings
 from skylike.service.errors import NotFound, SkylikeError
+from skylike.service.explorer import Explorer
 from skylike.service.gateway import reading
 from skylike.service.gateway.callers import Allow, caller_of, require_known
 from skylike.service.gateway.comments import comments
@@ -24,12 +25,14 @@ from skylike.service.gateway.events import add_events
 from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.page import HEADERS, page
+from skylike.service.gateway.pages import add_pages
 from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
 from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.gateway.schema import reference, schemas
 from skylike.service.gateway.surround import REQUEST_ID
 from skylike.service.gateway.transcode import to_json
 from skylike.service.monitoring import CONTENT_TYPE, Monitor
+from skylike.v1 import catalog_pb2
 
 _ABOUT = (
     "What in the archive looks like this, what kind is it, and how odd is it. Fields are "
@@ -37,6 +40,9 @@ _ABOUT = (
     "Errors are application/problem+json with a reason."
 )
 _GET_OBJECT = Rpc("CatalogService/GetObject")
+_BESIDE_THUMBNAIL = frozenset({"version"})
+_LONGEST_VERSION = 21  # characters, for 64 bits
+_KEPT = "private, max-age=86400, immutable"
 _CHECK, _LIST = Rpc("Health/Check"), Rpc("Health/List")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
@@ -48,6 +54,7 @@ def application(
     settings: Settings,
     allow: Allow,
     is_stopping: Callable[[], bool],
+    grpc_address: str,
 ) -> FastAPI:
     """Make the application.
 
@@ -63,6 +70,8 @@ def application(
         Raises unless the caller may call the method.
     is_stopping
         Whether what goes on without an end has to end.
+    grpc_address
+        Where the gRPC server listens for others.
     """
     # The pages that FastAPI makes fetch their scripts from elsewhere.
     app = FastAPI(
@@ -92,17 +101,22 @@ def application(
         _add(app, endpoint, lanes)
     add_cone_search(app, lanes, monitor)
     add_events(app, lanes, is_stopping)
+    add_pages(app, Explorer(grpc_address))
 
     @app.get("/v1/thumbnail", response_class=Response)
     async def thumbnail(
         request: Request, who: Annotated[Metadata, caller_of(_GET_OBJECT)]
     ) -> Response:
-        """A picture of an object, as PNG; who has it already is told so."""
-        asked = await reading.from_address(request, _GET_OBJECT)
+        """A picture of an object, as PNG; who has it already is told so.
+
+        With `version`, that of the collection as an answer told it, and the collection's
+        own name, browsers keep it for a day without asking again.
+        """
+        asked = await reading.from_address(request, _GET_OBJECT, _BESIDE_THUMBNAIL)
         found = await _GET_OBJECT(lanes, asked, who, request.is_disconnected)
         if not found.object.thumbnail_png:
             raise NotFound(f"{asked.id!r} has no thumbnail", reason="no_thumbnail")
-        return _cached(request, found.object.thumbnail_png)
+        return _cached(request, found.object.thumbnail_png, _is_kept(request, found))
 
     @app.get("/v1/health/live")
     async def live() -> dict[str, str]:
@@ -193,10 +207,30 @@ async def _as_json(reply: Message) -> Response:
     return Response(text, media_type=reading.JSON)
 
 
-def _cached(request: Request, png: bytes) -> Response:
+def _is_kept(request: Request, found: catalog_pb2.GetObjectResponse) -> bool:
+    """Whether the address will be another as soon as the picture may be.
+
+    A write makes a version, so what is asked for by a version that was there may be kept
+    under it. An alias may point elsewhere, where versions are counted anew.
+    """
+    version, context = request.query_params.get("version", ""), found.context
+    return (
+        request.query_params.get("collection") == context.collection
+        and version.isascii()
+        and version.isdecimal()
+        and len(version) < _LONGEST_VERSION
+        and int(version) <= context.collection_version
+    )
+
+
+def _cached(request: Request, png: bytes, is_kept: bool) -> Response:
     """A picture, or that it is still the same."""
     mark = f'"{hashlib.sha256(png).hexdigest()[:32]}"'
-    headers = {"ETag": mark, "Cache-Control": "private, no-cache"}
+    headers = {
+        "ETag": mark,
+        "Cache-Control": _KEPT if is_kept else "private, no-cache",
+        "Vary": "Authorization",
+    }
     known = ",".join(request.headers.getlist("if-none-match")).split(",")
     if {"*", mark} & {one.strip().removeprefix("W/") for one in known}:
         return Response(status_code=304, headers=headers)

@@ -40,6 +40,8 @@ class Gateway:
         Sees every request.
     allow
         Raises unless the caller may call the method, before a request is read.
+    grpc_address
+        Where the gRPC server listens for others.
 
     Attributes
     ----------
@@ -60,6 +62,7 @@ class Gateway:
         settings: Settings,
         monitor: Monitor,
         allow: Allow,
+        grpc_address: str,
     ) -> None:
         listening = _listen(address)
         self.address = join_address(
@@ -68,7 +71,12 @@ class Gateway:
         # Less than the half of all calls that the server gives a connection.
         self._lanes = Lanes(target, max(1, settings.max_calls // 4))
         app = application(
-            self._lanes, monitor, settings, allow, lambda: self._server.should_exit
+            self._lanes,
+            monitor,
+            settings,
+            allow,
+            lambda: self._server.should_exit,
+            grpc_address,
         )
         most_bytes = settings.max_message_bytes - _ROOM_BYTES
         self._config = config = uvicorn.Config(

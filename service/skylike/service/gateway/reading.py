@@ -32,6 +32,8 @@ _OF_WRITE = ("collection", "replace", "options")
 _OF_QUESTION = (
     *("collection", "k", "thumbnails", "options"),
     *("attribute", "labels", "confidence", "filter", "page_size", "page_token"),
+    "layout",
+    *("stretch", "plane", "side", "decorations"),
 )
 
 _IDEMPOTENCY_KEY = "idempotency-key"
@@ -40,8 +42,10 @@ _NAME = "request_id"
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
-async def from_address(request: Request, rpc: Rpc) -> Any:
-    """A message whose fields stand in the address."""
+async def from_address(
+    request: Request, rpc: Rpc, beside: frozenset[str] = frozenset()
+) -> Any:
+    """A message whose fields stand in the address, beside what is no field."""
     async for chunk in request.stream():
         if chunk:
             raise BadRequest(
@@ -49,7 +53,8 @@ async def from_address(request: Request, rpc: Rpc) -> Any:
                 reason="bad_form",
             )
     message = rpc.new_request()
-    read_texts(_once([*_said(request), *request.path_params.items()]), message)
+    said = _once([*_said(request), *request.path_params.items()])
+    read_texts({name: said[name] for name in said if name not in beside}, message)
     _name_request(request, message)
     return message
 

@@ -1,6 +1,5 @@
 """A new model goes live: a second collection beside the first, then the alias switches."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from skylike.service.errors import (
     NotReady,
     UnknownCollection,
 )
-from skylike.service.fits import Box, Options
+from skylike.service.fits import Box, Options, selector
 from skylike.service.indexer.files import add_sources, calibration_of, require_few
 from skylike.service.indexer.report import Report
 from skylike.service.library import Library
@@ -37,7 +36,6 @@ _PAUSE = 0.05  # seconds, doubled with every round
 _NUM_DIGITS = 8  # of the model id, at the end of a name
 _LONGEST_NAME = 63
 _UNFINISHED = "reindexing.json"  # in a collection that is being filled
-_HDU_NAME = re.compile(r"\s*\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +255,7 @@ def _sources_of(old: Collection) -> Iterator[tuple[list[Source], list[str]]]:
             if not one.uri:
                 lost.append(one.id)
                 continue
-            key = _HDU_NAME.sub("", one.hdu or "")
+            key = selector.of_label(one.hdu or "")
             found.append(
                 Source(
                     f"{one.uri}[{key}]" if key else one.uri,
@@ -291,7 +289,7 @@ def _pages(collection: Collection) -> Iterator[list[SkyObject]]:
 def _are_of_one_place(one: SkyObject, other: SkyObject) -> bool:
     if (one.uri, one.box) != (other.uri, other.box):
         return False
-    hdus = {_HDU_NAME.sub("", found.hdu) for found in (one, other) if found.hdu}
+    hdus = {selector.of_label(found.hdu) for found in (one, other) if found.hdu}
     return len(hdus) < 2
 
 

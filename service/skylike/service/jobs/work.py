@@ -100,6 +100,7 @@ class Fit:
     seed: int = 0
     method: Method | None = None
     number: int | None = None
+    layouts: tuple[str, ...] = ()
 
     kind = "fit"
 
@@ -134,6 +135,7 @@ class Fit:
             method=self.method,
             number=self.number,
             seed=self.seed,
+            layouts=self.layouts,
             shown=shown,
         )
         clusters, anomaly = target.clusters, target.anomaly

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 
 from skylike.service.engine import NOWHERE, Changed, Engine
-from skylike.service.server import kinds, pages, ranked, translate
+from skylike.service.server import kinds, maps, pages, ranked, translate
 from skylike.service.server.options import filter_from, value_from, writing_from
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc
 
@@ -210,6 +210,20 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             controlled=request.controlled,
         )
         return ranked.anomalies_to(answer, request)
+
+    def GetMap(  # noqa: N802
+        self, request: catalog_pb2.GetMapRequest, context: grpc.ServicerContext
+    ) -> catalog_pb2.GetMapResponse:
+        """Where the objects of a collection lie on a map."""
+        return maps.map_to(
+            self._engine.map(
+                request.collection,
+                request.layout,
+                request.limit,
+                request.color,
+                filter_from(request.filter) if request.HasField("filter") else None,
+            )
+        )
 
     def ListAliases(  # noqa: N802
         self, request: catalog_pb2.ListAliasesRequest, context: grpc.ServicerContext

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from skylike.service import jobs
 from skylike.service.catalog import check_id
 from skylike.service.clusters import Method, Settings
-from skylike.service.collection import Writing
+from skylike.service.collection import Writing, require_layout
 from skylike.service.errors import BadRequest
 from skylike.service.index import Kind
 from skylike.service.jobs import Job, Jobs, State, Work
@@ -127,6 +127,8 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                 )
             case "fit":
                 calibration = self._paths(request.fit.calibration)
+                for name in request.fit.layouts:
+                    require_layout(name)
                 seed = request.fit.seed
                 if seed >= 2**32:
                     raise BadRequest(
@@ -138,6 +140,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                     calibration,
                     seed,
                     *_clustering(request.fit),
+                    tuple(request.fit.layouts),
                 )
             case "reindex":
                 again = request.reindex

@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,7 +13,14 @@ from skylike.service.anomaly import discoveries
 from skylike.service.engine import Engine
 from skylike.service.errors import BadRequest
 from skylike.service.monitoring import Monitor
-from skylike.service.server import explained, pages, predicted, translate
+from skylike.service.server import (
+    explained,
+    looked,
+    maps,
+    pages,
+    predicted,
+    translate,
+)
 from skylike.service.server.admission import Admission
 from skylike.service.server.items import analyzed
 from skylike.service.server.options import filter_from, how_from
@@ -37,8 +45,10 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         monitor: Monitor,
         max_bytes: int,
         max_idle_seconds: float,
+        roots: Sequence[Path],
     ) -> None:
         self._engine = engine
+        self._roots = roots
         self._monitor = monitor
         self._admission = admission
         # While some work, others have their cutouts read.
@@ -138,6 +148,15 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         )
         return predicted.alike_to(answer, request)
 
+    def Locate(  # noqa: N802
+        self, request: search_pb2.LocateRequest, context: grpc.ServicerContext
+    ) -> search_pb2.LocateResponse:
+        """Where the query lies on a map."""
+        query = translate.query_from(request.query)
+        return maps.located_to(
+            self._engine.locate(request.collection, query, request.layout)
+        )
+
     def Discover(  # noqa: N802
         self, request: search_pb2.DiscoverRequest, context: grpc.ServicerContext
     ) -> search_pb2.DiscoverResponse:
@@ -152,6 +171,18 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         return search_pb2.DiscoverResponse(
             selected=found.selected.tolist(), threshold=found.threshold
         )
+
+    def Inspect(  # noqa: N802
+        self, request: search_pb2.InspectRequest, context: grpc.ServicerContext
+    ) -> search_pb2.InspectResponse:
+        """A picture, and what headers say."""
+        answer = self._engine.look(
+            request.collection,
+            translate.query_from(request.query),
+            looked.view_from(request),
+            self._roots,
+        )
+        return looked.looked_to(answer)
 
     def Analyze(  # noqa: N802
         self, request: search_pb2.AnalyzeRequest, context: grpc.ServicerContext

@@ -134,6 +134,7 @@ class Server:
             self.monitor,
             settings.max_message_bytes,
             settings.max_idle_seconds,
+            settings.roots,
         )
         self._closing.callback(search.close)
         search_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
@@ -224,6 +225,7 @@ class Server:
                 settings,
                 self.monitor,
                 self._access.allow,
+                self.address,
             )
             addresses["http_address"] = self._gateway.address
         return addresses

@@ -1,0 +1,149 @@
+// What views are made of: states, facts, tables, numbers.
+
+import { disarmed, h, said, tell } from "./dom.js";
+
+/** What is shown while something is on its way. */
+export function loading(what = "Loading") {
+  return h("p", { class: "loading", role: "status" }, h("span", { class: "dots", "aria-hidden": "true" }), `${what} …`);
+}
+
+/** What is shown where there is nothing, and what to do about it. */
+export function empty(title, ...more) {
+  return h("div", { class: "state" }, h("p", { class: "state-title" }, title), more.map((one) =>
+    (typeof one === "string" ? h("p", {}, one) : one)));
+}
+
+const HINTS = {
+  UNREACHABLE: "Look whether the service runs, then try again.",
+  NOT_FITTED: "Clusters and anomaly scores are there after a fit: skylike-service fit, or a fit job.",
+  UNKNOWN_COLLECTION: "Choose another collection above.",
+  UNKNOWN_ID: "It may have been taken out, or be in another collection.",
+  NOTHING_THERE: "Widen the radius, or look whether the position is in the archive.",
+  MISSING_SCOPE: "The key in use does not allow this; one with a wider scope does.",
+  HTTP_404: "This service may be older than this page.",
+};
+
+/** An error in words, with a way to try again. */
+export function failed(error, again = null) {
+  const title = error.status === 0 ? "No answer" : error.status ? "The service refused this" : "Something went wrong in this page";
+  tell(`${title}: ${error.message}`);
+  const about = [error.reason, error.status ? String(error.status) : "", error.requestId ? `request ${error.requestId}` : ""].filter(Boolean);
+  return h("div", { class: "state error", role: "alert" },
+    h("p", { class: "state-title" }, title),
+    h("p", {}, disarmed(error.message || String(error), 1000)),
+    HINTS[error.reason] ? h("p", {}, HINTS[error.reason]) : null,
+    about.length ? h("p", { class: "fine" }, disarmed(about.join(" · "), 200)) : null,
+    again ? h("button", { type: "button", on: { click: again } }, "Try again") : null);
+}
+
+/** Put what a promise gives into an element, with loading and error states. */
+export async function into(element, promise, made, { what, signal, again = null } = {}) {
+  element.replaceChildren(loading(what));
+  element.setAttribute("aria-busy", "true");
+  try {
+    const answer = await (typeof promise === "function" ? promise() : promise);
+    if (signal?.aborted) return null;
+    element.replaceChildren(...[made(answer)].flat(Infinity).filter(Boolean));
+    return answer;
+  } catch (error) {
+    if (error.name === "AbortError" || signal?.aborted) return null;
+    const retry = typeof promise === "function" ? () => into(element, promise, made, { what, signal, again }) : again;
+    element.replaceChildren(failed(error, retry));
+    return null;
+  } finally {
+    element.removeAttribute("aria-busy");
+  }
+}
+
+/** Names and values; those without a value are left out. */
+export function facts(pairs) {
+  const told = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h("dl", { class: "facts" }, told.map(([name, value]) =>
+    [h("dt", {}, typeof name === "string" ? said(name, 80) : name), h("dd", {}, typeof value === "string" ? said(value) : value)]));
+}
+
+/** A part of a view, with a heading that it is named by. */
+export function section(title, ...children) {
+  const id = `h-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
+  return h("section", { "aria-labelledby": id, class: "part" }, h("h2", { id }, title), children);
+}
+
+/**
+ * A table. Columns are {label, of, isNumber}; `of` gives text or an element of a row.
+ * It scrolls in itself where it is too wide.
+ */
+export function table(caption, columns, rows) {
+  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", {},
+      h("caption", { class: "unseen" }, caption),
+      h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.isNumber ? "number" : null }, one.label)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((one) => {
+        const value = one.of(row);
+        return h("td", { class: one.isNumber ? "number" : null }, typeof value === "string" ? said(value) : value);
+      }))))));
+}
+
+// Flags that tell how something was read, and not that it is poor.
+const USUAL = new Set(["RESAMPLED", "COLLAPSED"]);
+
+/** Small words about something: flags, labels. */
+export function chips(words, kind) {
+  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one) => h("li", { class: USUAL.has(one) ? "usual" : null }, said(one, 60)))) : null;
+}
+
+/** What is noteworthy about how something was read. */
+export function note(...children) {
+  return h("p", { class: "note" }, children);
+}
+
+/** A button. */
+export function button(label, click, attributes = {}) {
+  return h("button", { type: "button", on: { click }, ...attributes }, label);
+}
+
+/** A number with so many significant digits, as people read it. */
+export function number(value, digits = 4) {
+  if (value === null || value === undefined || value === "") return "";
+  const given = Number(value);
+  if (!Number.isFinite(given)) return String(value);
+  if (Number.isInteger(given) && Math.abs(given) < 1e15) return given.toLocaleString("en").replaceAll(",", "\u202f");
+  const size = Math.abs(given);
+  return size >= 1e5 || size < 1e-3 ? given.toExponential(digits - 1) : String(Number(given.toPrecision(digits)));
+}
+
+/** A share as percent. */
+export const percent = (share) => {
+  const value = share * 100;
+  return `${value > 0 && value < 0.1 ? "< 0.1" : value.toFixed(value < 10 && value > 0 ? 1 : 0)} %`;
+};
+
+/** The value of an attribute, as the contract has it. */
+export function valueOf(value) {
+  if (value === null || value === undefined) return null;
+  for (const kind of ["number", "text", "truth", "integer"]) {
+    if (kind in value) return kind === "integer" || kind === "number" ? Number(value[kind]) : value[kind];
+  }
+  return null;
+}
+
+/** The same as text. */
+export function valueText(value) {
+  if (value && "integer" in value) return number(value.integer);
+  const plain = valueOf(value);
+  return typeof plain === "number" ? number(plain, 6) : String(plain ?? "");
+}
+
+/** Seconds as people say them. */
+export function duration(seconds) {
+  const whole = Math.round(Number(seconds));
+  if (whole < 100) return `${whole} s`;
+  if (whole < 6000) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+}
+
+/** When something was, in the visitor's own time. */
+export function when(text) {
+  if (!text) return "";
+  const time = new Date(text);
+  return h("time", { datetime: text, title: text }, time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" }));
+}

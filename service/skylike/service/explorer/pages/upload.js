@@ -1,0 +1,103 @@
+// A file of the visitor's: looked at, its HDU and plane chosen, then searched with.
+
+import { send } from "./api.js";
+import { disarmed, fill, h, said, tell } from "./dom.js";
+import { headerFacts, inspectFile, pictureOf, planeChoice, readingFacts, stretchChoice, warningsOf } from "./inspect.js";
+import { button, failed, loading, number, section } from "./parts.js";
+import { vectorText } from "./queries.js";
+import { remember } from "./uploads.js";
+
+/** The part of the search view that takes a file. */
+export function uploadPart(state, go) {
+  const looked = h("div", { id: "looked", "aria-live": "polite" });
+  const input = h("input", { id: "file", type: "file", class: "unseen", accept: ".fits,.fit,.fts,.fz,.gz,.bz2,.zip,application/fits,image/fits" });
+  const zone = h("label", { for: "file", class: "drop" },
+    h("span", { class: "drop-title" }, "Drop a FITS file here"),
+    h("span", { class: "fine" }, "or choose one; it is sent to this service only, and not stored"));
+  const take = (file) => file && begin(file, state, go, looked);
+  input.addEventListener("change", () => take(input.files[0]));
+  for (const [event, isOver] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
+    zone.addEventListener(event, (heard) => {
+      heard.preventDefault();
+      zone.classList.toggle("over", isOver);
+      if (event === "drop") take(heard.dataTransfer.files[0]);
+    });
+  }
+  return section("A file of yours", input, zone, looked);
+}
+
+function begin(file, state, go, place) {
+  const look = { stretch: "STRETCH_ASINH" };
+  let told = null;
+  let turn = 0;
+  const inspect = async () => {
+    turn += 1;
+    const mine = turn;
+    if (told === null) fill(place, loading(`Looking at ${disarmed(file.name, 60)}`));
+    place.setAttribute("aria-busy", "true");
+    try {
+      told = await inspectFile(file, state.collection, look, state.signal);
+      if (mine === turn && !state.signal.aborted) draw();
+    } catch (error) {
+      if (error.name === "AbortError" || mine !== turn) return;
+      fill(place, h("h3", {}, said(file.name, 100)), failed(error, inspect),
+        error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null);
+    } finally {
+      place.removeAttribute("aria-busy");
+    }
+  };
+  const change = (name) => (value) => {
+    look[name] = value;
+    inspect();
+  };
+  const axisChoice = () => h("div", { class: "field" }, h("label", { for: "axis" }, "The third axis is"),
+    h("select", { id: "axis", on: { change: (event) => change("axis_kind")(event.target.value) } },
+      [["", "what the header says"], ["AXIS_KIND_BANDS", "bands"], ["AXIS_KIND_SPECTRAL", "a spectrum"]]
+        .map(([value, label]) => h("option", { value, selected: value === (look.axis_kind ?? "") }, label))));
+  const hduChoice = () => {
+    const images = told.hdus.filter((one) => one.shape.length >= 2);
+    if (images.length < 2) return null;
+    return h("div", { class: "field" }, h("label", { for: "hdu" }, "HDU"),
+      h("select", { id: "hdu", on: { change: (event) => { delete look.plane; change("hdu")(event.target.value); } } },
+        images.map((one) => h("option", { value: String(one.index), selected: one.is_chosen },
+          `${one.index}${one.name ? ` ${disarmed(one.name, 30)}` : ""} · ${one.shape.join(" × ")}`))));
+  };
+  const draw = () => {
+    const focused = document.activeElement?.id;
+    const problem = h("div", {});
+    const ask = button("Find what is like it", async () => {
+      ask.disabled = true;
+      fill(problem, loading("Embedding it"));
+      try {
+        await search(file, look, told, state, go);
+      } catch (error) {
+        if (error.name !== "AbortError") fill(problem, failed(error));
+        ask.disabled = false;
+      }
+    }, { id: "find" });
+    fill(place,
+      h("h3", { class: "file-name" }, said(file.name, 100), h("span", { class: "fine" }, `  ${number(file.size)} bytes`)),
+      pictureOf(told, file.name),
+      stretchChoice(look.stretch, change("stretch")),
+      h("div", { class: "row choices" }, hduChoice(), planeChoice(told.planes, look.plane, change("plane")), told.planes > 1 ? axisChoice() : null),
+      warningsOf(told), readingFacts(told.reading), problem, h("div", { class: "row" }, ask),
+      told.facts?.length ? h("details", {}, h("summary", {}, "Header"), headerFacts(told)) : null);
+    if (focused) document.getElementById(focused)?.focus();
+    tell(`${file.name} is shown${told.reading?.flags.length ? `; flags ${told.reading.flags.join(", ")}` : ""}`);
+  };
+  inspect();
+}
+
+/** Its embedding becomes the address of what is found, so that this can be found again. */
+async function search(file, look, told, state, go) {
+  const { hdu, axis_kind } = look;
+  const answer = await send("v1/embed", file, { collection: state.collection, hdu, axis_kind }, { signal: state.signal });
+  const vector = vectorText(answer.vector.values);
+  if (vector === null) throw new Error(`Embeddings of ${answer.vector.values.length} numbers do not fit into an address; ask by the snippet of an object's view instead.`);
+  const position = answer.reading?.position;
+  remember(vector, { picture: told.picture_png, reading: answer.reading });
+  go("similar", {
+    vector, model: answer.context.model_id, file: file.name, hdu,
+    at: position ? `${position.ra_deg.toFixed(6)},${position.dec_deg.toFixed(6)}` : "",
+  });
+}

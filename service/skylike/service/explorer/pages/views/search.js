@@ -1,0 +1,128 @@
+// Where a search begins: a file, a name, a place, or chance.
+
+import { get, post } from "../api.js";
+import { disarmed, h, tell } from "../dom.js";
+import { button, empty, failed, into, number, section } from "../parts.js";
+import { thumbnail } from "../pictures.js";
+import { OF_QUERY } from "../queries.js";
+import { href } from "../route.js";
+import { parsePosition, parseRadius } from "../sky.js";
+import { uploadPart } from "../upload.js";
+
+export const title = "Search";
+const MOST_SHOWN = 24;
+
+export function show(root, state, go) {
+  if (!state.collections.length) {
+    root.append(h("h1", {}, "Search"), empty("There is nothing to search yet.", "skylike-service index DIR makes a collection of a folder of FITS files."));
+    return;
+  }
+  // An address that says what to look for belongs to the next view.
+  if (OF_QUERY.some((name) => state.params.has(name))) {
+    go("similar", state.params, { replace: true });
+    return;
+  }
+  root.append(
+    h("div", { class: "hero" },
+      h("h1", {}, "What in the archive looks like this?"),
+      h("p", { class: "lead" }, `Give a piece of sky, or begin from one of ${number(state.info?.num_objects ?? 0)} objects. Answers are what looks alike, what kind it is, and how odd.`)),
+    h("div", { class: "columns search-ways" },
+      h("div", {}, uploadPart(state, go), glimpse(state)),
+      h("div", {}, byName(state, go), byPlace(state, go), byChance(state, go))),
+  );
+}
+
+function form(name, submitted, ...children) {
+  return h("form", { id: name, novalidate: true, on: { submit: (event) => { event.preventDefault(); submitted(event.currentTarget); } } }, children);
+}
+
+function wrong(input, message) {
+  const id = `${input.id}-wrong`;
+  document.getElementById(id)?.remove();
+  input.toggleAttribute("aria-describedby", false);
+  input.setAttribute("aria-invalid", String(Boolean(message)));
+  if (!message) return false;
+  input.setAttribute("aria-describedby", id);
+  input.closest(".field").append(h("p", { class: "wrong", id }, message));
+  tell(message);
+  input.focus();
+  return true;
+}
+
+function byName(state, go) {
+  const input = h("input", { id: "by-id", autocomplete: "off", spellcheck: "false", placeholder: "its id in the collection" });
+  return section("An object of the archive", form("id-form", async () => {
+    const id = input.value.trim();
+    if (wrong(input, id ? "" : "Give the id of an object.")) return;
+    try {
+      await get("v1/object", { collection: state.collection, id }, { signal: state.signal });
+      go("similar", { id });
+    } catch (error) {
+      if (error.name !== "AbortError") wrong(input, error.message);
+    }
+  }, h("div", { class: "field" }, h("label", { for: "by-id" }, "Id"), h("div", { class: "row grow" }, input, h("button", { type: "submit" }, "Find similar")))));
+}
+
+function byPlace(state, go) {
+  const input = h("input", { id: "by-place", autocomplete: "off", spellcheck: "false", placeholder: "150.1 2.2  or  10:00:24 +02:12:00" });
+  const radius = h("input", { id: "by-radius", autocomplete: "off", value: "5 arcsec", size: 8 });
+  return section("A place on the sky", form("place-form", async () => {
+    const place = parsePosition(input.value);
+    const degrees = parseRadius(radius.value);
+    if (wrong(input, place.error) || wrong(radius, degrees ? "" : "Give an angle: 5 arcsec, 2 arcmin, 0.1 deg.")) return;
+    const sky = { position: place, radius_deg: degrees };
+    try {
+      await post("v1/neighbors", { collection: state.collection, query: { sky }, k: 1 }, { signal: state.signal });
+      go("similar", { ra: place.ra_deg, dec: place.dec_deg, radius: degrees });
+    } catch (error) {
+      if (error.name !== "AbortError") wrong(input, error.message);
+    }
+  },
+  h("div", { class: "field" }, h("label", { for: "by-place" }, "Right ascension and declination, ICRS"), input),
+  h("div", { class: "field" }, h("label", { for: "by-radius" }, "The nearest object within"),
+    h("div", { class: "row" }, radius, h("button", { type: "submit" }, "Find similar")))));
+}
+
+function byChance(state, go) {
+  const told = h("div", {});
+  const take = button("Take one at random", async () => {
+    take.disabled = true;
+    try {
+      go("similar", { id: await randomObject(state) });
+    } catch (error) {
+      if (error.name !== "AbortError") told.replaceChildren(failed(error));
+      take.disabled = false;
+    }
+  }, { class: "plain", id: "random" });
+  return section("No idea yet?", h("p", { class: "fine" }, "Chance is a good guide to what an archive holds."), take, told);
+}
+
+/** A few objects, to begin from. */
+function glimpse({ collection, signal }) {
+  const place = h("div", {});
+  into(place, () => post("v1/objects/list", { collection, page_size: 1000 }, { signal }), ({ objects }) => {
+    if (!objects.length) return empty("The collection is empty.", "skylike-service index, or an index job, adds objects.");
+    const shuffled = objects.map((one) => [Math.random(), one]).sort(([a], [b]) => a - b).map(([, one]) => one);
+    return h("ul", { class: "glimpse" }, shuffled.slice(0, MOST_SHOWN).map(({ id }) => h("li", {},
+      h("a", { href: href("similar", { collection, id }), title: disarmed(id, 80) }, thumbnail(collection, id, { signal, alt: disarmed(id, 80) })))));
+  }, { signal });
+  return section("Some of the archive", place);
+}
+
+/** An object's id. Small collections are listed; in others a random direction finds one. */
+async function randomObject({ collection, info, signal }) {
+  const most = 1000;
+  const pick = (list) => list[Math.floor(Math.random() * list.length)];
+  if (Number(info?.num_objects ?? 0) <= most) {
+    const { objects } = await post("v1/objects/list", { collection, page_size: most }, { signal });
+    if (!objects.length) throw new Error("The collection is empty.");
+    return pick(objects).id;
+  }
+  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  const direction = Array.from({ length: info.dimension }, normal);
+  const norm = Math.hypot(...direction);
+  const { hits } = await post("v1/neighbors", {
+    collection, k: 100, query: { vector: { values: direction.map((one) => one / norm) } },
+  }, { signal });
+  return pick(hits).object.id;
+}
