@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_similar(
     client: Client, sample: Sample, sky: SimpleNamespace, check: Check
 ) -> None:
     query = Cutout(sky.draw("ring", 77, BUNIT="Jy/beam"))
-    how = {"collection": "sky", "sample": sample, "name": "ring-77"}
+    how: dict[str, Any] = {"collection": "sky", "sample": sample, "name": "ring-77"}
     check(figures.similar(client, query, **how, width_mm=88))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.client.client import Client
-from skylike.client.figures.door import load
+from skylike.client.errors import SkylikeClientError
 from skylike.client.figures.paper import (
     COLUMN_MM,
     MM_OF_LETTER,
@@ -18,19 +18,16 @@ from skylike.client.figures.paper import (
     look,
     picture,
     short,
-    stretched,
 )
-from skylike.client.figures.values import Values
 from skylike.client.figures.words import bare, called, of_model
 from skylike.client.filters import Filter
-from skylike.client.inputs import to_query
 from skylike.client.queries import Source
 from skylike.client.ranking import Order
-from skylike.client.session import MAX_MESSAGE_BYTES
 from skylike.client.tables.origin import origin
 from skylike.client.tables.text import printable
 from skylike.client.types import AnomalyResult
 
+_SIDE_PIXELS = 128
 _LEAST_SIDE_MM, _GAP_MM, _LINE_MM = 19.0, 1.5, 2.9
 
 
@@ -80,7 +77,10 @@ def anomalies(
         answers = [(one, client.anomaly(one, collection=collection)) for one in queries]
         answers.sort(key=lambda pair: -pair[1].anomaly.score)
         first = answers[0][1]
-        odd = [_of_query(number, *pair) for number, pair in enumerate(answers[:num])]
+        odd = [
+            _of_query(client, number, *pair, collection)
+            for number, pair in enumerate(answers[:num])
+        ]
         numbers = origin(first.context, anomaly=first.anomaly)
         caption = _of_files(odd, len(answers), first)
     else:
@@ -147,22 +147,21 @@ def anomalies(
     return paper
 
 
-def _of_query(number: int, query: Source, answer: AnomalyResult) -> _Odd:
-    levels = decoded(b"")
-    if answer.reading is not None:
-        content = to_query(query, MAX_MESSAGE_BYTES).cutout.fits
-        values = load("files").read(content, answer.reading.hdu)
-        if values is not None and values.pixels.shape == answer.reading.shape[-2:]:
-            levels = _as_thumbnail(values)
+def _of_query(
+    client: Client,
+    number: int,
+    query: Source,
+    answer: AnomalyResult,
+    collection: str | None,
+) -> _Odd:
+    try:
+        seen = client.inspect(query, collection=collection, side=_SIDE_PIXELS)
+        levels = decoded(seen.picture_png)
+    except SkylikeClientError:  # a vector has no picture
+        levels = decoded(b"")
     name = called(query, f"query {number + 1}")
     told = answer.anomaly
     return _Odd(name, told.score, told.percentile, told.p_value, levels)
-
-
-def _as_thumbnail(values: Values) -> NDArray[np.float32]:
-    """Levels 0 to 1, the first row above, as thumbnails have them."""
-    levels = np.ma.filled(stretched(*values.limits)(values.pixels), 0.0)
-    return np.asarray(np.clip(np.nan_to_num(levels), 0, 1)[::-1], np.float32)
 
 
 def _of_files(odd: Sequence[_Odd], total: int, first: AnomalyResult) -> str:

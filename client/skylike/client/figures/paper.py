@@ -210,6 +210,11 @@ def stretched(low: float, high: float) -> Normalize:
     )
 
 
+def as_they_are() -> Normalize:
+    """From levels 0 to 1, which are stretched already, to colours."""
+    return Normalize(0, 1)
+
+
 def light() -> Colormap:
     """Colours of pixels; grey where there is no data."""
     return matplotlib.colormaps[LIGHT].with_extremes(bad="0.75")

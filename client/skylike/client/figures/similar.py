@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.client.client import Client
+from skylike.client.errors import SkylikeClientError
 from skylike.client.figures.door import load
 from skylike.client.figures.layout import Principal, principal
 from skylike.client.figures.paper import (
@@ -24,14 +25,13 @@ from skylike.client.figures.paper import (
 from skylike.client.figures.sample import Sample, gather
 from skylike.client.figures.values import BELOW_MM, Values, show, show_thumbnail
 from skylike.client.figures.words import bare, called, of_model, of_sample
-from skylike.client.inputs import to_query
 from skylike.client.queries import Source
-from skylike.client.session import MAX_MESSAGE_BYTES
 from skylike.client.tables.origin import origin
 from skylike.client.tables.text import printable
-from skylike.client.types import Neighbors, Object, Reading
+from skylike.client.types import Neighbors, Object
 
 NUM_NEAREST = 6
+_SIDE_PIXELS = 512
 _GAP_MM = 2.5
 _ABOVE_MM = 7.5  # two lines
 _AXIS_MM = 10.0  # numbers and name of an axis
@@ -60,8 +60,9 @@ def similar(
 ) -> Paper:
     """Draw a query, its six nearest by cosine, and all of them among principal components.
 
-    Pixels are those of the FITS files, where this machine can read what the query or the
-    collection names; of others the thumbnail is shown, and the caption says so.
+    Objects are shown from their files, where this machine has what the collection names, else
+    as the service sees them, as the query is; where it has no file either the thumbnail is
+    shown, and the caption says so.
 
     Parameters
     ----------
@@ -96,11 +97,13 @@ def similar(
     name = name or object_id or called(query, "the query")
     if object_id is not None:
         asked = client.get(object_id, collection=collection).object
-        panels = [_of_object("query", asked)]
+        panels = [_of_object(client, "query", asked, collection)]
     else:
-        panels = [_of_query(name, query, found.reading)]
+        panels = [_of_query(client, name, query, collection)]
     panels += [
-        _of_object(f"{hit.rank}: cosine {hit.score:.3f}", hit.object)
+        _of_object(
+            client, f"{hit.rank}: cosine {hit.score:.3f}", hit.object, collection
+        )
         for hit in found.hits
     ]
     caption, numbers = _told(name, found, sample, components, panels)
@@ -134,22 +137,36 @@ def similar(
     return paper
 
 
-def _of_object(title: str, one: Object) -> _Panel:
+def _of_object(
+    client: Client, title: str, one: Object, collection: str | None
+) -> _Panel:
+    """An object: its file, if this machine has it; else as the service sees it."""
     values = load("files").read(one.uri, one.hdu or "0", one.box) if one.uri else None
-    if values is not None and not values.unit:
+    if values is None:
+        values = _seen(client, object_id=one.id, collection=collection)
+    elif not values.unit:
         values = Values(values.pixels, str(one.attributes.get("unit", "")))
     return _Panel(title, one.id, values, decoded(one.thumbnail_png))
 
 
-def _of_query(name: str, query: Source | None, reading: Reading | None) -> _Panel:
-    """A query with its pixels, if they can be read as the service has read them."""
-    values = None
-    if reading is not None:
-        content = to_query(query, MAX_MESSAGE_BYTES).cutout.fits
-        values = load("files").read(content, reading.hdu)
-        if values is not None and values.pixels.shape != reading.shape[-2:]:
-            values = None
+def _of_query(
+    client: Client, name: str, query: Source | None, collection: str | None
+) -> _Panel:
+    values = _seen(client, query, collection=collection)
     return _Panel("query", name, values, decoded(b""))
+
+
+def _seen(client: Client, query: Source | None = None, **how: Any) -> Values | None:
+    """What the service sees, with its limits; None where it has no pixels, or colours."""
+    try:
+        seen = client.inspect(query, side=_SIDE_PIXELS, **how)
+    except SkylikeClientError:  # a vector or examples; or no such file any more
+        return None
+    levels = decoded(seen.picture_png)
+    if seen.low is None or seen.high is None or levels.ndim == 3:
+        return None
+    unit = seen.reading.unit if seen.reading is not None else ""
+    return Values(levels[::-1], unit, (seen.low, seen.high))
 
 
 def _told(

@@ -11,6 +11,7 @@ from skylike.client.figures.paper import (
     SMALL,
     Axes,
     Paper,
+    as_they_are,
     frame,
     light,
     picture,
@@ -31,17 +32,23 @@ class Values:
     Attributes
     ----------
     pixels
-        (ny, nx) float64, the first row below; NaN where there is no data.
+        (ny, nx), the first row below; NaN where there is no data. Levels 0 to 1, where the
+        service has stretched them.
     unit
         As the header tells it; may be empty.
+    told
+        What the levels 0 and 1 stand for; None of pixels that are values themselves.
     """
 
-    pixels: NDArray[np.float64]
+    pixels: NDArray[np.floating]
     unit: str
+    told: tuple[float, float] | None = None
 
     @property
     def limits(self) -> tuple[float, float]:
         """The values that the colours span: 1st and 99.7th percentile; 0, 1 of none."""
+        if self.told is not None:
+            return self.told
         known = self.pixels[np.isfinite(self.pixels)]
         if not known.size:
             return 0.0, 1.0
@@ -59,7 +66,7 @@ def show(paper: Paper, left: float, top: float, side: float, values: Values) -> 
     image = axes.imshow(
         _thinned(values.pixels),
         cmap=light(),
-        norm=stretched(low, high),
+        norm=stretched(low, high) if values.told is None else as_they_are(),
         origin="lower",
         interpolation="nearest",
     )
@@ -70,7 +77,7 @@ def show(paper: Paper, left: float, top: float, side: float, values: Values) -> 
         orientation="horizontal",
     )
     ticks, power = labels(low, high)
-    bar.set_ticks([low, high], labels=ticks)
+    bar.set_ticks([low, high] if values.told is None else [0, 1], labels=ticks)
     bar.ax.minorticks_off()
     bar.ax.tick_params(length=1.5, pad=1.5)
     first, last = bar.ax.get_xticklabels()
@@ -105,7 +112,7 @@ def labels(low: float, high: float) -> tuple[list[str], str]:
     return ticks, f"10{str(power).translate(_SUPERSCRIPT)} " if power else ""
 
 
-def _thinned(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+def _thinned(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     """Means of squares where there are more pixels than can be seen."""
     step = math.ceil(max(pixels.shape) / _MOST_SHOWN)
     if step == 1:
