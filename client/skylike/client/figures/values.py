@@ -105,11 +105,15 @@ def labels(low: float, high: float) -> tuple[list[str], str]:
     exponent = math.floor(math.log10(max(abs(low), abs(high))))
     power = 0 if -1 <= exponent < 4 else exponent
     digits = max(0, 2 - math.floor(math.log10(high - low)) + power)
-    ticks = [
-        f"{value / 10.0**power:.{min(digits, 12)}f}".replace("-", "\N{MINUS SIGN}")
-        for value in (low, high)
-    ]
+    ticks = [_number(value / 10.0**power, min(digits, 12)) for value in (low, high)]
     return ticks, f"10{str(power).translate(_SUPERSCRIPT)} " if power else ""
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _thinned(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
