@@ -21,7 +21,7 @@ from skylike.client.figures.threshold import emission
 from skylike.client.figures.words import of_sample, origin_of
 from skylike.client.tables.text import printable
 
-_COVERED = 1.3  # area of all thumbnails over that of the map
+_COVERED = 2.0  # area of all thumbnails over that of the map
 _MARGIN_MM = 5.0  # for the names of the axes
 _LEAST_MM, _MOST_MM = 3.0, 11.0
 

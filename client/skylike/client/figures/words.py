@@ -20,7 +20,7 @@ def of_sample(sample: Sample) -> str:
     if number == sample.total:
         return f"all {number} objects of {where}"
     return (
-        f"{number} of {sample.total} objects of {where}, drawn with seed {sample.seed}"
+        f"{number} of {sample.total} objects of {where} (at random, seed {sample.seed})"
     )
 
 
