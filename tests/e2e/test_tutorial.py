@@ -8,12 +8,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 NUM_FIGURES = 5
+
+_read: Any = nbformat.read
 
 # Shows the last value of each cell as Jupyter would: a picture where it is one.
 _RUNNER = """
@@ -33,7 +36,7 @@ for source in json.load(open(sys.argv[1])):
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:
-    notebook = nbformat.read(TUTORIAL, as_version=nbformat.NO_CONVERT)
+    notebook = _read(TUTORIAL, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert len(cells) > 8
@@ -42,7 +45,7 @@ def test_the_notebook_is_kept_without_outputs() -> None:
 
 @pytest.mark.slow
 def test_every_cell_runs_and_every_figure_is_drawn(tmp_path: Path) -> None:
-    notebook = nbformat.read(TUTORIAL, as_version=4)
+    notebook = _read(TUTORIAL, as_version=4)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     source, runner = tmp_path / "cells.json", tmp_path / "runner.py"
     source.write_text(json.dumps(cells))

@@ -77,10 +77,8 @@ def tsne(
 ) -> Layout:
     """t-SNE (van der Maaten & Hinton 2008, JMLR 9, 2579), begun from principal components.
 
-    The learning rate is n / 12 and at least 50 (Belkina et al. 2019, Nature
-    Communications 10,
-    5415), the start as Kobak & Berens 2019 (Nature
-    Communications 10, 5416) advise.
+    The learning rate grows with n (Belkina et al. 2019, Nature Communications 10, 5415), the
+    start is what Kobak & Berens 2019 (Nature Communications 10, 5416) advise.
 
     Parameters
     ----------
