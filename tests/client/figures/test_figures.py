@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,22 +29,22 @@ from skylike.client.figures import Paper, Sample, layout, shapes, threshold
 from skylike.client.figures.paper import decoded
 from skylike.client.figures.values import labels
 
-Draw = Callable[[], Paper]
+Draw = Callable[..., Paper]
 MINUS = "\N{MINUS SIGN}"
 NAMES = ("map", "similar", "components", "clusters", "anomalies", "training")
 
 
 @pytest.fixture
 def drawers(client: Client, sample: Sample, run: Path) -> dict[str, Draw]:
-    """Every figure, in one of the widths of a journal."""
+    """Every figure; each takes its width."""
     one: dict[str, Any] = {"object_id": "ring-3", "collection": "sky", "sample": sample}
     return {
-        "map": lambda: figures.thumbnail_map(sample, layout="pca"),
-        "similar": lambda: figures.similar(client, **one),
-        "components": lambda: figures.components(sample),
-        "clusters": lambda: figures.clusters(client, collection="sky"),
-        "anomalies": lambda: figures.anomalies(client, collection="sky"),
-        "training": lambda: figures.training(run),
+        "map": partial(figures.thumbnail_map, sample, layout="pca"),
+        "similar": partial(figures.similar, client, **one),
+        "components": partial(figures.components, sample),
+        "clusters": partial(figures.clusters, client, collection="sky"),
+        "anomalies": partial(figures.anomalies, client, collection="sky"),
+        "training": partial(figures.training, run),
     }
 
 
@@ -97,12 +98,13 @@ def _lines(paper: Paper) -> list[tuple[str, float, Bbox]]:
     return [line for line in reader.lines if line[0].strip()]
 
 
+@pytest.mark.parametrize("width_mm", [75.0, figures.COLUMN_MM, figures.PAGE_MM])
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_large_enough_apart_and_on_the_page(
-    drawers: dict[str, Draw], name: str
+    drawers: dict[str, Draw], name: str, width_mm: float
 ) -> None:
     """At the size of print: 6 points, no two texts over each other, none cut off."""
-    paper = drawers[name]()
+    paper = drawers[name](width_mm=width_mm)
     lines = _lines(paper)
     assert len(lines) > 1
     page = paper.bbox

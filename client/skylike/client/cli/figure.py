@@ -34,9 +34,9 @@ class Width(click.ParamType[float]):
             width = float(value.removesuffix("mm"))
         except ValueError:
             width = 0.0
-        if not (value.endswith("mm") and 60 <= width <= 400):
+        if not (value.endswith("mm") and 75 <= width <= 400):
             self.fail(
-                f"{value!r} is no width: write 1 or 2 columns, or 60mm to 400mm",
+                f"{value!r} is no width: write 1 or 2 columns, or 75mm to 400mm",
                 param,
                 ctx,
             )
