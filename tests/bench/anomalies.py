@@ -59,13 +59,15 @@ def drawn(seed: int) -> Drawn:
 
 def measure() -> list[Measure]:
     """All figures of this theme."""
-    return [one for odd, share in _SHARES.items() for one in _measured(odd, share)]
+    return [one for odd, share in _SHARES.items() for one in measured(odd, share)]
 
 
-def _measured(odd: str, share: float) -> list[Measure]:
+def measured(odd: str, share: float) -> list[Measure]:
+    """The figures of archives with such a share of each, rare kinds and artefacts."""
     found: dict[str, list[tuple[str, bool, int]]] = {}
     correlations: dict[str, list[tuple[float, float]]] = {}
     seconds: list[float] = []
+    alone: list[float] = []
     archives = 0
     for seed in SEEDS:
         known = drawn(seed)
@@ -97,6 +99,7 @@ def _measured(odd: str, share: float) -> list[Measure]:
                 lines = zip(families.tolist(), top[is_odd].tolist(), strict=True)
                 found.setdefault(name, []).extend((*one, archives) for one in lines)
             seconds.append(_seconds(made, vectors[:_NEW], near))
+            alone.append(_seconds(made, vectors[:_NEW], near, at_once=1))
             archives += 1
     artefacts = set(
         np.unique(drawn(SEEDS[0])["family"][drawn(SEEDS[0])["is_artefact"]])
@@ -108,6 +111,12 @@ def _measured(odd: str, share: float) -> list[Measure]:
             f"anomalies.{odd}.judged",
             1e3 * float(np.median(seconds)),
             "milliseconds of a core an object, a thousand together, without the search",
+            {"archives": archives},
+        ),
+        Measure(
+            f"anomalies.{odd}.judged_alone",
+            1e3 * float(np.median(alone)),
+            "milliseconds of a core an object, one by one, without the search",
             {"archives": archives},
         ),
     ]
@@ -195,11 +204,16 @@ def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _seconds(
-    made: AnomalyFit, vectors: NDArray[np.float32], near: Surrounding
+    made: AnomalyFit,
+    vectors: NDArray[np.float32],
+    near: Surrounding,
+    at_once: int = _NEW,
 ) -> float:
     each = [Surrounding(r[None], d[None]) for r, d in zip(*near, strict=True)][:_NEW]
     began = time.process_time()
-    made.judged(vectors, each)
+    for start in range(0, len(vectors), at_once):
+        part = slice(start, start + at_once)
+        made.judged(vectors[part], each[part])
     return (time.process_time() - began) / len(vectors)
 
 

@@ -8,8 +8,16 @@ from pathlib import Path
 from tests.bench.measure import write
 
 OUT = Path("build/bench")
-THEMES = ("imaging", "encoder", "training", "collection", "indexing", "service")
-LONG_THEMES = ("scale", "anomalies")  # by themselves only
+THEMES = (
+    "imaging",
+    "encoder",
+    "training",
+    "collection",
+    "indexing",
+    "kinds",
+    "service",
+)
+LONG_THEMES = ("scale", "explorer", "anomalies", "teaching")  # by themselves only
 
 
 def main() -> None:

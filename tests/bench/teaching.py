@@ -1,117 +1,130 @@
-"""How much ratings help: a person who knows the truth rates what the service suggests.
+"""How much ratings help, and how well is predicted: by skylike-base, on drawn and real sky.
 
-    python -m tests.bench.teaching SKY... --seeds 5
-    python -m tests.bench.teaching FITS --labels labels.csv --rare dE --rare Im
+A person who knows the truth rates what the service suggests, five times ten objects: a rare
+kind 5, artefacts their tag, all else 0. Kinds are seen by nobody else. Drawn archives hold
+0.5 % of the rare kind and of artefacts each, as drawn anew for each run from two skies;
+where EFIGI is at hand, nine tenths of it, with all there are of dE or Im. Told are the
+rank-weighted score of the first 100 (Roberts et al. 2019, arXiv:1902.08627) and the share
+of the rare kind among the first 2 %, by oddness and by what was taught, of all objects and
+of those that nobody rated. Before and after are of the same run: intervals, 95 % by
+Student's t over runs, are of their difference and of the logarithm of their ratio.
 
-Each SKY is a folder of ``skylike-trainer simulate``; with ``--labels`` the folder holds FITS
-files, and the table their kinds. Of every seed a sky is drawn in which each rare kind has 0.5
-% of the objects (with ``--labels`` as many as there are), and artefacts, if there are any,
-too; the others are ordinary. The service indexes the embeddings, fits, and suggests ten
-objects; the person gives the rare kind 5, artefacts their tag, all else 0; five times. With
-``--known`` it has rated so many of the rare kind before. Kinds are seen by nobody else. Told are the rank-weighted scores of the first 100 (Roberts et al.
-2019, arXiv:1902.08627) by oddness and by what was taught: of all objects, and of those
-that were not rated.
+Predictions are cross-validated beside what is plainer, on the same parts.
 """
 
-import argparse
-import csv
-import json
 import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from tests.bench import kinds
+from tests.bench.measure import Measure
 
 from skylike.service.collection import SkyObject
 from skylike.service.encoder import BASE, Encoder
 from skylike.service.engine import Engine, Opinion, Order, Wanted
 from skylike.service.library import Library
-from skylike.trainer import data
+from skylike.service.teaching import Examples, fit_classes, fit_quantity
+from skylike.trainer import data, sky
 
-_BUDGET = 100
-_ROUNDS, _EACH = 5, 10
-_SHARE = 0.005
+CACHE = Path("build/bench/teaching")
+_SKIES = (505, 909)
+_DRAWN, _ARTEFACTS = 5000, 0.01
+_RUNS = 10
+_ARCHIVE, _SHARE = 5000, 0.005
 _RARE = ("ring_galaxy", "ppdisc_crescent", "radio_bent", "merger", "point_source")
+_REAL = ("Im", "dE")
+_KNOWN = 3  # of the rare kind, rated before where nothing is odd about it
+_ROUNDS, _EACH = 5, 10
+_BUDGET, _TOP = 100, 0.02
 _ARTEFACT = "artefact"
+_LEARNED = 2000  # objects that predictions are compared on
+
+Names = NDArray[np.str_]
+Run = Mapping[str, float]
 
 
-def main() -> None:
-    """Measure, and print what was found as JSON, a line for each kind."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--labels", type=Path)
-    parser.add_argument("--rare", action="append")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--objects", type=int, default=5000)
-    parser.add_argument("--known", type=int, default=0)
-    asked = parser.parse_args()
-    vectors, kinds = _read(asked.folders, asked.labels)
-    for rare in asked.rare or _RARE:
-        found = [
-            _taught(vectors, kinds, rare, asked, seed) for seed in range(asked.seeds)
-        ]
-        told: dict[str, Any] = {"rare": rare, "seeds": asked.seeds}
-        for name in found[0]:
-            told[name] = _interval([one[name] for one in found])
-        before, after = (
-            sum(one[name] for one in found) for name in ("before", "taught")
+def drawn(seed: int) -> dict[str, NDArray[Any]]:
+    """Vectors, kinds and signal to noise of a sky; kept in `CACHE`."""
+    path = CACHE / f"{seed}.npz"
+    if not path.exists():
+        folder = CACHE / f"sky-{seed}"
+        encoder = Encoder(BASE)
+        table = pq.read_table(sky.simulate(folder, _DRAWN, seed, _ARTEFACTS, workers=1))
+        truth = {one["id"]: one for one in table.to_pylist()}
+        stamps = data.load([folder], encoder.spec, workers=1)
+        rows = [truth[one.stem] for one in stamps.paths]
+        names = [_ARTEFACT if one["is_artefact"] else one["family"] for one in rows]
+        np.savez(
+            path,
+            vectors=encoder.embed(stamps.stamps),
+            kinds=np.array(names),
+            snr=np.array([one["snr"] for one in rows], float),
         )
-        told["ratio"] = round(after / max(before, 1e-9), 2)
-        print(json.dumps(told), flush=True)  # noqa: T201
+    with np.load(path) as kept:
+        return dict(kept)
 
 
-def _read(folders: list[Path], labels: Path | None) -> tuple[Any, Any]:
-    """Embeddings of images, and what each shows."""
-    encoder = Encoder(BASE)
-    vectors, kinds = [], []
-    for folder in folders:
-        images = data.load([folder], encoder.spec)
-        parts = range(0, len(images.paths), 500)
-        vectors += [encoder.embed(images.stamps[i : i + 500]) for i in parts]
-        if labels is not None:
-            with labels.open(newline="") as file:
-                known = {
-                    Path(row["file"]).stem: row["coarse"]
-                    for row in csv.DictReader(file)
-                }
-            kinds += [known[Path(path).stem] for path in images.paths]
-            continue
-        truth = pq.read_table(folder / "truth.parquet").to_pylist()
-        known = {
-            Path(row["path"]).name: _ARTEFACT if row["is_artefact"] else row["family"]
-            for row in truth
-        }
-        kinds += [known[Path(path).name] for path in images.paths]
-    return np.concatenate(vectors), np.array(kinds)
+def measure() -> list[Measure]:
+    """All figures of this theme; those of EFIGI where it is at hand."""
+    skies = [drawn(seed) for seed in _SKIES]
+    vectors = np.concatenate([one["vectors"] for one in skies])
+    names = np.concatenate([one["kinds"] for one in skies])
+    found = []
+    for rare in _RARE:
+        runs = [_run(*_archive(vectors, names, rare, n), rare, n) for n in range(_RUNS)]
+        found += _told(f"sky.{rare}", runs)
+    bright = skies[0]["kinds"] != _ARTEFACT
+    some = {name: values[bright][:_LEARNED] for name, values in skies[0].items()}
+    found.append(_quantity("log_snr", some["vectors"], np.log(some["snr"])))
+    found.append(_classes("families", some["vectors"], some["kinds"]))
+    try:
+        galaxies, types = kinds.galaxies()
+    except (OSError, ImportError):
+        return found
+    for rare, known in ((_REAL[0], 0), (_REAL[1], 0), (_REAL[1], _KNOWN)):
+        runs = []
+        for number in range(_RUNS):
+            order = np.random.default_rng(number).permutation(len(types))
+            some_of = order[: round(0.9 * len(order))]
+            runs.append(_run(galaxies[some_of], types[some_of], rare, number, known))
+        found += _told(f"efigi.{rare}" + f".{known}_known" * bool(known), runs)
+    return [*found, _classes("efigi", galaxies, types)]
 
 
-def _taught(
-    vectors: Any, kinds: Any, rare: str, asked: argparse.Namespace, seed: int
-) -> dict[str, float]:
-    random = np.random.default_rng(seed)
-    num, is_drawn = asked.objects, asked.labels is None
-    chosen = np.arange(len(kinds))
-    if is_drawn:
-        few = round(_SHARE * num)
-        some = [
-            random.permutation(np.flatnonzero(kinds == kind))[:few]
-            for kind in (rare, _ARTEFACT)
-        ]
-        ordinary = np.flatnonzero(~np.isin(kinds, [rare, _ARTEFACT]))
-        rest = random.permutation(ordinary)[: num - sum(map(len, some))]
-        chosen = np.concatenate([*some, rest])
-    else:  # all there are, in another order and less a tenth, so that seeds differ
-        chosen = random.permutation(chosen)[: round(0.9 * len(chosen))]
-    chosen = random.permutation(chosen)
-    kind_of = {f"o{n}": str(kinds[place]) for n, place in enumerate(chosen)}
+def _archive(vectors: Any, names: Names, rare: str, number: int) -> tuple[Any, Names]:
+    random = np.random.default_rng(number)
+    few = round(_SHARE * _ARCHIVE)
+    some = [
+        random.permutation(np.flatnonzero(names == kind))[:few]
+        for kind in (rare, _ARTEFACT)
+    ]
+    ordinary = np.flatnonzero(~np.isin(names, [rare, _ARTEFACT]))
+    rest = random.permutation(ordinary)[: _ARCHIVE - sum(map(len, some))]
+    chosen = random.permutation(np.concatenate([*some, rest]))
+    return vectors[chosen], names[chosen]
+
+
+def _run(vectors: Any, names: Names, rare: str, number: int, known: int = 0) -> Run:
+    """What an archive tells before and after fifty ratings."""
+    kind_of = {f"o{n}": str(name) for n, name in enumerate(names)}
     with (
         tempfile.TemporaryDirectory() as folder,
         Library(Path(folder) / "l") as library,
     ):
-        sky = library.create("sky", BASE)
-        sky.add([SkyObject(id) for id in kind_of], vectors[chosen])
-        sky.fit()
+        archive = library.create("sky", BASE)
+        archive.add([SkyObject(id) for id in kind_of], vectors)
+        archive.fit(method="kmeans", number=2)  # clusters are not asked for
         engine = Engine(library)
 
         def listed(order: Order) -> list[str]:
@@ -119,49 +132,117 @@ def _taught(
             return [one.object.id for one in found.items]
 
         before = listed(Order.ODDEST)
-        examples = [id for id, kind in kind_of.items() if kind == rare]
-        if asked.known:
-            known = dict.fromkeys(examples[: asked.known], Opinion(5.0))
-            engine.rate("sky", "person", dict(known))
-        for number in range(_ROUNDS):
-            told = engine.suggestions("sky", num=_EACH, seed=number)
-            opinions = {
-                one.object.id: Opinion(
-                    5.0 if kind_of[one.object.id] == rare else 0.0,
-                    is_artefact=kind_of[one.object.id] == _ARTEFACT,
-                )
-                for one in told.suggestions
-            }
-            engine.rate("sky", "person", dict(opinions))
-        rated = {one.id for one in engine.ratings("sky").ratings}
+        examples = [id for id, kind in kind_of.items() if kind == rare][:known]
+        if examples:
+            engine.rate("sky", "person", dict.fromkeys(examples, Opinion(5.0)))
+        for turn in range(_ROUNDS):
+            told = engine.suggestions("sky", num=_EACH, seed=_ROUNDS * number + turn)
+            opinions: dict[str, Opinion | None] = {}
+            for one in told.suggestions:
+                kind = kind_of[one.object.id]
+                score = 5.0 if kind == rare else 0.0
+                opinions[one.object.id] = Opinion(score, is_artefact=kind == _ARTEFACT)
+            engine.rate("sky", "person", opinions)
+        rated = {one.id for one in archive.ratings().ratings}
         after = listed(Order.TAUGHT)
-    num_rare = sum(kind == rare for kind in kind_of.values())
-    unseen = [id for id in after if id not in rated]
-    return {
-        "rare_objects": num_rare,
-        "before": _rank_weighted(before, kind_of, rare),
-        "taught": _rank_weighted(after, kind_of, rare),
-        "before_of_unrated": _rank_weighted(
-            [id for id in before if id not in rated], kind_of, rare
-        ),
-        "taught_of_unrated": _rank_weighted(unseen, kind_of, rare),
-        "found_by_rating": sum(kind_of[id] == rare for id in rated),
+    is_rare = {id for id, kind in kind_of.items() if kind == rare}
+    top = round(_TOP * len(kind_of))
+    lists = {
+        "before": before,
+        "taught": after,
+        "before_of_unrated": [id for id in before if id not in rated],
+        "taught_of_unrated": [id for id in after if id not in rated],
     }
+    found = {"rare": float(len(is_rare)), "rated": float(len(is_rare & rated))}
+    for name, ids in lists.items():
+        hits = np.array([id in is_rare for id in ids[: max(top, _BUDGET)]], float)
+        weights = np.arange(_BUDGET, 0, -1)
+        found[name] = float(weights @ hits[:_BUDGET] / weights.sum())
+        there = len(is_rare - rated) if name.endswith("unrated") else len(is_rare)
+        found[f"{name}_recall"] = float(hits[:top].sum() / max(there, 1))
+    return found
 
 
-def _rank_weighted(ids: list[str], kind_of: dict[str, str], rare: str) -> float:
-    hits = np.array([kind_of[id] == rare for id in ids[:_BUDGET]], float)
-    weights = np.arange(_BUDGET, 0, -1)[: len(hits)]
-    return float(weights @ hits / (_BUDGET * (_BUDGET + 1) / 2))
+def _told(name: str, runs: Sequence[Run]) -> list[Measure]:
+    """Score and recall of an experiment, and what they were before."""
+    columns = {key: np.array([one[key] for one in runs]) for key in runs[0]}
+    made = []
+    for suffix, unit in (
+        ("", "rank-weighted score of the first 100"),
+        ("_recall", "share of the rare kind in the first 2 %"),
+        ("_of_unrated", "rank-weighted score of the first 100, without what was rated"),
+    ):
+        before, after = columns[f"before{suffix}"], columns[f"taught{suffix}"]
+        of = {
+            "runs": float(len(runs)),
+            **_interval("taught", after),
+            **_interval("before", before),
+            **_interval("gain", after - before),
+        }
+        if (before > 0).all() and (after > 0).all():
+            ratio = _interval("ratio", np.log(after / before))
+            of |= {key: float(np.exp(value)) for key, value in ratio.items()}
+        for key in ("rare", "rated"):
+            of |= _interval(key, columns[key])
+        made.append(
+            Measure(
+                f"teaching.{name}{suffix or '.score'}".replace("_recall", ".recall"),
+                float(after.mean()),
+                unit,
+                of,
+            )
+        )
+    return made
 
 
-def _interval(values: list[float]) -> list[float]:
-    """The mean, and the ends of its 95 % interval over seeds (bootstrap)."""
-    random = np.random.default_rng(0)
-    means = random.choice(values, (2000, len(values))).mean(axis=1)
-    ends = np.quantile(means, [0.025, 0.975])
-    return [round(float(one), 3) for one in (np.mean(values), *ends)]
+def _interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
+    """The mean, and the ends of its 95 % interval by Student's t."""
+    mean = float(values.mean())
+    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1))
+    half /= float(np.sqrt(len(values)))
+    return {name: mean, f"{name} low": mean - half, f"{name} high": mean + half}
 
 
-if __name__ == "__main__":
-    main()
+def _quantity(name: str, vectors: Any, values: Any) -> Measure:
+    """How well a number is predicted: R squared, beside plainer models."""
+    began = time.perf_counter()
+    ours = fit_quantity(Examples(vectors, np.arange(len(vectors))), values)
+    seconds = time.perf_counter() - began
+    bare = {
+        "k_nearest": KNeighborsRegressor(10, weights="distance"),
+        "ridge": RidgeCV(np.logspace(-3, 3, 13)),
+    }
+    others = {
+        key: float(r2_score(values, cross_val_predict(one, vectors, values, cv=5)))
+        for key, one in bare.items()
+    }
+    told = ours.quality(0.9)
+    of = others | {"coverage": told["coverage"], "seconds": seconds}
+    of["objects"] = len(vectors)
+    return Measure(f"teaching.predict.{name}", told["r_squared"], "R squared", of)
+
+
+def _classes(name: str, vectors: Any, names: Names) -> Measure:
+    """How well a class is predicted: the logarithmic loss, beside plainer models."""
+    known, numbers = np.unique(names, return_inverse=True)
+    began = time.perf_counter()
+    ours = fit_classes(Examples(vectors, np.arange(len(vectors))), numbers, len(known))
+    seconds = time.perf_counter() - began
+    told = ours.quality(0.9)
+    of = {"seconds": seconds, "objects": float(len(vectors))}
+    for key in ("balanced_accuracy", "calibration_error", "coverage"):
+        of[key] = told[key]
+    bare: dict[str, Callable[[], Any]] = {
+        "k_nearest": lambda: KNeighborsClassifier(10, weights="distance"),
+        "logistic, a tenth of the penalty": lambda: LogisticRegression(C=100.0),
+    }
+    for key, make in bare.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shares = cross_val_predict(
+                make(), vectors, numbers, cv=5, method="predict_proba"
+            )
+        of[key] = float(log_loss(numbers, shares))
+        right = balanced_accuracy_score(numbers, shares.argmax(axis=1))
+        of[f"{key}, balanced accuracy"] = float(right)
+    return Measure(f"teaching.predict.{name}", told["log_loss"], "log loss", of)

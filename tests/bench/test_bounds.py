@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from tests.bench import imaging
+import numpy as np
+import pytest
+from tests.bench import anomalies, imaging, kinds
+
+from skylike.service.clusters import Settings
 
 
 def test_plain_files_take_the_short_way(tmp_path: Path) -> None:
@@ -18,3 +22,29 @@ def test_a_compressed_frame_is_decoded_once_and_kept_small(tmp_path: Path) -> No
     assert (
         imaging.memory(frame).value < 6
     )  # what does not grow with the frame counts more
+
+
+def test_what_is_rare_is_among_what_is_odd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one small sky; by chance it would be 2 %, by a forest 20 %."""
+    monkeypatch.setattr(anomalies, "CACHE", tmp_path)
+    monkeypatch.setattr(anomalies, "SEEDS", (707,))
+    monkeypatch.setattr(anomalies, "_DRAWN", 2400)
+    monkeypatch.setattr(anomalies, "_ARTEFACTS", 60)
+    monkeypatch.setattr(anomalies, "_ARCHIVE", 1600)
+    found = {one.name: one.value for one in anomalies.measured("some", 0.0025)}
+    assert found["anomalies.some.recall.score"] > 0.7
+    assert found["anomalies.some.judged_alone"] < 1
+
+
+def test_assigning_an_object_stays_cheap() -> None:
+    """By mixtures, as they are the default; most of it is the time of calls."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(20, 128))
+    vectors = centres[random.integers(20, size=1000)] + random.normal(size=(1000, 128))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    known = vectors.astype(np.float32)
+    fit, _ = kinds.fitted(known, Settings("full-mixture", 20))
+    assert kinds.milliseconds(fit, known[:1], 200) < kinds.BAR_MILLISECONDS
+    assert kinds.milliseconds(fit, known, 1) < kinds.BAR_MILLISECONDS

@@ -212,7 +212,8 @@ def test_jobs_are_started_watched_and_listed(
     ask("jobs", "start", "compact", "sky", "--kind=flat", "--watch")
     ask("jobs", "start", "snapshot", "sky", root / "sky.snapshot", "--watch")
     assert (root / "sky.snapshot").exists()
-    [started] = ask("jobs", "start", "reindex", "nobody", root / "0.fits")
+    ordinary = ("--calibration", root / "1.fits")
+    [started] = ask("jobs", "start", "reindex", "nobody", root / "0.fits", *ordinary)
     failed = ask("jobs", "watch", started["id"], code=1)[-1]
     assert failed["state"] == "failed"
     assert failed["message"]

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,7 @@ from skylike.client import (
     errors,
     tabulate,
 )
+from skylike.client.windows import windowed
 from skylike.service import anomaly
 from skylike.v1 import search_pb2, search_pb2_grpc
 
@@ -187,3 +188,44 @@ def test_the_command_line_tells_discoveries(
     done = skylike("many", *cutouts, *options, *rate, "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["anomaly"]["discovered"] for one in lines] == told
+
+
+def test_what_was_answered_before_a_stream_failed_is_told() -> None:
+    """Though nobody knows how its window would have ended; then the error."""
+    analysis = Analysis(None, None, (), None, None)  # type: ignore[arg-type]
+
+    async def failing() -> AsyncGenerator[tuple[tuple[int, Any], Any], None]:
+        for number in (0, 1, 3, 2, 5):
+            yield (number, f"q{number}"), analysis
+        raise errors.Unavailable("gone", reason="unavailable")
+
+    found = []
+
+    async def ask() -> None:
+        async for key, outcome in windowed(failing(), 0.1, 2):
+            assert outcome is analysis
+            found.append(key)
+
+    with pytest.raises(errors.Unavailable):
+        asyncio.run(ask())
+    assert found == ["q0", "q1", "q2", "q3", "q5"]
+
+
+def test_who_stops_early_closes_the_stream() -> None:
+    closed = []
+
+    async def endless() -> AsyncGenerator[tuple[tuple[int, Any], Any], None]:
+        try:
+            for number in itertools.count():
+                yield (number, number), errors.BadInput("no", reason="no")
+        finally:
+            closed.append(True)
+
+    async def ask() -> None:
+        answers = windowed(endless(), 0.1, 2)
+        async for _ in answers:
+            break
+        await answers.aclose()
+        assert closed == [True]
+
+    asyncio.run(ask())

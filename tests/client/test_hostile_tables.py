@@ -17,7 +17,8 @@ from hypothesis import example, given, settings
 from pyarrow import parquet
 
 from skylike.client import Context, Neighbors, tabulate
-from skylike.client.tables.text import printable
+from skylike.client.tables import delimited
+from skylike.client.tables.text import printable, spelled, unspelled
 
 from .tabled import analysis, near, thing
 
@@ -142,6 +143,15 @@ def test_no_cell_of_csv_is_a_formula(text: str) -> None:
         ]
     for cell in cells:
         assert not _FORMULA.match(cell) or _NUMBER.fullmatch(cell), cell
+
+
+@_EXAMPLES
+@given(TEXTS)
+@example("'-''=,'+")
+@example("\\x1b\x1b")
+def test_what_was_made_harmless_can_be_undone(text: str) -> None:
+    written = delimited._harmless(spelled(text))
+    assert unspelled(delimited.original(written)) == text
 
 
 _FORMULA = re.compile(r"""["\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]""")

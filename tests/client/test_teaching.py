@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
@@ -14,12 +15,16 @@ from skylike.client import (
     AsyncClient,
     Client,
     Examples,
+    NewObject,
     NewRating,
     Prediction,
     errors,
     tabulate,
 )
+from skylike.client.cli import lessons
 from skylike.client.filters import OneOf
+from skylike.client.taught import ClassShare, Quality
+from skylike.client.types import Context
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.library import Library
@@ -32,6 +37,23 @@ RATINGS: dict[str, NewRating | float | None] = {
     **{f"round-{n}": 0.0 for n in range(5)},
     "long-0": NewRating(2, is_artefact=True, note="a trail"),
 }
+
+
+def prediction(classes: list[ClassShare]) -> Prediction:
+    """One of some classes."""
+    return Prediction(
+        Context("sky", 1, "m" * 64, "1"),
+        None,
+        classes[0].name,
+        None,
+        None,
+        tuple(classes),
+        0.9,
+        100,
+        20,
+        Quality(5, 100, None, None, 0.5, 1.0, 0.1, 0.9),
+        (),
+    )
 
 
 @pytest.fixture
@@ -191,6 +213,44 @@ def test_a_shell_rates_by_hand_and_by_tables(
     assert "interest" in ordered.stdout
 
 
+NAMES = ["-J0123+45", "a,-b", "'-x", "=cmd", "back\\slash", "\\n", "ö 星"]
+NOTES = ["-1, -2", "two\nlines", "\ttab; =1+1", "it's '-5'", "\\", '"-"', ""]
+
+
+def test_a_table_of_ratings_is_read_as_it_was_written(
+    taught: SimpleNamespace, skylike: Run, tmp_path: Path
+) -> None:
+    """Each name, note and person, though spreadsheets shall take nothing for a formula."""
+    client: Client = taught.client
+    vector = client.embed(object_id="ring-0").vector
+    client.add([NewObject(name, vector) for name in NAMES])
+    given = dict(zip(NAMES, (NewRating(0.1, note=one) for one in NOTES), strict=True))
+    client.rate(dict(given), who="-ann")
+    client.rate({NAMES[0]: NewRating(1 / 3, is_artefact=True)}, who="bob")
+    out = tmp_path / "ratings.csv"
+    where = ("--address", taught.address)
+    assert skylike("ratings", "--out", out, *where).returncode == 0
+    before = {one[:5] for one in map(astuple, client.ratings().ratings)}
+    client.rate(dict.fromkeys(NAMES), who="-ann")
+    client.rate(dict.fromkeys(NAMES), who="bob")
+    assert client.ratings().ratings == ()
+    done = skylike("rate", "--csv", out, *where)
+    assert done.returncode == 0, done.stderr
+    assert {one[:5] for one in map(astuple, client.ratings().ratings)} == before
+    done = skylike("rate", "--csv", out, "--who", "cid", *where)
+    assert done.returncode == 2
+    assert "rated by cid a second time" in done.stderr
+
+
+def test_a_table_that_is_not_in_utf_8_is_told(skylike: Run, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_bytes("filename,score,note\na,1,schön\n".encode("latin-1"))
+    done = skylike("rate", "--csv", table)
+    assert done.returncode == 2
+    assert "no CSV in UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -215,6 +275,11 @@ def test_wrong_usage_of_teaching_is_told(
         ("filename\na\n", "a score or a label"),
         ("filename,label\na,odd\n", "line 2"),
         ("filename,score\na,high\n", "line 2"),
+        ("filename,score\na,1\nb,2\na,3\n", "line 4: a is rated by"),
+        (
+            "filename,score,who\na,1,ann\na,2,bob\na,2,ann\n",
+            "line 4: a is rated by ann",
+        ),
     ],
 )
 def test_a_table_that_is_none_of_ratings_is_told(
@@ -227,15 +292,43 @@ def test_a_table_that_is_none_of_ratings_is_told(
     assert told in done.stderr
 
 
+def test_all_classes_that_are_possible_are_shown() -> None:
+    """However many, and how much is left to the others."""
+    classes = [
+        ClassShare(f"kind {n}", 0.17 - 0.016 * n, is_possible=n < 7) for n in range(10)
+    ]
+    answer = prediction(classes)
+    lines = lessons.prediction(answer)
+    shown = [line for line in lines if " kind " in line]
+    assert len(shown) == 7
+    assert all(line.endswith("possible") for line in shown)
+    assert any(line.strip() == "14.6%  3 others" for line in lines)
+
+
 def test_a_shell_predicts_and_lists_what_is_near(
-    served: SimpleNamespace, skylike: Run, tmp_path: Path
+    served: SimpleNamespace, skylike: Run, tmp_path: Path, sky: SimpleNamespace
 ) -> None:
     where = ("--address", served.address, "--collection", "sky")
     done = skylike("predict", "--id", "ring-3", "--attribute", "kind", *where)
     assert "ring" in done.stdout, done.stderr
     assert "balanced accuracy" in done.stdout
+    assert "it is an example itself" in done.stdout
+    assert "of all cases" not in done.stdout
     number = skylike("predict", "--id", "ring-3", "--attribute", "number", *where)
-    assert "in 90% of all cases between" in number.stdout
+    assert "it is an example itself" in number.stdout
+    new = tmp_path / "new.fits"
+    new.write_bytes(sky.draw("ring", 7000))
+    told = skylike("predict", new, "--attribute", "number", *where)
+    assert "in 90% of all cases between" in told.stdout
+    assert "example itself" not in told.stdout
+    told = skylike("predict", new, "--attribute", "kind", *where)
+    assert "what is possible holds the truth in 90% of all cases" in told.stdout
+    sure = ("--confidence", "0.999")
+    told = skylike("predict", new, "--attribute", "kind", *sure, *where)
+    assert "too few places to say which are possible" in told.stdout
+    assert "of all cases" not in told.stdout
+    told = skylike("predict", new, "--attribute", "number", *sure, *where)
+    assert "too few places to say how sure" in told.stdout
     out = tmp_path / "kinds.csv"
     several = ("--id", "ring-3", "--id", "long-3")
     skylike("predict", *several, "--attribute", "kind", "--out", out, *where)

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.mixture import GaussianMixture
 
+from skylike.client.discovery import discoveries as of_the_client
 from skylike.service.anomaly import discoveries
 from skylike.service.anomaly.forest import Forest
 from skylike.service.anomaly.mixture import Mixture
@@ -85,6 +86,23 @@ def test_nuisances_that_are_unknown_or_constant_are_left_alone() -> None:
     assert Control.from_arrays(made.to_arrays()).names == ("snr",)
 
 
+def test_who_tells_less_is_compared_by_what_is_told() -> None:
+    """As a new cutout, of which nobody knows the depth: by all of its beam."""
+    random = np.random.default_rng(0)
+    snr, beam = random.lognormal(3, 1, 4000), random.uniform(2, 9, 4000)
+    scores = beam + random.normal(size=4000) - np.log(snr)
+    snr[:50] = np.nan
+    made, percentiles = control(scores, {"snr": snr, "seeing_arcsec": beam})
+    for place in (0, 17, 49):
+        told = {"seeing_arcsec": beam[place], "snr": None, "valid_fraction": 1.0}
+        assert made.percentile(scores[place], told) == percentiles[place]
+    near = np.abs(beam - 5.0) < 0.3
+    share = 100 * (scores[near] < 4.0).mean()
+    assert made.percentile(4.0, {"seeing_arcsec": 5.0}) == pytest.approx(share, abs=6)
+    assert made.percentile(4.0, {"snr": float("nan")}) is None
+    assert made.percentile(4.0, {"valid_fraction": 1.0}) is None
+
+
 def test_one_nuisance_of_a_kind_is_controlled_for() -> None:
     """The first name that most objects have."""
     numbers = np.arange(500.0)
@@ -149,6 +167,36 @@ def test_discoveries_are_those_of_benjamini_and_hochberg() -> None:
     assert not discoveries([0.5, 0.9], 0.1).selected.any()
     assert discoveries([0.5, 0.9], 0.1).threshold == 0
     assert len(discoveries([], 0.1).selected) == 0
+
+
+def test_what_is_just_at_its_limit_is_a_discovery() -> None:
+    """Also where the product of rate and rank is rounded down: 0.3 * 3 is below 0.9."""
+    for rate, rank, count in (
+        (0.3, 3, 100),
+        (0.1, 3, 100),
+        (0.7, 1, 10),
+        (0.05, 6, 60),
+    ):
+        at_limit = round(rate * rank / count, 12)
+        values = [at_limit] * rank + [1.0] * (count - rank)
+        for found in (discoveries(values, rate), of_the_client(values, rate)):
+            assert found.selected.sum() == rank
+            assert found.threshold == at_limit
+        above = [one * (1 + 1e-9) for one in values[:rank]] + values[rank:]
+        assert not discoveries(above, rate).selected.any()
+
+
+def test_service_and_client_choose_the_same() -> None:
+    """The client has a copy, since it works without a service."""
+    random = np.random.default_rng(0)
+    for count in (0, 1, 7, 200):
+        for rate in (0.01, 0.1, 0.3, 0.999):
+            for num_calibration in (9, 99, 10_000):
+                ranks = random.integers(1, num_calibration + 2, count)
+                values = (ranks / (num_calibration + 1)) ** 2
+                ours, theirs = discoveries(values, rate), of_the_client(values, rate)
+                np.testing.assert_array_equal(ours.selected, theirs.selected)
+                assert ours.threshold == theirs.threshold
 
 
 @pytest.mark.parametrize(

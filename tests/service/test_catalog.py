@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skylike.service.catalog import Catalog, SkyObject, Writing
+from skylike.service.catalog import rows as encoding
 from skylike.service.errors import (
     AlreadyDone,
     AlreadyExists,
@@ -72,11 +73,12 @@ def read(catalog: Catalog, id: str) -> SkyObject:
     return catalog.objects([row], thumbnails=True)[row]
 
 
-def change(path: Path, statement: str, *values: object) -> None:
+def change(path: Path, statement: str, *values: object) -> list[Any]:
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute(statement, values)
+        found = connection.execute(statement, values).fetchall()
     connection.close()
+    return found
 
 
 def test_everything_comes_back_after_reopening(path: Path) -> None:
@@ -265,6 +267,32 @@ def test_of_what_is_large_only_the_last_two_fits_are_kept(catalog: Catalog) -> N
         *(None, None, 2, 3, None),
     ]
     assert catalog.fits.of("clusters", 1) is not None
+
+
+def test_a_large_fit_is_cut_and_read_whole_or_told_as_damaged(
+    catalog: Catalog, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In as many rows as it needs; they go together, and none may be missing."""
+    monkeypatch.setattr(encoding, "_MOST_OF_FIT", 1000)
+    for number in range(3):
+        numbers = np.arange(number, number + 500.0)
+        brief = {"anomaly": 1}
+        catalog.fits.save({"anomaly": {"numbers": numbers}}, brief=brief)
+    found = catalog.fits.latest("anomaly")
+    assert found is not None
+    assert found[0] == 3
+    np.testing.assert_array_equal(found[1]["numbers"], numbers)
+    assert catalog.fits.versions("anomaly") == [3]
+    kept = change(path, "SELECT kind FROM fits")
+    assert kept == [("anomaly",), *((f"anomaly/{i}",) for i in range(1, len(kept)))]
+    assert len(kept) > 3
+    catalog.fits.rewrite("anomaly", 3, {"numbers": numbers[:5]})
+    assert change(path, "SELECT kind FROM fits") == kept[:1]
+    catalog.fits.rewrite("anomaly", 3, {"numbers": numbers})
+    assert list(catalog.scrub()) == []
+    change(path, "DELETE FROM fits WHERE kind = 'anomaly/2'")
+    with pytest.raises(DamagedData, match="fit 3 of the anomaly"):
+        catalog.fits.latest("anomaly")
 
 
 def test_fits_hold_no_pickle(catalog: Catalog) -> None:

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from skylike.service.catalog import SkyObject
-from skylike.service.collection import Collection
+from skylike.service.collection import Collection, Opinion
 from skylike.service.columns import (
     All,
     AnyOf,
@@ -133,16 +133,22 @@ class Store:
         Objects and vectors by id.
     order
         The ids in the order of writing.
+    rated
+        Scores by id and by who; they go with their objects.
     version
         Of the collection, when it was copied.
     """
 
     known: dict[str, tuple[SkyObject, Any]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    rated: dict[tuple[str, str], float] = field(default_factory=dict)
     version: int = 0
 
     def copied(self, version: int) -> "Store":
-        return Store(dict(self.known), list(self.order), version)
+        return Store(dict(self.known), list(self.order), dict(self.rated), version)
+
+    def forget_ratings(self, id: str) -> None:
+        self.rated = {key: one for key, one in self.rated.items() if key[0] != id}
 
 
 class Machine(RuleBasedStateMachine):
@@ -181,6 +187,7 @@ class Machine(RuleBasedStateMachine):
         for one, made in zip(batch, vectors, strict=True):
             if one.id in self.known:
                 self.order.remove(one.id)
+                self.stores[self.name].forget_ratings(one.id)
             self.order.append(one.id)
             self.known[one.id] = one, made
 
@@ -209,6 +216,7 @@ class Machine(RuleBasedStateMachine):
         for name in there:
             del self.known[name]
             self.order.remove(name)
+            self.stores[self.name].forget_ratings(name)
 
     @rule(names=st.lists(ids, max_size=4), value=st.sampled_from([1, 0.5, None]))
     def set_attributes(self, names: list[str], value: float | None) -> None:
@@ -228,6 +236,21 @@ class Machine(RuleBasedStateMachine):
             one, made = self.known[name]
             told = (one.labels | {"odd"}) - {"ring"}
             self.known[name] = dataclasses.replace(one, labels=told), made
+
+    @rule(
+        names=st.lists(ids, max_size=4),
+        who=st.sampled_from(["ann", "bob"]),
+        score=st.sampled_from([0.0, 2.5, 5.0, None]),
+    )
+    def rate(self, names: list[str], who: str, score: float | None) -> None:
+        there = set(names) & set(self.known)
+        opinion = None if score is None else Opinion(score)
+        assert self.collection.rate(who, dict.fromkeys(names, opinion)) == there
+        rated = self.stores[self.name].rated
+        for name in there:
+            rated.pop((name, who), None)
+            if score is not None:
+                rated[name, who] = score
 
     @rule(kind=st.sampled_from([None, Kind.FLAT, Kind.HNSW]))
     def compact(self, kind: Kind | None) -> None:
@@ -383,7 +406,11 @@ class Machine(RuleBasedStateMachine):
             return
         assert self.library.names() == sorted(self.stores)
         for name, store in self.stores.items():
-            assert len(self.library.collection(name)) == len(store.known)
+            found = self.library.collection(name)
+            assert len(found) == len(store.known)
+            told = found.ratings().ratings
+            scores = {(one.id, one.who): one.opinion.score for one in told}
+            assert scores == store.rated
         pointing = {alias: targets[0] for alias, targets in self.targets.items()}
         assert self.library.aliases() == pointing
         for alias, name in pointing.items():

@@ -13,7 +13,7 @@ import pytest
 from astropy.coordinates import angular_separation
 
 from skylike.service.anomaly import PARTS
-from skylike.service.catalog.rows import fit_row
+from skylike.service.catalog.rows import fit_rows
 from skylike.service.collection import Writing
 from skylike.service.engine import (
     CutoutQuery,
@@ -31,6 +31,7 @@ from skylike.service.errors import (
     BadStamp,
     DamagedData,
     ModelMismatch,
+    NotFound,
     NotReady,
     UnknownCollection,
     UnknownId,
@@ -165,16 +166,16 @@ def test_an_anomaly_is_explained(engine: Engine, sky: SimpleNamespace) -> None:
 
 
 def test_a_fit_of_an_older_skylike_says_that_it_is_none(data: Path) -> None:
-    """What it kept is too little to judge by; the next fit does."""
+    """What it kept cannot be used but for its calibration; the next fit takes that."""
     catalog = data / "collections/sky/catalog.sqlite3"
-    with Library(data) as library:
-        arrays = library.collection("sky")._catalog.fits.of("anomaly", 1)
-        assert arrays is not None
-        older = {name: arrays[name] for name in ("archive_scores", "calibration")}
-        row = fit_row(1, "anomaly", older)
+    calibration = np.eye(24, dtype=np.float32)
+    older = [
+        *fit_rows(1, "anomaly", {"calibration": calibration}),
+        *fit_rows(1, "clusters", {"k": np.array(3)}),
+    ]
     with sqlite3.connect(catalog) as connection:
-        connection.execute("DELETE FROM fits WHERE kind IN ('anomaly', 'ranks')")
-        connection.execute("INSERT INTO fits VALUES (?, ?, ?, ?)", row)
+        connection.execute("DELETE FROM fits")
+        connection.executemany("INSERT INTO fits VALUES (?, ?, ?, ?)", older)
     connection.close()
     with Library(data) as library:
         engine = Engine(library)
@@ -183,8 +184,14 @@ def test_a_fit_of_an_older_skylike_says_that_it_is_none(data: Path) -> None:
         assert caught.value.reason == "not_fitted"
         assert engine.analyze("sky", IdQuery("ring-3")).anomaly is None
         assert engine.describe("sky").anomaly_fit_version == 0
-        library.collection("sky").fit()
+        archive = library.collection("sky")
+        archive.fit()
         assert engine.anomaly("sky", IdQuery("ring-3")).anomaly.fit_version == 2
+        assert archive.anomaly is not None
+        np.testing.assert_array_equal(archive.anomaly.calibration, calibration)
+        assert engine.clusters("sky").fit_versions == (2,)
+        with pytest.raises(NotFound, match=r"another skylike wrote it; .* told: 2$"):
+            engine.clusters("sky", 1)
 
 
 def test_a_score_is_told_among_objects_observed_alike(
@@ -243,8 +250,8 @@ def test_objects_added_since_the_fit_do_not_change_an_answer(
         assert engine.analyze("sky", query, k=3).anomaly == replace(before, parts=())
         nearest = engine.neighbors("sky", query, 1).hits[0].object.id
         assert nearest.startswith("few-")
-        add_neighbours(engine, "many-", 800)
-        assert engine.anomaly("sky", query).anomaly.p_value is None
+        add_neighbours(engine, "many-", 800)  # more than a search tells
+        assert engine.anomaly("sky", query).anomaly == before
 
 
 def test_an_unfitted_collection_says_so(engine: Engine) -> None:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skylike.service.index import Allowed, Flat, Kind, Source, build, nearest, read
+from skylike.service.index import (
+    Allowed,
+    Flat,
+    Kind,
+    Source,
+    build,
+    k_nearest,
+    nearest,
+    read,
+)
 
 
 def unit(num: int, dimension: int = 16, seed: int = 0) -> Any:
@@ -277,3 +286,19 @@ def test_the_kind_follows_the_size() -> None:
     assert Kind.for_size(100_000) is Kind.FLAT
     assert Kind.for_size(100_001) is Kind.HNSW
     assert Kind.for_size(10_000_000) is Kind.IVF
+
+
+@pytest.mark.parametrize("num_different", [3, 300])
+def test_just_k_are_the_first_of_all_that_tie(num_different: int) -> None:
+    """In several parts, without an unwanted row, and in the same order each time."""
+    vectors = np.repeat(unit(num_different), 300 // num_different, axis=0)
+    sources, rows = split(vectors, 40, 200), np.arange(10, 310)
+    found, scores = k_nearest(sources, vectors, 20, exclude=rows)
+    every = nearest(sources, vectors, 20, exclude=rows)
+    for line, row in enumerate(rows.tolist()):
+        best = every[line]
+        np.testing.assert_array_equal(scores[line], best.scores[:20])
+        assert len(set(found[line].tolist())) == 20
+        assert set(found[line].tolist()) <= set(best.rows.tolist()) - {row}
+        keys = list(zip(-scores[line], found[line], strict=True))
+        assert keys == sorted(keys)

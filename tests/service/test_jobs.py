@@ -23,6 +23,8 @@ from skylike.service.errors import (
     StorageFailed,
 )
 from skylike.service.jobs import Job, Jobs, State
+from skylike.service.jobs.job import now
+from skylike.service.jobs.records import Records
 from skylike.service.library import Library
 from skylike.service.prepare import Reject
 from skylike.service.progress import Watched
@@ -227,6 +229,31 @@ def test_jobs_outlive_the_process_with_all_that_is_told_of_them(
         with pytest.raises(BadRequest) as caught:
             jobs.start(Short(), Writing("night-1", digest="b"))
         assert caught.value.reason == "request_id_reused"
+        jobs.close()
+
+
+def test_a_job_that_was_killed_says_what_is_left_of_it_by_its_kind(
+    tmp_path: Path,
+) -> None:
+    """Not all of them go on where they were."""
+    told = {
+        "index": "what it wrote stays. Start it again: what is done already is not done",
+        "fit": "the fits before it answer still. Start it again in the same way",
+        "reindex": "the alias points to where it did. Start it again",
+        "compact": "the index is as it was. Start it again: it begins anew",
+        "snapshot": "there is a whole file or none. Start it again",
+        "of another skylike": "start it again",
+    }
+    with Library(tmp_path) as library:
+        records = Records(tmp_path / "jobs")
+        for number, kind in enumerate(told):
+            job = Job(f"{number}", kind, "sky", now(), now(), state=State.RUNNING)
+            records.keep(job)
+        jobs = Jobs(library)
+        for job in jobs.all():
+            assert (job.state, job.reason) == (State.FAILED, "interrupted")
+            expected = f"the service ended while this job ran; {told[job.kind]}"
+            assert job.message.startswith(expected)
         jobs.close()
 
 

@@ -118,18 +118,18 @@ def test_nothing_is_written_behind_an_alias_that_has_switched(
     old, new = library.collection("sky"), library.collection("new")
     before = new.add([SkyObject("ring-1")], np.eye(1, new.dimension, dtype="f4"))
     with library.using("live", writes=True):
-        assert not library.switch_alias("live", "new", version=old.version)
+        assert not library.switch_alias("live", "new", basis=old.basis)
 
     def write(number: int) -> None:
         engine.label("live", ["ring-1"], [f"l{number % 100}"])
         time.sleep(0.002)
 
     with again_and_again(write), again_and_again(write), again_and_again(write):
-        while not library.switch_alias("live", "new", version=(last := old.version)):
+        while not library.switch_alias("live", "new", basis=(last := old.basis)):
             pass
         time.sleep(0.2)
     assert new.version > before
-    assert old.version == last
+    assert old.basis == last
     assert library.aliases() == {"live": "new"}
 
 

@@ -17,6 +17,7 @@ from skylike.service.teaching import (
     learn,
     suggested,
 )
+from skylike.service.teaching.examples import Division
 
 
 def unit(count: int, dimension: int = 8, seed: int = 0) -> Any:
@@ -117,6 +118,16 @@ def test_one_suggestion_in_ten_is_drawn_at_random() -> None:
     assert set(other.tolist()) != set(places.tolist())
 
 
+def test_few_suggestions_go_where_nobody_expects_anything_too() -> None:
+    gains = np.linspace(1, 0, 200)
+    for num in range(2, 10):
+        places, is_random = suggested(gains, num, seed=0)
+        assert is_random.tolist() == [False] * (num - 1) + [True]
+        assert places[-1] >= num - 1
+    alone = [suggested(gains, 1, seed)[1].item() for seed in range(1000)]
+    assert 60 < sum(alone) < 140
+
+
 @pytest.mark.parametrize("num_left", [0, 1, 4])
 def test_no_more_is_suggested_than_there_is(num_left: int) -> None:
     places, is_random = suggested(np.ones(num_left), 10, seed=0)
@@ -180,7 +191,7 @@ def test_no_place_is_in_two_parts() -> None:
     vectors = np.repeat(centres, 5, axis=0)
     values = np.repeat(np.random.default_rng(0).normal(size=60), 5)
     places = np.repeat(np.arange(60), 5)
-    parts = Examples(vectors, places).parts(seed=3)
+    parts = Division.of(Examples(vectors, places), seed=3).parts
     assert all(len(np.unique(parts[places == place])) == 1 for place in range(60))
     assert set(parts.tolist()) == {0, 1, 2, 3, 4}
     honest = fit_quantity(Examples(vectors, places), values).quality(0.9)
@@ -196,6 +207,87 @@ def test_too_few_to_say_how_sure_say_nothing_of_it() -> None:
     assert learned(vectors[0], 0.5).low is not None
     classes = fit_classes(alone(vectors), np.arange(25) % 2, 2)
     assert classes(vectors[0], 0.9).is_possible is None
+
+
+@pytest.mark.parametrize("num_places", [20, 23, 25])
+def test_a_place_that_holds_most_examples_spoils_no_part(num_places: int) -> None:
+    """Wherever it stands: each part has a fifth of the places, and most teach."""
+    vectors = unit(300, dimension=4)
+    for giant in range(num_places):
+        sizes = np.ones(num_places, int)
+        sizes[giant] = 300 - num_places + 1
+        examples = Examples(vectors, np.repeat(np.arange(num_places), sizes))
+        parts, drawn = Division.of(examples, seed=0)
+        found = np.bincount(parts[drawn], minlength=5)
+        assert found.max() - found.min() <= 1
+        assert np.count_nonzero(parts != 0) > 290
+    learned = fit_quantity(examples, vectors[:, 0].astype(np.float64))
+    assert learned.num_calibration == found[0] == found.max()
+
+
+def epochs(seed: int, *, num_epochs: int = 6) -> Any:
+    """Sixty sources whose values scatter, and each nearly the same at all epochs."""
+    random = np.random.default_rng(seed)
+    vectors = np.repeat(unit(60, dimension=4, seed=seed), num_epochs, axis=0)
+    vectors += random.normal(0, 0.01, vectors.shape).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    values = 3.0 * vectors[:, 0] + np.repeat(random.normal(0, 0.5, 60), num_epochs)
+    return vectors, values, np.repeat(np.arange(60), num_epochs)
+
+
+def test_epochs_of_few_sources_are_no_more_witnesses_than_sources() -> None:
+    """Intervals, and sets of classes, hold the truth of other sources as often as asked."""
+    intervals, sets = [], []
+    for seed in range(20):
+        vectors, values, places = epochs(seed)
+        known = places < 30
+        examples = Examples(vectors[known], places[known])
+        numbers = (values > 0).astype(np.int64)
+        learned = fit_quantity(examples, values[known])
+        classes = fit_classes(examples, numbers[known], 2)
+        assert learned.num_calibration == classes.num_calibration == 6
+        assert learned(vectors[-1], 0.99).low is None
+        others = np.flatnonzero(~known)[::6]
+        for other in others:
+            _, low, high = learned(vectors[other], 0.8)
+            assert low is not None
+            assert high is not None
+            intervals.append(low <= values[other] <= high)
+            possible = classes(vectors[other], 0.8).is_possible
+            assert possible is not None
+            sets.append(possible[numbers[other]])
+    for held in (intervals, sets):
+        shares = np.reshape(held, (20, 30)).mean(axis=1)
+        assert shares.mean() >= 0.8 - 3 * shares.std() / np.sqrt(20)
+
+
+def test_as_many_places_as_a_confidence_needs_give_an_interval() -> None:
+    """One more would be needed to be as sure, else: (places + 1) (1 - c) >= 1."""
+    learned = fit_quantity(alone(unit(45)), np.arange(45.0))
+    assert learned.num_calibration == 9
+    assert learned(unit(1)[0], 0.9).low is not None
+    assert learned(unit(1)[0], 0.91).low is None
+
+
+def test_what_a_part_tells_does_not_choose_the_model_that_it_judges() -> None:
+    """Whatever the values of the part that is left out, the model is the same."""
+    vectors = unit(100)
+    values = vectors[:, 0].astype(np.float64)
+    left = Division.of(alone(vectors), seed=0).parts == 0
+    others = np.where(left, 1e6 * np.random.default_rng(0).normal(size=100), values)
+    new = unit(1, seed=5)[0]
+    learned, fooled = (fit_quantity(alone(vectors), one) for one in (values, others))
+    assert learned(new, 0.5).value == fooled(new, 0.5).value
+    assert fooled(new, 0.5).high > 1e3  # type: ignore[operator]
+
+
+def test_like_an_example_are_those_of_other_places() -> None:
+    vectors = np.repeat(unit(20), 3, axis=0)
+    examples = Examples(vectors, np.repeat(np.arange(20), 3))
+    assert examples.nearest(vectors[4])[0] == 3
+    near = examples.nearest(vectors[4], example=4)
+    assert len(near) == 5
+    assert not set(near.tolist()) & {3, 4, 5}
 
 
 def test_what_is_constant_is_predicted_without_doubt() -> None:

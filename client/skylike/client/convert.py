@@ -218,6 +218,7 @@ def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
                 one.note,
                 one.who,
                 time_of(one.time),
+                one.key,
             )
             for one in message.ratings
         ),
@@ -248,8 +249,7 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
     """The answer of Predict."""
     quality = message.quality
     names = [one.name for one in quality.DESCRIPTOR.fields if one.has_presence]
-    there = {field.name for field, _ in quality.ListFields()}
-    told = {name: _optional(quality, name, name in there) for name in names}
+    told = {name: given(quality, name) for name in names}
     return taught.Prediction(
         context(message.context),
         reading(message),
@@ -269,6 +269,7 @@ def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
         message.num_calibration,
         taught.Quality(quality.num_folds, quality.num_objects, **told),
         tuple(message.neighbor_ids),
+        message.is_example,
     )
 
 

@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skylike.client.errors import BadInput
 
+_ROUNDING = (
+    1e-12  # a share and a rate as they are written, multiplied, may miss by 1e-16
+)
+
 
 class Discoveries(NamedTuple):
     """What a batch holds: whether each is a discovery, and their largest p-value.
@@ -46,8 +50,8 @@ def discoveries(p_values: ArrayLike, rate: float) -> Discoveries:
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise BadInput("p-values are a line of numbers 0 to 1", reason="bad_p_value")
     ascending = np.sort(values)
-    limits = rate * np.arange(1, len(values) + 1) / max(1, len(values))
-    passed = ascending[ascending <= limits]
+    limits = rate * np.arange(1, len(values) + 1)
+    passed = ascending[ascending * len(values) <= limits * (1 + _ROUNDING)]
     if not len(passed):
         return Discoveries(np.zeros(len(values), np.bool_), 0.0)
     threshold = float(passed[-1])

@@ -13,6 +13,7 @@ import contextlib
 import math
 import time
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Callable,
@@ -122,7 +123,7 @@ class Exchange:
         self._line: _Line | None = None
         self._failing_since = 0.0
 
-    async def answers(self) -> AsyncIterator[tuple[Any, Outcome]]:
+    async def answers(self) -> AsyncGenerator[tuple[Any, Outcome], None]:
         """Every item's outcome."""
         end = self._way.start(self._take())
         taking = 0

@@ -62,8 +62,8 @@ class Clusters(Plain, Tabular):
     """The clusters, by falling size; version 0 and none before the first fit.
 
     `num_clusters` is how many were asked for, 0 where the number was chosen; `stability`
-    how well halves of the archive agree about them, at most 1. `num_outside` of the
-    `num_objects` are in no cluster. `fit_versions` can be asked for.
+    how well halves of the archive agree about as many by this method, at most 1, None
+    where there are too few objects. `num_outside` of the `num_objects` are in no cluster. `fit_versions` can be asked for.
     """
 
     context: Context

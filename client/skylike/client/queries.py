@@ -162,6 +162,9 @@ class FitJob:
 
     Attributes
     ----------
+    seed
+        Of the random numbers; 0: as in the last fit. With another one clusters are found
+        from nothing.
     method
         How to find clusters: ``full-mixture``, ``mixture``, ``kmeans`` or ``hdbscan``;
         None: as the last fit did, ``full-mixture`` the first time.
@@ -189,11 +192,15 @@ class ReindexJob:
         Its file on the server, under one of the server's roots.
     max_reject_fraction
         Share of images that may be rejected; None: none.
+    calibration
+        Ordinary objects on the server, as of `FitJob`; none: no p-values, since those of
+        the last fit have no images.
     """
 
     alias: str
     model: str
     max_reject_fraction: float | None = None
+    calibration: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

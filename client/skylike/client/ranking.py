@@ -5,7 +5,7 @@ A list is of the fit that its first page was of, whatever is written meanwhile.
 
 import dataclasses
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Literal, TypeVar
 
 from skylike.client import convert, requests
@@ -105,8 +105,9 @@ class Ranking(Session):
         request = pb.ListAnomaliesRequest(
             order=_ORDERS[order], controlled=controlled, **asked
         )
-        async for page in self._pages(_ANOMALIES, request, convert.anomalies):
-            yield page
+        async for page in self._pages(_ANOMALIES, request):
+            answer = convert.anomalies(page)
+            yield told(answer, _ANOMALIES.path, request, self.address)
 
     async def members(
         self,
@@ -160,18 +161,9 @@ class Ranking(Session):
             in_no_cluster=label is None,
             **asked,
         )
-        async for page in self._pages(_MEMBERS, request, convert.members):
-            yield page
-
-    async def _pages(
-        self, rpc: Rpc[Any], request: Any, made: Callable[[Any], _Page]
-    ) -> AsyncIterator[_Page]:
-        while True:
-            page = await self._call(rpc, request)
-            yield told(made(page), rpc.path, request, self.address)
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return
+        async for page in self._pages(_MEMBERS, request):
+            answer = convert.members(page)
+            yield told(answer, _MEMBERS.path, request, self.address)
 
 
 def _asked(

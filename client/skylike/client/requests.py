@@ -110,6 +110,7 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
                 alias=sendable(work.alias),
                 model=sendable(work.model),
                 max_reject_fraction=work.max_reject_fraction,
+                calibration=texts(work.calibration),
             )
             return job_pb2.StartJobRequest(reindex=reindex)
         case CompactJob():

@@ -125,6 +125,15 @@ class Session:
                 self._patience.answered()
                 return answer
 
+    async def _pages(self, rpc: Rpc[Any], request: Any) -> AsyncIterator[Any]:
+        """The answers to a call page by page, as they are needed."""
+        while True:
+            page = await self._call(rpc, request)
+            yield page
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
     async def _listen(self, rpc: Rpc[_T], request: Message) -> AsyncIterator[_T]:
         """The answers of a call that goes on; it has no deadline."""
         async for answer in self._way.converse(rpc, request):

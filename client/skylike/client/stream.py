@@ -99,4 +99,4 @@ class Stream(Session):
                     done()
                     yield key, outcome
             finally:
-                await answers.aclose()  # type: ignore[attr-defined]
+                await answers.aclose()

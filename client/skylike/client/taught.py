@@ -25,7 +25,10 @@ _SUGGESTION = (
 
 @dataclass(frozen=True, slots=True)
 class Rating(Plain):
-    """What somebody thinks of an object; `time` is when it was written (UTC)."""
+    """What somebody thinks of an object; `time` is when it was written (UTC).
+
+    `who` is what the writer said; `key` names the API key, empty where none was asked for.
+    """
 
     id: str
     score: float
@@ -33,6 +36,7 @@ class Rating(Plain):
     note: str
     who: str
     time: datetime
+    key: str = ""
 
     @property
     def label(self) -> str:
@@ -126,8 +130,9 @@ class Prediction(Plain, Tabular):
     """What something is likely to be: `value` is a number, or the name of a class.
 
     A number lies between `low` and `high`, and a class is one of the possible, as often as
-    `confidence` says; None where there are too few objects to say so. As a table the
-    classes, or one row.
+    `confidence` says; None where there are too few places to say so. That is promised
+    for new objects: what `is_example` itself is told by those of other places. As a table
+    the classes, or one row.
     """
 
     context: Context
@@ -141,6 +146,7 @@ class Prediction(Plain, Tabular):
     num_calibration: int
     quality: Quality
     neighbor_ids: tuple[str, ...]
+    is_example: bool = False
 
     @property
     def number(self) -> float | None:

@@ -94,14 +94,9 @@ class Teaching(Session):
             who=sendable(who or ""),
             page_size=_MOST,
         )
-        found: list[taught.Rating] = []
-        while True:
-            message = await self._call(_RATINGS, request)
-            page = convert.ratings(message)
-            found += page.ratings
-            request.page_token = message.next_page_token
-            if not request.page_token:
-                return dataclasses.replace(page, ratings=tuple(found))
+        pages = [convert.ratings(one) async for one in self._pages(_RATINGS, request)]
+        found = tuple(one for page in pages for one in page.ratings)
+        return dataclasses.replace(pages[-1], ratings=found)
 
     async def suggestions(
         self,
@@ -257,9 +252,5 @@ class Teaching(Session):
             thumbnails=thumbnails,
             page_size=page_size,
         )
-        while True:
-            page = await self._call(_NEAREST, request)
+        async for page in self._pages(_NEAREST, request):
             yield told(convert.neighbors(page), _NEAREST.path, request, self.address)
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return

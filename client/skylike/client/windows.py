@@ -4,8 +4,10 @@ The rate is claimed for each window by itself, and so for their mean, but not fo
 discoveries of a stream together: those of a window without any count as no false ones.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from skylike.client.discovery import discoveries
@@ -40,21 +42,30 @@ def _with_number(number: int, item: Any) -> tuple[tuple[int, Any], Any]:
 
 
 async def windowed(
-    answers: AsyncIterator[Numbered], rate: float, size: int
-) -> AsyncIterator[tuple[Any, Outcome]]:
+    answers: AsyncGenerator[Numbered, None], rate: float, size: int
+) -> AsyncGenerator[tuple[Any, Outcome], None]:
     """Answers in the order of the questions, a window at a time when it is whole.
 
     Which window a question falls into depends on its number alone. Those without a
-    p-value do not count among the others, and are no discovery.
+    p-value do not count among the others, and are no discovery. If the answers end by an
+    error, those of unfinished windows come before it, and are not told whether they are.
     """
     waiting: dict[int, dict[int, tuple[Any, Outcome]]] = {}
     first = 0
-    async for (number, key), outcome in answers:
-        waiting.setdefault(number // size, {})[number] = key, outcome
-        while len(waiting.get(first, ())) == size:
-            for one in _marked(waiting.pop(first), rate):
-                yield one
-            first += 1
+    async with aclosing(answers):
+        try:
+            async for (number, key), outcome in answers:
+                waiting.setdefault(number // size, {})[number] = key, outcome
+                while len(waiting.get(first, ())) == size:
+                    for one in _marked(waiting.pop(first), rate):
+                        yield one
+                    first += 1
+        except Exception:
+            # Nobody knows how their windows would have ended, but they are answered.
+            for number in sorted(waiting):
+                for _, one in sorted(waiting[number].items(), key=itemgetter(0)):
+                    yield one
+            raise
     for one in _marked(waiting.get(first, {}), rate):  # what is left over
         yield one
 

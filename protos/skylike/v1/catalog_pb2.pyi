@@ -1039,8 +1039,9 @@ class Portrait(google.protobuf.message.Message):
     FLAGS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     mean_thumbnail_png: builtins.bytes
-    """PNG, the mean of the thumbnails of the 100 most typical members; empty where they
-    have none.
+    """PNG, the mean of the 8-bit display thumbnails of the 100 most typical members; empty
+    where they have none. Stamps themselves are not kept: a picture to look at, stretched
+    as each thumbnail was, and nothing to measure on.
     """
     @property
     def numbers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NumberSpread]:
@@ -1080,7 +1081,8 @@ class ClusterInfo(google.protobuf.message.Message):
     PORTRAIT_FIELD_NUMBER: builtins.int
     label: builtins.int
     """Its number, which it keeps in later fits for as long as at least half of its members
-    stay together; no other cluster ever gets it. The first fit counts from the largest.
+    stay together and are at least half of the cluster; no other cluster ever gets it. The
+    first fit counts from the largest.
     """
     name: builtins.str
     """Its name: given by people, else "cluster N"."""
@@ -1137,8 +1139,9 @@ class ListClustersResponse(google.protobuf.message.Message):
     seed: builtins.int
     """Of the random numbers."""
     stability: builtins.float
-    """How well two halves of the archive agree about the clusters: mean adjusted Rand
-    index, at most 1. Absent where the number was given, and for hdbscan.
+    """How well fits to two halves of some 5,000 of the objects, by this method and with as
+    many clusters, agree about them: mean adjusted Rand index, at most 1. Absent where
+    there are too few objects for so many clusters.
     """
     num_objects: builtins.int
     """How many objects were fitted."""
@@ -1191,7 +1194,9 @@ class RenameClusterRequest(google.protobuf.message.Message):
     label: builtins.int
     """Number of the cluster."""
     name: builtins.str
-    """Its new name: 1 to 200 printable characters, that of no other cluster."""
+    """Its new name: 1 to 200 printable characters, that of no other cluster, and not
+    "cluster N" of another label.
+    """
     @property
     def options(self) -> global___WriteOptions:
         """How to write."""

@@ -120,7 +120,9 @@ class FitJob(google.protobuf.message.Message):
     collection: builtins.str
     """The collection; may be empty where there is only one."""
     seed: builtins.int
-    """Of the random numbers."""
+    """Of the random numbers, below 2^32; with another one than in the last fit clusters are
+    found from nothing. 0: as in the last fit.
+    """
     method: builtins.str
     """How to find clusters: "full-mixture", "mixture", "kmeans" or "hdbscan". Empty: as the
     last fit did; "full-mixture" the first time.
@@ -166,21 +168,29 @@ class ReindexJob(google.protobuf.message.Message):
     ALIAS_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     MAX_REJECT_FRACTION_FIELD_NUMBER: builtins.int
+    CALIBRATION_FIELD_NUMBER: builtins.int
     alias: builtins.str
     """The alias."""
     model: builtins.str
     """The model's file on the server, under one of its roots."""
     max_reject_fraction: builtins.float
     """Share of images that may be rejected, 0 to 1; absent: none."""
+    @property
+    def calibration(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ordinary objects on the server, under one of its roots, as of FitJob. Those of the
+        last fit have no images by which the new model could see them: none, no p-values.
+        """
+
     def __init__(
         self,
         *,
         alias: builtins.str = ...,
         model: builtins.str = ...,
         max_reject_fraction: builtins.float | None = ...,
+        calibration: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_reject_fraction", b"_max_reject_fraction", "max_reject_fraction", b"max_reject_fraction"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_reject_fraction", b"_max_reject_fraction", "alias", b"alias", "max_reject_fraction", b"max_reject_fraction", "model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_max_reject_fraction", b"_max_reject_fraction", "alias", b"alias", "calibration", b"calibration", "max_reject_fraction", b"max_reject_fraction", "model", b"model"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_max_reject_fraction", b"_max_reject_fraction"]) -> typing.Literal["max_reject_fraction"] | None: ...
 
 global___ReindexJob = ReindexJob

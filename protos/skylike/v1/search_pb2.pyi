@@ -997,6 +997,7 @@ class PredictResponse(google.protobuf.message.Message):
     NUM_CALIBRATION_FIELD_NUMBER: builtins.int
     QUALITY_FIELD_NUMBER: builtins.int
     NEIGHBOR_IDS_FIELD_NUMBER: builtins.int
+    IS_EXAMPLE_FIELD_NUMBER: builtins.int
     low: builtins.float
     """Of numbers: the lower end of the interval, unset where there are too few objects."""
     high: builtins.float
@@ -1006,7 +1007,13 @@ class PredictResponse(google.protobuf.message.Message):
     num_examples: builtins.int
     """How many objects were learned from."""
     num_calibration: builtins.int
-    """How many others the interval or the set rests on."""
+    """How many places on the sky, left out of what was learned, the interval or the set
+    rests on.
+    """
+    is_example: builtins.bool
+    """Whether the query is itself one of the objects that were learned from, by its id or an
+    equal vector: it is told by those of other places, and no promise is made of it.
+    """
     @property
     def context(self) -> skylike.v1.types_pb2.Context:
         """Which archive and model answered."""
@@ -1029,7 +1036,9 @@ class PredictResponse(google.protobuf.message.Message):
 
     @property
     def neighbor_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Ids of the objects that say most, the most alike first."""
+        """Ids of the objects that say most, the most alike first; of an example itself those of
+        other places.
+        """
 
     def __init__(
         self,
@@ -1045,9 +1054,10 @@ class PredictResponse(google.protobuf.message.Message):
         num_calibration: builtins.int = ...,
         quality: global___PredictionQuality | None = ...,
         neighbor_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        is_example: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_reading", b"_reading", "context", b"context", "high", b"high", "low", b"low", "quality", b"quality", "reading", b"reading", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_reading", b"_reading", "classes", b"classes", "confidence", b"confidence", "context", b"context", "high", b"high", "low", b"low", "neighbor_ids", b"neighbor_ids", "num_calibration", b"num_calibration", "num_examples", b"num_examples", "quality", b"quality", "reading", b"reading", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_reading", b"_reading", "classes", b"classes", "confidence", b"confidence", "context", b"context", "high", b"high", "is_example", b"is_example", "low", b"low", "neighbor_ids", b"neighbor_ids", "num_calibration", b"num_calibration", "num_examples", b"num_examples", "quality", b"quality", "reading", b"reading", "value", b"value"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_high", b"_high"]) -> typing.Literal["high"] | None: ...
     @typing.overload
@@ -1079,7 +1089,9 @@ class ListNearestRequest(google.protobuf.message.Message):
     """
     page_token: builtins.str
     """`next_page_token` of the page before, which was asked for in the same words but for
-    `page_size` and `thumbnails`; empty for the first.
+    `page_size` and `thumbnails`; empty for the first. BAD_PAGE_TOKEN where the pages would
+    not fit together: after an alias was switched, an object that is asked about was
+    replaced, or vectors were rounded as the collection grew.
     """
     @property
     def query(self) -> skylike.v1.types_pb2.Query:

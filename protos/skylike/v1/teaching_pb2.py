@@ -27,7 +27,7 @@ from skylike.v1 import catalog_pb2 as skylike_dot_v1_dot_catalog__pb2
 from skylike.v1 import types_pb2 as skylike_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19skylike/v1/teaching.proto\x12\nskylike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skylike/v1/catalog.proto\x1a\x16skylike/v1/types.proto\"_\n\tNewRating\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bis_artefact\x18\x03 \x01(\x08\x12\x0c\n\x04note\x18\x04 \x01(\tB\x08\n\x06_score\"\x88\x01\n\x12RateObjectsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\x12&\n\x07ratings\x18\x03 \x03(\x0b\x32\x15.skylike.v1.NewRating\x12)\n\x07options\x18\x04 \x01(\x0b\x32\x18.skylike.v1.WriteOptions\"w\n\x13RateObjectsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12\x13\n\x0bnum_objects\x18\x02 \x01(\x04\x12\x10\n\x08was_done\x18\x03 \x01(\x08\x12\x13\n\x0bunknown_ids\x18\x04 \x03(\t\"\\\n\x12ListRatingsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x84\x01\n\x06Rating\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0bis_artefact\x18\x03 \x01(\x08\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x0b\n\x03who\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x01\n\x13ListRatingsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12\x17\n\x0fratings_version\x18\x02 \x01(\x04\x12#\n\x07ratings\x18\x03 \x03(\x0b\x32\x12.skylike.v1.Rating\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x7f\n\x16ListSuggestionsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\"\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x12.skylike.v1.Filter\x12\x12\n\nthumbnails\x18\x03 \x01(\x08\x12\x0b\n\x03num\x18\x04 \x01(\r\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\x81\x01\n\nSuggestion\x12\"\n\x06object\x18\x01 \x01(\x0b\x32\x12.skylike.v1.Object\x12\x10\n\x08interest\x18\x02 \x01(\x01\x12\x13\n\x0buncertainty\x18\x03 \x01(\x01\x12\x15\n\ranomaly_score\x18\x04 \x01(\x01\x12\x11\n\tis_random\x18\x05 \x01(\x08\"\xad\x01\n\x17ListSuggestionsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12\x13\n\x0b\x66it_version\x18\x02 \x01(\x04\x12\x17\n\x0fratings_version\x18\x03 \x01(\x04\x12\x11\n\tnum_rated\x18\x04 \x01(\x04\x12+\n\x0bsuggestions\x18\x05 \x03(\x0b\x32\x16.skylike.v1.Suggestion2\x8d\x02\n\x0fTeachingService\x12N\n\x0bRateObjects\x12\x1e.skylike.v1.RateObjectsRequest\x1a\x1f.skylike.v1.RateObjectsResponse\x12N\n\x0bListRatings\x12\x1e.skylike.v1.ListRatingsRequest\x1a\x1f.skylike.v1.ListRatingsResponse\x12Z\n\x0fListSuggestions\x12\".skylike.v1.ListSuggestionsRequest\x1a#.skylike.v1.ListSuggestionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19skylike/v1/teaching.proto\x12\nskylike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skylike/v1/catalog.proto\x1a\x16skylike/v1/types.proto\"_\n\tNewRating\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bis_artefact\x18\x03 \x01(\x08\x12\x0c\n\x04note\x18\x04 \x01(\tB\x08\n\x06_score\"\x88\x01\n\x12RateObjectsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\x12&\n\x07ratings\x18\x03 \x03(\x0b\x32\x15.skylike.v1.NewRating\x12)\n\x07options\x18\x04 \x01(\x0b\x32\x18.skylike.v1.WriteOptions\"w\n\x13RateObjectsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12\x13\n\x0bnum_objects\x18\x02 \x01(\x04\x12\x10\n\x08was_done\x18\x03 \x01(\x08\x12\x13\n\x0bunknown_ids\x18\x04 \x03(\t\"\\\n\x12ListRatingsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x91\x01\n\x06Rating\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0bis_artefact\x18\x03 \x01(\x08\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x0b\n\x03who\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03key\x18\x07 \x01(\t\"\x92\x01\n\x13ListRatingsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12\x17\n\x0fratings_version\x18\x02 \x01(\x04\x12#\n\x07ratings\x18\x03 \x03(\x0b\x32\x12.skylike.v1.Rating\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x7f\n\x16ListSuggestionsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\"\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x12.skylike.v1.Filter\x12\x12\n\nthumbnails\x18\x03 \x01(\x08\x12\x0b\n\x03num\x18\x04 \x01(\r\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\x81\x01\n\nSuggestion\x12\"\n\x06object\x18\x01 \x01(\x0b\x32\x12.skylike.v1.Object\x12\x10\n\x08interest\x18\x02 \x01(\x01\x12\x13\n\x0buncertainty\x18\x03 \x01(\x01\x12\x15\n\ranomaly_score\x18\x04 \x01(\x01\x12\x11\n\tis_random\x18\x05 \x01(\x08\"\xad\x01\n\x17ListSuggestionsResponse\x12$\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x13.skylike.v1.Context\x12\x13\n\x0b\x66it_version\x18\x02 \x01(\x04\x12\x17\n\x0fratings_version\x18\x03 \x01(\x04\x12\x11\n\tnum_rated\x18\x04 \x01(\x04\x12+\n\x0bsuggestions\x18\x05 \x03(\x0b\x32\x16.skylike.v1.Suggestion2\x8d\x02\n\x0fTeachingService\x12N\n\x0bRateObjects\x12\x1e.skylike.v1.RateObjectsRequest\x1a\x1f.skylike.v1.RateObjectsResponse\x12N\n\x0bListRatings\x12\x1e.skylike.v1.ListRatingsRequest\x1a\x1f.skylike.v1.ListRatingsResponse\x12Z\n\x0fListSuggestions\x12\".skylike.v1.ListSuggestionsRequest\x1a#.skylike.v1.ListSuggestionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,15 +43,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRATINGSREQUEST']._serialized_start=481
   _globals['_LISTRATINGSREQUEST']._serialized_end=573
   _globals['_RATING']._serialized_start=576
-  _globals['_RATING']._serialized_end=708
-  _globals['_LISTRATINGSRESPONSE']._serialized_start=711
-  _globals['_LISTRATINGSRESPONSE']._serialized_end=857
-  _globals['_LISTSUGGESTIONSREQUEST']._serialized_start=859
-  _globals['_LISTSUGGESTIONSREQUEST']._serialized_end=986
-  _globals['_SUGGESTION']._serialized_start=989
-  _globals['_SUGGESTION']._serialized_end=1118
-  _globals['_LISTSUGGESTIONSRESPONSE']._serialized_start=1121
-  _globals['_LISTSUGGESTIONSRESPONSE']._serialized_end=1294
-  _globals['_TEACHINGSERVICE']._serialized_start=1297
-  _globals['_TEACHINGSERVICE']._serialized_end=1566
+  _globals['_RATING']._serialized_end=721
+  _globals['_LISTRATINGSRESPONSE']._serialized_start=724
+  _globals['_LISTRATINGSRESPONSE']._serialized_end=870
+  _globals['_LISTSUGGESTIONSREQUEST']._serialized_start=872
+  _globals['_LISTSUGGESTIONSREQUEST']._serialized_end=999
+  _globals['_SUGGESTION']._serialized_start=1002
+  _globals['_SUGGESTION']._serialized_end=1131
+  _globals['_LISTSUGGESTIONSRESPONSE']._serialized_start=1134
+  _globals['_LISTSUGGESTIONSRESPONSE']._serialized_end=1307
+  _globals['_TEACHINGSERVICE']._serialized_start=1310
+  _globals['_TEACHINGSERVICE']._serialized_end=1579
 # @@protoc_insertion_point(module_scope)

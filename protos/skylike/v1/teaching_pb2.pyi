@@ -63,7 +63,7 @@ class RateObjectsRequest(google.protobuf.message.Message):
     """The collection they are in; may be empty where there is only one."""
     who: builtins.str
     """Who rates them, 1 to 200 characters: of each object one rating by each is kept, the
-    last.
+    last. It is what the caller says; the API key that is used is kept beside it.
     """
     @property
     def ratings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NewRating]:
@@ -173,6 +173,7 @@ class Rating(google.protobuf.message.Message):
     NOTE_FIELD_NUMBER: builtins.int
     WHO_FIELD_NUMBER: builtins.int
     TIME_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     """Its id."""
     score: builtins.float
@@ -183,6 +184,8 @@ class Rating(google.protobuf.message.Message):
     """Anything else."""
     who: builtins.str
     """Who says so."""
+    key: builtins.str
+    """The name of the API key it was written with; empty where none was asked for."""
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it was written."""
@@ -196,9 +199,10 @@ class Rating(google.protobuf.message.Message):
         note: builtins.str = ...,
         who: builtins.str = ...,
         time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        key: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["time", b"time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["is_artefact", b"is_artefact", "note", b"note", "object_id", b"object_id", "score", b"score", "time", b"time", "who", b"who"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["is_artefact", b"is_artefact", "key", b"key", "note", b"note", "object_id", b"object_id", "score", b"score", "time", b"time", "who", b"who"]) -> None: ...
 
 global___Rating = Rating
 
@@ -296,8 +300,8 @@ class Suggestion(google.protobuf.message.Message):
     anomaly_score: builtins.float
     """Its anomaly score, as `AnomalyAnswer.score`."""
     is_random: builtins.bool
-    """Whether it was drawn at random, as one in ten is, so that what nobody expects is seen
-    as well.
+    """Whether it was drawn at random, as one in ten is (of fewer one), so that what nobody
+    expects is seen as well.
     """
     @property
     def object(self) -> skylike.v1.types_pb2.Object:

@@ -212,7 +212,7 @@ class Examples(google.protobuf.message.Message):
     UNLIKE_IDS_FIELD_NUMBER: builtins.int
     @property
     def like_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Ids of objects that are alike; at least one."""
+        """Ids of objects that are alike; at least one, and with `unlike_ids` at most 1,000."""
 
     @property
     def unlike_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:

@@ -282,11 +282,12 @@ class Library:
                 raise AlreadyExists(f"There is a collection {name!r} already.")
             self._aliases.point(name, collection)
 
-    def switch_alias(self, name: str, collection: str, *, version: int) -> bool:
-        """Let an alias point elsewhere, if its collection is at a version still.
+    def switch_alias(self, name: str, collection: str, *, basis: int) -> bool:
+        """Let an alias point elsewhere, if its collection has a `basis` still.
 
         Nothing is written to that collection in between, nor by who came by the alias
-        later, and the other one knows its named writes. Whether it was so.
+        later; the other one has its ratings and the names of its clusters, and knows its
+        named writes. Whether it was so.
 
         Raises
         ------
@@ -298,12 +299,14 @@ class Library:
             self.using(collection) as after,
             self._changing(),
             self._opened.unwritten(before.name) as is_unwritten,
-            before.held_at(version) as is_at_version,
+            before.held_at(basis) as is_as_it_was,
         ):
             self._require_there(collection)
             is_same = self._aliases.target(name) == before.name
-            is_so = is_same and is_unwritten and is_at_version
+            is_so = is_same and is_unwritten and is_as_it_was
             if is_so:
+                after.take_over_ratings(before)
+                after.take_over_names(before)
                 after.take_over_requests(before)
                 self._aliases.point(name, collection)
             return is_so

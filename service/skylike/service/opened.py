@@ -11,6 +11,7 @@ from skylike.service.collection import Collection
 from skylike.service.errors import Closed, UnknownCollection
 
 _PATIENCE_SECONDS = 0.1  # between two looks whether the caller still waits
+_LAST_SECONDS = 1.0  # that writes under way have to end
 
 
 @dataclass(slots=True)
@@ -109,16 +110,27 @@ class Opened:
 
     @contextmanager
     def unwritten(self, name: str) -> Iterator[bool]:
-        """Whether nobody is writing to it; then nobody begins to until the block ends."""
-        with self._changed:
+        """Whether nobody is writing to it; then nobody begins to until the block ends.
+
+        Those who are may end in a second, in which nobody begins: however many write by
+        turns, there is an end.
+        """
+
+        def is_at_rest() -> bool:
             entry = self._entries.get(name)
-            is_so = name not in self._still and not (entry and entry.num_writers)
-            if is_so:
+            return not (entry and entry.num_writers)
+
+        with self._changed:
+            if name in self._still:
+                is_mine = is_so = False
+            else:
+                is_mine = True
                 self._still.add(name)
+                is_so = self._changed.wait_for(is_at_rest, _LAST_SECONDS)
         try:
             yield is_so
         finally:
-            if is_so:
+            if is_mine:
                 with self._changed:
                     self._still.remove(name)
                     self._changed.notify_all()

@@ -38,22 +38,25 @@ class Stage:
         How much of it.
     seconds
         Since it began.
+    begun
+        How much had been done before that.
     """
 
     work: str
     done: int
     total: int
     seconds: float
+    begun: int = 0
 
     @property
     def rate(self) -> float:
         """How much is done in a second."""
-        return self.done / max(self.seconds, 1e-9)
+        return (self.done - self.begun) / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
         """Until it is done; None while nobody knows."""
-        return (self.total - self.done) / self.rate if self.done else None
+        return (self.total - self.done) / self.rate if self.rate else None
 
 
 Watched: TypeAlias = Shown | Callable[[Stage], None]
@@ -78,7 +81,7 @@ class Progress:
     def __init__(self, work: str, total: int, unit: str, shown: Watched) -> None:
         self._work, self._total, self._shown = work, total, shown
         self._log = structlog.get_logger()
-        self._done = 0
+        self._done = self._begun = 0
         self._facts: dict[str, int] = {}
         self._began = self._told = time.monotonic()
         hidden = shown is not Shown.AS_BAR
@@ -94,6 +97,11 @@ class Progress:
             self._shown(self._stage())
         elif time.monotonic() - self._told >= _PAUSE:
             self._tell()
+
+    def go_on(self, count: int) -> None:
+        """So much more had been done before this work began."""
+        self._begun += count
+        self.advance(count)
 
     def reach(self, count: int) -> None:
         """So much is done in all."""
@@ -124,4 +132,4 @@ class Progress:
 
     def _stage(self) -> Stage:
         seconds = time.monotonic() - self._began
-        return Stage(self._work, self._done, self._total, seconds)
+        return Stage(self._work, self._done, self._total, seconds, self._begun)

@@ -15,6 +15,7 @@ from tests.conftest import clean_environment
 from tests.process import Service
 
 from skylike.client import Client
+from skylike.trainer.sky import simulate
 
 NUM_OBJECTS = 240
 NUM_ORDINARY = 40
@@ -22,10 +23,10 @@ NUM_NEW = 3
 _ATTRIBUTES = ("family", "instrument", "snr", "psf_fwhm_px", "num_neighbours")
 
 
-def _run(program: str, *arguments: str | Path, cwd: Path) -> None:
+def _index(*arguments: str, cwd: Path) -> None:
     isolated = ["-I"] if sys.flags.isolated else []
     done = subprocess.run(
-        [sys.executable, *isolated, "-m", program, *map(str, arguments)],
+        [sys.executable, *isolated, "-m", "skylike.service", "index", *arguments],
         cwd=cwd,
         env=clean_environment(),
         capture_output=True,
@@ -47,8 +48,7 @@ def build(folder: Path) -> None:
         ("ordinary", NUM_ORDINARY, 2),
         ("new", NUM_NEW, 3),
     ):
-        given = ("--objects", str(number), "--seed", str(seed))
-        _run("skylike.trainer", "simulate", kind, *given, cwd=folder)
+        simulate(folder / kind, number, seed)
     truth = pq.read_table(folder / "sky" / "truth.parquet")
     columns = {
         "uri": truth["path"],
@@ -59,7 +59,7 @@ def build(folder: Path) -> None:
     }
     pq.write_table(pa.table(columns), folder / "sky" / "sources.parquet")
     where = ("--collection", "sky", "--data", "data", "--calibration", "ordinary")
-    _run("skylike.service", "index", "sky/sources.parquet", *where, cwd=folder)
+    _index("sky/sources.parquet", *where, cwd=folder)
     shutil.copytree(folder / "data", folder / "built")  # while nothing has it open
 
 

@@ -123,8 +123,10 @@ def visit(browser: Browser, explored: SimpleNamespace) -> Iterator[Visit]:
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing is loading."""
+    """Wait until nothing is loading, or somebody has to say something first."""
     page.locator("main h1, main .state, dialog").first.wait_for()
+    if page.locator("dialog").count():
+        return
     page.locator("main .loading, main [aria-busy=true]").first.wait_for(
         state="detached"
     )

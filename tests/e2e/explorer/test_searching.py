@@ -21,7 +21,7 @@ def _found(page: Page) -> list[str]:
 
 def _scores(page: Page) -> list[float]:
     texts = page.locator(".found li.hit .score").all_inner_texts()
-    return [float(text.replace("−", "-")) for text in texts]
+    return [float(text.replace("\N{MINUS SIGN}", "-")) for text in texts]
 
 
 def test_a_file_is_looked_at_and_finds_what_our_client_finds(

@@ -50,7 +50,7 @@ def test_a_job_is_cancelled(visit: Visit, working: SimpleNamespace) -> None:
     with Client(working.address) as client:
         jobs = [
             client.start_job(FitJob("sky", seed=seed, method="full-mixture"))
-            for seed in range(3)
+            for seed in range(5)
         ]
         page = visit("jobs?collection=sky", url=working.url)
         running = page.locator(".job-state.running").first
@@ -58,13 +58,12 @@ def test_a_job_is_cancelled(visit: Visit, working: SimpleNamespace) -> None:
         bar = page.locator(".job progress").first
         assert bar.bounding_box()["width"] > 200  # type: ignore[index]  # it is drawn
         keep(page, "jobs")
-        for job in reversed(jobs):
-            card = page.locator(f"[data-job='{job.id}']")
-            button = card.get_by_role("button", name="Cancel")
-            if button.count():
-                button.click()
-            expect(card.locator(".job-state")).to_have_text("cancelled", timeout=60_000)
-            assert client.job(job.id).state == "cancelled"
+        card = page.locator(f"[data-job='{jobs[-1].id}']")
+        card.get_by_role("button", name="Cancel").click()
+        expect(card.locator(".job-state")).to_have_text("cancelled", timeout=30_000)
+        assert client.job(jobs[-1].id).state == "cancelled"
+        for job in jobs[:-1]:
+            client.cancel_job(job.id)
 
 
 def test_what_a_job_left_out_is_listed(visit: Visit, working: SimpleNamespace) -> None:
@@ -83,7 +82,7 @@ def test_what_a_job_left_out_is_listed(visit: Visit, working: SimpleNamespace) -
     rows = card.locator("tbody tr").all_inner_texts()
     for (image, reason), row in zip(told, rows, strict=True):
         assert image in row
-        assert reason in row
+        assert reason.upper() in row
     assert "<i>" in rows[0]
 
 

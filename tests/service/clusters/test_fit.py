@@ -55,11 +55,26 @@ def test_what_is_far_from_all_is_in_no_cluster(method: Method) -> None:
 def test_nearly_all_new_objects_of_known_kinds_are_in_a_cluster(
     method: Method,
 ) -> None:
-    """Of the archive 1 in 1,000 is in none; of others a few more at most."""
+    """Of the archive and of others about 1 in 100 is in none."""
     vectors, _ = blobs([4000, 4000], dimension=24)
     fit, membership = fitted(vectors[::2], Settings(method))
-    assert (membership.labels == NOWHERE).mean() <= 0.001
-    assert (fit.members(vectors[1::2]).labels == NOWHERE).mean() <= 0.005
+    assert (membership.labels == NOWHERE).mean() <= 0.015
+    assert (fit.members(vectors[1::2]).labels == NOWHERE).mean() <= 0.02
+
+
+@pytest.mark.parametrize("method", GAUSSIAN)
+@pytest.mark.parametrize("number", [3, 15, 30])
+def test_artefacts_that_are_archived_do_not_hide_others(
+    method: Method, number: int
+) -> None:
+    """Up to 2 in 100 far from everything: new ones are still in no cluster."""
+    vectors, _ = blobs([1000, 1000, 1000], dimension=24)
+    far = np.random.default_rng(5).normal(size=(200, 24)).astype(np.float32)
+    far /= np.linalg.norm(far, axis=1, keepdims=True)
+    archive = np.concatenate([vectors[::2], far[:number]])
+    fit, _ = fitted(archive, Settings(method, 3))
+    assert (fit.members(far[100:]).labels == NOWHERE).mean() > 0.95
+    assert (fit.members(vectors[1::2]).labels == NOWHERE).mean() <= 0.02
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -127,7 +142,7 @@ def test_few_objects_are_one_cluster(num: int, method: Method) -> None:
     vectors, _ = blobs([num])
     fit, _ = fitted(vectors, Settings(method))
     assert fit.sizes == (num,)
-    assert (fit.probabilities(vectors)[:, 0] > 0.99).all()
+    assert (fit.probabilities(vectors)[:, 0] > 0.9).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -159,7 +174,7 @@ def test_as_many_clusters_as_are_asked_for(method: Method) -> None:
     fit, membership = fitted(vectors, Settings(method, 4))
     assert len(fit.labels) == 4
     assert adjusted_rand_score(labels, membership.labels) > 0.95
-    assert np.isnan(fit.stability)
+    assert 0.8 < fit.stability <= 1
 
 
 def test_more_clusters_than_different_objects_are_refused() -> None:

@@ -64,7 +64,9 @@ def test_who_goes_before_the_answer_is_no_failure_of_the_service(
     servicer, target = slow
     settings = Settings(http_address="127.0.0.1:0", grace_seconds=1)
     monitor = Monitor(served.engine)
-    gateway = Gateway("127.0.0.1:0", target, None, settings, monitor, lambda *_: None)
+    gateway = Gateway(
+        "127.0.0.1:0", target, None, settings, monitor, lambda *_: None, target
+    )
     try:
         host, port = split_address(gateway.address)
         with socket.create_connection((host, int(port)), timeout=20) as connection:

@@ -85,7 +85,7 @@ def index(
 @start.command()
 @_collection
 @_calibration
-@click.option("--seed", default=0, help="Of the random numbers.")
+@click.option("--seed", default=0, help="Of the random numbers; 0: as the last fit.")
 @click.option(
     "--method",
     type=click.Choice(["full-mixture", "mixture", "kmeans", "hdbscan"]),
@@ -124,17 +124,24 @@ def fit(
 @click.argument("alias", shell_complete=names.alias)
 @click.argument("model")
 @_rejects
+@click.option(
+    "--calibration",
+    multiple=True,
+    metavar="SOURCE",
+    help="Ordinary objects for the anomaly fit.  [default: none, and no p-values]",
+)
 @_watch
 @asking
 def reindex(
     alias: str,
     model: str,
     max_reject_fraction: float | None,
+    calibration: Sequence[str],
     watch: bool,
     **where: Any,
 ) -> None:
     """Make the collection of an alias anew with another model, and switch."""
-    _start(ReindexJob(alias, model, max_reject_fraction), watch, where)
+    _start(ReindexJob(alias, model, max_reject_fraction, calibration), watch, where)
 
 
 @start.command()

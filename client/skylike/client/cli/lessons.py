@@ -3,7 +3,7 @@
 from skylike.client.cli.text import NONE, degrees, heading, table
 from skylike.client.taught import Prediction, Ratings, Suggestions
 
-_FEW = 5
+_FEW = 5  # classes that are told at least, and all that are possible
 
 
 def ratings(answer: Ratings) -> list[str]:
@@ -44,20 +44,11 @@ def suggestions(answer: Suggestions) -> list[str]:
 def prediction(answer: Prediction) -> list[str]:
     """What something is likely to be, and how well others are predicted."""
     lines = heading(answer.context, answer.reading)
-    share = f"{answer.confidence:.0%}"
-    if answer.classes:
-        lines += [
-            f"  {one.probability:6.1%}  {one.name}"
-            + ("  possible" if one.is_possible else "")
-            for one in answer.classes[:_FEW]
-        ]
-        lines.append(f"what is possible holds the truth in {share} of all cases")
-    elif answer.low is None or answer.high is None:
-        lines.append(f"{answer.value:.6g}; too few objects to say how sure")
-    else:
+    lines += _classes(answer) if answer.classes else [_number(answer)]
+    if answer.is_example:
         lines.append(
-            f"{answer.value:.6g}, in {share} of all cases between {answer.low:.6g} and "
-            f"{answer.high:.6g}"
+            "it is an example itself, told by those of other places: how often that holds "
+            "is the coverage, and no promise"
         )
     quality = answer.quality
     facts = {
@@ -76,3 +67,42 @@ def prediction(answer: Prediction) -> list[str]:
     )
     like = ", ".join(answer.neighbor_ids) or NONE
     return [*lines, f"most like it: {like}"]
+
+
+def _classes(answer: Prediction) -> list[str]:
+    """The likeliest classes, and all that are possible."""
+    told = [
+        one
+        for place, one in enumerate(answer.classes)
+        if place < _FEW or one.is_possible
+    ]
+    lines = [
+        f"  {one.probability:6.1%}  {one.name}"
+        + ("  possible" if one.is_possible else "")
+        for one in told
+    ]
+    if others := len(answer.classes) - len(told):
+        left = 1 - sum(one.probability for one in told)
+        lines.append(f"  {max(left, 0):6.1%}  {others} others")
+    if any(one.is_possible is None for one in answer.classes):
+        return [*lines, "too few places to say which are possible"]
+    if answer.is_example:
+        return lines
+    share = _percent(answer.confidence)
+    return [*lines, f"what is possible holds the truth in {share} of all cases"]
+
+
+def _number(answer: Prediction) -> str:
+    """A number, and between which others it is."""
+    if answer.low is None or answer.high is None:
+        return f"{answer.value:.6g}; too few places to say how sure"
+    between = f"between {answer.low:.6g} and {answer.high:.6g}"
+    if answer.is_example:
+        return f"{answer.value:.6g}, {between}"
+    return (
+        f"{answer.value:.6g}, in {_percent(answer.confidence)} of all cases {between}"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.6g}%"

@@ -126,6 +126,13 @@ ack = click.option(
     show_default=True,
     help="What the answer promises: sync survives the loss of power.",
 )
+limit = click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="At most so many.",
+)
 thumbnails = click.option(
     "--thumbnails", is_flag=True, help="With --json: hits carry a PNG (base64)."
 )

@@ -14,14 +14,6 @@ from skylike.client.ranking import Order
 
 _Listed = TypeVar("_Listed", Anomalies, ClusterMembers, Clusters)
 
-_limit = click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="At most so many.",
-)
-
 
 def _give(
     asking: Asking,
@@ -48,7 +40,7 @@ def _label(_: click.Context, __: click.Parameter, given: str) -> int | None:
 @click.command()
 @options.collection
 @options.where
-@_limit
+@options.limit
 @click.option(
     "--order",
     type=click.Choice(["oddest", "typical", "taught"]),
@@ -142,7 +134,7 @@ def name(label: int, name: str, collection: str | None, **server: Any) -> None:
 @click.argument("label", callback=_label)
 @options.collection
 @options.where
-@_limit
+@options.limit
 @options.thumbnails
 @options.out
 @asking

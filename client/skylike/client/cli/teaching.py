@@ -14,6 +14,8 @@ from skylike.client.cli.questions import about, each
 from skylike.client.client import Client
 from skylike.client.filters import Filter
 from skylike.client.queries import Ack
+from skylike.client.tables.delimited import original
+from skylike.client.tables.text import unspelled
 from skylike.client.taught import Prediction
 from skylike.client.teaching import NewRating
 from skylike.client.types import Neighbors
@@ -27,27 +29,45 @@ _TRUTHS: Mapping[str, bool] = {"": False, "false": False, "0": False} | {
 }
 
 
-def _read(path: str) -> dict[str, NewRating]:
-    """The ratings of a table: a name, a score or a label, and what else it tells."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        known = reader.fieldnames or ()
-        name = next((one for one in _NAMES if one in known), None)
-        if name is None or not {"score", "label"} & set(known):
-            raise click.UsageError(
-                f"{path} has the columns {', '.join(known) or 'none'}: give a name "
-                f"({', '.join(_NAMES)}), and a score or a label"
-            )
-        found: dict[str, NewRating] = {}
-        for number, row in enumerate(reader, start=2):
-            try:
-                found[row[name]] = _rating(row)
-            except (ValueError, KeyError):
+def _read(path: str, who: str | None) -> dict[str, dict[str, NewRating]]:
+    """The ratings of a table, by who and by name.
+
+    Who says so is `who`, else what the table tells, else the user.
+    """
+    found: dict[str, dict[str, NewRating]] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            known = reader.fieldnames or ()
+            name = next((one for one in _NAMES if one in known), None)
+            if name is None or not {"score", "label"} & set(known):
                 raise click.UsageError(
-                    f"{path}, line {number}: a score is from 0 to 5 or empty, a label "
-                    f"one of {', '.join(_SCORES)}, is_artefact true or false"
-                ) from None
+                    f"{path} has the columns {', '.join(known) or 'none'}: give a name "
+                    f"({', '.join(_NAMES)}), and a score or a label"
+                )
+            for row in reader:
+                told = {key: _text(cell) for key, cell in row.items() if key}
+                by = who or told.get("who") or getpass.getuser()
+                mine = found.setdefault(by, {})
+                if told[name] in mine:
+                    raise click.UsageError(
+                        f"{path}, line {reader.line_num}: {told[name]} is rated by {by} a "
+                        "second time"
+                    )
+                mine[told[name]] = _rating(told)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.UsageError(f"{path} is no CSV in UTF-8: {error}") from None
+    except (ValueError, KeyError):
+        raise click.UsageError(
+            f"{path}, line {reader.line_num}: a score is from 0 to 5 or empty, a label "
+            f"one of {', '.join(_SCORES)}, is_artefact true or false"
+        ) from None
     return found
+
+
+def _text(cell: str | None) -> str:
+    """What a cell says, also one that `skylike ratings` wrote."""
+    return unspelled(original(cell or ""))
 
 
 def _rating(row: Mapping[str, str]) -> NewRating:
@@ -79,9 +99,11 @@ def _rating(row: Mapping[str, str]) -> NewRating:
     "table",
     type=click.Path(exists=True, dir_okay=False),
     help="Read ratings of a table instead: filename (or object_id), score (or label, "
-    "anomaly or normal), is_artefact, note.",
+    "anomaly or normal), is_artefact, note, who.",
 )
-@click.option("--who", help="Who rates.  [default: the user's name]")
+@click.option(
+    "--who", help="Who rates.  [default: as the table tells, else the user's name]"
+)
 @options.ack
 @options.collection
 @asking
@@ -103,24 +125,22 @@ def rate(
     if table is not None:
         if score is not None or artefact or note or remove:
             raise click.UsageError("with --csv the table tells all of each")
-        ratings = _read(table)
+        ratings = _read(table, who)
     else:
         if artefact and score is None:
             score = 0.0
         if (score is None) != remove:
             raise click.UsageError("give one of --score, --artefact and --remove")
-        ratings = dict.fromkeys(ids, NewRating(score, artefact, note))
+        mine = dict.fromkeys(ids, NewRating(score, artefact, note))
+        ratings = {who or getpass.getuser(): mine}
     asking = Asking(**server)
     with asking.client() as client:
-        several = list(ratings.items())
-        for start in range(0, len(several), _MOST):
-            answer = client.rate(
-                dict(several[start : start + _MOST]),
-                who=who or getpass.getuser(),
-                collection=collection,
-                ack=ack,
-            )
-            asking.show(answer, text.changed)
+        for by, opinions in ratings.items():
+            several = list(opinions.items())
+            for start in range(0, len(several), _MOST):
+                some = dict(several[start : start + _MOST])
+                answer = client.rate(some, who=by, collection=collection, ack=ack)
+                asking.show(answer, text.changed)
 
 
 @click.command()
@@ -212,13 +232,7 @@ def predict(
 @click.command()
 @about
 @options.where
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="At most so many.",
-)
+@options.limit
 @options.thumbnails
 @options.out
 @asking

@@ -9,6 +9,7 @@ from skylike.client.tables.table import Cell, Table
 # At the start of a cell, or behind what some spreadsheet may take for a separator;
 # the wide forms are taken for the narrow ones in parts of the world.
 _FORMULA = re.compile(r"""(^|[,;|"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_HARMLESS = re.compile(_FORMULA.pattern.replace("(?=", "'(?="))
 
 
 def content(table: Table) -> bytes:
@@ -33,3 +34,8 @@ def _written(cell: Cell) -> Cell:
 def _harmless(text: str) -> str:
     """An apostrophe stands before whatever could begin a formula."""
     return _FORMULA.sub(r"\1\2'", text)
+
+
+def original(text: str) -> str:
+    """A cell as it was before it was made harmless."""
+    return _HARMLESS.sub(r"\1\2", text)

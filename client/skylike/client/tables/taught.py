@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from skylike.client.tables.table import Field, Kind
+from skylike.client.tables.text import spelled
 
 TEXT, NUMBER, TRUTH = Kind.TEXT, Kind.NUMBER, Kind.TRUTH
 
@@ -27,15 +28,25 @@ SUGGESTED = (
     Field("is_random", TRUTH, "is_random", "Whether it was drawn at random"),
 )
 
-# As other tools of this kind read and write labels: a name and a label come first.
+# As other tools of this kind read and write labels: a name and a label come first. What
+# is written can be read again, and is the same then.
 RATING = (
-    Field("filename", TEXT, "id", "Name in the collection", ucd="meta.id;meta.main"),
+    Field(
+        "filename",
+        TEXT,
+        "id",
+        "Name in the collection",
+        "",
+        "meta.id;meta.main",
+        spelled,
+    ),
     Field("label", TEXT, "label", "anomaly where it is interesting, else normal"),
     Field("score", NUMBER, "score", "How interesting it is, 0 to 5"),
     Field("is_artefact", TRUTH, "is_artefact", "Whether it is nothing on the sky"),
-    Field("note", TEXT, "note", "Anything else", ucd="meta.note"),
-    Field("who", TEXT, "who", "Who says so", ucd="meta.curation"),
+    Field("note", TEXT, "note", "Anything else", "", "meta.note", spelled),
+    Field("who", TEXT, "who", "Who says so", "", "meta.curation", spelled),
     Field("time", TEXT, "time", "When it was written", "", "time", _time),
+    Field("key", TEXT, "key", "The API key it was written with", ucd="meta.note"),
 )
 
 GUESS = (

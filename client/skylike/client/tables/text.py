@@ -16,3 +16,20 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def spelled(text: str) -> str:
+    r"""The text if it prints; else all of it spelled out behind ``\\``, for `unspelled`."""
+    if text.isprintable() and not text.startswith("\\"):
+        return text
+    return "\\" + text.encode("unicode_escape").decode("ascii")
+
+
+def unspelled(text: str) -> str:
+    """What `spelled` was given."""
+    if not text.startswith("\\"):
+        return text
+    try:
+        return text[1:].encode("ascii").decode("unicode_escape")
+    except UnicodeError:  # nobody spelled it out
+        return text

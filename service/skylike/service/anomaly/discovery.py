@@ -14,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skylike.service.errors import BadRequest
 
+_ROUNDING = (
+    1e-12  # a share and a rate as they are written, multiplied, may miss by 1e-16
+)
+
 
 class Discoveries(NamedTuple):
     """What a batch holds.
@@ -54,8 +58,8 @@ def discoveries(p_values: ArrayLike, rate: float) -> Discoveries:
     if not ((values >= 0) & (values <= 1)).all():
         raise BadRequest("p-values are numbers from 0 to 1", reason="bad_p_value")
     ascending = np.sort(values)
-    limits = rate * np.arange(1, len(values) + 1) / max(1, len(values))
-    passed = ascending[ascending <= limits]
+    limits = rate * np.arange(1, len(values) + 1)
+    passed = ascending[ascending * len(values) <= limits * (1 + _ROUNDING)]
     if not len(passed):
         return Discoveries(np.zeros(len(values), np.bool_), 0.0)
     threshold = float(passed[-1])

@@ -1,13 +1,14 @@
 """`AnomalyFit`: what scores are usual in an archive."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.anomaly.forest import Forest
+from skylike.service.anomaly.known import Known
 from skylike.service.anomaly.mixture import Mixture
 from skylike.service.anomaly.neighbors import Crowd, Nearness, Surrounding
 from skylike.service.anomaly.nuisance import NAMES, Control, control
@@ -22,6 +23,7 @@ PARTS = (
 )
 """What oddness is told by beside the score, each with its percentile."""
 
+_FORMAT = 1  # of stored fits; raised when what is kept, or what it means, changes
 _SAMPLE = 10_000  # objects that forest and mixture are fitted to
 
 
@@ -65,6 +67,11 @@ class AnomalyFit:
         Vectors of the calibration objects, for the next fit; m may be 0.
     calibration_scores : (m,) float64, ascending
         Scores of the calibration objects.
+    known
+        The archive's vectors.
+    is_sure
+        Whether a search finds every object that was in the archive, since none has gone
+        and all are compared.
     """
 
     version: int
@@ -77,15 +84,42 @@ class AnomalyFit:
     usual: Usual
     calibration: NDArray[np.float32]
     calibration_scores: NDArray[np.float64]
+    known: Known
+    is_sure: bool = False
 
     @property
     def k(self) -> int:
         """How many neighbours a score is made of."""
         return self.crowd.k
 
+    @property
+    def last_row(self) -> int:
+        """The newest object that was in the collection at the fit."""
+        return self.crowd.last_row
+
     def covers(self, row: int) -> bool:
         """Whether an object was in the collection at the fit, by its row."""
-        return self.crowd.covers(row)
+        return row <= self.crowd.last_row
+
+    def recalibrated(self, near: Surrounding, *, is_sure: bool) -> Self:
+        """The fit with its calibration objects judged again.
+
+        Whatever has gone from the archive, and however it is searched: as long as they
+        are judged as new objects are, p-values hold.
+
+        Parameters
+        ----------
+        near
+            The k nearest of each, as they are found now.
+        is_sure
+            As the attribute.
+        """
+        scores = np.sort(self.crowd.nearness(near).score)
+        return replace(self, calibration_scores=scores, is_sure=is_sure)
+
+    def had(self, vector: NDArray[np.float32]) -> bool:
+        """Whether an object that no search may find was in the archive: its vector."""
+        return not self.is_sure and self.known.holds(vector)
 
     def percentile(self, score: float) -> float:
         """Share of the archive that scores lower than `score`, 0 to 100.
@@ -108,26 +142,23 @@ class AnomalyFit:
 
     def judged(
         self,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float32] | None,
         near: Sequence[Surrounding],
-        *,
-        with_parts: bool = True,
     ) -> list[Judgement]:
         """How odd each of n objects is; together they take less time.
 
         Parameters
         ----------
         vectors : (n, dimension) float32, unit norm
+            None to tell the score alone: the other ways take longer.
         near
             For each the nearest, at most k: (1, k). Without any its score is 0.
-        with_parts
-            Whether to tell it in other ways too, which takes longer than the score.
         """
         nearness = self._nearness(near)
         scores = nearness.score.tolist()
         percentiles = _percentiles(self.archive_scores, nearness.score).tolist()
         parts: Sequence[tuple[Part, ...]] = [()] * len(scores)
-        if with_parts:
+        if vectors is not None:
             values = _parts(nearness, self.forest, self.mixture, vectors)
             shares = [
                 _percentiles(usual, own).tolist()
@@ -155,6 +186,7 @@ class AnomalyFit:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""
         whole: dict[str, NDArray[Any]] = {
+            "format": np.array(_FORMAT),
             "archive_scores": self.archive_scores,
             "archive_parts": self.archive_parts,
             "calibration": self.calibration,
@@ -169,8 +201,11 @@ class AnomalyFit:
     def from_arrays(
         cls, version: int, arrays: Mapping[str, NDArray[Any]]
     ) -> Self | None:
-        """The fit of `to_arrays`; None of one of an older skylike, which kept less."""
-        if "archive_parts" not in arrays:
+        """The fit of `to_arrays`; None of one in another format.
+
+        What is called ``calibration`` is so in every format: the next fit needs it.
+        """
+        if arrays.get("format") != _FORMAT:
             return None
         inner: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in _INNER}
         whole = {}
@@ -191,10 +226,11 @@ class AnomalyFit:
             usual=Usual.from_arrays(inner["usual"]),
             calibration=whole["calibration"],
             calibration_scores=whole["calibration_scores"],
+            known=Known.from_arrays(inner["known"]),
         )
 
 
-_INNER = ("crowd", "forest", "mixture", "control", "usual")
+_INNER = ("crowd", "forest", "mixture", "control", "usual", "known")
 
 
 class Fitted(NamedTuple):
@@ -268,6 +304,7 @@ def fit(
         usual=Usual({name: Spread.of(columns[name]) for name in columns}),
         calibration=calibration,
         calibration_scores=np.sort(crowd.nearness(near_calibration).score),
+        known=Known.of(vectors),
     )
     return Fitted(made, scores, controlled)
 

@@ -100,17 +100,18 @@ class Crowd:
     @classmethod
     def of(cls, rows: NDArray[np.int64], near: Surrounding) -> Self:
         """That of an archive, by the k nearest of each object, without itself."""
-        edges = near.distances[:, -1]
-        places = np.searchsorted(rows, near.rows)
-        reached = np.maximum(near.distances, edges[places])
-        return cls(near.rows.shape[1], rows, edges, reached.mean(axis=1))
-
-    def covers(self, row: int) -> bool:
-        """Whether an object was in the collection at the fit, by its row."""
-        return row <= self._last_row
+        edges = near.distances[:, -1].copy()  # the rest of it is not kept alive
+        spacing = np.empty(len(rows))
+        for start in range(0, len(rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            places = np.searchsorted(rows, near.rows[part])
+            reached = np.maximum(near.distances[part], edges[places])
+            spacing[part] = reached.mean(axis=1)
+        return cls(near.rows.shape[1], rows, edges, spacing)
 
     @functools.cached_property
-    def _last_row(self) -> int:
+    def last_row(self) -> int:
+        """Where the objects end: what is newer lies beyond."""
         return int(self.rows[-1])
 
     @functools.cached_property

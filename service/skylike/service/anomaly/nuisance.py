@@ -7,6 +7,7 @@ among the objects of its cell is what it says given how the object was observed.
 that takes away is told by Spearman's rank correlation before and after.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -84,20 +85,49 @@ class Control:
     def percentile(self, score: float, known: Mapping[str, Any]) -> float | None:
         """Share of the objects observed alike that score lower, 0 to 100.
 
-        None where the object does not tell how it was observed, or there is nothing to
-        control for.
+        Alike in what the object tells of how it was observed: of a new cutout less is
+        known than of what a survey has measured. None where it tells nothing of it, or
+        there is nothing to control for.
         """
-        values = [known.get(name) for name in self.names]
-        if not values or not all(isinstance(one, int | float) for one in values):
+        values = [_number(known.get(name)) for name in self.names]
+        if all(value is None for value in values):
             return None
-        node = 0
-        while (dimension := self.dimensions[node]) >= 0:
-            value = values[dimension]
-            node = int(self.lefts[node]) + (not value <= self.thresholds[node])
-        cell = self.lefts[node]
-        alike = self.scores[self.ends[cell] : self.ends[cell + 1]]
-        below = np.searchsorted(alike, score, side="left")
-        return 100.0 * float(below) / len(alike)
+        below = count = 0
+        nodes = [0]
+        while nodes:
+            node = nodes.pop()
+            dimension, left = self.dimensions[node], int(self.lefts[node])
+            if dimension < 0:
+                alike = self.scores[self.ends[left] : self.ends[left + 1]]
+                below += int(np.searchsorted(alike, score, side="left"))
+                count += len(alike)
+            elif (value := values[dimension]) is None:
+                nodes += [left, left + 1]
+            else:
+                nodes.append(left + (value > self.thresholds[node]))
+        return 100.0 * below / count
+
+    def percentiles(
+        self, scores: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The same of n together: (n,), of which each knows some of (nuisances, n)."""
+        below, count = np.zeros(len(scores)), np.zeros(len(scores))
+        waiting = [(0, np.arange(len(scores)))]
+        while waiting:
+            node, members = waiting.pop()
+            dimension, left = self.dimensions[node], int(self.lefts[node])
+            if not len(members):
+                continue
+            if dimension < 0:
+                alike = self.scores[self.ends[left] : self.ends[left + 1]]
+                below[members] += np.searchsorted(alike, scores[members], side="left")
+                count[members] += len(alike)
+                continue
+            own = values[dimension, members]
+            # Who does not tell goes both ways.
+            waiting.append((left, members[~(own > self.thresholds[node])]))
+            waiting.append((left + 1, members[~(own <= self.thresholds[node])]))
+        return 100.0 * below / count
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for storage."""
@@ -147,7 +177,7 @@ def control(
         vary.
     percentiles : (n,) float64
         Per object the share of those observed alike that score lower, 0 to 100; NaN of
-        one that does not tell how it was observed, or where there is no nuisance.
+        one that tells nothing of how it was observed, or where there is no nuisance.
     """
     names = _chosen(columns)
     percentiles = np.full(len(scores), np.nan)
@@ -184,7 +214,16 @@ def control(
         np.cumsum([0, *map(len, members)]),
         np.concatenate([np.sort(scores[cell]) for cell in members]),
     )
+    part = np.flatnonzero(np.isnan(percentiles) & np.isfinite(values).any(axis=0))
+    percentiles[part] = made.percentiles(scores[part], values[:, part])
     return made, percentiles
+
+
+def _number(value: object) -> float | None:
+    """A number that is known; NaN is none."""
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

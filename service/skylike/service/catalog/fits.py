@@ -1,5 +1,6 @@
 """Where fitted clusters and anomaly scores are kept, with all their versions."""
 
+import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -48,13 +49,17 @@ class Fits:
             connection.executemany(
                 "INSERT INTO fits VALUES (?, ?, ?, ?)",
                 [
-                    encoding.fit_row(fit_version, kind, arrays)
+                    row
                     for kind, arrays in fits.items()
+                    for row in encoding.fit_rows(fit_version, kind, arrays)
                 ],
             )
             connection.executemany(
-                "DELETE FROM fits WHERE kind = ? AND version < ?",
-                [(kind, fit_version - kept + 1) for kind, kept in brief.items()],
+                f"DELETE FROM fits WHERE {_OF_KIND} AND version < ?",
+                [
+                    (*_of_kind(kind), fit_version - kept + 1)
+                    for kind, kept in brief.items()
+                ],
             )
             version = next_version(connection)
         return version, fit_version
@@ -67,23 +72,15 @@ class Fits:
         DamagedData
             If it is not as it was written.
         """
+        newest = "(SELECT max(version) FROM fits WHERE kind = ?)"
         with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT {encoding.FIT_COLUMNS} FROM fits WHERE kind = ? "
-                "ORDER BY version DESC LIMIT 1",
-                (kind,),
-            ).fetchone()
-        return None if found is None else encoding.read_fit(found)
+            return _read(connection, kind, newest, kind)
 
     def of(self, kind: str, version: int) -> dict[str, NDArray[Any]] | None:
         """The fit of a kind and version, None if it is not kept; raises as `latest`."""
         with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT {encoding.FIT_COLUMNS} FROM fits "
-                "WHERE kind = ? AND version = ?",
-                (kind, version),
-            ).fetchone()
-        return None if found is None else encoding.read_fit(found)[1]
+            found = _read(connection, kind, "?", version)
+        return None if found is None else found[1]
 
     def versions(self, kind: str) -> list[int]:
         """The versions of a kind that are kept, ascending."""
@@ -108,11 +105,32 @@ class Fits:
             If the write was done before, by its name.
         """
         with self._requests.writing(how) as connection:
-            *_, blob, crc = encoding.fit_row(version, kind, arrays)
             connection.execute(
-                "UPDATE fits SET arrays = ?, crc = ? WHERE kind = ? AND version = ?",
-                (blob, crc, kind, version),
+                f"DELETE FROM fits WHERE {_OF_KIND} AND version = ?",
+                (*_of_kind(kind), version),
+            )
+            connection.executemany(
+                "INSERT INTO fits VALUES (?, ?, ?, ?)",
+                encoding.fit_rows(version, kind, arrays),
             )
             changed = next_version(connection)
             remember(connection, how, changed, 1)
         return changed
+
+
+# The rows of a fit that was cut: what begins with its kind and a slash.
+_OF_KIND = "(kind = ? OR kind >= ? AND kind < ?)"
+
+
+def _of_kind(kind: str) -> tuple[str, str, str]:
+    return kind, f"{kind}/", f"{kind}0"
+
+
+def _read(
+    connection: sqlite3.Connection, kind: str, which: str, value: int | str
+) -> tuple[int, dict[str, NDArray[Any]]] | None:
+    rows = connection.execute(
+        f"SELECT {encoding.FIT_COLUMNS} FROM fits WHERE {_OF_KIND} AND version = {which}",
+        (*_of_kind(kind), value),
+    ).fetchall()
+    return (rows[0][0], encoding.read_fit(rows)) if rows else None

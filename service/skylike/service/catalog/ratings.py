@@ -4,14 +4,22 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from skylike.service.catalog import rows as encoding
 from skylike.service.catalog.database import Database, next_version, state
 from skylike.service.catalog.requests import Requests, remember
-from skylike.service.catalog.statements import changed_ratings, rows_of
+from skylike.service.catalog.statements import (
+    AMONG,
+    as_json,
+    changed_ratings,
+    rows_of,
+)
 from skylike.service.catalog.writing import Writing
 from skylike.service.errors import BadRequest
 
@@ -69,6 +77,8 @@ class Rating(NamedTuple):
         What is thought of it.
     time
         When it was written, seconds since 1970 UTC.
+    key
+        The name of the key that it was written with; empty where none was asked for.
     """
 
     row: int
@@ -76,10 +86,11 @@ class Rating(NamedTuple):
     who: str
     opinion: Opinion
     time: float
+    key: str = ""
 
 
 class AllRatings(NamedTuple):
-    """All ratings by row, then by who, and the version in which one was changed last."""
+    """Ratings by row, then by who, and the version in which any was changed last."""
 
     version: int
     ratings: tuple[Rating, ...]
@@ -93,9 +104,15 @@ class Ratings:
         self._requests = requests
 
     def write(
-        self, who: str, opinions: Mapping[str, Opinion | None], how: Writing
+        self,
+        who: str,
+        opinions: Mapping[str, Opinion | None],
+        how: Writing,
+        key: str = "",
     ) -> tuple[int, set[str]]:
         """Keep somebody's opinions by id, None to forget one, all or none.
+
+        What is thought already stays as it is, with when and by which key it was written.
 
         Returns
         -------
@@ -116,7 +133,12 @@ class Ratings:
             )
         with self._requests.writing(how) as connection:
             there = rows_of(connection, opinions)
-            old = {one.row: one.opinion for one in _read(connection) if one.who == who}
+            mine = _read(
+                connection,
+                f"WHERE who = ? AND ratings.row {AMONG}",
+                (who, as_json(there.values())),
+            )
+            old = {one.row: one.opinion for one in mine}
             changed = [
                 (row, opinions[id])
                 for id, row in sorted(there.items())
@@ -128,9 +150,14 @@ class Ratings:
                 changed_ratings(connection, version)
                 now = time.time()
                 for row, opinion in changed:
-                    _put(connection, row, who, opinion, now)
+                    _put(connection, row, who, opinion, now, key)
             remember(connection, how, version, len(there))
         return version, set(there)
+
+    def version(self) -> int:
+        """In which version of the collection a rating was changed last; 0: never."""
+        with self._database.reading() as connection:
+            return _version(connection)
 
     def all(self) -> AllRatings:
         """All there are.
@@ -140,18 +167,51 @@ class Ratings:
         DamagedData
             If one of them is not as it was written.
         """
+        return self.some("", None, -1)
+
+    def some(self, who: str, after: tuple[int, str] | None, limit: int) -> AllRatings:
+        """The first of somebody's, or of all, behind a row and who rated it.
+
+        Parameters
+        ----------
+        who
+            Empty for all.
+        after
+            The last of those before; None for the first.
+        limit
+            At most so many; -1 for all.
+
+        Raises
+        ------
+        DamagedData
+            If one of them is not as it was written.
+        """
+        row, last = after or (0, "")
         with self._database.reading() as connection:
-            values = connection.execute(
-                f"SELECT {encoding.RATED_COLUMNS} FROM rated"
-            ).fetchone()
-            return AllRatings(encoding.read_rated(values), tuple(_read(connection)))
+            connection.execute("BEGIN")  # version and ratings of one state
+            try:
+                found = _read(
+                    connection,
+                    "WHERE (ratings.row, who) > (?, ?) AND (? = '' OR who = ?) "
+                    "ORDER BY ratings.row, who LIMIT ?",
+                    (row, last, who, who, limit),
+                )
+                return AllRatings(_version(connection), tuple(found))
+            finally:
+                connection.rollback()
+
+    def rows(self) -> NDArray[np.int64]:
+        """The rows that somebody has rated, ascending."""
+        with self._database.reading() as connection:
+            found = connection.execute("SELECT DISTINCT row FROM ratings ORDER BY row")
+            return np.array([row for (row,) in found], np.int64)
 
     def take_over(self, others: Sequence[Rating]) -> None:
         """Have just these ratings of another catalog, of those ids that are here."""
         with self._database.writing() as connection:
             rows = rows_of(connection, {one.id for one in others})
             wanted = {(rows[one.id], one.who): one for one in others if one.id in rows}
-            here = {(one.row, one.who): one for one in _read(connection)}
+            here = {(one.row, one.who): one for one in _read(connection, "", ())}
             if {key: one[3:] for key, one in wanted.items()} == {
                 key: one[3:] for key, one in here.items()
             }:
@@ -159,7 +219,7 @@ class Ratings:
             changed_ratings(connection, next_version(connection))
             connection.execute("DELETE FROM ratings")
             for (row, who), one in wanted.items():
-                _put(connection, row, who, one.opinion, one.time)
+                _put(connection, row, who, one.opinion, one.time, one.key)
 
 
 def _put(
@@ -168,25 +228,33 @@ def _put(
     who: str,
     opinion: Opinion | None,
     time: float,
+    key: str,
 ) -> None:
     if opinion is None:
         connection.execute("DELETE FROM ratings WHERE row = ? AND who = ?", (row, who))
         return
-    body = json.dumps([opinion.score, opinion.is_artefact, opinion.note, time])
+    body = json.dumps([opinion.score, opinion.is_artefact, opinion.note, time, key])
     connection.execute(
         "REPLACE INTO ratings VALUES (?, ?, ?, ?)",
         encoding.rating_row(row, who, body),
     )
 
 
-def _read(connection: Any) -> Iterable[Rating]:
-    for *values, id in connection.execute(
+def _version(connection: Any) -> int:
+    values = connection.execute(f"SELECT {encoding.RATED_COLUMNS} FROM rated")
+    return encoding.read_rated(values.fetchone())
+
+
+def _read(connection: Any, which: str, values: Sequence[Any]) -> Iterator[Rating]:
+    for *found, id in connection.execute(
         "SELECT ratings.row, who, ratings.body, ratings.crc, objects.id FROM ratings "
-        "JOIN objects ON objects.row = ratings.row ORDER BY ratings.row, who"
+        f"JOIN objects ON objects.row = ratings.row {which}",
+        values,
     ):
-        row, who, body = encoding.read_rating(tuple(values))
-        score, is_artefact, note, time = json.loads(body)
-        yield Rating(row, id, who, Opinion(score, is_artefact, note), time)
+        row, who, body = encoding.read_rating(tuple(found))
+        # Those that an older skylike wrote name no key.
+        score, is_artefact, note, time, *key = json.loads(body)
+        yield Rating(row, id, who, Opinion(score, is_artefact, note), time, *key)
 
 
 def _bad(what: str) -> BadRequest:

@@ -6,7 +6,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ NUM_COLUMNS = {
     "thumbnails": THUMBNAIL_COLUMNS.count(",") + 1,
     "journal": JOURNAL_COLUMNS.count(",") + 1,
 }
+
+_MOST_OF_FIT = 1 << 28  # bytes in a row: SQLite takes less than 1 GB
 
 _flags = functools.cache(Flag)
 _decode = json.JSONDecoder().raw_decode
@@ -198,27 +200,45 @@ def read_rated(values: tuple[Any, ...]) -> int:
     return int(values[0])
 
 
-def fit_row(
+def fit_rows(
     version: int, kind: str, arrays: Mapping[str, NDArray[Any]]
-) -> tuple[Any, ...]:
-    """The values of `FIT_COLUMNS`, CRC included: an npz file, without pickle."""
+) -> list[tuple[Any, ...]]:
+    """The values of `FIT_COLUMNS`, CRC included: an npz file, without pickle.
+
+    A large one is cut into several rows, whose kinds are ``kind``, ``kind/1``,
+    ``kind/2`` and so on.
+    """
     buffer = io.BytesIO()
     # Packed, those of a million objects take two seconds, while writers wait, and two
     # thirds of the space.
     np.savez(buffer, allow_pickle=False, **arrays)
-    blob = buffer.getvalue()
-    return version, kind, blob, fit_crc(version, kind, blob)
+    blob, made = buffer.getbuffer(), []
+    for number, start in enumerate(range(0, len(blob), _MOST_OF_FIT)):
+        part = bytes(blob[start : start + _MOST_OF_FIT])
+        name = f"{kind}/{number}" if number else kind
+        made.append((version, name, part, fit_crc(version, name, part)))
+    return made
 
 
-def read_fit(values: tuple[Any, ...]) -> tuple[int, dict[str, NDArray[Any]]]:
-    """Version and arrays of a `fit_row`; `DamagedData` if it has changed."""
+def check_fit(values: tuple[Any, ...]) -> None:
+    """Raise `DamagedData` if one of `fit_rows` has changed."""
     version, kind, blob, crc = values
     if not isinstance(blob, bytes) or fit_crc(version, kind, blob) != crc:
         raise damaged(f"fit {version} of the {kind}")
+
+
+def read_fit(rows: Sequence[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
+    """The arrays of all `fit_rows`, in any order; `DamagedData` if they have changed."""
+    for values in rows:
+        check_fit(values)
+    version, kind = min(values[:2] for values in rows)
+    parts = {values[1]: values[2] for values in rows}
+    names = [kind, *(f"{kind}/{number}" for number in range(1, len(parts)))]
     try:
+        blob = b"".join(parts[name] for name in names)
         with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-            return version, dict(arrays)
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            return dict(arrays)
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise damaged(f"fit {version} of the {kind}") from error
 
 
@@ -258,7 +278,7 @@ def _vector_crc(row: int, searchable: int, blob: bytes) -> int:
 
 
 def fit_crc(version: int, kind: str, blob: bytes) -> int:
-    """The CRC of a `fit_row`."""
+    """The CRC of one of `fit_rows`."""
     return zlib.crc32(blob, checksum((version, kind)))
 
 

@@ -92,7 +92,7 @@ def _rows(database: Database) -> Iterator[str]:
     )
     with database.reading() as connection:
         fits = connection.execute(f"SELECT {encoding.FIT_COLUMNS} FROM fits")
-        yield from _unreadable(fits, encoding.read_fit)
+        yield from _unreadable(fits, encoding.check_fit)
     with database.reading() as connection:
         ratings = connection.execute(f"SELECT {encoding.RATING_COLUMNS} FROM ratings")
         yield from _unreadable(ratings, encoding.read_rating)

@@ -169,9 +169,7 @@ def index(
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Fixes the clusters.",
+    help="Fixes the clusters. [default: as the last fit did; 0 the first time]",
 )
 @click.option(
     "--method",
@@ -200,7 +198,7 @@ def fit(
     calibration: tuple[Path, ...],
     data: Path,
     workers: int,
-    seed: int,
+    seed: int | None,
     method: Method | None,
     number: int | None,
     layouts: tuple[str, ...],
@@ -305,8 +303,11 @@ def reindex(
             "rejected": len(done.report.rejects),
             "rejects": str(table),
             "recall": round(done.recall, 4),
+            "calibration": done.calibration,
         }
     options.report(facts, as_json)
+    if done.warning:
+        click.echo(done.warning, err=True)
     options.report_rejects(done.report.rejects, as_json)
 
 
@@ -316,7 +317,7 @@ def _fit(
     calibration: tuple[Path, ...],
     workers: int,
     reading: fits.Options,
-    seed: int = 0,
+    seed: int | None = None,
     method: Method | None = None,
     number: int | None = None,
     layouts: tuple[str, ...] = (),

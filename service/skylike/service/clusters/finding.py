@@ -1,14 +1,14 @@
 """Find the clusters of an archive: in a sample, then assign all objects to them."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import caller
-from skylike.service.clusters import number
-from skylike.service.clusters.cores import Cores, fit_cores
+from skylike.service.clusters import methods
+from skylike.service.clusters.cores import Cores
 from skylike.service.clusters.fitted import (
     NOWHERE,
     ClusterFit,
@@ -16,25 +16,17 @@ from skylike.service.clusters.fitted import (
     Settings,
     judged,
 )
-from skylike.service.clusters.gaussians import (
-    Gaussians,
-    Shape,
-    fit_k_means,
-    fit_mixture,
-    mixture_of,
-)
 from skylike.service.clusters.matching import matched
-from skylike.service.clusters.space import Placed, Space
-from skylike.service.errors import NotReady
+from skylike.service.clusters.methods import Model
+from skylike.service.clusters.stability import agreements
+from skylike.service.clusters.succession import succeeded
 from skylike.service.progress import Progress, Shown, Watched
 
 NUM_EXEMPLARS = 5
 
 _SAMPLE = 20_000  # objects that are fitted; the others are only assigned
-_GROWN = 1.5  # times as many or as few objects are another archive
+_HALVED = 5_000  # of them that tell the stability
 _CHUNK = 1 << 11
-
-_Model: TypeAlias = Gaussians | Cores
 
 
 class Kinds(NamedTuple):
@@ -69,9 +61,8 @@ def fit(
         How; by default as measured to be the best.
     before
         The fit before. Made in the same way, it is where this one begins, and tells how
-        many clusters there are, unless there are half as many objects again, or two
-        thirds, as when clusters were last found from nothing. Clusters that live on keep
-        their labels and names.
+        many clusters there are, see `succession`. Clusters that live on keep their labels
+        and names.
     shown
         Where to show how far it is.
 
@@ -79,15 +70,12 @@ def fit(
     ------
     NotReady
         ``too_few_objects`` if more clusters are asked for than there are different
-        objects; ``no_clusters`` if hdbscan finds none.
+        objects.
     """
     settings = settings or Settings()
-    chosen = _sample(rows, settings.seed)
-    start = before if _goes_on(before, settings, len(vectors)) else None
-    space = Space.of(vectors[chosen]) if start is None else start.model.space
-    placed = space.place(vectors[chosen])
-    model, stability = _model(space, placed, settings, start, shown)
-    num_begun = len(vectors) if start is None else start.num_begun
+    sample = vectors[_sample(rows, settings.seed)]
+    model, num_begun = succeeded(sample, len(vectors), settings, before, shown)
+    stability = _stability(model, sample, settings)
     return _described(
         model, stability, settings, num_begun, vectors, id_of, before, shown
     )
@@ -106,62 +94,22 @@ def _sample(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.sort(np.argpartition(key, _SAMPLE)[:_SAMPLE])
 
 
-def _goes_on(before: ClusterFit | None, settings: Settings, count: int) -> bool:
-    return (
-        before is not None
-        and before.settings == settings
-        and before.num_begun / _GROWN <= count <= before.num_begun * _GROWN
-    )
+def _stability(model: Model, sample: NDArray[np.float32], settings: Settings) -> float:
+    """How well halves of some of a sample agree about as many clusters by this method."""
+    count = 0 if isinstance(model, Cores) else len(model.weights)
+    if count == 1:
+        return 1.0  # as stable as can be, and says nothing
+    random = np.random.default_rng(settings.seed)
+    some = sample[random.permutation(len(sample))[:_HALVED]]
+    if count > len(some) // 2:
+        return np.nan
+    placed = model.space.place(some)
 
+    def labelled(part: NDArray[np.int64]) -> NDArray[np.int32]:
+        half = methods.found(model.space, placed.at(part), settings, count or 1)
+        return methods.places(half, placed)
 
-def _model(
-    space: Space,
-    placed: Placed,
-    settings: Settings,
-    start: ClusterFit | None,
-    shown: Watched,
-) -> tuple[_Model, float]:
-    """What new objects are compared with, and how stable its clusters are."""
-    stability = np.nan if start is None else start.stability
-    points = placed.points
-    distinct = len(np.unique(points, axis=0))
-    if settings.number > distinct:
-        raise NotReady(
-            f"{settings.number} clusters were asked for, and only {distinct} of the "
-            "searchable objects differ: ask for fewer, or for 0 to have the number "
-            "chosen.",
-            reason="too_few_objects",
-        )
-    if settings.method == "hdbscan" and number.most(points) > 1:
-        with Progress("finding crowds", len(points), "object", shown) as progress:
-            known = start.model if start and isinstance(start.model, Cores) else None
-            crowds = fit_cores(space, placed, settings.seed, known)
-            progress.advance(len(points))
-        if crowds is None:
-            raise NotReady(
-                "hdbscan finds no cluster among the objects: no part of the archive is "
-                "denser than what is around it. Fit a mixture instead.",
-                reason="no_clusters",
-            )
-        return crowds, stability
-    begun = start.model if start and isinstance(start.model, Gaussians) else None
-    count = settings.number or (len(begun.weights) if begun else 0)
-    floor = space.noise
-    if not count:
-        with Progress(
-            "choosing a number", len(number.TRIED), "number", shown
-        ) as progress:
-            count, stability = number.choose(points, floor, settings.seed, progress)
-    with Progress("fitting clusters", count, "cluster", shown) as progress:
-        if settings.method == "kmeans":
-            found = fit_k_means(space, points, count, settings.seed, begun)
-        else:
-            shape: Shape = "diag" if settings.method == "mixture" else "full"
-            found = mixture_of(
-                space, fit_mixture(points, count, shape, floor, settings.seed, begun)
-            )
-        progress.advance(count)
-    return found, stability
+    return float(agreements(len(some), settings.seed, labelled).mean())
 
 
 class _Assigned(NamedTuple):
@@ -172,8 +120,13 @@ class _Assigned(NamedTuple):
     totals: NDArray[np.float64]
     sums: NDArray[np.float64]
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many objects are of each cluster."""
+        return np.bincount(self.places[self.places >= 0], minlength=len(self.totals))
 
-def _assigned(model: _Model, vectors: NDArray[np.float32], shown: Watched) -> _Assigned:
+
+def _assigned(model: Model, vectors: NDArray[np.float32], shown: Watched) -> _Assigned:
     places = np.empty(len(vectors), np.int32)
     probabilities = np.empty(len(vectors))
     totals, sums = np.zeros(0), np.zeros((0, vectors.shape[1]))
@@ -194,19 +147,8 @@ def _assigned(model: _Model, vectors: NDArray[np.float32], shown: Watched) -> _A
     return _Assigned(places, probabilities, totals, sums)
 
 
-def _log_densities(
-    model: Gaussians, vectors: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    found = np.empty(len(vectors))
-    for start in range(0, len(vectors), _CHUNK):
-        caller.check()
-        part = slice(start, start + _CHUNK)
-        found[part] = model.log_density(model.space.place(vectors[part]))
-    return found
-
-
 def _described(
-    model: _Model,
+    model: Model,
     stability: float,
     settings: Settings,
     num_begun: int,
@@ -216,13 +158,13 @@ def _described(
     shown: Watched,
 ) -> Kinds:
     """Order the clusters by size, and give each its label, name and exemplars."""
-    if isinstance(model, Gaussians):
-        model = model.bounded(_log_densities(model, vectors))
     found = _assigned(model, vectors, shown)
+    while not found.sizes.all():  # one that has no member is none
+        model = model.taken(np.flatnonzero(found.sizes))
+        found = _assigned(model, vectors, shown)
     inside = found.places >= 0
-    sizes = np.bincount(found.places[inside], minlength=len(found.totals))
+    sizes = found.sizes
     order = np.argsort(-sizes, kind="stable")
-    order = order[sizes[order] > 0]  # one that has no member is none
     ranks = np.full(len(sizes), NOWHERE)
     ranks[order] = np.arange(len(order))
     places = np.where(inside, ranks[found.places], NOWHERE)

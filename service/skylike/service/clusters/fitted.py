@@ -22,6 +22,7 @@ MOST_CLUSTERS = 256
 
 _Model: TypeAlias = Gaussians | Cores
 
+_FORMAT = 1  # of stored fits; raised when what is kept, or what it means, changes
 _CHUNK = 1 << 11  # objects assigned at a time
 
 
@@ -99,8 +100,8 @@ class ClusterFit:
     settings
         How it was made.
     stability
-        How well two halves of the archive agree about the clusters, at most 1; NaN
-        where the number was given.
+        How well two halves of some of the archive agree about as many clusters by this
+        method, at most 1; NaN where there are too few objects.
     model
         What new objects are compared with.
     labels : (k,) int32
@@ -116,7 +117,7 @@ class ClusterFit:
     num_objects
         How many there were, in a cluster or in none.
     num_begun
-        How many there were when clusters were found without beginning with another fit.
+        How many there were when clusters were last looked for anew.
     exemplar_ids
         Per cluster the ids of its members nearest to its centre, nearest first.
     names
@@ -193,6 +194,7 @@ class ClusterFit:
         """Everything but the version, for storage."""
         flat_ids = [id for ids in self.exemplar_ids for id in ids]
         return self.model.to_arrays() | {
+            "format": np.array(_FORMAT),
             "method": np.array(self.settings.method),
             "number": np.array(self.settings.number),
             "seed": np.array(self.settings.seed, np.uint64),
@@ -213,8 +215,8 @@ class ClusterFit:
     def from_arrays(
         cls, version: int, arrays: Mapping[str, NDArray[Any]]
     ) -> Self | None:
-        """The fit of `to_arrays`; None if an older skylike made it, which knew less."""
-        if "next_label" not in arrays:
+        """The fit of `to_arrays`; None of one in another format."""
+        if arrays.get("format") != _FORMAT:
             return None
         kind = Cores if "cores" in arrays else Gaussians
         ends = np.cumsum(arrays["num_exemplars"])[:-1]

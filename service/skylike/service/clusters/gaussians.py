@@ -3,15 +3,15 @@
 Fitted by expectation maximisation (McLachlan & Peel 2000, Finite Mixture Models), with
 full or diagonal covariances; or by k-means, which is the mixture of round components of
 one size each (Celeux & Govaert 1992, Comput. Statist. Data Anal. 14, 315). Beside them is
-a component of constant density, which objects belong to that none of the others explains
-(Banfield & Raftery 1993, Biometrics 49, 803).
+a background, which objects belong to that none of the components explains (Banfield &
+Raftery 1993, Biometrics 49, 803): as dense as a component is at its end.
 """
 
 import functools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,12 @@ from skylike.service.clusters.space import Placed, Points, Space
 
 Shape = Literal["full", "diag"]
 
-OUTSIDE = 1e-3
-"""Share of an archive that is in no cluster, at most, where mixtures describe it well."""
+OUTSIDE = 0.01
+"""Share of the objects of a component that lie beyond its end."""
 
+_FAR = 500.0  # an exponent beyond which there is nothing but the background
+_UPPER = 0.9  # quantile that tells how far a component spreads
+_FEW = 10  # members that tell nothing of it
 _STEPS, _MOST_STEPS = 5, 200  # of a fit: between two looks at the caller, and in all
 _STARTS = 3  # of k-means; the best is taken
 
@@ -41,86 +44,117 @@ class Gaussians:
     means : (k, p) float64
     roots : (k, p, p) float64
         Of the precisions: their product with their transpose is the precision.
-    log_background
-        Log density of what is in no component.
+    log_backgrounds : (k,) float64
+        Log density, near each component, of what is in none.
     """
 
     space: Space
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     roots: NDArray[np.float64]
-    log_background: float = -np.inf
+    log_backgrounds: NDArray[np.float64]
+
+    CLEARLY: ClassVar = 3.0
+    """By how much the mean of `explained` of what is clearly better is higher."""
 
     def shares(self, placed: Placed) -> NDArray[np.float64]:
         """The share of each component, and of none, in each object: (n, k + 1)."""
         logs = np.empty((len(placed.points), len(self.weights) + 1))
-        logs[:, :-1] = self._log_densities(placed)
-        logs[:, -1] = self.log_background
-        logs -= logs.max(axis=1, keepdims=True)
-        found: NDArray[np.float64] = np.exp(logs)
-        found /= found.sum(axis=1, keepdims=True)
+        inside = self._log_densities(placed)
+        # Ufuncs, not methods: most of the time that a single object takes is calls.
+        most = np.maximum.reduce(inside, axis=1, keepdims=True)
+        np.subtract(inside, most, out=logs[:, :-1])
+        # The background is that of the component within which an object lies furthest.
+        outside = np.minimum.reduce(self.log_backgrounds - inside, axis=1)
+        np.minimum(outside, _FAR, out=logs[:, -1])
+        found: NDArray[np.float64] = np.exp(logs, out=logs)
+        found /= np.add.reduce(found, axis=1, keepdims=True)
         return found
 
-    def log_density(self, placed: Placed) -> NDArray[np.float64]:
-        """Log of the density of all components together: (n,)."""
-        logs = self._log_densities(placed)
-        most = logs.max(axis=1, keepdims=True)
-        found: NDArray[np.float64] = most[:, 0] + np.log(
-            np.exp(logs - most).sum(axis=1)
+    def explained(self, placed: Placed) -> NDArray[np.float64]:
+        """Log of the density of all components and the background together: (n,)."""
+        inside = self._log_densities(placed)
+        outside = inside.max(axis=1) - (inside - self.log_backgrounds).max(axis=1)
+        found: NDArray[np.float64] = np.logaddexp(
+            np.logaddexp.reduce(inside, axis=1), outside
         )
         return found
 
-    def bounded(self, log_densities: NDArray[np.float64]) -> Self:
-        """The same, with a background as dense as the emptiest place of an archive.
+    def bounded(self, placed: Placed) -> Self:
+        """The same, with a background as dense as each component is at its end.
+
+        The cube roots of the squared distances of the members of a component from its
+        mean, in its covariance, are nearly normal (Wilson & Hilferty 1931, Proc. Natl.
+        Acad. Sci. 17, 684). Their median and 90 % quantile, which few artefacts do not
+        move, tell where the last hundredth of them would be, unless none is so far; at
+        least it is where the chi-squared distribution has it.
 
         Parameters
         ----------
-        log_densities : (n,) float64
-            Of its objects. All but 1/1000 of them lie where the components are denser
-            than the background; and so does whatever lies as near to the densest
-            component as all but 1/1000 of its own sample.
+        placed
+            A sample of the archive.
         """
-        from scipy.special import chdtri  # noqa: PLC0415
+        from scipy.special import chdtri, ndtri  # noqa: PLC0415
 
-        seen = float(np.quantile(log_densities, OUTSIDE, method="lower"))
-        reach = 0.5 * float(chdtri(len(self.space.mean), OUTSIDE))
-        expected = float(self._form[2].max()) - reach
-        return replace(self, log_background=min(seen, expected))
+        peaks = self._form[2]
+        labels = np.empty(len(placed.points), np.int64)
+        roots = np.empty(len(labels))
+        done = 0
+        for part in placed.parts():
+            logs = self._log_densities(part)
+            some = slice(done, done + len(logs))
+            labels[some] = own = logs.argmax(axis=1)
+            roots[some] = np.cbrt(2 * (peaks[own] - logs[np.arange(len(logs)), own]))
+            done += len(logs)
+        expected = float(chdtri(len(self.space.mean), OUTSIDE))
+        steps = ndtri(1 - OUTSIDE) / ndtri(_UPPER)
+        reaches = np.full(len(peaks), expected)
+        for label in range(len(peaks)):
+            mine = roots[labels == label]
+            if len(mine) >= _FEW:
+                middle, upper = np.quantile(mine, (0.5, _UPPER))
+                end = min(middle + steps * (upper - middle), mine.max())
+                reaches[label] = max(end**3, expected)
+        return replace(self, log_backgrounds=peaks - 0.5 * reaches)
 
     def taken(self, order: NDArray[np.int64]) -> Self:
-        """The same with its components in another order."""
+        """The same with some of its components, or all, in another order."""
+        whole = self.weights[order].sum()
         return replace(
             self,
-            weights=self.weights[order],
+            weights=self.weights[order] / whole,
             means=self.means[order],
             roots=self.roots[order],
+            log_backgrounds=self.log_backgrounds[order] - np.log(whole),
         )
 
     def _log_densities(self, placed: Placed) -> NDArray[np.float64]:
         """Log of weight times density of each component: (n, k)."""
-        roots, shifts, constants = self._form
-        count, num_axes = self.means.shape
+        roots, shifts, peaks = self._form
         # All components at once: one product of matrices.
-        apart = placed.points @ roots - shifts
-        squares = np.square(apart).reshape(-1, count, num_axes).sum(axis=2)
-        rests = placed.rests / self.space.noise
-        found: NDArray[np.float64] = constants - 0.5 * (squares + rests[:, None])
+        apart = placed.points @ roots
+        apart -= shifts
+        each = apart.reshape(-1, *self.means.shape)
+        squares = np.vecdot(each, each)
+        squares += (placed.rests * (0.5 / self.space.noise))[:, None]
+        found: NDArray[np.float64] = peaks - squares
         return found
 
     @functools.cached_property
     def _form(self) -> tuple[Points, NDArray[np.float64], NDArray[np.float64]]:
-        """Roots side by side, what they make of the means, and log peak densities."""
+        """Roots of half precisions side by side, the means by them, log peak densities."""
         count, num_axes = self.means.shape
-        roots = self.roots.transpose(1, 0, 2).reshape(num_axes, count * num_axes)
-        shifts = np.einsum("kp,kpq->kq", self.means, self.roots).ravel()
+        halves = self.roots * np.sqrt(0.5)
+        roots = halves.transpose(1, 0, 2).reshape(num_axes, count * num_axes)
+        shifts = np.einsum("kp,kpq->kq", self.means, halves).ravel()
         _, log_roots = np.linalg.slogdet(self.roots)
-        constants = (
+        peaks = (
             np.log(self.weights)
             + log_roots
             - 0.5 * len(self.space.mean) * np.log(2 * np.pi)
             - 0.5 * self.space.num_left * np.log(self.space.noise)
         )
-        return roots, shifts, constants
+        return roots, shifts, peaks
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, for storage."""
@@ -128,7 +162,7 @@ class Gaussians:
             "mixing": self.weights,
             "means": self.means,
             "roots": self.roots,
-            "log_background": np.array(self.log_background),
+            "log_background": self.log_backgrounds,
         }
 
     @classmethod
@@ -139,7 +173,8 @@ class Gaussians:
             arrays["mixing"],
             arrays["means"],
             arrays["roots"],
-            float(arrays["log_background"]),
+            # An earlier skylike had one for all.
+            np.full(len(arrays["mixing"]), arrays["log_background"]),
         )
 
 
@@ -167,7 +202,7 @@ def fit_mixture(
     seed
         Same points, same seed, same mixture.
     start
-        Where to begin; by default where k-means ends.
+        Where to begin, with as many components; by default where k-means ends.
     """
     # Only fitting needs scikit-learn, whose import takes longer than a query does.
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
@@ -209,7 +244,7 @@ def mixture_of(space: Space, fitted: Any) -> Gaussians:
     roots = fitted.precisions_cholesky_
     if roots.ndim == 2:
         roots = roots[:, :, None] * np.eye(roots.shape[1])
-    return Gaussians(space, fitted.weights_, fitted.means_, roots)
+    return _unbounded(space, fitted.weights_, fitted.means_, roots)
 
 
 def fit_k_means(
@@ -235,8 +270,19 @@ def fit_k_means(
     counts = np.bincount(found.labels_, minlength=number)
     squares = np.square(points - found.cluster_centers_[found.labels_]).sum(axis=1)
     sums = np.bincount(found.labels_, squares, minlength=number)
-    variances = sums / np.maximum(counts, 1) / points.shape[1] + space.noise
+    variances = sums / np.maximum(counts, 1) / points.shape[1] + space.floor(
+        len(points)
+    )
     there = counts > 0
     roots = np.eye(points.shape[1]) / np.sqrt(variances[there])[:, None, None]
     weights = counts[there] / len(points)
-    return Gaussians(space, weights, found.cluster_centers_[there], roots)
+    return _unbounded(space, weights, found.cluster_centers_[there], roots)
+
+
+def _unbounded(
+    space: Space,
+    weights: NDArray[np.float64],
+    means: Points,
+    roots: NDArray[np.float64],
+) -> Gaussians:
+    return Gaussians(space, weights, means, roots, np.full(len(weights), -np.inf))

@@ -1,8 +1,9 @@
 """Which clusters of two fits are the same: so that they keep their labels and names.
 
 A cluster lives on as the one that has at least half of those of its members that are
-still there (Spiliopoulou et al. 2006, KDD, 706); where several might, the assignment with
-the most members in all is taken (Kuhn 1955, Nav. Res. Logist. Q. 2, 83).
+still there (Spiliopoulou et al. 2006, KDD, 706), if they are at least half of that one: what
+people called it by holds for most of it still. Where several might, the assignment with the
+most members in all is taken (Kuhn 1955, Nav. Res. Logist. Q. 2, 83).
 """
 
 import numpy as np
@@ -43,7 +44,9 @@ def matched(
     both = (before >= 0) & (new >= 0)
     np.add.at(overlap, (before[both], new[both]), 1)
     sizes = np.bincount(before[before >= 0], minlength=len(old_labels))
-    overlap[overlap < _LIVES_ON * np.maximum(sizes, 1)[:, None]] = 0
+    new_sizes = np.bincount(new[new >= 0], minlength=number)
+    either = np.maximum(sizes[:, None], new_sizes)
+    overlap[overlap < _LIVES_ON * either] = 0
     pairs = zip(*linear_sum_assignment(-overlap), strict=True)
     return {
         int(column): int(old_labels[row])

@@ -6,11 +6,13 @@ probabilistic principal component analysis (Tipping & Bishop 1999, J. R. Statist
 is odd in the others is seen to be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skylike.service import caller
 
 Vectors = NDArray[np.float32]
 Points = NDArray[np.float64]
@@ -18,6 +20,9 @@ Points = NDArray[np.float64]
 MOST_AXES = 12
 _SHARE = 0.8  # of the variance
 _ROUNDED = 1e-12  # variance that float32 makes of equal numbers
+_FLOOR = 0.03  # of the noise, that is added to the variances of
+_MANY = 2500  # objects or more
+_CHUNK = 1 << 11  # vectors at a time
 
 
 class Placed(NamedTuple):
@@ -33,6 +38,16 @@ class Placed(NamedTuple):
 
     points: Points
     rests: NDArray[np.float64]
+
+    def at(self, places: NDArray[np.int64] | slice) -> "Placed":
+        """Those at some places."""
+        return Placed(self.points[places], self.rests[places])
+
+    def parts(self) -> "Iterator[Placed]":
+        """All of them, some at a time; the caller is asked between."""
+        for start in range(0, len(self.points), _CHUNK):
+            caller.check()
+            yield self.at(slice(start, start + _CHUNK))
 
 
 class Space(NamedTuple):
@@ -74,6 +89,14 @@ class Space(NamedTuple):
     def num_left(self) -> int:
         """How many directions there are beside the axes."""
         return len(self.mean) - len(self.axes)
+
+    def floor(self, count: int) -> float:
+        """Variance that is added along each axis, lest a cluster shrink to a spike.
+
+        The axes have noise of their own already: of many objects this is a small part
+        of it, of few, which do not tell it, all.
+        """
+        return min(_FLOOR * max(_MANY / count, 1.0), 1.0) * self.noise
 
     def place(self, vectors: Vectors) -> Placed:
         """Where vectors are: (n, dimension), of any number."""

@@ -2,6 +2,12 @@
 
 from skylike.service.catalog import DURABLE, Opinion, Rating, SkyObject, Writing
 from skylike.service.collection.alike import Spot
+from skylike.service.collection.calibrated import (
+    ALIKE_COSINE,
+    SAME_COSINE,
+    NewestFits,
+    make_fitted,
+)
 from skylike.service.collection.collection import Collection
 from skylike.service.collection.laying import LAYOUTS, require_layout
 from skylike.service.collection.mapping import Map
@@ -12,14 +18,17 @@ from skylike.service.collection.search import MAX_K, Found, How, Scored
 from skylike.service.collection.verifying import Problem
 
 __all__ = [
+    "ALIKE_COSINE",
     "DURABLE",
     "LAYOUTS",
     "MAX_K",
+    "SAME_COSINE",
     "Collection",
     "Found",
     "How",
     "Lesson",
     "Map",
+    "NewestFits",
     "Opinion",
     "Portrait",
     "Problem",
@@ -30,5 +39,6 @@ __all__ = [
     "Target",
     "Taught",
     "Writing",
+    "make_fitted",
     "require_layout",
 ]

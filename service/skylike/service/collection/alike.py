@@ -57,6 +57,8 @@ def alike(
             if after is not None:
                 last = np.float32(after.score)
                 keep &= (found < last) | ((found == last) & (here > after.row))
+                # A cutout is embedded for each page, in the last bits as its company is.
+                keep &= here != after.row
             scores = np.concatenate([scores, found[keep]])
             rows = np.concatenate([rows, here[keep]])
             best = np.lexsort((rows, -scores))[:limit]

@@ -17,10 +17,10 @@ class Changing(Reading):
     _writing: threading.Lock
 
     @contextmanager
-    def held_at(self, version: int) -> Iterator[bool]:
-        """Let writers wait until the block ends; whether this is its version."""
+    def held_at(self, basis: int) -> Iterator[bool]:
+        """Let writers wait until the block ends; whether this is its `basis`."""
         with self._writing:
-            yield self._view.version == version
+            yield self._view.basis == basis
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

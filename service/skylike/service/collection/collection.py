@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from skylike.service.catalog import DURABLE, Catalog, SkyObject, State, Writing
 from skylike.service.collection import loading
+from skylike.service.collection.calibrated import Calibrated
 from skylike.service.collection.compaction import Compactor
 from skylike.service.collection.fitted import Fitted
 from skylike.service.collection.laying import KnownLayouts
@@ -74,7 +75,9 @@ class Collection(Fitted, Predicting, Mapped):
         self._writing = threading.Lock()
         self._catalog = Catalog(directory / _CATALOG)
         self._ranks = KnownRanks(self._catalog.fits)
+        self._calibrated = Calibrated()
         self._layouts = KnownLayouts(self._catalog.fits)
+        self._can_be_told = {}
         self._taught = KnownTaught(self._catalog)
         self._lessons = Lessons(self.name, self._catalog)
         try:

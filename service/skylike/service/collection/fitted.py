@@ -11,14 +11,17 @@ from skylike.service.clusters import ClusterFit, Method
 from skylike.service.collection.changing import Changing
 from skylike.service.collection.fitting import CLUSTERS, fit
 from skylike.service.collection.laying import require_layout
-from skylike.service.collection.naming import renamed, settings_of
+from skylike.service.collection.naming import Heritage, renamed, settings_of
 from skylike.service.collection.portraits import PORTRAITS, Portraits
 from skylike.service.collection.vectors import checked
+from skylike.service.collection.view import gather
 from skylike.service.progress import Shown, Watched
 
 
 class Fitted(Changing):
     """Fits a collection, and remembers how."""
+
+    _can_be_told: dict[int, bool]
 
     def fit(
         self,
@@ -26,7 +29,8 @@ class Fitted(Changing):
         calibration: NDArray[np.float32] | None = None,
         method: Method | None = None,
         number: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
+        after: "Fitted | None" = None,
         layouts: Sequence[str] = (),
         shown: Watched = Shown.NOT,
     ) -> int:
@@ -48,7 +52,13 @@ class Fitted(Changing):
             Of clusters, 0 to have it chosen; by default as the last fit did, if that
             was by the same method.
         seed
-            Same objects, same seed, same fit before, same fits.
+            Of the random numbers, by default as in the last fit: with another one
+            clusters are found from nothing. Same objects, same seed, same fit before,
+            same fits.
+        after
+            Another collection of the same objects, whose fit then is the last one for the
+            method, the number and the seed; clusters that live on have its labels and
+            names.
         layouts
             Maps to make beside that of the principal components, which every fit
             makes: `LAYOUTS`. One that is not made stays as it is.
@@ -75,14 +85,27 @@ class Fitted(Changing):
         """
         if calibration is not None:
             calibration = checked(calibration, self.dimension)
-        settings = settings_of(self._view.clusters, method, number, seed)
         for name in layouts:
             require_layout(name)
-        found = fit(self._view, self._catalog, calibration, settings, layouts, shown)
+        last = self.clusters if after is None else after.clusters
+        settings = settings_of(last, method, number, seed)
+        heritage = None if after is None else after.heritage()
+        found = fit(
+            self._view,
+            self._catalog,
+            self._shelf.directory,
+            calibration,
+            settings,
+            heritage,
+            layouts,
+            shown,
+        )
         with self._changing():
             self._view = found.kept(self._catalog.fits, self._view)
             self._ranks.forget()
-            return self._view.version
+            version = self._view.version
+        found.stages.clear()
+        return version
 
     def rename_cluster(self, label: int, name: str, how: Writing = DURABLE) -> None:
         """Give a name to a cluster of the newest fit, which it keeps in later ones.
@@ -95,7 +118,7 @@ class Fitted(Changing):
             ``unknown_cluster`` if there is none of this label.
         BadRequest
             ``bad_cluster_name`` unless the name is 1 to 200 printable characters that
-            no other cluster has.
+            no other cluster has or may have.
         """
         with self._changing():
             self._catalog.requests.require_new(how)
@@ -104,6 +127,34 @@ class Fitted(Changing):
                 CLUSTERS, found.version, found.to_arrays(), how
             )
             self._view = replace(self._view, version=version, clusters=found)
+
+    def take_over_names(self, other: "Fitted") -> None:
+        """Have the names of those clusters that have labels of another collection.
+
+        The newest fit was made after the newest of that one.
+        """
+        mine, theirs = self.clusters, other.clusters
+        if mine is None or theirs is None:
+            return
+        found = mine.named(
+            {one: told for one, told in theirs.name_of.items() if one in mine.name_of}
+        )
+        if found.names == mine.names:
+            return
+        with self._changing():
+            version = self._catalog.fits.rewrite(
+                CLUSTERS, found.version, found.to_arrays()
+            )
+            self._view = replace(self._view, version=version, clusters=found)
+
+    def heritage(self) -> Heritage | None:
+        """The newest clusters with their members, None before the first `fit`."""
+        view = self._view
+        if view.clusters is None:
+            return None
+        rows, vectors = gather(source for _, source in view.sources())
+        labels = view.clusters.members(vectors).labels.tolist()
+        return Heritage(view.clusters, dict(zip(view.ids(rows), labels, strict=True)))
 
     def clusters_of(self, version: int) -> ClusterFit | None:
         """The clusters of a fit, None if it is not kept; `DamagedData` if it is bad."""
@@ -120,5 +171,9 @@ class Fitted(Changing):
 
     @property
     def fit_versions(self) -> list[int]:
-        """The fits that are kept, ascending."""
-        return self._catalog.fits.versions(CLUSTERS)
+        """The fits that can be told, ascending: kept, and in the format of today."""
+        versions = self._catalog.fits.versions(CLUSTERS)
+        for version in versions:
+            if version not in self._can_be_told:
+                self._can_be_told[version] = self.clusters_of(version) is not None
+        return [version for version in versions if self._can_be_told[version]]

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from skylike.service import caller
 from skylike.service.catalog import Fits
+from skylike.service.collection.stages import Stages
 from skylike.service.collection.view import View
 from skylike.service.errors import BadRequest
-from skylike.service.index import Allowed, Flat, Source, nearest
+from skylike.service.index import Allowed, Flat, Source, k_nearest
 from skylike.service.layout import (
     MOST_FITTED,
     NUM_NEIGHBOURS,
@@ -28,6 +29,7 @@ LAYOUTS = (TSNE, PCA)
 """Those that there can be, the best first."""
 
 _CHUNK = 1 << 14  # vectors
+_FORMAT = 1  # of stored layouts; raised when what is kept, or what it means, changes
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -60,7 +62,12 @@ def no_layout(name: str) -> BadRequest:
 
 
 def laid_out(
-    rows: Rows, vectors: Vectors, wanted: Sequence[str], seed: int, shown: Watched
+    rows: Rows,
+    vectors: Vectors,
+    wanted: Sequence[str],
+    seed: int,
+    stages: Stages,
+    shown: Watched,
 ) -> dict[str, Arrays]:
     """Lay all objects out; what to keep of each layout.
 
@@ -72,6 +79,8 @@ def laid_out(
         Layouts beside the principal components, which are always made.
     seed
         Same objects, same seed, same layouts.
+    stages
+        Where what takes minutes is kept until all is stored.
     shown
         Where to show how far it is.
 
@@ -82,9 +91,12 @@ def laid_out(
     """
     found: dict[str, Arrays] = {PCA: Pca.of(_parts(vectors)).to_arrays()}
     if TSNE in wanted:
-        places = _embedded(rows, vectors, seed, shown)
-        found[TSNE] = {"rows": rows, "places": places}
-    return found
+        kept = stages.kept(TSNE)
+        if kept is None:
+            kept = {"rows": rows, "places": _embedded(rows, vectors, seed, shown)}
+            stages.keep(TSNE, kept)
+        found[TSNE] = kept
+    return {name: {**one, "format": np.array(_FORMAT)} for name, one in found.items()}
 
 
 def _parts(vectors: Vectors) -> Iterator[Vectors]:
@@ -103,9 +115,7 @@ def _embedded(rows: Rows, vectors: Vectors, seed: int, shown: Watched) -> Places
         for start in range(0, len(rest), _CHUNK):
             caller.check()
             some = rest[start : start + _CHUNK]
-            near, cosines = nearest(known, vectors[some], NUM_NEIGHBOURS).first(
-                NUM_NEIGHBOURS
-            )
+            near, cosines = k_nearest(known, vectors[some], NUM_NEIGHBOURS)
             places[some] = between(places[near], cosines)
             progress.advance(len(some))
     return places
@@ -152,7 +162,7 @@ class Laid:
         k = min(NUM_NEIGHBOURS, sum(source.num_allowed for source in sources))
         if not k:
             return np.zeros((len(vectors), 2), np.float32)
-        near, cosines = nearest(sources, vectors, k).first(k)
+        near, cosines = k_nearest(sources, vectors, k)
         return between(self._fitted.of(near), cosines)
 
     def placed(self, view: View) -> "Placed":
@@ -247,11 +257,11 @@ class KnownLayouts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that there are, the best first."""
-        return tuple(name for name in LAYOUTS if self._fits.versions(name))
+        """Those that there are, the best first; raises as `of`."""
+        return tuple(name for name in LAYOUTS if self.of(name))
 
     def of(self, name: str) -> Laid | None:
-        """The newest of its name, None if there is none.
+        """The newest of its name, None if there is none, or in another format.
 
         Raises
         ------
@@ -264,5 +274,8 @@ class KnownLayouts:
             if versions and (known is None or known.version != versions[-1]):
                 latest = self._fits.latest(name)
                 assert latest is not None
-                known = self._known[name] = Laid(name, *latest)
+                version, arrays = latest
+                if arrays.get("format") != _FORMAT:
+                    return None
+                known = self._known[name] = Laid(name, version, arrays)
             return known if versions else None

@@ -10,7 +10,7 @@ from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import Catalog
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.compaction import in_memory
-from skylike.service.collection.fitting import CLUSTERS
+from skylike.service.collection.fitting import ANOMALY, CLUSTERS
 from skylike.service.collection.segment import Segment, Tail
 from skylike.service.collection.shelf import Manifest, Shelf
 from skylike.service.collection.view import Part, View
@@ -67,11 +67,15 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
     objects = catalog.objects(revised.tolist())
     known = [row for row in revised.tolist() if row in objects]
     cluster_fit = catalog.fits.latest(CLUSTERS)
-    anomaly_fit = catalog.fits.latest("anomaly")
+    anomaly_fit = catalog.fits.latest(ANOMALY)
     view = View(
         version=state.version,
+        basis=state.version,
+        objects_version=state.version,
         num_objects=state.num_objects,
         last_row=state.last_row,
+        lost_at=state.version,
+        layout=0,
         segments=tuple(parts),
         tail=Part(tail),
         revised=Columns.of(known, [objects[row] for row in known]),

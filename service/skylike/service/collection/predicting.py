@@ -1,18 +1,22 @@
 """`Predicting`: what objects of a collection tell, learned so that it can be predicted."""
 
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service import caller
 from skylike.service.catalog import Catalog, SkyObject
+from skylike.service.collection.learned import Learned
+from skylike.service.collection.places import places_of
 from skylike.service.collection.rating import Rated
 from skylike.service.collection.view import View
 from skylike.service.columns import Columns, Filter, has_attribute, has_label
 from skylike.service.errors import BadRequest, NotReady
 from skylike.service.teaching import (
+    LARGEST,
     MIN_EXAMPLES,
     Classes,
     Examples,
@@ -24,7 +28,7 @@ from skylike.service.teaching import (
 _MOST_EXAMPLES = 5000  # what is learned from; more are drawn from
 _MOST_CLASSES = 100
 _REMEMBERED = 8  # what was learned last
-_CELL_DEG = 20 / 3600  # a place on the sky: about what a cutout shows
+_EQUAL = 1 - 1e-6  # cosine from which on something is an example itself
 
 Rows = NDArray[np.int64]
 Value = str | int | float | bool
@@ -87,7 +91,9 @@ class Lesson:
     Attributes
     ----------
     version
-        Of the collection it was learned from.
+        In which objects of the collection were changed last.
+    digest
+        Of what was learned from.
     ids
         Of the examples, in their order.
     classes
@@ -97,9 +103,20 @@ class Lesson:
     """
 
     version: int
+    digest: str
     ids: tuple[str, ...]
     classes: tuple[str, ...]
     model: Quantity | Classes
+
+    def example(
+        self, vector: NDArray[np.float32], ids: Sequence[str] = ()
+    ) -> int | None:
+        """Which example something is, by its one id or an equal vector; None for none."""
+        if len(ids) == 1 and ids[0] in self.ids:
+            return self.ids.index(ids[0])
+        similarities = self.model.examples.vectors @ vector
+        most = int(similarities.argmax())
+        return most if similarities[most] >= _EQUAL else None
 
 
 class Predicting(Rated):
@@ -132,61 +149,79 @@ class Predicting(Rated):
 
 
 class Lessons:
-    """What was learned of a catalog. Safe from any thread; who learns waits in line."""
+    """What was learned of a catalog. Safe from any thread."""
 
     def __init__(self, name: str, catalog: Catalog) -> None:
         self._name = name
         self._catalog = catalog
-        self._known: dict[tuple[Target, Filter | None], Lesson] = {}
-        self._lock = threading.Lock()
+        self._learned: Learned[tuple[Target, str], Lesson] = Learned(_REMEMBERED)
 
     def of(self, view: View, target: Target, where: Filter | None) -> Lesson:
         """As `Predicting.lesson`."""
-        key = target, where
-        with self._lock:
-            known = self._known.pop(key, None)
-            if known is None or known.version != view.version:
-                known = self._learned(view, target, where)
-            self._known[key] = known  # the last that was asked for
-            while len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
-            return known
+        return self._learned.of(
+            (target, repr(where)),  # Python calls 1 and True equal; filters do not
+            lambda known: self._lesson(view, target, where, known),
+            lambda known: known.version == view.objects_version,
+        )
 
-    def _learned(self, view: View, target: Target, where: Filter | None) -> Lesson:
+    def _lesson(
+        self, view: View, target: Target, where: Filter | None, known: Lesson | None
+    ) -> Lesson:
+        """What is known, if the examples are the same; or else what they teach now."""
         rows = _telling(view, target, where)
         if len(rows) > _MOST_EXAMPLES:
             drawn = np.random.default_rng(0).permutation(len(rows))[:_MOST_EXAMPLES]
             rows = rows[np.sort(drawn)]
         objects = self._catalog.objects(rows.tolist())
-        told = {row: target.told_by(one) for row, one in objects.items()}
-        rows = np.array([row for row in rows.tolist() if told.get(row) is not None])
-        values = [value for row in rows.tolist() if (value := told[row]) is not None]
+        told: dict[int, Value] = {}
+        for row in rows.tolist():  # some may have been deleted meanwhile
+            value = target.told_by(objects[row]) if row in objects else None
+            if value is not None:
+                told[row] = value
+        digest = _digest(objects, told)
+        if known is not None and known.digest == digest:
+            return replace(known, version=view.objects_version)
+        caller.check()
+        rows, vectors = self._catalog.vectors_there(np.array(list(told), np.int64))
         there = [objects[row] for row in rows.tolist()]
-        places = _places(there)
-        num_places = len(np.unique(places))
+        examples = Examples(vectors, places_of(there))
+        num_places = len(np.unique(examples.places))
         if num_places < MIN_EXAMPLES:
             raise NotReady(
                 f"{len(rows)} searchable objects of {self._name!r}, at {num_places} "
                 f"places on the sky, have {target}; {MIN_EXAMPLES} of each are needed",
                 reason="too_few_examples",
             )
-        examples = Examples(self._catalog.vectors(rows), places)
+        model, classes = self._model(
+            target, examples, [told[row] for row in rows.tolist()]
+        )
         ids = tuple(one.id for one in there)
+        return Lesson(view.objects_version, digest, ids, classes, model)
+
+    def _model(
+        self, target: Target, examples: Examples, values: list[Value]
+    ) -> tuple[Quantity | Classes, tuple[str, ...]]:
+        """What values teach, and what their classes are called."""
         is_number = [_is_number(value) for value in values]
         if all(is_number):
             numbers = np.array(values, np.float64)
-            return Lesson(view.version, ids, (), fit_quantity(examples, numbers))
+            if (largest := np.abs(numbers).max()) > LARGEST:
+                raise _bad(
+                    f"{target} is {largest:.3g} in some object; numbers beyond "
+                    f"{LARGEST:.0g} cannot be compared: leave these out by a filter"
+                )
+            return fit_quantity(examples, numbers), ()
         if any(is_number):
             raise _bad(
                 f"{target} is a number in {sum(is_number)} objects and none in "
-                f"{len(rows) - sum(is_number)}"
+                f"{len(values) - sum(is_number)}"
             )
         names, which = np.unique(
             [_name(value) for value in values], return_inverse=True
         )
         if len(names) == 1:
             raise NotReady(
-                f"all {len(rows)} objects of {self._name!r} that have {target} have "
+                f"all {len(values)} objects of {self._name!r} that have {target} have "
                 f"{names[0]!r}: there is nothing to tell apart",
                 reason="too_few_examples",
             )
@@ -195,9 +230,8 @@ class Lessons:
                 f"{target} has {len(names)} values; at most {_MOST_CLASSES} classes can "
                 "be told apart"
             )
-        classes = tuple(names.tolist())
-        model = fit_classes(examples, which.astype(np.int64), len(classes))
-        return Lesson(view.version, ids, classes, model)
+        model = fit_classes(examples, which.astype(np.int64), len(names))
+        return model, tuple(names.tolist())
 
 
 def _telling(view: View, target: Target, where: Filter | None) -> Rows:
@@ -209,20 +243,13 @@ def _telling(view: View, target: Target, where: Filter | None) -> Rows:
     return found[np.isin(found, view.searchable_rows())]
 
 
-def _places(objects: Sequence[SkyObject]) -> Rows:
-    """A number for each place: a piece of sky, else a file, else the object alone."""
-    numbers: dict[tuple[str | int, ...], int] = {}
-    return np.array(
-        [numbers.setdefault(_place(one), len(numbers)) for one in objects], np.int64
-    )
-
-
-def _place(one: SkyObject) -> tuple[str | int, ...]:
-    if one.position is not None:
-        band = round(one.position.dec_deg / _CELL_DEG)
-        width = np.cos(np.radians(min(abs(band) * _CELL_DEG, 90.0)))
-        return band, round(one.position.ra_deg * width / _CELL_DEG)
-    return ("file", one.uri) if one.uri else ("id", one.id)
+def _digest(objects: Mapping[int, SkyObject], told: Mapping[int, Value]) -> str:
+    """Of all that examples teach: what they tell, where they are, and their vectors' rows."""
+    what = [
+        (row, value, objects[row].position, objects[row].uri)
+        for row, value in told.items()
+    ]
+    return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def _is_number(value: Value) -> bool:

@@ -1,22 +1,24 @@
 """`Rated`: what people think of a collection's objects, and what is learned from it."""
 
 import functools
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
 from skylike.service.catalog import DURABLE, AllRatings, Catalog, Opinion, Writing
+from skylike.service.collection.learned import Learned
 from skylike.service.collection.reading import Reading
 from skylike.service.collection.view import View
 from skylike.service.columns import Filter
 from skylike.service.ranks import Ranks
 from skylike.service.teaching import expected, learn
 
+_SLICE = 1 << 14  # vectors between two looks for whether the caller still waits
 _REMEMBERED = 2  # states of the ratings: the newest, and one that others page through
 
 Floats = NDArray[np.float64]
@@ -61,9 +63,25 @@ class Rated(Reading):
         raise NotImplementedError
 
     def rate(
-        self, who: str, opinions: Mapping[str, Opinion | None], how: Writing = DURABLE
+        self,
+        who: str,
+        opinions: Mapping[str, Opinion | None],
+        how: Writing = DURABLE,
+        *,
+        key: str = "",
     ) -> set[str]:
         """Keep somebody's opinions of objects, None to forget one.
+
+        Parameters
+        ----------
+        who
+            Who says so, by their own word.
+        opinions
+            By id.
+        how
+            How to write.
+        key
+            The name of the key that the write came with, if there was one.
 
         Returns
         -------
@@ -78,13 +96,19 @@ class Rated(Reading):
             If a write of that name was done.
         """
         with self._changing():
-            version, there = self._catalog.ratings.write(who, opinions, how)
+            version, there = self._catalog.ratings.write(who, opinions, how, key)
             self._view = replace(self._view, version=version)
         return there
 
     def ratings(self) -> AllRatings:
         """All ratings; raises `DamagedData` if one is not as it was written."""
         return self._catalog.ratings.all()
+
+    def some_ratings(
+        self, who: str = "", after: tuple[int, str] | None = None, limit: int = 100
+    ) -> AllRatings:
+        """The first ratings of somebody, or of all, behind a row and who rated it."""
+        return self._catalog.ratings.some(who, after, limit)
 
     def take_over_ratings(self, other: "Rated") -> None:
         """Have the ratings of another collection, of those objects that are here."""
@@ -107,8 +131,7 @@ class Rated(Reading):
 
     def is_rated(self, rows: Rows) -> NDArray[np.bool_]:
         """Which of some rows somebody has rated."""
-        rated = [one.row for one in self._catalog.ratings.all().ratings]
-        return np.isin(rows, np.array(rated, np.int64))
+        return np.isin(rows, self._catalog.ratings.rows())
 
     def holds(self, rows: Rows, where: Filter | None = None) -> NDArray[np.bool_]:
         """Which of some rows are there, and fulfil a filter."""
@@ -122,26 +145,21 @@ class KnownTaught:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._known: dict[tuple[int, int], Taught] = {}
-        self._lock = threading.Lock()
+        self._learned: Learned[tuple[int, int], Taught] = Learned(_REMEMBERED)
 
     def of(self, view: View, ranks: Ranks, version: int | None) -> Taught | None:
         """As `Rated.taught`."""
-        with self._lock:
-            ratings = self._catalog.ratings.all()
-            key = ranks.version, ratings.version if version is None else version
-            if key not in self._known:
-                if key[1] != ratings.version:
-                    return None
-                self._known[key] = _taught(self._catalog, view, ranks, ratings)
-            taught = self._known.pop(key)
-            self._known[key] = taught  # the last that was asked for
-            while len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
-            return taught
+        newest = self._catalog.ratings.version()
+        key = ranks.version, newest if version is None else version
+        if key[1] != newest and self._learned.known(key) is None:
+            return None
+        taught = self._learned.of(key, lambda _: _taught(self._catalog, view, ranks))
+        # Ratings may have changed between the look and the learning.
+        return taught if version in (None, taught.version) else None
 
 
-def _taught(catalog: Catalog, view: View, ranks: Ranks, ratings: AllRatings) -> Taught:
+def _taught(catalog: Catalog, view: View, ranks: Ranks) -> Taught:
+    ratings = catalog.ratings.all()
     by_row: dict[int, list[float]] = {}
     for one in ratings.ratings:
         by_row.setdefault(one.row, []).append(one.opinion.interest)
@@ -152,24 +170,30 @@ def _taught(catalog: Catalog, view: View, ranks: Ranks, ratings: AllRatings) -> 
     fitted = ranks.rows[places] == rows
     # Of what came after the fit nobody knows how odd it is: as odd as most.
     usual = float(expected(np.array([50.0]))[0])
-    interest = learn(vectors, said, np.where(fitted, expectations[places], usual))
     interests, deviations = np.zeros(len(ranks.rows)), np.zeros(len(ranks.rows))
-    for some, part in _chunks(view):
-        caller.check()
-        at = np.minimum(np.searchsorted(ranks.rows, some), len(ranks.rows) - 1)
-        here = ranks.rows[at] == some
-        at = at[here]
-        interests[at], deviations[at] = interest(part[here], expectations[at])
+    # Beside questions that want to be quick it has one core.
+    with threadpool_limits(1):
+        interest = learn(vectors, said, np.where(fitted, expectations[places], usual))
+        for some, part in _slices(view):
+            caller.check()
+            at = np.minimum(np.searchsorted(ranks.rows, some), len(ranks.rows) - 1)
+            here = ranks.rows[at] == some
+            at = at[here]
+            interests[at], deviations[at] = interest(part[here], expectations[at])
     interests[places[fitted]] = said[fitted]
     deviations[places[fitted]] = 0.0
     return Taught(ratings.version, len(rows), interests, deviations)
 
 
-def _chunks(view: View) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
-    """Rows that may be found and their vectors, part by part."""
+def _slices(view: View) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+    """Rows that may be found and their vectors, some at a time."""
     for _, source in view.sources():
-        for start, some in source.index.chunks():
-            part = slice(start, start + len(some))
-            mask = None if source.allowed is None else source.allowed.mask[part]
-            rows = source.rows[part]
-            yield (rows, some) if mask is None else (rows[mask], some[mask])
+        for first, some in source.index.chunks():
+            for start in range(0, len(some), _SLICE):
+                vectors = some[start : start + _SLICE]
+                part = slice(first + start, first + start + len(vectors))
+                rows = source.rows[part]
+                if source.allowed is not None:
+                    mask = source.allowed.mask[part]
+                    rows, vectors = rows[mask], vectors[mask]
+                yield rows, vectors

@@ -11,9 +11,15 @@ from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject, Writing
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection.alike import Spot, alike
+from skylike.service.collection.calibrated import (
+    ALIKE_COSINE,
+    Calibrated,
+    NewestFits,
+)
 from skylike.service.collection.examples import query_of
 from skylike.service.collection.listing import Listing
 from skylike.service.collection.search import Found, How, Scored, search
+from skylike.service.collection.segment import Segment
 from skylike.service.collection.vectors import checked
 from skylike.service.columns import All, Filter, Not, WithIds
 from skylike.service.errors import BadRequest, DamagedData, UnknownId
@@ -38,11 +44,17 @@ class Reading(Listing):
     name: str
     model_id: str
     dimension: int
+    _calibrated: Calibrated
 
     @property
     def version(self) -> int:
         """Number of committed writes."""
         return self._view.version
+
+    @property
+    def basis(self) -> int:
+        """The version in which objects or fits were changed last."""
+        return self._view.basis
 
     @property
     def clusters(self) -> ClusterFit | None:
@@ -53,6 +65,12 @@ class Reading(Listing):
     def anomaly(self) -> AnomalyFit | None:
         """The newest anomaly scores, None before the first `fit`."""
         return self._view.anomaly
+
+    @property
+    def newest_fits(self) -> NewestFits:
+        """The newest fits, of one state of the collection."""
+        view = self._view
+        return NewestFits(view.clusters, self._calibrated.of(view))
 
     @property
     def is_fitted(self) -> bool:
@@ -90,6 +108,18 @@ class Reading(Listing):
         """How each segment searches, and how many vectors it has; the newest are none."""
         indexes = [part.block.index for part in self._view.segments]
         return [(one.kind, len(one)) for one in indexes if one is not None]
+
+    @property
+    def rounded(self) -> list[tuple[int, int]]:
+        """The rows, from behind one up to another, whose vectors are kept in float16."""
+        blocks = [part.block for part in self._view.segments]
+        return [
+            (one.after_row, one.last_row)
+            for one in blocks
+            if isinstance(one, Segment)
+            and one.index is not None
+            and one.index.kind is Kind.IVF
+        ]
 
     def get(self, id: str) -> SkyObject:
         """The object of an id, with its thumbnail.
@@ -181,6 +211,23 @@ class Reading(Listing):
         queries = checked(vectors, self.dimension)
         rows = self._excluded_rows(exclude, len(queries))
         return search(self._view, queries, k, rows, **how)
+
+    def exactly(
+        self, vector: NDArray[np.float32], found: Sequence[Found]
+    ) -> list[Found]:
+        """What was found, with the exact cosines of what may be the query itself.
+
+        Where vectors are searched in float16 an object is not quite like itself. Raises
+        as `get`.
+        """
+        if all(kind is not Kind.IVF for kind, _ in self.kinds):
+            return list(found)
+        alike = [one.row for one in found if one.score > ALIKE_COSINE]
+        rows, vectors = self._catalog.vectors_there(np.array(alike, np.int64))
+        cosines = np.minimum(1.0, vectors.astype(np.float64) @ vector)
+        exact = dict(zip(rows.tolist(), cosines.tolist(), strict=True))
+        told = [one._replace(score=exact.get(one.row, one.score)) for one in found]
+        return sorted(told, key=lambda one: (-one.score, one.id))
 
     def search(
         self,
@@ -329,8 +376,11 @@ class Reading(Listing):
         return query_of(examples, others)
 
     def _vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        rows = np.array([self._row(id) for id in ids], np.int64)
-        return self._catalog.vectors(rows)
+        found = self._catalog.rows(ids)
+        unknown = [id for id in ids if id not in found]
+        if unknown:
+            raise self._unknown(unknown[0])
+        return self._catalog.vectors(np.array([found[id] for id in ids], np.int64))
 
     def _settled(self, read: Callable[[], _Read]) -> _Read:
         """What is read in several steps; once more if something was written between."""
@@ -347,8 +397,11 @@ class Reading(Listing):
     def _row(self, id: str) -> int:
         row = self._catalog.rows([id]).get(id)
         if row is None:
-            raise UnknownId(f"{self.name!r} has no object {id!r}.")
+            raise self._unknown(id)
         return row
+
+    def _unknown(self, id: str) -> UnknownId:
+        return UnknownId(f"{self.name!r} has no object {id!r}.")
 
     def _excluded_rows(
         self, exclude: Sequence[str | None] | None, num_queries: int

@@ -56,6 +56,8 @@ class How(TypedDict, total=False):
         Whether to find what is least similar instead, which is always exact.
     min_score
         Only what scores at least this; not together with `least`.
+    up_to
+        Only rows up to this one.
     """
 
     where: Filter | None
@@ -63,6 +65,7 @@ class How(TypedDict, total=False):
     effort: float
     least: bool
     min_score: float
+    up_to: int | None
 
 
 def search(
@@ -76,6 +79,7 @@ def search(
     effort: float = 1.0,
     least: bool = False,
     min_score: float = -1.0,
+    up_to: int | None = None,
 ) -> list[list[Found]]:
     """As `Reading.nearest`, of checked vectors, with rows to exclude."""
     if not 1 <= k <= MAX_K:
@@ -88,7 +92,7 @@ def search(
         raise BadRequest("least asks for low scores, and min_score excludes them.")
     if where is not None:
         view.check(where)
-    sources = view.sources(where)
+    sources = view.sources(where, up_to)
     answers = nearest(
         [source for _, source in sources],
         -queries if least else queries,

@@ -99,10 +99,18 @@ class View:
     ----------
     version
         Number of committed writes.
+    basis
+        The version in which objects or fits were changed last; no rating or name counts.
+    objects_version
+        The last of them that changed objects; at opening the last of all.
     num_objects
         How many objects it has, searchable or not.
     last_row
         The highest row that was ever given.
+    lost_at
+        The version at which objects went last, or at which the collection was opened.
+    layout
+        How often parts were put together since: another one is searched otherwise.
     segments
         Parts whose rows are sealed, in the order of their rows.
     tail
@@ -116,8 +124,12 @@ class View:
     """
 
     version: int
+    basis: int
+    objects_version: int
     num_objects: int
     last_row: int
+    lost_at: int
+    layout: int
     segments: tuple[Part, ...]
     tail: Part
     revised: Columns
@@ -157,14 +169,28 @@ class View:
         for part in self.parts:
             yield from part.block.parts
 
-    def sources(self, wanted: Filter | None = None) -> list[tuple[Part, Source]]:
-        """Parts, and where to search in each for what fulfils a filter, or for all."""
+    def sources(
+        self, wanted: Filter | None = None, up_to: int | None = None
+    ) -> list[tuple[Part, Source]]:
+        """Parts, and where to search in each for what fulfils a filter, or for all.
+
+        Only up to a row, if one is given.
+        """
         found = []
         for part in self.parts:
-            if wanted is None:
+            is_older = up_to is None or all(
+                run[-1] <= up_to for run in part.block.runs if len(run)
+            )
+            if wanted is None and is_older:
                 source = part.whole
             else:
-                source = part.source(part.fulfilling(wanted, self.revised))
+                mask = part.alive
+                if wanted is not None:
+                    mask = part.fulfilling(wanted, self.revised)
+                if up_to is not None:
+                    older = part.block.rows <= up_to
+                    mask = older if mask is None else older & mask
+                source = part.source(mask)
             if source is not None:
                 found.append((part, source))
         return found
@@ -245,8 +271,11 @@ class View:
         return replace(
             self,
             version=version,
+            basis=version if len(rows) or len(gone) else self.basis,
+            objects_version=version,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
+            lost_at=version if len(gone) else self.lost_at,
             segments=segments,
             tail=tail,
         )
@@ -259,6 +288,8 @@ class View:
         return replace(
             self,
             version=version,
+            basis=version,
+            objects_version=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),
         )
@@ -295,6 +326,7 @@ class View:
         retold = np.flatnonzero(is_new | ~np.logical_or.reduce(here))
         return replace(
             self,
+            layout=self.layout + 1,
             segments=tuple(sorted(kept, key=_after_row)),
             tail=tail,
             revised=self.revised.taken(retold),

@@ -13,6 +13,7 @@ from skylike.service.engine.maps import Drawn, Located
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
+    LastRating,
     Prediction,
     Ratings,
     Reached,
@@ -82,6 +83,7 @@ __all__ = [
     "Found",
     "Hit",
     "IdQuery",
+    "LastRating",
     "Located",
     "Looked",
     "Mark",

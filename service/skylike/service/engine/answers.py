@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.clusters import ClusterFit
-from skylike.service.collection import Found, Scored
+from skylike.service.collection import SAME_COSINE, Found, Scored
 from skylike.service.engine.resolve import Resolved
 from skylike.service.engine.separation import separation_deg
 from skylike.service.engine.types import (
@@ -19,8 +19,6 @@ from skylike.service.engine.types import (
     NearestCluster,
 )
 
-# Embeddings of one stamp differ by about 1e-7 with their company in a batch.
-_SAME_COSINE = 1 - 1e-6
 _POSSIBLE = 1e-6  # probability of a cluster that is worth telling
 
 
@@ -73,16 +71,17 @@ def anomaly_answers(
 ) -> list[AnomalyAnswer]:
     """Judge each by those `fit.k` nearest that were there at the fit.
 
-    Objects added since do not count, as they did not for the calibration; where too
-    many of them lie in between, they do, and there is no p-value. A query that is an
+    Objects added since do not count, as they do not for the calibration, unless too few
+    others are left: then there is no p-value. A query that is an
     archived object, by id or by its vector, is compared with the others only, as the
-    archive's own scores were; a conformal p-value would not be valid for it.
+    archive's own scores were; a conformal p-value would not be valid for it, nor for one
+    that was there at the fit and has gone.
     """
     compared = [
         _compared(fit, one, query) for one, query in zip(near, queries, strict=True)
     ]
     judged = fit.judged(
-        np.stack([query.vector for query in queries]),
+        np.stack([query.vector for query in queries]) if with_parts else None,
         [
             Surrounding.of(
                 [[found.row for found in one.nearest]],
@@ -90,7 +89,6 @@ def anomaly_answers(
             )
             for one in compared
         ],
-        with_parts=with_parts,
     )
     return [
         AnomalyAnswer(
@@ -116,12 +114,15 @@ class _Compared(NamedTuple):
 
 def _compared(fit: AnomalyFit, near: Sequence[Found], query: Resolved) -> _Compared:
     archived = bool(query.ids)
-    if not archived and near and near[0].score > _SAME_COSINE:
+    if not archived and near and near[0].score > SAME_COSINE:
         archived, near = True, near[1:]
-    fitted = [one for one in near if fit.covers(one.row)]
+    last_row = fit.last_row
+    fitted = [one for one in near if one.row <= last_row]
     is_comparable = len(fitted) >= fit.k
     nearest = (fitted if is_comparable else near)[: fit.k]
-    return _Compared(nearest, is_comparable and not archived)
+    return _Compared(
+        nearest, is_comparable and not archived and not fit.had(query.vector)
+    )
 
 
 def nearest_cluster(fit: ClusterFit | None, query: Resolved) -> NearestCluster | None:

@@ -16,7 +16,7 @@ from skylike.service.engine.looking import Looking
 from skylike.service.engine.maps import Maps
 from skylike.service.engine.ranking import not_fitted
 from skylike.service.engine.resolve import Read, Resolved, resolve_all
-from skylike.service.engine.searching import fitted, search
+from skylike.service.engine.searching import search, searched
 from skylike.service.engine.teaching import Teaching
 from skylike.service.engine.types import (
     Analysis,
@@ -95,14 +95,13 @@ class Engine(Teaching, Kinds, Maps, Looking):
             While the collection has no anomaly fit.
         """
         with self._archive(collection) as archive:
-            fit = archive.anomaly
-            if fit is None:
+            if archive.anomaly is None:
                 raise not_fitted(archive.name, "anomaly fit")
             context, found = self._resolve(archive, query)
-            [(_, near)] = search(archive, [found], 0, fit.k + 1)
-            near = fitted(archive, found, near, fit.k + 1, fit)
+            (clusters, fit), _, near = searched(archive, [found], 0)
+            assert fit is not None  # fits are replaced, never taken away
             with Stage("answer"):
-                [answer] = anomaly_answers(fit, [near], [found], with_parts=True)
+                [answer] = anomaly_answers(fit, near, [found], with_parts=True)
                 objects = archive.objects([id for id, _ in answer.neighbors])
                 scored = [
                     Scored(objects[id], score)
@@ -121,7 +120,7 @@ class Engine(Teaching, Kinds, Maps, Looking):
                     found.reading,
                     answer,
                     hits(scored, found),
-                    nearest_cluster(archive.clusters, found),
+                    nearest_cluster(clusters, found),
                     fit.usual.outstanding(found.attributes, neighbors),
                     found.flags,
                 )
@@ -188,19 +187,9 @@ def _analyses(
 ) -> list[Analysis]:
     if not found:
         return []
-    clusters, anomaly = archive.clusters, archive.anomaly
-    judged = k if anomaly is None else anomaly.k + 1
-    reach = k if how else max(k, judged)
-    searched = search(archive, found, k, reach, thumbnails=thumbnails, how=how)
-    near = [all_near for _, all_near in searched]
-    if anomaly is not None:
-        if how:
-            reach = judged
-            near = [all_near for _, all_near in search(archive, found, 0, reach)]
-        near = [
-            fitted(archive, one, all_near, reach, anomaly)
-            for one, all_near in zip(found, near, strict=True)
-        ]
+    (clusters, anomaly), scored, near = searched(
+        archive, found, k, thumbnails=thumbnails, how=how
+    )
     with Stage("answer"):
         kinds = None if clusters is None else cluster_answers(clusters, found)
         odd = None if anomaly is None else anomaly_answers(anomaly, near, found)
@@ -208,11 +197,11 @@ def _analyses(
             Analysis(
                 context,
                 one.reading,
-                hits(scored, one),
+                hits(scored[i], one),
                 None if kinds is None else kinds[i],
                 None if odd is None else odd[i],
             )
-            for i, (one, (scored, _)) in enumerate(zip(found, searched, strict=True))
+            for i, one in enumerate(found)
         ]
 
 

@@ -72,6 +72,7 @@ def _unknown_fit(
 ) -> NotFound:
     kept = ", ".join(map(str, versions)) or "none"
     return NotFound(
-        f"fit {version} of {archive.name!r} is not kept; those that are: {kept}",
+        f"fit {version} of {archive.name!r} is not kept, or only as another skylike wrote "
+        f"it; those that can be told: {kept}",
         reason="unknown_fit",
     )

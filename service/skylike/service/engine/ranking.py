@@ -120,7 +120,7 @@ def _taught(archive: Collection, ranks: Ranks, wanted: Wanted) -> Taught:
     after = wanted.after
     found = archive.taught(ranks, None if after is None else after.ratings_version)
     if found is None:
-        raise _stale(
+        raise stale(
             f"the ratings of {archive.name!r} have changed since the page before"
         )
     if not found.num_rated:
@@ -157,13 +157,13 @@ def newest_or_marked(archive: Collection, after: Mark | None) -> Ranks:
 
 def _ranks_of(archive: Collection, mark: Mark) -> Ranks:
     if mark.collection != archive.name:
-        raise _stale(
+        raise stale(
             f"the page token is of collection {mark.collection!r}, and this is "
             f"{archive.name!r}"
         )
     kept = archive.ranks(mark.fit_version)
     if kept is None:
-        raise _stale(
+        raise stale(
             f"the page token is of fit {mark.fit_version} of {archive.name!r}, which is "
             "not kept any more"
         )
@@ -202,5 +202,6 @@ def _page(
     )
 
 
-def _stale(what: str) -> BadRequest:
+def stale(what: str) -> BadRequest:
+    """The error for a page that would be of another list than the one before."""
     return BadRequest(f"{what}: begin with the first page", reason="bad_page_token")

@@ -39,6 +39,7 @@ from skylike.service.uploads import (
 Read: TypeAlias = Callable[
     [Sequence[CutoutQuery], StampSpec, fits.Limits], list[Stamped | Exception]
 ]
+_MOST_EXAMPLES = 1000  # and counter-examples, of a question
 _MOST_NEAR = 10_000  # objects among which the nearest to a place is looked for
 
 
@@ -144,6 +145,7 @@ def _kept(query: Query, collection: Collection) -> Resolved | Exception:
             case SkyQuery():
                 return _archived(nearest_on_sky(query, collection), collection)
             case ExamplesQuery():
+                _require_few(query)
                 vector = collection.towards(query.like, query.unlike)
                 return Resolved(vector, ids=(*query.like, *query.unlike))
             case VectorQuery():
@@ -152,6 +154,16 @@ def _kept(query: Query, collection: Collection) -> Resolved | Exception:
                 raise TypeError("a cutout has to be read first")
     except Exception as error:  # told where it was asked
         return error
+
+
+def _require_few(query: ExamplesQuery) -> None:
+    num = len(query.like) + len(query.unlike)
+    if num > _MOST_EXAMPLES:
+        raise BadRequest(
+            f"{num} examples and counter-examples were named; at most {_MOST_EXAMPLES} "
+            "can be",
+            reason="bad_batch_size",
+        )
 
 
 def _archived(found: SkyObject, collection: Collection) -> Resolved:

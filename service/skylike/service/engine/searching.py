@@ -1,15 +1,98 @@
 """Searching a collection for queries, without what they are made of."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from skylike.service import caller
-from skylike.service.anomaly import AnomalyFit
 from skylike.service.calls import Stage
-from skylike.service.collection import MAX_K, Collection, Found, How, Scored
+from skylike.service.collection import (
+    ALIKE_COSINE,
+    Collection,
+    Found,
+    How,
+    NewestFits,
+    Scored,
+    make_fitted,
+)
 from skylike.service.columns import All, Not, WithIds
 from skylike.service.engine.resolve import Resolved
+
+
+class Searched(NamedTuple):
+    """What was found for each of some queries, and the fits of the same state.
+
+    Attributes
+    ----------
+    fits
+    hits
+        The nearest of each, with their objects.
+    near
+        What each is judged by; nothing where there is no anomaly fit.
+    """
+
+    fits: NewestFits
+    hits: list[list[Scored]]
+    near: list[list[Found]]
+
+
+def searched(
+    archive: Collection,
+    queries: Sequence[Resolved],
+    k: int,
+    *,
+    thumbnails: bool = False,
+    how: How | None = None,
+) -> Searched:
+    """The k nearest of each query, and those that it is judged by.
+
+    A graph finds more, the more are looked for. What a query is judged by is found as
+    widely as for calibration objects, whatever else is asked for.
+    """
+    while True:
+        fits = archive.newest_fits
+        found = _by(fits, archive, queries, k, thumbnails, how)
+        if archive.newest_fits == fits:
+            return found
+        # Objects went meanwhile, or there is another fit: neighbours and fits would
+        # not belong together.
+
+
+def _by(
+    fits: NewestFits,
+    archive: Collection,
+    queries: Sequence[Resolved],
+    k: int,
+    thumbnails: bool,
+    how: How | None,
+) -> Searched:
+    fit = fits.anomaly
+    if fit is None:
+        found = search(archive, queries, k, thumbnails=thumbnails, how=how)
+        return Searched(fits, [hits for hits, _ in found], [])
+    reach = fit.k + 1
+    is_one = not how and k <= reach
+    found = search(
+        archive,
+        queries,
+        k,
+        reach if is_one else k,
+        thumbnails=thumbnails,
+        how=how,
+    )
+    hits = [some for some, _ in found]
+
+    def judging(some: list[int], how: How | None = None) -> list[list[Found]]:
+        asked = [queries[place] for place in some]
+        return [near for _, near in search(archive, asked, 0, reach, how=how)]
+
+    near = [near for _, near in found] if is_one else judging(list(range(len(queries))))
+    make_fitted(fit, near, judging)
+    for place, one in enumerate(near):
+        if one and one[0].score > ALIKE_COSINE:
+            near[place] = archive.exactly(queries[place].vector, one)
+    return Searched(fits, hits, near)
 
 
 def search(
@@ -41,15 +124,3 @@ def search(
         return archive.search_beyond(
             vectors, k, reach or k, exclude, thumbnails, **wanted
         )
-
-
-def fitted(
-    archive: Collection, query: Resolved, near: list[Found], reach: int, fit: AnomalyFit
-) -> list[Found]:
-    """The `reach` nearest, or more, until `fit.k` + 1 of them were there at the fit."""
-    while (
-        len(near) == reach < MAX_K and sum(fit.covers(one.row) for one in near) <= fit.k
-    ):
-        reach = min(4 * reach, MAX_K)
-        [(_, near)] = search(archive, [query], 0, reach)
-    return near

@@ -9,17 +9,23 @@ from skylike.service.engine.types import Context, Hit
 from skylike.service.uploads import Reading
 
 
+class LastRating(NamedTuple):
+    """The last of a page of ratings, of a collection in one version of them."""
+
+    collection: str
+    version: int
+    row: int
+    who: str
+
+
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """Ratings by object in the order of writing, then by who, from one place on.
-
-    `last` is the place of the last, None on the last page.
-    """
+    """Ratings by object in the order of writing, then by who; no `last` on the last page."""
 
     context: Context
     version: int
     ratings: tuple[Rating, ...]
-    last: int | None
+    last: LastRating | None
 
 
 class Suggestion(NamedTuple):
@@ -70,11 +76,16 @@ class Prediction:
     num_folds: int
     quality: Mapping[str, float]
     neighbor_ids: tuple[str, ...]
+    is_example: bool
 
 
 class Reached(NamedTuple):
-    """The last of a page of what is alike: its rank, and where it stands."""
+    """The last of a page of what is alike: its rank, and where it stands.
 
+    `basis` is a digest of all that its score depends on.
+    """
+
+    basis: str
     rank: int
     spot: Spot
 

@@ -1,5 +1,6 @@
 """What people teach: ratings, what to look at next, and what can be predicted."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,18 +9,18 @@ from skylike.service.collection import (
     DURABLE,
     Collection,
     Opinion,
-    Spot,
     Target,
     Writing,
 )
 from skylike.service.columns import Filter
 from skylike.service.engine.keeping import MAX_PAGE, changed, context_of
-from skylike.service.engine.ranking import Ranking, newest_or_marked
+from skylike.service.engine.ranking import Ranking, newest_or_marked, stale
 from skylike.service.engine.resolve import Resolved, resolve
 from skylike.service.engine.separation import separation_deg
 from skylike.service.engine.taught import (
     Alike,
     ClassGuess,
+    LastRating,
     Prediction,
     Ratings,
     Reached,
@@ -29,6 +30,7 @@ from skylike.service.engine.taught import (
 from skylike.service.engine.types import Changed, Context, Hit, Query
 from skylike.service.errors import BadRequest
 from skylike.service.teaching import NUM_FOLDS, Classes, improvement, suggested
+from skylike.service.uploads import CutoutQuery
 
 _MOST_SUGGESTED = 1000
 
@@ -42,8 +44,12 @@ class Teaching(Ranking):
         who: str,
         opinions: Mapping[str, Opinion | None],
         how: Writing = DURABLE,
+        *,
+        key: str = "",
     ) -> Changed:
         """Keep somebody's opinions of objects by id, None to forget one.
+
+        `key` is the name of the key that the call came with.
 
         Raises
         ------
@@ -55,7 +61,9 @@ class Teaching(Ranking):
             raise BadRequest("no ratings were sent", reason="bad_batch_size")
         with self._archive(collection, writes=True) as archive:
             return changed(
-                archive, list(opinions), lambda: archive.rate(who, opinions, how)
+                archive,
+                list(opinions),
+                lambda: archive.rate(who, opinions, how, key=key),
             )
 
     def ratings(
@@ -63,8 +71,7 @@ class Teaching(Ranking):
         collection: str,
         who: str = "",
         *,
-        start: int = 0,
-        version: int | None = None,
+        after: LastRating | None = None,
         limit: int = 100,
     ) -> Ratings:
         """Ratings of one person, or of all.
@@ -72,21 +79,28 @@ class Teaching(Ranking):
         Raises
         ------
         BadRequest
-            ``bad_page_token`` if they have changed since a version.
+            ``bad_page_token`` if they have changed since the page before, or are another
+            collection's.
         """
         with self._archive(collection) as archive:
             context = context_of(archive)
-            found = archive.ratings()
-            if version is not None and version != found.version:
-                raise BadRequest(
-                    f"the ratings of {archive.name!r} have changed since the page before: "
-                    "begin with the first page",
-                    reason="bad_page_token",
+            limit = min(limit, MAX_PAGE)
+            found = archive.some_ratings(
+                who, None if after is None else (after.row, after.who), limit + 1
+            )
+            if after is not None and after[:2] != (archive.name, found.version):
+                raise stale(
+                    f"the page token is of ratings of {after.collection!r}, or they have "
+                    "changed since the page before"
                 )
-            wanted = [one for one in found.ratings if who in ("", one.who)]
-            end = start + min(limit, MAX_PAGE)
-            last = end - 1 if end < len(wanted) else None
-            return Ratings(context, found.version, tuple(wanted[start:end]), last)
+            page = found.ratings[:limit]
+            is_last = len(found.ratings) == len(page)
+            last = (
+                None
+                if is_last
+                else LastRating(archive.name, found.version, page[-1].row, page[-1].who)
+            )
+            return Ratings(context, found.version, page, last)
 
     def suggestions(
         self,
@@ -151,7 +165,8 @@ class Teaching(Ranking):
     ) -> Prediction:
         """What an attribute or label of the query is likely to be.
 
-        A query that is among the examples is predicted from the others.
+        A query that is among the examples, by id or by its vector, is predicted from
+        those of other places.
 
         Raises
         ------
@@ -169,14 +184,8 @@ class Teaching(Ranking):
             context, found = self._resolve(archive, query)
             lesson = archive.lesson(target, where)
             model = lesson.model
-            example = None
-            if len(found.ids) == 1 and found.ids[0] in lesson.ids:
-                example = lesson.ids.index(found.ids[0])
-            near = [
-                lesson.ids[place]
-                for place in model.examples.nearest(found.vector).tolist()
-                if place != example
-            ]
+            example = lesson.example(found.vector, found.ids)
+            near = model.examples.nearest(found.vector, example).tolist()
             value: float | str | bool
             low = high = None
             guesses: tuple[ClassGuess, ...] = ()
@@ -216,7 +225,8 @@ class Teaching(Ranking):
                 model.num_calibration,
                 NUM_FOLDS,
                 model.quality(confidence),
-                tuple(near),
+                tuple(lesson.ids[place] for place in near),
+                example is not None,
             )
 
     def alike(
@@ -229,10 +239,25 @@ class Teaching(Ranking):
         limit: int = 100,
         thumbnails: bool = False,
     ) -> Alike:
-        """Objects by falling similarity to the query, which never finds itself."""
+        """Objects by falling similarity to the query, which never finds itself.
+
+        Raises
+        ------
+        BadRequest
+            ``bad_page_token`` if other scores would be told than on the page before: of
+            another collection, of objects that were replaced, or after a compaction that
+            rounds vectors.
+        """
         limit = min(limit, MAX_PAGE)
         with self._archive(collection) as archive:
             context, found = self._resolve(archive, query)
+            asked = b"" if isinstance(query, CutoutQuery) else found.vector.tobytes()
+            basis = _digest(archive.name, archive.model_id, asked, archive.rounded)
+            if after is not None and after.basis != basis:
+                raise stale(
+                    "what the page token was made for has changed: the collection, the "
+                    "objects that were asked about, or how vectors are kept"
+                )
             listed = archive.alike(
                 found.vector,
                 where,
@@ -255,10 +280,14 @@ class Teaching(Ranking):
                     )
                     for rank, (spot, one) in enumerate(listed, start=before + 1)
                 ),
-                None if is_last else Reached(before + limit, Spot(*listed[-1][0])),
+                None if is_last else Reached(basis, before + limit, listed[-1][0]),
             )
 
     def _resolve(self, archive: Collection, query: Query) -> tuple[Context, Resolved]:
         context = context_of(archive)
         encoder = self.library.encoder_of(archive)
         return context, resolve(query, archive, encoder, self._limits)
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

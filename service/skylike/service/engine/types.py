@@ -248,7 +248,7 @@ class ClusterInfo:
 class Clusters:
     """All clusters, by falling size; version 0 and none before the first fit.
 
-    `stability` is None where the number was given; `fit_versions` are kept.
+    `stability` is None where there are too few objects; `fit_versions` are kept.
     """
 
     context: Context

@@ -7,7 +7,7 @@ filters and no files but its own.
 from skylike.service.index.allowed import Allowed
 from skylike.service.index.flat import Flat
 from skylike.service.index.kind import Kind
-from skylike.service.index.nearest import Answers, Nearest, Source, nearest
+from skylike.service.index.nearest import Answers, Nearest, Source, k_nearest, nearest
 from skylike.service.index.vectors import Told, VectorIndex, build, read
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Told",
     "VectorIndex",
     "build",
+    "k_nearest",
     "nearest",
     "read",
 ]

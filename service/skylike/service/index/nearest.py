@@ -7,7 +7,7 @@ left out might score as high as the k-th, its index is scanned.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -99,12 +99,6 @@ class Answers(Sequence[Nearest]):
         counts = [len(one.rows) for one in parts]
         return cls(Nearest(*together), np.cumsum(counts, dtype=np.int64))
 
-    def first(self, k: int) -> tuple[Rows, Scores]:
-        """Rows and scores of the first k of each query, (n, k); each has so many."""
-        begins = np.insert(self.ends, 0, 0)[:-1]
-        places = begins[:, None] + np.arange(k)
-        return self.together.rows[places], self.together.scores[places]
-
     def __len__(self) -> int:
         return len(self.ends)
 
@@ -141,19 +135,61 @@ def nearest(
     effort, exact
         As `VectorIndex.candidates` takes them.
     """
-    numbered = [(i, one) for i, one in enumerate(sources) if one.num_allowed > 0]
+    numbered = _numbered(sources)
     if not numbered:
         return Answers(_NOTHING, np.zeros(len(queries), np.int64))
-    width = sum(min(k + _SPARE, source.num_allowed) for _, source in numbered)
-    step = max(1, _CHUNK // max(1, width * queries.shape[1]))
     parts = []
-    for start in range(0, len(queries), step):
-        if start:
-            caller.check()
-        part = slice(start, start + step)
+    for part in _steps(numbered, queries, k):
         unwanted = None if exclude is None else exclude[part]
         parts.append(_Search(queries[part], k, unwanted, effort, exact).over(numbered))
     return parts[0] if len(parts) == 1 else Answers.of(itertools.chain(*parts))
+
+
+def k_nearest(
+    sources: Sequence[Source],
+    queries: NDArray[np.float32],
+    k: int,
+    exclude: Rows | None = None,
+    *,
+    exact: bool = False,
+) -> tuple[Rows, Scores]:
+    """Rows and scores of just k that are nearest to each query: (n, k), equal ones by row.
+
+    Nothing is scanned for what ties with the k-th, of which a crowd of copies has as many
+    as it is large: what is left out may score higher than the k-th by no more than the
+    rounding of a float32 product.
+
+    Parameters
+    ----------
+    sources, queries, exclude, exact
+        As of `nearest`.
+    k
+        At least 1, and no more than each query may find.
+    """
+    numbered = _numbered(sources)
+    rows = np.empty((len(queries), k), np.int64)
+    scores = np.empty((len(queries), k))
+    for part in _steps(numbered, queries, k):
+        unwanted = None if exclude is None else exclude[part]
+        search = _Search(queries[part], k, unwanted, effort=1.0, exact=exact)
+        rows[part], scores[part] = search.best(numbered)
+    return rows, scores
+
+
+def _numbered(sources: Sequence[Source]) -> list[tuple[int, Source]]:
+    return [(i, one) for i, one in enumerate(sources) if one.num_allowed > 0]
+
+
+def _steps(
+    numbered: Sequence[tuple[int, Source]], queries: NDArray[np.float32], k: int
+) -> Iterator[slice]:
+    """As many queries at a time as there is room for what is gathered."""
+    width = sum(min(k + _SPARE, source.num_allowed) for _, source in numbered)
+    step = max(1, _CHUNK // max(1, width * queries.shape[1]))
+    for start in range(0, len(queries), step):
+        if start:
+            caller.check()
+        yield slice(start, start + step)
 
 
 class _Search:
@@ -173,6 +209,17 @@ class _Search:
         self._exact = exact
         # What a float32 product of unit vectors may be wrong by, summed in any order.
         self._rounding = queries.shape[1] * 2.0**-24
+
+    def best(self, numbered: Sequence[tuple[int, Source]]) -> tuple[Rows, Scores]:
+        """The k best of what may be near."""
+        parts = [self._candidates(source) for _, source in numbered]
+        rows = np.hstack([part[0] for part in parts])
+        scores = np.hstack([part[1] for part in parts])
+        order = np.lexsort((rows, -scores))[:, : self._k]
+        return (
+            np.take_along_axis(rows, order, axis=1),
+            np.take_along_axis(scores, order, axis=1),
+        )
 
     def over(self, numbered: Sequence[tuple[int, Source]]) -> Answers:
         parts = [self._candidates(source) for _, source in numbered]

@@ -33,6 +33,7 @@ _LEAST_RECALL = 0.95
 _TIE = 1e-6
 _MOST_ROUNDS = 10
 _PAUSE = 0.05  # seconds, doubled with every round
+_PATIENCE = 10.0  # seconds that writes of others may be under way
 _NUM_DIGITS = 8  # of the model id, at the end of a name
 _LONGEST_NAME = 63
 _UNFINISHED = "reindexing.json"  # in a collection that is being filled
@@ -50,12 +51,28 @@ class Reindexed:
         What was read.
     recall
         Share of the ten nearest that searches of the new collection find.
+    calibration, calibration_before
+        How many calibration objects there are now, and were: vectors of another model are
+        of no use, and of their images nothing is kept.
     """
 
     collection: str
     before: str
     report: Report
     recall: float
+    calibration: int
+    calibration_before: int
+
+    @property
+    def warning(self) -> str:
+        """What was lost, and what to do; empty if nothing was."""
+        if self.calibration or not self.calibration_before:
+            return ""
+        return (
+            f"there are no p-values any more: {self.calibration_before} calibration "
+            f"objects of {self.before!r} were given as images that nobody has kept. Fit "
+            f"{self.collection!r} with calibration images."
+        )
 
 
 def reindex(
@@ -74,8 +91,9 @@ def reindex(
     """Read all that an alias' collection was made from with another model, and switch.
 
     The collection answers meanwhile and may be written to by this process; what is
-    written, labelled or deleted there is done here as well before the alias switches. It
-    stays afterwards, so that the alias can be rolled back. A run that was interrupted
+    written, labelled, rated or deleted there is done here as well before the alias
+    switches. Clusters are found as there, and those that live on keep their labels and
+    names. It stays afterwards, so that the alias can be rolled back. A run that was interrupted
     goes on.
 
     Parameters
@@ -121,14 +139,17 @@ def reindex(
     old = library.collection(before)
     new = _beside(library, old, model)
     encoder = library.encoder_of(new)
-    ordinary = None
+    ordinary, useless = None, list[Reject]()
     if calibration:
-        ordinary, _ = calibration_of(
-            encoder, find_images(calibration), workers=workers, options=options
+        named = (Source(one, "") for one in find_images(calibration, roots))
+        images, useless = within(named, roots)
+        ordinary, unread = calibration_of(
+            encoder, [one.image for one in images], workers=workers, options=options
         )
+        useless += unread
     indexed, refused = 0, [] if refused is None else refused
     for number in range(_MOST_ROUNDS):
-        version = old.version
+        basis = old.basis
         refused.clear()
         _forget_the_gone(old, new)
         with new.bulk(shown=shown):
@@ -151,11 +172,10 @@ def reindex(
                 )
                 indexed += added
         _tell_the_changed(old, new)
-        new.take_over_ratings(old)
         recall = _recall(new)
         with suppress(NotReady):  # too few can be searched: there is nothing to fit
-            new.fit(calibration=ordinary, shown=shown)
-        if library.switch_alias(alias, new.name, version=version):
+            new.fit(calibration=ordinary, after=old, shown=shown)
+        if _has_switched(library, alias, old, new, basis):
             (new.directory / _UNFINISHED).unlink()
             break
         time.sleep(_PAUSE * 2**number)  # who writes may come to an end
@@ -166,8 +186,26 @@ def reindex(
             reason="never_still",
         )
     known = len(new) - indexed
+    refused += useless
     report = Report(indexed, known, tuple(refused), time.monotonic() - began)
-    return Reindexed(new.name, before, report, recall)
+    num, num_before = (_num_calibration(one) for one in (new, old))
+    return Reindexed(new.name, before, report, recall, num, num_before)
+
+
+def _has_switched(
+    library: Library, alias: str, old: Collection, new: Collection, basis: int
+) -> bool:
+    """Switch between two ratings, or whatever else is written that leaves the basis."""
+    until = time.monotonic() + _PATIENCE
+    while not library.switch_alias(alias, new.name, basis=basis):
+        if old.basis != basis or time.monotonic() > until:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def _num_calibration(collection: Collection) -> int:
+    return len(collection.anomaly.calibration) if collection.anomaly else 0
 
 
 def _beside(library: Library, old: Collection, model: Path) -> Collection:

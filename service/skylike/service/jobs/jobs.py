@@ -22,7 +22,7 @@ from skylike.service.errors import (
 )
 from skylike.service.jobs.job import Job, State, now
 from skylike.service.jobs.records import Records
-from skylike.service.jobs.work import Work
+from skylike.service.jobs.work import AGAIN, Work
 from skylike.service.library import Library
 from skylike.service.logs import printable
 from skylike.service.prepare import Reject
@@ -31,6 +31,8 @@ from skylike.service.progress import Stage
 _KEPT = 1000
 _LONGEST_LINE = 100
 _RETRY_SECONDS = 10.0  # of a line that is full: jobs take seconds to hours
+
+_AGAIN = "start it again"  # of a kind that another skylike knows
 
 _log = structlog.get_logger()
 
@@ -269,8 +271,7 @@ class Jobs:
         what = (
             "before this job began: start it again"
             if job.state is State.WAITING
-            else "while this job ran; what it wrote stays. Start it again: what is done "
-            "already is not done twice"
+            else f"while this job ran; {AGAIN.get(job.kind, _AGAIN)}"
         )
         return self._reach(
             replace(
@@ -288,8 +289,10 @@ class Jobs:
             job,
             state=State.CANCELLED,
             reason="interrupted",
-            message="the service was stopped; what the job wrote stays. Start it again "
-            "if it is still wanted",
+            message="the service was stopped before this job began: start it again"
+            if job.state is State.WAITING
+            else f"the service was stopped while this job ran; "
+            f"{AGAIN.get(job.kind, _AGAIN)}",
         )
 
     def _work(self) -> None:

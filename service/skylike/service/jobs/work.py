@@ -53,6 +53,9 @@ class Index:
     id_prefix: str = ""
 
     kind = "index"
+    again = (
+        "what it wrote stays. Start it again: what is done already is not done twice"
+    )
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -97,12 +100,16 @@ class Fit:
     collection: str
     roots: tuple[Path, ...]
     calibration: tuple[Path, ...] = ()
-    seed: int = 0
+    seed: int | None = None
     method: Method | None = None
     number: int | None = None
     layouts: tuple[str, ...] = ()
 
     kind = "fit"
+    again = (
+        "the fits before it answer still. Start it again in the same way: while the "
+        "objects are the same, what it had found is not looked for twice"
+    )
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -157,8 +164,13 @@ class Reindex:
     model: Path
     roots: tuple[Path, ...]
     max_reject_fraction: float = 0.0
+    calibration: tuple[Path, ...] = ()
 
     kind = "reindex"
+    again = (
+        "the alias points to where it did. Start it again: what was indexed is not "
+        "indexed twice"
+    )
 
     @property
     def collection(self) -> str:
@@ -173,6 +185,7 @@ class Reindex:
             library,
             self.alias,
             allowed(str(self.model), self.roots),
+            calibration=_allowed(self.calibration, self.roots),
             workers=num_cores(),
             refused=refused,
             max_reject_fraction=self.max_reject_fraction,
@@ -185,6 +198,8 @@ class Reindex:
             "indexed": done.report.indexed,
             "rejected": len(done.report.rejects),
             "recall": round(done.recall, 4),
+            "calibration": done.calibration,
+            **({"warning": done.warning} if done.warning else {}),
         }
 
 
@@ -196,6 +211,7 @@ class Compact:
     index: Kind | None = None
 
     kind = "compact"
+    again = "the index is as it was. Start it again: it begins anew"
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -217,6 +233,7 @@ class Snapshot:
     roots: tuple[Path, ...]
 
     kind = "snapshot"
+    again = "there is a whole file or none. Start it again if there is none"
 
     def do(
         self, library: Library, shown: Watched, refused: list[Reject]
@@ -225,6 +242,10 @@ class Snapshot:
         file = below_root(str(self.path), self.roots)
         facts = library.snapshot(self.collection, self.path, self.roots)
         return {"file": file, **asdict(facts)}
+
+
+AGAIN = {one.kind: one.again for one in (Index, Fit, Reindex, Compact, Snapshot)}
+"""By kind what is left of a job that was interrupted, and how to go on."""
 
 
 def _allowed(paths: Sequence[Path], roots: tuple[Path, ...]) -> list[Path]:

@@ -64,6 +64,11 @@ def keys_of(settings: Settings) -> Keys:
     return keys
 
 
+def key_name() -> str:
+    """What the key is called that the call of this context brought; empty for none."""
+    return str(structlog.contextvars.get_contextvars().get("key", ""))
+
+
 class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in stubs only
     """Lets calls of every kind through that have a key for what they ask.
 

@@ -18,9 +18,15 @@ from skylike.service.server.line import Coming, Line, Turn
 from skylike.service.server.load import Load
 from skylike.service.server.scopes import needed
 from skylike.service.server.together import Asked
-from skylike.v1 import search_pb2
+from skylike.v1 import catalog_pb2, search_pb2
 
 _OURS = "/skylike."
+_LEARNING = frozenset(
+    {
+        f"{_OURS}v1.SearchService/Predict",
+        f"{_OURS}v1.TeachingService/ListSuggestions",
+    }
+)
 _IN_LINE = 0.25  # of all calls, in each line
 _PATIENCE = 20  # how much longer than a question a write may wait
 _OF_STREAMS = 0.25  # of all calls: they stay, and shall leave room for others
@@ -46,7 +52,8 @@ class Admission(Layer):
     """Lets calls work as there is room, and drops those whose caller has gone.
 
     Writes may take long, and have a line of their own: no question waits for them, and
-    two that write by turns are not told to come later.
+    two that write by turns are not told to come later. So have questions that may have to
+    learn first, which takes seconds: they have one place.
     """
 
     def __init__(self, settings: Settings, places: int) -> None:
@@ -55,6 +62,7 @@ class Admission(Layer):
         length = int(settings.max_calls * _IN_LINE)
         self._questions = Line(places, longest, length)
         self._writes = Line(max(1, places // 2), _PATIENCE * longest, length)
+        self._lessons = Line(1, _PATIENCE * longest, length)
         self._load = Load(settings.max_held_bytes)
         self._max_calls = settings.max_calls
         self._max_streams = max(1, int(settings.max_calls * _OF_STREAMS))
@@ -117,9 +125,13 @@ class Admission(Layer):
                 yield request
                 return
             left, asked = context.time_remaining(), _asked(request, still)
+            line = self._line(rpc)
+            if _learns(request):  # which nobody knew before it was read
+                line.forget(coming)
+                line = self._lessons
             with (
                 self._load.holding(request.ByteSize()),
-                self._line(rpc).turn(rpc, left, coming, asked=asked) as turn,
+                line.turn(rpc, left, coming, asked=asked) as turn,
             ):
                 token = _turn.set(turn)
                 try:
@@ -153,7 +165,17 @@ class Admission(Layer):
         return self._load
 
     def _line(self, rpc: str) -> Line:
+        if rpc in _LEARNING:
+            return self._lessons
         return self._questions if needed(rpc) is Scope.READ else self._writes
+
+
+def _learns(request: Any) -> bool:
+    """Whether a list is in an order that has to be learned."""
+    return (
+        isinstance(request, catalog_pb2.ListAnomaliesRequest)
+        and request.order == catalog_pb2.ANOMALY_ORDER_TAUGHT
+    )
 
 
 def _asked(request: Any, still: Callable[[], None]) -> Asked | None:

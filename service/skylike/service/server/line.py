@@ -231,6 +231,11 @@ class Line:
             self._coming.add(coming)
             return coming
 
+    def forget(self, coming: Coming) -> None:
+        """Say that an announced call does not come."""
+        with self._guard:
+            self._coming.discard(coming)
+
     def _join(
         self, call: _Call, seconds_left: float, coming: Coming | None, is_patient: bool
     ) -> None:

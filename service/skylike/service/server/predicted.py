@@ -34,6 +34,7 @@ def prediction_to(answer: Prediction) -> pb.PredictResponse:
         num_examples=answer.num_examples,
         num_calibration=answer.num_calibration,
         neighbor_ids=answer.neighbor_ids,
+        is_example=answer.is_example,
     )
     if isinstance(answer.value, str):
         made.value.text = answer.value
@@ -54,12 +55,12 @@ def reached_from(request: pb.ListNearestRequest) -> Reached | None:
     """Where the page before has ended, None for the first page."""
     if not request.page_token:
         return None
-    score, row, rank = pages.texts_of(request.page_token, 3, digest(request))
+    basis, score, row, rank = pages.texts_of(request.page_token, 4, digest(request))
     try:
         spot = Spot(float.fromhex(score), pages.number(row))
     except (ValueError, OverflowError):
         raise pages.foreign() from None
-    return Reached(pages.number(rank), spot)
+    return Reached(basis, pages.number(rank), spot)
 
 
 def alike_to(answer: Alike, request: pb.ListNearestRequest) -> pb.ListNearestResponse:
@@ -71,6 +72,10 @@ def alike_to(answer: Alike, request: pb.ListNearestRequest) -> pb.ListNearestRes
     translate.fill_hits(made.hits, answer.hits)
     if (last := answer.last) is not None:
         made.next_page_token = pages.token_of_texts(
-            last.spot.score.hex(), last.spot.row, last.rank, digest=digest(request)
+            last.basis,
+            last.spot.score.hex(),
+            last.spot.row,
+            last.rank,
+            digest=digest(request),
         )
     return made

@@ -1,11 +1,14 @@
 """`TeachingService`: translates, and leaves the answers to the engine."""
 
+from urllib.parse import quote, unquote
+
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from skylike.service.engine import Engine, Opinion, Ratings, Suggestions
+from skylike.service.engine import Engine, LastRating, Opinion, Ratings, Suggestions
 from skylike.service.errors import BadRequest
 from skylike.service.server import pages, translate
+from skylike.service.server.access import key_name
 from skylike.service.server.options import filter_from, writing_from
 from skylike.v1 import teaching_pb2 as pb
 from skylike.v1 import teaching_pb2_grpc
@@ -31,7 +34,11 @@ class TeachingServicer(teaching_pb2_grpc.TeachingServiceServicer):
                 reason="bad_rating",
             )
         answer = self._engine.rate(
-            request.collection, request.who, opinions, writing_from(request)
+            request.collection,
+            request.who,
+            opinions,
+            writing_from(request),
+            key=key_name(),
         )
         return pb.RateObjectsResponse(
             context=translate.context_to(answer.context),
@@ -45,16 +52,11 @@ class TeachingServicer(teaching_pb2_grpc.TeachingServiceServicer):
     ) -> pb.ListRatingsResponse:
         """The ratings, page by page."""
         whose = pages.digest_of(request, "collection")
-        start, version = 0, None
-        if request.page_token:
-            texts = pages.texts_of(request.page_token, 2, whose)
-            version, last = map(pages.number, texts)
-            start = last + 1
+        token = request.page_token
         answer = self._engine.ratings(
             request.collection,
             request.who,
-            start=start,
-            version=version,
+            after=_last_from(token, whose) if token else None,
             limit=pages.size_of(request.page_size),
         )
         return _ratings_to(answer, whose)
@@ -85,6 +87,13 @@ def _opinion_from(message: pb.NewRating) -> Opinion | None:
     return Opinion(message.score, message.is_artefact, message.note)
 
 
+def _last_from(token: str, whose: str) -> LastRating:
+    collection, version, row, who = pages.texts_of(token, 4, whose)
+    return LastRating(
+        collection, pages.number(version), pages.number(row), unquote(who)
+    )
+
+
 def _ratings_to(answer: Ratings, whose: str) -> pb.ListRatingsResponse:
     made = pb.ListRatingsResponse(
         context=translate.context_to(answer.context), ratings_version=answer.version
@@ -99,10 +108,11 @@ def _ratings_to(answer: Ratings, whose: str) -> pb.ListRatingsResponse:
             note=one.opinion.note,
             who=one.who,
             time=time,
+            key=one.key,
         )
-    if answer.last is not None:
+    if (last := answer.last) is not None:
         made.next_page_token = pages.token_of_texts(
-            answer.version, answer.last, digest=whose
+            last.collection, last.version, last.row, quote(last.who, ""), digest=whose
         )
     return made
 

@@ -3,6 +3,7 @@
 Everything here is arithmetic on vectors; who rated what is kept elsewhere.
 """
 
+from skylike.service.teaching.examples import MIN_EXAMPLES, NUM_FOLDS, Examples
 from skylike.service.teaching.interest import (
     Interest,
     expected,
@@ -11,10 +12,8 @@ from skylike.service.teaching.interest import (
     suggested,
 )
 from skylike.service.teaching.prediction import (
-    MIN_EXAMPLES,
-    NUM_FOLDS,
+    LARGEST,
     Classes,
-    Examples,
     Interval,
     Quantity,
     Shares,
@@ -23,6 +22,7 @@ from skylike.service.teaching.prediction import (
 )
 
 __all__ = [
+    "LARGEST",
     "MIN_EXAMPLES",
     "NUM_FOLDS",
     "Classes",

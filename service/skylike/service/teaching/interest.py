@@ -103,6 +103,8 @@ def suggested(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Which of n objects to look at: the best, and one in ten at random, at the end.
 
+    Of fewer than ten it is one; a single one is random for one seed in ten.
+
     Parameters
     ----------
     gains : (n,) float64
@@ -120,8 +122,12 @@ def suggested(
     """
     order = np.argsort(-gains, kind="stable")
     num = min(num, len(order))
-    num_random = num // _ONE_IN if len(order) > num else 0
+    random = np.random.default_rng(seed)
+    num_random = 0
+    if len(order) > num:
+        is_rare = num != 1 or random.random() < 1 / _ONE_IN
+        num_random = -(-num // _ONE_IN) if is_rare else 0
     best, rest = np.split(order, [num - num_random])
-    drawn = np.random.default_rng(seed).permutation(len(rest))[:num_random]
+    drawn = random.permutation(len(rest))[:num_random]
     is_random = np.arange(num) >= len(best)
     return np.concatenate([best, rest[drawn]]), is_random

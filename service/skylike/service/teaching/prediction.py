@@ -5,13 +5,13 @@ Tibshirani & Friedman 2009, The Elements of Statistical Learning, section 4.4): 
 were compared with is in docs/kinds-and-oddities.md.
 
 The examples are cut into five parts, no place on the sky into two. Each part is predicted
-from the four others: that is the quality that is told, and what an example itself is
-answered with. The model of all but the first part answers everything else, and how wrong
-it was on that part, which it never saw, bounds how wrong it is: for one more object of the
-same kind the interval, or set of classes, holds the truth with at least the probability
-that was asked for (split conformal prediction: Lei et al. 2018, JASA 113, 1094, with
-residuals over the expected deviation as in their section 5.2; sets of classes as Sadinle,
-Lei & Wasserman 2019, JASA 114, 223).
+from the four others, which also choose what the model has to choose: that is the quality
+that is told, and what an example itself is answered with. The model of all but the first
+part answers everything else, and how wrong it was on that part, which it never saw, bounds
+how wrong it is: for an object of one more place of the same kind the interval, or set of
+classes, holds the truth with at least the probability that was asked for (split conformal
+prediction: Lei et al. 2018, JASA 113, 1094, with residuals over the expected deviation as
+in their section 5.2; sets of classes as Sadinle, Lei & Wasserman 2019, JASA 114, 223).
 """
 
 import warnings
@@ -25,52 +25,24 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
 from skylike.service.teaching import gaussian
-from skylike.service.teaching.gaussian import Floats, GaussianProcess
+from skylike.service.teaching.examples import (
+    NUM_FOLDS,
+    Division,
+    Examples,
+    Floats,
+    Numbers,
+    Vectors,
+)
+from skylike.service.teaching.gaussian import GaussianProcess
 
-NUM_FOLDS = 5
-"""Parts of the examples, each of which is predicted from the others."""
-
-MIN_EXAMPLES = 20
-"""Fewer examples, or fewer places, tell too little."""
+LARGEST = 1e100
+"""Squares of larger values, or of their differences, are no numbers any more."""
 
 _SUPPORT = 512
 _TUNED = 1000  # examples that length and noise are chosen by
 _STRENGTH = 10.0  # inverse of the penalty on weights
 _STEPS = 100  # of the regression
-_NEAR = 5  # examples that are told beside an answer
 _BINS = 10  # of probability, when its calibration is judged
-
-Vectors = NDArray[np.float32]
-Numbers = NDArray[np.int64]
-
-
-class Examples(NamedTuple):
-    """Objects that tell what is to be learned.
-
-    Attributes
-    ----------
-    vectors : (n, dimension) float32, unit norm
-    places : (n,) int64
-        Those of one place are never in two parts.
-    """
-
-    vectors: Vectors
-    places: Numbers
-
-    def parts(self, seed: int) -> Numbers:
-        """The part of each, 0 to 4: (n,)."""
-        _, places, counts = np.unique(
-            self.places, return_inverse=True, return_counts=True
-        )
-        order = np.random.default_rng(seed).permutation(len(counts))
-        before = np.empty(len(counts), np.int64)
-        before[order] = np.cumsum(counts[order]) - counts[order]
-        return np.minimum(before * NUM_FOLDS // len(places), NUM_FOLDS - 1)[places]
-
-    def nearest(self, vector: Vectors) -> Numbers:
-        """Positions of those most like a vector, the most alike first."""
-        order = np.argsort(-(self.vectors @ vector), kind="stable")
-        return order[:_NEAR]
 
 
 class Interval(NamedTuple):
@@ -104,14 +76,14 @@ class Quantity:
     means: Floats
     deviations: Floats
     _values: Floats
-    _parts: Numbers
+    _division: Division
     _process: GaussianProcess
     _offset: float
 
     @property
     def num_calibration(self) -> int:
-        """How many examples the interval rests on."""
-        return int(np.count_nonzero(self._parts == 0))
+        """How many places the interval rests on."""
+        return self._division.num_calibration
 
     def __call__(self, vector: Vectors, confidence: float) -> Interval:
         """What a new object is likely to have: (dimension,) float32."""
@@ -131,10 +103,10 @@ class Quantity:
         spread = float(np.var(self._values))
         if spread > 0:
             told["r_squared"] = 1.0 - float(np.mean(errors**2)) / spread
-        return told | _coverage(self._misfits, self._parts, confidence)
+        return told | self._division.coverage(self._misfits, confidence)
 
     def _around(self, mean: float, deviation: float, confidence: float) -> Interval:
-        most = _bound(self._misfits[self._parts == 0], confidence)
+        most = self._division.bound(self._misfits, confidence)
         if most is None:
             return Interval(float(mean), None, None)
         half = most * deviation
@@ -160,14 +132,14 @@ class Classes:
     examples: Examples
     probabilities: Floats
     _numbers: Numbers
-    _parts: Numbers
+    _division: Division
     _weights: Floats
     _biases: Floats
 
     @property
     def num_calibration(self) -> int:
-        """How many examples the set of classes rests on."""
-        return int(np.count_nonzero(self._parts == 0))
+        """How many places the set of classes rests on."""
+        return self._division.num_calibration
 
     def __call__(self, vector: Vectors, confidence: float) -> Shares:
         """What a new object is likely to be: (dimension,) float32."""
@@ -193,10 +165,10 @@ class Classes:
             "log_loss": float(-np.mean(np.log(np.maximum(1 - self._misfits, 1e-12)))),
             "calibration_error": float(np.abs(surplus).sum() / len(right)),
         }
-        return told | _coverage(self._misfits, self._parts, confidence)
+        return told | self._division.coverage(self._misfits, confidence)
 
     def _with_set(self, probabilities: Floats, confidence: float) -> Shares:
-        most = _bound(self._misfits[self._parts == 0], confidence)
+        most = self._division.bound(self._misfits, confidence)
         possible = None if most is None else 1 - probabilities <= most
         return Shares(probabilities, possible)
 
@@ -208,56 +180,55 @@ class Classes:
 
 
 def fit_quantity(examples: Examples, values: Floats, seed: int = 0) -> Quantity:
-    """Learn a quantity: values (n,) float64, n at least `MIN_EXAMPLES`."""
-    parts = examples.parts(seed)
+    """Learn a quantity: values (n,) float64 within ±`LARGEST`, of `MIN_EXAMPLES` places."""
+    division = Division.of(examples, seed)
+    means, deviations = np.empty(len(values)), np.empty(len(values))
+    learned = []
+    with threadpool_limits(1):
+        for part in range(NUM_FOLDS):
+            there, left = division.parts != part, division.parts == part
+            process, offset = _process(examples.vectors[there], values[there], seed)
+            found, spread = process(examples.vectors[left])
+            means[left] = found + offset
+            deviations[left] = np.hypot(spread, process.noise)
+            learned.append((process, offset))
+    return Quantity(examples, means, deviations, values, division, *learned[0])
+
+
+def _process(
+    vectors: Vectors, values: Floats, seed: int
+) -> tuple[GaussianProcess, float]:
+    """A process of values about an offset; both, and all it is made by, are theirs."""
     offset = float(np.median(values))
     about = values - offset
     amplitude = float(np.sqrt(np.mean(about**2))) or 1.0
-    means, deviations = np.empty(len(values)), np.empty(len(values))
-    processes = []
     few = np.random.default_rng(seed).permutation(len(values))[:_TUNED]
-    with threadpool_limits(1):
-        tuned = gaussian.fit(examples.vectors[few], about[few], amplitude=amplitude)
-        for part in range(NUM_FOLDS):
-            caller.check()
-            there, left = parts != part, parts == part
-            process = gaussian.fit(
-                examples.vectors[there],
-                about[there],
-                amplitude=amplitude,
-                num_support=_SUPPORT,
-                like=tuned,
-            )
-            means[left], deviations[left] = process(examples.vectors[left])
-            processes.append(process)
-    return Quantity(
-        examples,
-        means + offset,
-        np.hypot(deviations, tuned.noise),
-        values,
-        parts,
-        processes[0],
-        offset,
+    caller.check()
+    tuned = gaussian.fit(vectors[few], about[few], amplitude=amplitude)
+    caller.check()
+    process = gaussian.fit(
+        vectors, about, amplitude=amplitude, num_support=_SUPPORT, like=tuned
     )
+    return process, offset
 
 
 def fit_classes(
     examples: Examples, numbers: Numbers, num_classes: int, seed: int = 0
 ) -> Classes:
-    """Learn classes: the number of each example's (n,), n at least `MIN_EXAMPLES`.
+    """Learn classes: the number of each example's (n,), of `MIN_EXAMPLES` places.
 
     There are two classes or more.
     """
-    parts = examples.parts(seed)
+    division = Division.of(examples, seed)
     probabilities = np.empty((len(numbers), num_classes))
     found = []
     for part in range(NUM_FOLDS):
         caller.check()
-        there, left = parts != part, parts == part
+        there, left = division.parts != part, division.parts == part
         model = _regression(examples.vectors[there], numbers[there], num_classes)
         probabilities[left] = _softmax(examples.vectors[left], *model)
         found.append(model)
-    return Classes(examples, probabilities, numbers, parts, *found[0])
+    return Classes(examples, probabilities, numbers, division, *found[0])
 
 
 def _regression(
@@ -292,20 +263,3 @@ def _softmax(vectors: Vectors, weights: Floats, biases: Floats) -> Floats:
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
     probabilities: Floats = scores / scores.sum(axis=1, keepdims=True)
     return probabilities
-
-
-def _bound(misfits: Floats, confidence: float) -> float | None:
-    """What the misfit of one more stays below, as often as is asked; None for too few."""
-    place = int(np.ceil((len(misfits) + 1) * confidence))
-    return None if place > len(misfits) else float(np.sort(misfits)[place - 1])
-
-
-def _coverage(misfits: Floats, parts: Numbers, confidence: float) -> dict[str, float]:
-    """How often the bound that the other parts give holds."""
-    held = 0
-    for part in range(NUM_FOLDS):
-        most = _bound(misfits[parts != part], confidence)
-        if most is None:
-            return {}
-        held += int(np.count_nonzero(misfits[parts == part] <= most))
-    return {"coverage": held / len(misfits)}

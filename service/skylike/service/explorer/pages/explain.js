@@ -30,7 +30,7 @@ export function anomalyPart(anomaly) {
       h("span", { style: { left: `${anomaly.percentile}%` } })),
     facts([
       ["Score", number(anomaly.score, 3)],
-      ["Among those observed alike", anomaly.controlled_percentile === undefined ? "" : `odder than ${percent(anomaly.controlled_percentile / 100)}`],
+      ["Among those observed alike", anomaly.controlled_percentile === undefined ? "" : `${percent(anomaly.controlled_percentile / 100)} score lower`],
       ["p-value", anomaly.calibrated ? `${number(anomaly.p_value, 2)}, on ${number(anomaly.num_calibration)} ordinary objects` : ""],
     ]),
     anomaly.calibrated ? null : h("p", { class: "fine" }, anomaly.num_calibration

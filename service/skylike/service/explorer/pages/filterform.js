@@ -1,8 +1,8 @@
 // The conditions of a search, as a form whose state is the address.
 
 import { post } from "./api.js";
-import { fill, h, tell } from "./dom.js";
-import { countFilters, filterParams } from "./filters.js";
+import { disarmed, fill, h, said, tell } from "./dom.js";
+import { countFilters, eachFilter, filterParams } from "./filters.js";
 import { button, number, valueOf } from "./parts.js";
 import { parsePosition, parseRadius } from "./sky.js";
 
@@ -13,7 +13,7 @@ const FLAGS = ["EDGE", "MASKED", "LOW_SN", "SATURATED", "CONSTANT", "RESAMPLED",
 export function filterForm(state, filters, apply) {
   const count = countFilters(filters);
   const inside = h("div", { class: "filter-form" });
-  const details = h("details", { class: "filters", open: false }, h("summary", {}, count ? `Filters (${number(count)})` : "Filters"), inside);
+  const details = h("details", { class: "filters" }, h("summary", {}, count ? `Filters (${number(count)})` : "Filters"), inside);
   let isMade = false;
   const make = async () => {
     if (isMade || !details.open) return;
@@ -21,8 +21,8 @@ export function filterForm(state, filters, apply) {
     fill(inside, form(await names(state), filters, apply));
   };
   details.addEventListener("toggle", make);
-  if (count) details.open = true;
-  return details;
+  return h("div", {}, details, count ? h("ul", { class: "chips labels editable", "aria-label": "Filters that are set" },
+    eachFilter(filters).map(([words, left]) => h("li", {}, said(words, 80), button("×", () => apply(filterParams(left)), { class: "bare", "aria-label": `Without ${disarmed(words, 80)}` })))) : null);
 }
 
 /** What there is to ask for, as far as a first page of objects tells. */

@@ -33,6 +33,20 @@ export function filterParams({ cone, attributes, flags, noflags, labels, nolabel
   };
 }
 
+/** Each condition in words, with the conditions that are left without it. */
+export function eachFilter(filters) {
+  const without = (name, one) => ({ ...filters, [name]: filters[name].filter((other) => other !== one) });
+  const bound = ([low, high]) => (low === null ? `≤ ${high}` : high === null ? `≥ ${low}` : `${low} to ${high}`);
+  return [
+    ...(filters.cone ? [[`within ${filters.cone.radius}° of ${filters.cone.ra} ${filters.cone.dec}`, { ...filters, cone: null }]] : []),
+    ...filters.attributes.map((one) => [`${one[0]} ${one.length === 2 ? `is ${one[1]}` : bound(one.slice(1))}`, without("attributes", one)]),
+    ...filters.flags.map((one) => [one, without("flags", one)]),
+    ...filters.noflags.map((one) => [`not ${one}`, without("noflags", one)]),
+    ...filters.labels.map((one) => [`label ${one}`, without("labels", one)]),
+    ...filters.nolabels.map((one) => [`not label ${one}`, without("nolabels", one)]),
+  ];
+}
+
 /** How many conditions there are. */
 export const countFilters = (filters) => (filters.cone ? 1 : 0) + ["attributes", "flags", "noflags", "labels", "nolabels"]
   .reduce((sum, name) => sum + filters[name].length, 0);

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { fill, h, tell } from "./dom.js";
 import { failed, loading } from "./parts.js";
+import { versions } from "./pictures.js";
 import { OWN_PAGE, VIEWS, href, placeOf, query } from "./route.js";
 
 const main = document.getElementById("main");
@@ -19,6 +20,8 @@ const MODULES = {
 };
 let leaving = new AbortController();
 let known = null;
+let askedAt = 0;
+const KNOWN_MILLISECONDS = 15_000;
 
 /** Go to a view. `replace` changes the address of the view that is shown already. */
 function go(view, params = {}, { replace = false } = {}) {
@@ -65,27 +68,31 @@ async function show({ isFirst }) {
     };
     document.title = `${module.title} · skylike`;
     fill(root);
-    await module.show(root, state, go);
-    if (signal.aborted) return;
+    const shown = module.show(root, state, go);
+    const heading = root.querySelector("h1");
     if (!isFirst) {
-      const heading = root.querySelector("h1");
       heading?.setAttribute("tabindex", "-1");
       heading?.focus({ preventScroll: true });
       scrollTo({ top: 0 });
       tell(module.title);
     }
+    if (heading && ["similar", "object"].includes(view)) document.title = `${heading.textContent.slice(0, 80)} · skylike`;
+    await shown;
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    fill(root, failed(error, () => { known = null; show({ isFirst: false }); }));
+    fill(root, root.querySelector("h1"), failed(error, () => { known = null; show({ isFirst: false }); }));
   }
 }
 
-/** Collections and aliases, asked for once. */
+/** Collections and aliases, asked for once in a while. */
 async function everything() {
+  if (performance.now() - askedAt > KNOWN_MILLISECONDS) known = null;
+  if (known === null) askedAt = performance.now();
   known ??= (async () => {
     const [listed, aliases] = await Promise.all([get("v1/collections", { page_size: 1000 }), get("v1/aliases")]);
     const origin = document.getElementById("origin");
     const version = listed.collections.map((one) => one.context.service_version).find(Boolean);
+    for (const { context } of listed.collections) versions.set(context.collection, context.collection_version);
     origin.textContent = version ? `skylike-service ${version}` : "skylike-service";
     return [
       ...listed.collections,
@@ -155,6 +162,10 @@ function theme() {
   name();
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // an address with a # would be another state
+  main.focus();
+});
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -8,8 +8,11 @@ const MOST_AT_ONCE = 6;
 let running = 0;
 const waiting = [];
 
+/** The versions of collections, by their own names: a picture of a version may be kept. */
+export const versions = new Map();
+
 /** The address of an object's thumbnail, below the page. */
-export const thumbnailAddress = (collection, id) => withQuery("v1/thumbnail", { collection, id });
+export const thumbnailAddress = (collection, id) => withQuery("v1/thumbnail", { collection, id, version: versions.get(collection) });
 
 /**
  * An object's thumbnail as an element. Where there is none, a calm placeholder.

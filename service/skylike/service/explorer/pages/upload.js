@@ -14,7 +14,11 @@ export function uploadPart(state, go) {
   const zone = h("label", { for: "file", class: "drop" },
     h("span", { class: "drop-title" }, "Drop a FITS file here"),
     h("span", { class: "fine" }, "or choose one; it is sent to this service only, and not stored"));
-  const take = (file) => file && begin(file, state, go, looked);
+  const take = (file) => {
+    if (!file) return;
+    zone.classList.add("used");
+    begin(file, state, go, looked);
+  };
   input.addEventListener("change", () => take(input.files[0]));
   for (const [event, isOver] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
     zone.addEventListener(event, (heard) => {
@@ -41,7 +45,8 @@ function begin(file, state, go, place) {
     } catch (error) {
       if (error.name === "AbortError" || mine !== turn) return;
       fill(place, h("h3", {}, said(file.name, 100)), failed(error, inspect),
-        error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null);
+        error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null,
+        error.reason === "SIZE_LIMIT" ? partChoice() : null);
     } finally {
       place.removeAttribute("aria-busy");
     }
@@ -54,6 +59,15 @@ function begin(file, state, go, place) {
     h("select", { id: "axis", on: { change: (event) => change("axis_kind")(event.target.value) } },
       [["", "what the header says"], ["AXIS_KIND_BANDS", "bands"], ["AXIS_KIND_SPECTRAL", "a spectrum"]]
         .map(([value, label]) => h("option", { value, selected: value === (look.axis_kind ?? "") }, label))));
+  const partChoice = () => h("form", {
+    on: {
+      submit: (event) => {
+        event.preventDefault();
+        change("hdu")(event.currentTarget.querySelector("input").value.trim());
+      },
+    },
+  }, h("div", { class: "field" }, h("label", { for: "part" }, "A part of it, as cfitsio writes sections"),
+    h("div", { class: "row" }, h("input", { id: "part", value: look.hdu || "[1:1024,1:1024]", spellcheck: "false" }), h("button", { type: "submit" }, "Look at it"))));
   const hduChoice = () => {
     const images = told.hdus.filter((one) => one.shape.length >= 2);
     if (images.length < 2) return null;

@@ -103,7 +103,7 @@ class JobCard {
     }
     const [done, total] = [Number(job.done), Number(job.total)];
     fill(this.progress,
-      h("progress", { "aria-label": `Progress of this ${job.kind} job`, max: total || 1, ...(total ? { value: done } : {}) }),
+      job.state === "JOB_STATE_WAITING" ? null : h("progress", { "aria-label": `Progress of this ${job.kind} job`, max: total || 1, ...(total ? { value: done } : {}) }),
       h("p", { class: "fine" }, said([job.stage || "in line", total ? `${number(done)} of ${number(total)}` : "",
         job.rate ? `${number(job.rate, 2)}/s` : "", job.seconds_left !== undefined ? `${duration(job.seconds_left)} left` : ""].filter(Boolean).join(" · "))));
   }
@@ -113,7 +113,7 @@ class JobCard {
     fill(this.body,
       job.message ? note(said(job.message, 1000), job.reason ? h("span", { class: "fine" }, ` ${disarmed(job.reason, 60)}`) : null) : null,
       facts([
-        ["Began", when(job.start_time ?? job.create_time)],
+        job.start_time ? ["Began", when(job.start_time)] : ["Put in line", when(job.create_time)],
         ["Took", ENDED.has(job.state) ? duration(job.seconds) : ""],
         ...results(job.result_json),
         ["Job", h("code", {}, said(job.job_id, 80))],

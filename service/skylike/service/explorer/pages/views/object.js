@@ -24,16 +24,18 @@ export async function show(root, state) {
     root.append(h("h1", {}, "Object"), empty("No object is named.", h("p", {}, h("a", { href: "./" }, "Search for one."))));
     return;
   }
-  root.append(h("h1", {}, said(id, 120)), loading());
-  const { object } = await get("v1/object", { collection, id }, { signal });
-  const kind = h("div", {});
-  const odd = h("div", {});
-  const kin = h("div", {});
-  fill(root,
+  const body = h("div", {}, loading());
+  root.append(
     h("div", { class: "spread" }, h("h1", {}, said(id, 120)),
       h("div", { class: "row" },
         h("a", { class: "button small", href: href("similar", { collection, id }) }, "Find similar"),
         h("a", { class: "button plain small", href: href("map", { collection, id }) }, "On the map"))),
+    body);
+  const { object } = await get("v1/object", { collection, id }, { signal });
+  const kind = h("div", {});
+  const odd = h("div", {});
+  const kin = h("div", {});
+  fill(body,
     h("div", { class: "object-columns" },
       pixels(object, state),
       h("div", {}, section("Known of it", known(object)), labelPart(object, state), object.position ? linksOut(object.position) : null),

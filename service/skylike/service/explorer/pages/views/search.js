@@ -100,7 +100,7 @@ function byChance(state, go) {
 /** A few objects, to begin from. */
 function glimpse({ collection, signal }) {
   const place = h("div", {});
-  into(place, () => post("v1/objects/list", { collection, page_size: 1000 }, { signal }), ({ objects }) => {
+  into(place, () => post("v1/objects/list", { collection, page_size: 200 }, { signal }), ({ objects }) => {
     if (!objects.length) return empty("The collection is empty.", "skylike-service index, or an index job, adds objects.");
     const shuffled = objects.map((one) => [Math.random(), one]).sort(([a], [b]) => a - b).map(([, one]) => one);
     return h("ul", { class: "glimpse" }, shuffled.slice(0, MOST_SHOWN).map(({ id }) => h("li", {},

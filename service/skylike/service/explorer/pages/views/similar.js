@@ -41,7 +41,7 @@ export async function show(root, state, go) {
       filterForm(state, filters, (changed) => go("similar", all(changed))),
       examples.bar, found)),
   );
-  fill(pinned, pinnedPart(query, collection, signal, null));
+  fill(pinned, pinnedPart(query, state, null));
   let answer;
   try {
     const filter = filterMessage(filters);
@@ -54,7 +54,7 @@ export async function show(root, state, go) {
     return;
   }
   const hits = placed(answer.hits, query.position);
-  fill(pinned, pinnedPart(query, collection, signal, answer));
+  fill(pinned, pinnedPart(query, state, answer));
   found.removeAttribute("aria-busy");
   fill(found, gallery(hits, { query, how, state, examples, all, go, context: answer.context }));
   tell(`${hits.length} objects found`);
@@ -95,20 +95,21 @@ function gallery(hits, { query, how, state, examples, all, go, context }) {
   ];
 }
 
-function pinnedPart(query, collection, signal, answer) {
+function pinnedPart(query, { params, collection, signal }, answer) {
   const known = answer ? [
     section("Kind", clusterPart(answer.cluster, collection)),
     section("Oddness", anomalyPart(answer.anomaly)),
   ] : [];
-  return [section("Query", ...PINNED[query.kind](query, collection, signal, answer)), ...known];
+  const ways = h("div", { class: "row" },
+    query.kind === "object" ? h("a", { class: "button plain small", href: href("object", { id: query.id, collection }) }, "Look at it") : null,
+    h("a", { class: "button plain small", href: href("map", { ...paramsOf(params), collection }) }, "On the map"));
+  return [section("Query", ...PINNED[query.kind](query, collection, signal), ways), ...known];
 }
 
 const PINNED = {
   object: (query, collection, signal) => [
     h("a", { href: href("object", { id: query.id, collection }), class: "picture" }, thumbnail(collection, query.id, { signal, loading: "eager" })),
     objectFacts(query.id, collection, signal),
-    h("div", { class: "row" }, h("a", { class: "button plain small", href: href("object", { id: query.id, collection }) }, "Look at it"),
-      h("a", { class: "button plain small", href: href("map", { collection, id: query.id }) }, "On the map")),
   ],
   place: (query) => [facts([["Position", decimalText(query.position)]]), h("p", { class: "fine" }, "The nearest object to this place was compared with all others.")],
   examples: (query, collection, signal) => [["like", query.like], ["unlike", query.unlike]].filter(([, ids]) => ids.length)

@@ -1,0 +1,229 @@
+"""The map is drawn, moved, coloured, chosen from; by WebGL, and by hand without it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Page, expect
+from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels
+
+from skylike.client import Client
+
+RENDERERS = ("webgl", "canvas")
+QUERY = "sky-1-000007"
+
+
+def address(renderer: str, more: str = "") -> str:
+    return f"map?collection=sky&layout=pca&renderer={renderer}{more}"
+
+
+def frame(page: Page) -> Any:
+    found = page.locator(".map-frame")
+    page.locator(".map-frame[data-renderer]").wait_for(timeout=90_000)
+    page.wait_for_timeout(200)  # for the next frame
+    return found
+
+
+def coloured(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which pixels are of points: those with a hue."""
+    numbers = picture.astype(int)
+    return np.asarray(numbers.max(axis=2) - numbers.min(axis=2) > 60)
+
+
+def place_of(page: Page, client: Client, id: str) -> tuple[float, float]:
+    """Where the point of an object is on the page, as the page's own marks tell."""
+    drawn = client.map(collection="sky", layout="pca")
+    at = drawn.ids.index(id)
+    x, y = float(drawn.x[at]), float(drawn.y[at])
+    mark = page.locator(".map-mark.query").bounding_box()
+    assert mark is not None
+    here = client.locate(object_id=QUERY, collection="sky", layout="pca")
+    assert (x, y) == pytest.approx((here.x, here.y), abs=1e-4)
+    return mark["x"], mark["y"]
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_points_are_drawn_in_the_colours_of_their_clusters(
+    visit: Visit, client: Client, renderer: str
+) -> None:
+    """Pixels, not only elements; and the legend tells as many as there are."""
+    page = visit(address(renderer))
+    picture = pixels(frame(page))
+    assert page.locator(f".map-frame[data-renderer={renderer}]").count() == 1
+    # 240 points of 7 pixels, few of which hide another.
+    assert 3000 < np.count_nonzero(coloured(picture)) < 20_000
+    hues = {tuple(one) for one in (picture[coloured(picture)] // 32).tolist()}
+    assert len(hues) >= 4
+    legend = page.locator("#legend button").all_inner_texts()
+    found = client.clusters("sky")
+    assert len(legend) == len(found.clusters) + (found.num_outside > 0)
+    for text, one in zip(legend, found.clusters, strict=False):
+        assert one.name in text
+        assert str(one.size) in text
+    keep(page, f"map-{renderer}")
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_point_shows_its_picture_and_leads_to_its_object(
+    visit: Visit, client: Client, renderer: str
+) -> None:
+    page = visit(address(renderer, f"&id={QUERY}"))
+    frame(page)
+    page.locator("#query-place").wait_for()
+    x, y = place_of(page, client, QUERY)
+    page.mouse.move(x + 1, y + 1)
+    card = page.locator(".map-card")
+    expect(card).to_contain_text(QUERY)
+    expect(card).to_contain_text("cluster")
+    assert is_picture(card.locator("img"))
+    page.mouse.click(x, y)
+    expect(page.locator("h1")).to_contain_text(QUERY)
+    assert "object?" in page.url
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_map_moves_and_its_address_brings_it_back(
+    visit: Visit, renderer: str
+) -> None:
+    page = visit(address(renderer))
+    before = pixels(frame(page))
+    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_role("button", name="Zoom in").click()
+    box = page.locator(".map-place").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 40, steps=5)
+    page.mouse.up()
+    page.wait_for_url(re.compile("window="))
+    page.mouse.move(5, 5)
+    moved = pixels(frame(page))
+    assert np.count_nonzero(np.abs(moved.astype(int) - before).max(axis=2) > 60) > 2000
+    page.wait_for_timeout(400)
+    page.reload()
+    again = pixels(frame(page))
+    differs = np.abs(again.astype(int) - moved).max(axis=2) > 100
+    assert np.count_nonzero(differs) < 0.2 * np.count_nonzero(coloured(moved))
+    page.get_by_role("button", name="See all").click()
+    page.locator(".map-place").focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("L")
+    expect(page.locator("#chosen")).to_contain_text("objects")
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("tool", ["Box", "Lasso"])
+def test_what_is_drawn_around_is_a_table_and_a_search(
+    visit: Visit, renderer: str, tool: str, tmp_path: Path
+) -> None:
+    page = visit(address(renderer))
+    frame(page)
+    page.get_by_role("button", name=tool).click()
+    box = page.locator(".map-place").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    reach = min(box["width"], box["height"]) / 4
+    corners = [(-reach, -reach), (reach, -reach), (reach, reach), (-reach, reach)]
+    page.mouse.move(x - reach, y - reach)
+    page.mouse.down()
+    for dx, dy in [corners[2]] if tool == "Box" else [*corners[1:], corners[0]]:
+        page.mouse.move(x + dx, y + dy, steps=8)
+    page.mouse.up()
+    told = page.locator("#chosen")
+    told.wait_for()
+    number = int(re.sub(r"\D", "", told.inner_text()))
+    assert 20 < number < 240
+    rows = page.locator("#selection tbody tr")
+    assert rows.count() == min(number, 60)
+    assert is_picture(rows.first.locator("img"))
+    with page.expect_download() as downloading:
+        page.locator("#selection [data-format=csv]").click()
+    path = tmp_path / "chosen.csv"
+    downloading.value.save_as(path)
+    lines = path.read_text().splitlines()
+    assert len(lines) == number + 1
+    assert {"object_id", "map_x", "map_y", "ra"} <= set(lines[0].split(","))
+    page.get_by_role("button", name="Search like these").click()
+    expect(page.locator(".found li.hit").first).to_be_visible()
+    assert page.url.count("like=") == 8
+
+
+def test_only_one_cluster_can_be_shown(visit: Visit) -> None:
+    page = visit(address("webgl"))
+    all_hues = np.count_nonzero(coloured(pixels(frame(page))))
+    first = page.locator("#legend button").first
+    first.click()
+    expect(page.locator("#legend button").first).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.wait_for_timeout(300)
+    one_hue = np.count_nonzero(coloured(pixels(frame(page))))
+    assert 0 < one_hue < 0.7 * all_hues
+
+
+def test_colours_layouts_and_filters_stand_in_the_address(visit: Visit) -> None:
+    page = visit(address("webgl"))
+    frame(page)
+    page.locator("#color").select_option("anomaly")
+    page.wait_for_url(re.compile("color=anomaly"))
+    frame(page)
+    assert page.locator(".legend-ramp").is_visible()
+    page.locator("#color option[value=family]").wait_for(state="attached")
+    page.locator("#color").select_option("family")
+    page.wait_for_url(re.compile("color=family"))
+    frame(page)
+    expect(page.locator("#legend")).to_contain_text("elliptical")
+    page.goto(page.url + "&label=seen")
+    frame(page)
+    expect(page.locator("#about-map")).to_contain_text("9 objects")
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_of_many_a_density_is_drawn_with_a_sample(visit: Visit, renderer: str) -> None:
+    page = visit(address(renderer, "&limit=40&color=none"))
+    frame(page)
+    expect(page.locator("#about-map")).to_contain_text("40 of them")
+    page.locator("#shown").select_option("both")
+    page.wait_for_timeout(400)
+    both = pixels(frame(page))
+    page.locator("#shown").select_option("points")
+    page.wait_for_timeout(400)
+    points = pixels(frame(page))
+    page.locator("#shown").select_option("density")
+    page.wait_for_timeout(400)
+    density = pixels(frame(page))
+    filled, dotted = (
+        np.count_nonzero(picture.min(axis=2) < 225) for picture in (density, points)
+    )
+    assert filled > 240  # each object is in a cell that is filled
+    assert dotted > 100
+    for other in (density, points):
+        differs = np.abs(both.astype(int) - other).max(axis=2) > 30
+        assert np.count_nonzero(differs) >= 40
+
+
+def test_without_webgl_the_map_is_drawn_by_hand(
+    visit: Visit,
+) -> None:
+    """Where the browser gives no WebGL, and the address does not say so."""
+    page = visit("map?collection=sky&layout=pca")
+    frame(page)
+    page.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "  return kind.startsWith('webgl') ? null : get.call(this, kind, ...more); };"
+    )
+    page.reload()
+    assert frame(page).get_attribute("data-renderer") == "canvas"
+    expect(page.locator("#by-hand")).to_contain_text("no graphics hardware")
+    assert np.count_nonzero(coloured(pixels(page.locator(".map-frame")))) > 3000
+
+
+def test_a_collection_without_a_fit_says_what_to_do(visit: Visit) -> None:
+    page = visit("map?collection=bare")
+    expect(page.locator(".state.error")).to_contain_text("fit")
