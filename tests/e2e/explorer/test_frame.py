@@ -16,7 +16,7 @@ VIEWS = {
     "search": "?collection=sky",
     "similar": "similar?collection=sky&id=sky-1-000007&k=12",
     "object": "object?collection=sky&id=sky-1-000003",
-    "map": "map?collection=sky",
+    "map": "map?collection=sky&id=sky-1-000007",
     "clusters": "clusters?collection=sky",
     "anomalies": "anomalies?collection=sky",
     "jobs": "jobs?collection=sky",

@@ -110,6 +110,50 @@ def test_a_glimpse_shows_what_reading_all_does(
     assert np.abs(found - expected).mean() < 2
 
 
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_2", "HCOMPRESS_1"])
+def test_a_glimpse_of_tiles_shows_what_reading_all_does(
+    tmp_path: Path, algorithm: str
+) -> None:
+    y, x = np.mgrid[:600, :500]
+    blob = 1000 * np.exp(-((x - 100) ** 2 + (y - 400) ** 2) / 90**2)
+    pixels = np.random.default_rng(4).normal(blob, 1).astype(np.float32)
+    path = tmp_path / "tiles.fits"
+    their_fits.CompImageHDU(
+        pixels, compression_type=algorithm, tile_shape=(50, 50), quantize_level=16
+    ).writeto(path)
+    with fits.opened(path) as frame:
+        rows = frame.rows(0, [599, 3, 250])
+        expected = frame.whole()
+        np.testing.assert_array_equal(rows, expected[0, [599, 3, 250]])
+        found, step = glimpsed(frame, None, 50)
+        glimpse = look(frame.outline(), found, step, 50)
+        whole = look(frame.read(), expected, 1.0, 50)
+    apart = levels(glimpse.png).astype(int) - levels(whole.png)
+    assert np.abs(apart).mean() < 3
+
+
+def test_tiles_of_20000_pixels_a_side_take_little(tmp_path: Path) -> None:
+    """They become small files, and would be 1.6 GB of numbers."""
+    path = tmp_path / "even.fits"
+    length = 20_000
+    even = np.ascontiguousarray(np.broadcast_to(np.uint8(3), (length, length)))
+    their_fits.CompImageHDU(
+        even, compression_type="RICE_1", tile_shape=(100, length)
+    ).writeto(path)
+    del even
+    tracemalloc.start()
+    try:
+        with fits.opened(path) as frame:
+            pixels, step = glimpsed(frame, None, 256)
+            found = look(frame.outline(), pixels, step, 256)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 300e6
+    assert found.is_flat
+    assert (found.low, found.high) == (3, 3)
+
+
 @pytest.mark.parametrize("side", [256, 1024])
 def test_a_frame_of_20000_pixels_a_side_takes_little(tmp_path: Path, side: int) -> None:
     """800 MB on disk: neither read nor held."""

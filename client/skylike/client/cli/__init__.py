@@ -8,6 +8,7 @@ import click
 from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
 from skylike.client.cli.ending import Program
+from skylike.client.cli.export import export
 from skylike.client.cli.figure import figure
 from skylike.client.cli.health import health
 from skylike.client.cli.inspect import inspect
@@ -37,6 +38,7 @@ for _command in (
         clusters,
         figure,
         map_,
+        export,
         collections,
         aliases,
         jobs,

@@ -11,7 +11,7 @@ from skylike.client.cli import names
 from skylike.client.cli.filters import parse
 from skylike.client.errors import BadInput, SkylikeClientError
 from skylike.client.filters import Filter
-from skylike.client.tables.writing import format_of, writer
+from skylike.client.tables.writing import SAMP, door, format_of, writer
 from skylike.client.types import Attribute
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -48,6 +48,9 @@ class Export(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Look at its ending, what the format needs, and its folder."""
         try:
+            if value == SAMP:
+                door("samp")
+                return value
             format = format_of(value)
             writer(format)
         except SkylikeClientError as error:
@@ -105,16 +108,21 @@ where = click.option(
 )
 
 
-def _out(endings: str, *, is_of_embeddings: bool) -> Callable[[_Decorated], _Decorated]:
+def _out(
+    endings: str, *, is_of_embeddings: bool, is_needed: bool = False
+) -> Callable[[_Decorated], _Decorated]:
     return click.option(
         "--out",
+        required=is_needed,
         type=Export(is_of_embeddings=is_of_embeddings),
         metavar="FILE",
         help=f"Write a table instead of printing; the ending tells the format: {endings}",
     )
 
 
-out = _out(".vot .ecsv .parquet .csv .reg", is_of_embeddings=False)
+_ENDINGS = ".vot .ecsv .parquet .csv .reg; samp: sends it to TOPCAT"
+out = _out(_ENDINGS, is_of_embeddings=False)
+needed_out = _out(_ENDINGS, is_of_embeddings=False, is_needed=True)
 out_of_embeddings = _out(
     ".npy (float32, a row for each) .parquet .csv .ecsv .vot", is_of_embeddings=True
 )

@@ -30,6 +30,13 @@ _OF_ASTROPY = {
 
 def content(table: Table) -> bytes:
     """The table as Parquet; the facts are JSON under the key ``skylike``."""
+    stream = io.BytesIO()
+    parquet.write_table(arrow(table), stream)
+    return stream.getvalue()
+
+
+def arrow(table: Table) -> Any:
+    """The same as an Arrow table."""
     values = {column.name: _values(column) for column in table.columns}
     schema = pa.schema(
         [_field(column) for column in table.columns],
@@ -44,9 +51,7 @@ def content(table: Table) -> bytes:
         },
     )
     arrays = [pa.array(values[one.name], _TYPES[one.kind]) for one in table.columns]
-    stream = io.BytesIO()
-    parquet.write_table(pa.table(arrays, schema=schema), stream)
-    return stream.getvalue()
+    return pa.table(arrays, schema=schema)
 
 
 def _values(column: Column) -> list[Cell]:

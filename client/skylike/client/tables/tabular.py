@@ -38,6 +38,29 @@ class Tabular:
         """
         return writing.door("frames").frame(self._table())
 
+    def send_to_topcat(self, name: str = "skylike") -> list[str]:
+        """Send the table to TOPCAT, or whoever else on this machine loads one by SAMP.
+
+        Parameters
+        ----------
+        name
+            What it is called there.
+
+        Returns
+        -------
+        list of str
+            The names of the applications that have taken it.
+
+        Raises
+        ------
+        MissingPackage
+            If astropy or pyvo is not installed.
+        BadInput
+            ``no_hub`` if no SAMP hub runs, ``no_receiver`` if nobody takes tables.
+        """
+        taken: list[str] = writing.door("samp").send(self._table(), name)
+        return taken
+
     def write(self, path: str | os.PathLike[str], format: str | None = None) -> None:
         """Write the table to a file, whole or not at all; one that is there is replaced.
 
@@ -45,7 +68,8 @@ class Tabular:
         ----------
         path
             Its ending tells the format: ``.ecsv``, ``.vot`` (VOTable), ``.parquet``,
-            ``.csv``, ``.reg`` (regions for DS9); of embeddings ``.npy`` too.
+            ``.csv``, ``.reg`` (regions for DS9); of embeddings ``.npy`` too. ``samp:``
+            sends it instead, as `send_to_topcat` does.
         format
             ``ecsv``, ``votable``, ``parquet``, ``csv``, ``ds9`` or ``npy``, whatever the
             ending.

@@ -30,8 +30,17 @@ FORMATS = {
 }
 
 
+SAMP = "samp:"
+"""In place of a file: whoever on this machine loads tables, such as TOPCAT."""
+
+_EXTRAS = {"PIL": "figures", "pyvo": "samp"}
+
+
 def write(table: Table, path: str | os.PathLike[str], format: str | None) -> None:
     """Write a table; see `Tabular.write`."""
+    if os.fspath(path) == SAMP and format is None:
+        door("samp").send(table, "skylike")
+        return
     target = Path(path)
     put(target, writer(format_of(target, format)).content(table))
 
@@ -103,6 +112,6 @@ def door(name: str) -> Any:
             raise
         raise MissingPackage(
             f"this needs {missing}, which is not installed: "
-            "pip install 'skylike[tables]'",
+            f"pip install 'skylike[{_EXTRAS.get(missing, 'tables')}]'",
             reason="missing_package",
         ) from error

@@ -21,6 +21,7 @@ from skylike.service.fits.options import Options
 from skylike.service.fits.store import Store
 from skylike.service.fits.structure import Hdu, Kind, Structure
 
+_MOST_DECODED = 2**23  # pixels of a compressed image, for some of its rows
 _EXACT = 2**24  # float32 holds every integer up to here
 
 
@@ -65,6 +66,7 @@ class Frame:
         self.parts = parts
         self.options = options
         self.structure: Structure | None = None
+        self._sections: dict[int, tiles.Section] = {}
         self._whole: NDArray[np.float32] | None = None
         self._notes: tuple[str, ...] = ()
 
@@ -152,17 +154,43 @@ class Frame:
             As `read`.
         """
         self._require_affordable(len(numbers) * self.shape[2])
-        if not self._is_plain():
+        if not self._is_ordered():
             return self.whole()[channel, list(numbers)]
         out = np.empty((len(numbers), self.shape[2]), np.float32)
         which, inside = divmod(channel, self.shape[0] // len(self.parts))
         part = self.parts[which]
         where = _plane(part.layout, inside)
-        for y, row in zip(numbers, out, strict=True):
-            box = Box(0, y, self.shape[2], y + 1)
-            pixels.read_plane(part.store, part.hdu, where, box, row[np.newaxis])
+        if part.hdu.kind is Kind.COMPRESSED:
+            self._decode_rows(which, where, numbers, out)
+        else:
+            for y, row in zip(numbers, out, strict=True):
+                box = Box(0, y, self.shape[2], y + 1)
+                pixels.read_plane(part.store, part.hdu, where, box, row[np.newaxis])
         pixels.blank_infinite(out)
         return out
+
+    def _decode_rows(
+        self,
+        which: int,
+        plane: tuple[int, ...],
+        numbers: Sequence[int],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Rows of a compressed part, of which some tiles are decoded at a time."""
+        part = self.parts[which]
+        if which not in self._sections:
+            limits = self.options.limits
+            self._sections[which] = tiles.Section(part.store, part.hdu, limits)
+        most = max(1, _MOST_DECODED // self.shape[2])
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        while order:
+            first = numbers[order[0]]
+            some = [i for i in order if numbers[i] < first + most]
+            order = order[len(some) :]
+            rows = slice(first, numbers[some[-1]] + 1)
+            found = self._sections[which].read((*plane, rows))
+            for i in some:
+                pixels.convert(found[numbers[i] - first], part.hdu.header, out[i])
 
     def _require_affordable(self, count: int) -> None:
         limit = self.options.limits.pixels
@@ -223,9 +251,13 @@ class Frame:
 
     def _is_plain(self) -> bool:
         """Whether rows can be read where they lie."""
+        is_image = all(part.hdu.kind is Kind.IMAGE for part in self.parts)
+        return is_image and self._is_ordered()
+
+    def _is_ordered(self) -> bool:
+        """Whether a row of the image is one of the file."""
         return all(
-            part.hdu.kind is Kind.IMAGE
-            and (part.layout.y, part.layout.x)
+            (part.layout.y, part.layout.x)
             == (len(part.hdu.shape) - 2, len(part.hdu.shape) - 1)
             for part in self.parts
         )

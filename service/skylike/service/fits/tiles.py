@@ -1,6 +1,9 @@
 """Tile-compressed images: astropy decodes, after the tiles have been checked."""
 
+import contextlib
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,35 +47,58 @@ def decode(store: Store, hdu: Hdu, limits: Limits) -> NDArray[np.generic]:
         ``inflate_limit`` if they inflate to more than the image can have,
         ``size_limit`` if a single one is too large, ``truncated``.
     """
-    from astropy.io import fits  # noqa: PLC0415 -- slow, and seldom needed
+    section = Section(store, hdu, limits)
+    numbers = section.read(...)
+    if numbers.shape != hdu.shape:
+        raise corrupt(f"it decodes to the shape {numbers.shape}, not {hdu.shape}")
+    return numbers
 
-    if not hdu.is_complete:
-        raise BadCutout(
-            f"the file ends before the tiles of HDU {hdu.label} do", reason="truncated"
-        )
-    algorithm = hdu.header.text("ZCMPTYPE").upper()
-    if algorithm not in _ALGORITHMS:
-        raise corrupt(f"its compression {algorithm!r} is not known")
-    axes = _tile_lengths(hdu, limits)
-    table = _table(store, hdu)
+
+class Section:
+    """A compressed image of which parts can be decoded, as `decode` does all of it.
+
+    Its tiles have been checked. Raises as `decode`.
+    """
+
+    def __init__(self, store: Store, hdu: Hdu, limits: Limits) -> None:
+        from astropy.io import fits  # noqa: PLC0415 -- slow, and seldom needed
+
+        if not hdu.is_complete:
+            raise BadCutout(
+                f"the file ends before the tiles of HDU {hdu.label} do",
+                reason="truncated",
+            )
+        algorithm = hdu.header.text("ZCMPTYPE").upper()
+        if algorithm not in _ALGORITHMS:
+            raise corrupt(f"its compression {algorithm!r} is not known")
+        axes = _tile_lengths(hdu, limits)
+        table = _table(store, hdu)
+        with _decoding():
+            table = secured(table, axes, algorithm)
+            self._hdus = fits.open(
+                table.file(), memmap=False, do_not_scale_image_data=True, uint=False
+            )
+            self._image: Any = self._hdus[1]
+
+    def read(self, part: Any) -> NDArray[np.generic]:
+        """The numbers of a part, as numpy would cut it out; ``...`` for all."""
+        with _decoding():
+            found = self._image.data if part is ... else self._image.section[part]
+            numbers: NDArray[np.generic] = np.asarray(found)
+        return numbers
+
+
+@contextlib.contextmanager
+def _decoding() -> Iterator[None]:
     try:
         with recorded():
-            table = secured(table, axes, algorithm)
-            with fits.open(
-                table.file(), memmap=False, do_not_scale_image_data=True, uint=False
-            ) as hdus:
-                numbers: NDArray[np.generic] = np.asarray(hdus[1].data)
-    except BadCutout:
-        raise
-    except MemoryError:
+            yield
+    except (BadCutout, MemoryError):
         raise
     except Exception as error:  # astropy raises whatever a damaged file provokes
         raise corrupt(
             f"its tiles cannot be decoded ({type(error).__name__})"
         ) from error
-    if numbers.shape != hdu.shape:
-        raise corrupt(f"it decodes to the shape {numbers.shape}, not {hdu.shape}")
-    return numbers
 
 
 def _table(store: Store, hdu: Hdu) -> Table:

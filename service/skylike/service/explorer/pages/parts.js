@@ -25,7 +25,7 @@ const HINTS = {
 
 /** An error in words, with a way to try again. */
 export function failed(error, again = null) {
-  const title = error.status === 0 ? "No answer" : error.status ? "The service refused this" : "Something went wrong in this page";
+  const title = error.name === "NotAllowedError" ? "A key is needed" : error.status === 0 ? "No answer" : error.status ? "The service refused this" : "Something went wrong in this page";
   tell(`${title}: ${error.message}`);
   const about = [error.reason, error.status ? String(error.status) : "", error.requestId ? `request ${error.requestId}` : ""].filter(Boolean);
   return h("div", { class: "state error", role: "alert" },

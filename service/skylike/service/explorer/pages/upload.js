@@ -85,7 +85,7 @@ function begin(file, state, go, place) {
       try {
         await search(file, look, told, state, go);
       } catch (error) {
-        if (error.name !== "AbortError") fill(problem, failed(error));
+        if (error.name !== "AbortError") fill(problem, failed(error), error.reason === "SIZE_LIMIT" ? partChoice() : null);
         ask.disabled = false;
       }
     }, { id: "find" });
