@@ -125,7 +125,6 @@ def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
 
 def clusters(message: catalog_pb2.ListClustersResponse) -> kinds.Clusters:
     """The answer of ListClusters."""
-    has_stability = message.HasField("stability")
     return kinds.Clusters(
         context(message.context),
         message.fit_version,
@@ -143,7 +142,7 @@ def clusters(message: catalog_pb2.ListClustersResponse) -> kinds.Clusters:
         method=message.method,
         num_clusters=message.num_clusters,
         seed=message.seed,
-        stability=_optional(message, "stability", has_stability),
+        stability=given(message, "stability"),
         num_objects=message.num_objects,
         num_outside=message.num_outside,
         fit_versions=tuple(message.fit_versions),

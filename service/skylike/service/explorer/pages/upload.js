@@ -45,8 +45,7 @@ function begin(file, state, go, place) {
     } catch (error) {
       if (error.name === "AbortError" || mine !== turn) return;
       fill(place, h("h3", {}, said(file.name, 100)), failed(error, inspect),
-        error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null,
-        error.reason === "SIZE_LIMIT" ? partChoice() : null);
+        error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null);
     } finally {
       place.removeAttribute("aria-busy");
     }
@@ -59,15 +58,6 @@ function begin(file, state, go, place) {
     h("select", { id: "axis", on: { change: (event) => change("axis_kind")(event.target.value) } },
       [["", "what the header says"], ["AXIS_KIND_BANDS", "bands"], ["AXIS_KIND_SPECTRAL", "a spectrum"]]
         .map(([value, label]) => h("option", { value, selected: value === (look.axis_kind ?? "") }, label))));
-  const partChoice = () => h("form", {
-    on: {
-      submit: (event) => {
-        event.preventDefault();
-        change("hdu")(event.currentTarget.querySelector("input").value.trim());
-      },
-    },
-  }, h("div", { class: "field" }, h("label", { for: "part" }, "A part of it, as cfitsio writes sections"),
-    h("div", { class: "row" }, h("input", { id: "part", value: look.hdu || "[1:1024,1:1024]", spellcheck: "false" }), h("button", { type: "submit" }, "Look at it"))));
   const hduChoice = () => {
     const images = told.hdus.filter((one) => one.shape.length >= 2);
     if (images.length < 2) return null;
@@ -85,7 +75,7 @@ function begin(file, state, go, place) {
       try {
         await search(file, look, told, state, go);
       } catch (error) {
-        if (error.name !== "AbortError") fill(problem, failed(error), error.reason === "SIZE_LIMIT" ? partChoice() : null);
+        if (error.name !== "AbortError") fill(problem, failed(error));
         ask.disabled = false;
       }
     }, { id: "find" });
