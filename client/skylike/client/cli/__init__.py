@@ -9,6 +9,7 @@ from skylike.client.cli.archive import aliases, collections
 from skylike.client.cli.completion import completion
 from skylike.client.cli.ending import Program
 from skylike.client.cli.export import export
+from skylike.client.cli.figure import figure
 from skylike.client.cli.health import health
 from skylike.client.cli.inspect import inspect
 from skylike.client.cli.jobs import jobs
@@ -35,6 +36,7 @@ for _command in (
         objects,
         anomalies,
         clusters,
+        figure,
         map_,
         export,
         collections,
