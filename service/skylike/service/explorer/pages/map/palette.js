@@ -2,9 +2,12 @@
 
 // After Okabe & Ito (2008) and Tol (2021); what would vanish on the ground is darker, or lighter.
 const CATEGORIES = {
-  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a88700", "#56b4e9", "#882255", "#5b5b5b", "#999933", "#332288"],
-  dark: ["#56b4e9", "#e69f00", "#2fc394", "#ee9fca", "#f0e442", "#5c8dff", "#ff7f50", "#c8c8c8", "#b5bd4c", "#b59bff"],
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a88700", "#56b4e9", "#882255", "#999933", "#332288"],
+  dark: ["#56b4e9", "#e69f00", "#2fc394", "#ee9fca", "#f0e442", "#5c8dff", "#ff7f50", "#b5bd4c", "#b59bff"],
 };
+// What is in none of the categories, or in too small a one, is no kind of its own.
+const REST = { light: "#5b5b5b", dark: "#c8c8c8" };
+const IS_REST = new Set(["no cluster", "other"]);
 // Viridis (Smith & van der Walt), less its end that the ground is like.
 const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 const ENDS = { light: [0, 0.86], dark: [0.22, 1] };
@@ -31,7 +34,7 @@ export function coloured({ x, color, names }, ground, only = null) {
   const index = new Uint8Array(x.length);
   if (!color) return { palette: [PLAIN[ground], UNKNOWN[ground]], index, legend: null };
   if (names.length) {
-    const palette = [...names.map((_, i) => CATEGORIES[ground][i % CATEGORIES[ground].length]), UNKNOWN[ground]];
+    const palette = [...names.map((name, i) => (IS_REST.has(name) ? REST[ground] : CATEGORIES[ground][i % CATEGORIES[ground].length])), UNKNOWN[ground]];
     const counts = new Array(names.length).fill(0);
     color.forEach((one, i) => {
       if (!Number.isNaN(one)) counts[one] += 1;
