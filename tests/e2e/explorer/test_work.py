@@ -55,8 +55,9 @@ def test_a_job_is_cancelled(visit: Visit, working: SimpleNamespace) -> None:
         page = visit("jobs?collection=sky", url=working.url)
         running = page.locator(".job-state.running").first
         running.wait_for(timeout=15_000)
-        bar = page.locator(".job progress").first
-        assert bar.bounding_box()["width"] > 200  # type: ignore[index]  # it is drawn
+        page.wait_for_function(  # it is drawn, whichever job runs by now
+            "() => document.querySelector('.job progress')?.getBoundingClientRect().width > 200"
+        )
         keep(page, "jobs")
         card = page.locator(f"[data-job='{jobs[-1].id}']")
         card.get_by_role("button", name="Cancel").click()
