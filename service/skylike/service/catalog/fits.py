@@ -78,6 +78,8 @@ class Fits:
 
     def of(self, kind: str, version: int) -> dict[str, NDArray[Any]] | None:
         """The fit of a kind and version, None if it is not kept; raises as `latest`."""
+        if not 0 < version < 2**63:  # of which SQLite knows none
+            return None
         with self._database.reading() as connection:
             found = _read(connection, kind, "?", version)
         return None if found is None else found[1]
