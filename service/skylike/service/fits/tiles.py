@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ class Section:
         algorithm = hdu.header.text("ZCMPTYPE").upper()
         if algorithm not in _ALGORITHMS:
             raise corrupt(f"its compression {algorithm!r} is not known")
-        axes = _tile_lengths(hdu, limits)
+        self._axes = axes = _tile_lengths(hdu, limits)
         table = _table(store, hdu)
         with _decoding():
             table = secured(table, axes, algorithm)
@@ -86,6 +86,16 @@ class Section:
             found = self._image.data if part is ... else self._image.section[part]
             numbers: NDArray[np.generic] = np.asarray(found)
         return numbers
+
+    def decodes(self, part: Sequence[int | slice]) -> int:
+        """How many pixels the tiles have that a part lies in, which `read` decodes."""
+        count = 1
+        for lengths, along in zip(self._axes, part, strict=True):
+            step = lengths[0]
+            is_slice = isinstance(along, slice)
+            first, end = (along.start, along.stop) if is_slice else (along, along + 1)
+            count *= sum(lengths[first // step : -(-end // step)])
+        return count
 
 
 @contextlib.contextmanager
