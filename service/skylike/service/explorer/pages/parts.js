@@ -111,6 +111,9 @@ export function number(value, digits = 4) {
   return size >= 1e5 || size < 1e-3 ? given.toExponential(digits - 1) : String(Number(given.toPrecision(digits)));
 }
 
+/** So many of something: counted(1, "object") is "1 object". */
+export const counted = (count, word) => `${number(count)} ${word}${Number(count) === 1 ? "" : "s"}`;
+
 /** A share as percent. */
 export const percent = (share) => {
   const value = share * 100;
