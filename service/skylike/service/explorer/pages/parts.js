@@ -70,10 +70,10 @@ export function section(title, ...children) {
 
 /**
  * A table. Columns are {label, of, isNumber}; `of` gives text or an element of a row.
- * It scrolls in itself where it is too wide.
+ * It scrolls in itself where it is too wide; one that `isCompact` breaks its names before.
  */
-export function table(caption, columns, rows) {
-  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+export function table(caption, columns, rows, { isCompact = false } = {}) {
+  return h("div", { class: isCompact ? "wide compact" : "wide", tabindex: "0", role: "region", "aria-label": caption },
     h("table", {},
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.isNumber ? "number" : null }, one.label)))),

@@ -79,12 +79,10 @@ function portrait(one) {
   if (!numbers.length && !flags.length && !labels.length) return null;
   return h("details", {}, h("summary", {}, "What its members have in common"),
     numbers.length ? table(`Numbers of ${disarmed(one.name, 60)}`, [
-      { label: "Attribute", of: (row) => row.name },
+      { label: "Attribute", of: (row) => [said(row.name, 80), Number(row.count) < Number(one.size) ? h("span", { class: "fine" }, ` known of ${number(row.count)}`) : null] },
       { label: "Median", isNumber: true, of: (row) => number(row.median, 3) },
-      { label: "Half lies from", isNumber: true, of: (row) => number(row.low, 3) },
-      { label: "to", isNumber: true, of: (row) => number(row.high, 3) },
-      { label: "Known of", isNumber: true, of: (row) => number(row.count) },
-    ], numbers) : null,
+      { label: "Half lies within", isNumber: true, of: (row) => `${number(row.low, 3)} to ${number(row.high, 3)}` },
+    ], numbers, { isCompact: true }) : null,
     shares(labels, "labels"), shares(flags, "flags"));
 }
 
