@@ -43,9 +43,7 @@ def test_what_is_no_filter_is_told(visit: Visit, more: str) -> None:
     ("k", "number"),
     [("2.4", 2), ("1e9", 239), ("-3", 1), ("many", 24), ("Infinity", 239), ("", 24)],
 )
-def test_any_number_of_objects_is_understood(
-    visit: Visit, k: str, number: int
-) -> None:
+def test_any_number_of_objects_is_understood(visit: Visit, k: str, number: int) -> None:
     page = visit(f"{SEARCH}&k={k}")
     assert page.locator("li.hit").count() == number
 

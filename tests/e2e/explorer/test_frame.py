@@ -48,7 +48,9 @@ def test_no_table_about_a_kind_or_oddness_is_cut(
     """Numbers are seen whole, however long the names of attributes are."""
     page = visit(VIEWS[view], viewport={"width": width, "height": 740})
     page.locator(".compact").first.wait_for(state="attached")
-    page.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach((one) => one.open = true)"
+    )
     widths = page.locator(".compact").evaluate_all(
         "(all) => all.map((one) => [one.scrollWidth, one.clientWidth])"
     )

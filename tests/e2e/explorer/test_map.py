@@ -173,7 +173,9 @@ def test_axes_say_what_they_are(visit: Visit, renderer: str) -> None:
     box = frame(page).bounding_box()
     assert box is not None
     for number in (1, 2):
-        title = page.get_by_text(re.compile(rf"^PC {number}, [\d.]+ % of the variance$"))
+        title = page.get_by_text(
+            re.compile(rf"^PC {number}, [\d.]+ % of the variance$")
+        )
         expect(title).to_be_visible()
         place = title.bounding_box()
         assert place is not None
@@ -202,7 +204,7 @@ def test_no_two_of_many_categories_share_a_colour_unsaid(
     assert len(inks[1]) == len(families) - 9
     assert len(set(inks[1])) == 1
     assert inks[1][0] not in inks[0]
-    expect(others).to_contain_text(f"{len(families) - 9} smaller ones share a grey")
+    expect(others).to_contain_text(f"{len(families) - 9} others share a grey")
     keep(page, f"map-families-{colours}")
     chosen = others.get_by_role("button").first
     name = chosen.inner_text().split("\n")[0]

@@ -118,9 +118,7 @@ def test_a_part_of_a_picture_is_searched_with(
     keep(page, "search-part")
     page.get_by_role("button", name="Find what is like it").click()
     page.wait_for_url("**/similar?**")
-    ours = client.analyze(
-        Cutout(file, hdu="[301:364,111:174]"), collection="sky", k=24
-    )
+    ours = client.analyze(Cutout(file, hdu="[301:364,111:174]"), collection="sky", k=24)
     assert _found(page) == [hit.id for hit in ours.hits]
     [asked] = parse_qs(urlsplit(page.url).query)["hdu"]
     assert asked == "[301:364,111:174]"

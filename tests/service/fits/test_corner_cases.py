@@ -801,7 +801,9 @@ class TestCutting:
 
     def test_of_an_image_whose_rows_lie_across_no_section_is_advised(self) -> None:
         """Since it would be refused as well."""
-        across = image(np.zeros((300, 400, 2), "f4"), CTYPE1="STOKES", CRVAL1=1, CRPIX1=1)
+        across = image(
+            np.zeros((300, 400, 2), "f4"), CTYPE1="STOKES", CRVAL1=1, CRPIX1=1
+        )
         with pytest.raises(BadCutout, match="swap") as raised:
             read(across, hdu="[1:20,1:20]", limits=Limits(pixels=1000))
         assert raised.value.reason == "size_limit"

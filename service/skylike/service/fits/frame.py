@@ -335,8 +335,9 @@ class Frame:
         """A box of a compressed part, of which only the tiles there are decoded."""
         part, section = self.parts[which], self._section(which)
         area = (slice(box.y0, box.y1), slice(box.x0, box.x1))
-        wheres = [(*_plane(part.layout, i), *area) for i in range(len(out))]
-        count, limit = sum(map(section.decodes, wheres)), self.options.limits.pixels
+        wheres = [_plane(part.layout, i) for i in range(len(out))]
+        count = sum(section.decodes(where, *area) for where in wheres)
+        limit = self.options.limits.pixels
         if count > limit:
             raise BadCutout(
                 f"the section lies in tiles of {count} pixels; at most {limit} are "
@@ -344,7 +345,7 @@ class Frame:
                 reason="size_limit",
             )
         return sum(
-            pixels.convert(section.read(where), part.hdu.header, plane)
+            pixels.convert(section.read((*where, *area)), part.hdu.header, plane)
             for where, plane in zip(wheres, out, strict=True)
         )
 

@@ -87,15 +87,13 @@ class Section:
             numbers: NDArray[np.generic] = np.asarray(found)
         return numbers
 
-    def decodes(self, part: Sequence[int | slice]) -> int:
+    def decodes(self, plane: Sequence[int], *area: slice) -> int:
         """How many pixels the tiles have that a part lies in, which `read` decodes."""
-        count = 1
-        for lengths, along in zip(self._axes, part, strict=True):
-            step = lengths[0]
-            is_slice = isinstance(along, slice)
-            first, end = (along.start, along.stop) if is_slice else (along, along + 1)
-            count *= sum(lengths[first // step : -(-end // step)])
-        return count
+        part = [*(slice(i, i + 1) for i in plane), *area]
+        return math.prod(
+            sum(lengths[along.start // lengths[0] : -(-along.stop // lengths[0])])
+            for lengths, along in zip(self._axes, part, strict=True)
+        )
 
 
 @contextlib.contextmanager

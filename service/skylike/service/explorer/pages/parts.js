@@ -19,6 +19,7 @@ const HINTS = {
   UNKNOWN_COLLECTION: "Choose another collection above.",
   UNKNOWN_ID: "It may have been taken out, or be in another collection.",
   NOTHING_THERE: "Widen the radius, or look whether the position is in the archive.",
+  TOO_LARGE: "Cut out what is to be searched with, or have the file indexed where the service can read it.",
   MISSING_SCOPE: "The key in use does not allow this; one with a wider scope does.",
   HTTP_404: "This service may be older than this page.",
 };

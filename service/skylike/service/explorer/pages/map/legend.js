@@ -21,6 +21,6 @@ export function legendOf(legend, only, choose) {
   const group = (label, members) => h("div", { class: "legend", role: "group", "aria-label": label }, members);
   return [
     group("Show only one", all.filter((i) => !legend.rest.includes(i)).map(one)),
-    legend.rest.length ? group("Show only one of the others", [h("span", { class: "fine" }, `${number(legend.rest.length)} smaller ones share a grey; choose one to see it:`), ...legend.rest.map(one)]) : null,
+    legend.rest.length ? group("Show only one of the others", [h("span", { class: "fine" }, `${number(legend.rest.length)} others share a grey; choose one to see it:`), ...legend.rest.map(one)]) : null,
   ];
 }
