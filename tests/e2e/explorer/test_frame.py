@@ -40,6 +40,30 @@ def test_no_view_scrolls_sideways_on_a_phone(visit: Visit, view: str) -> None:
     keep(page, f"phone-{view}")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("view", ["clusters", "object"])
+def test_no_table_about_a_kind_or_oddness_is_cut(
+    visit: Visit, view: str, width: int
+) -> None:
+    """Numbers are seen whole, however long the names of attributes are."""
+    page = visit(VIEWS[view], viewport={"width": width, "height": 740})
+    page.locator(".compact").first.wait_for(state="attached")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach((one) => one.open = true)"
+    )
+    widths = page.locator(".compact").evaluate_all(
+        "(all) => all.map((one) => [one.scrollWidth, one.clientWidth])"
+    )
+    assert widths
+    assert [one for one in widths if one[0] > one[1]] == []
+    # A name may be broken, but not letter by letter.
+    heights = page.locator(".compact tbody tr").evaluate_all(
+        "(all) => all.map((one) => one.getBoundingClientRect().height)"
+    )
+    assert max(heights) < 90
+    keep(page, f"tables-{view}-{width}")
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_is_dark_where_the_system_is(visit: Visit, view: str) -> None:
     """And complete again after a reload, from its address alone."""

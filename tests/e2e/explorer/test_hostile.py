@@ -199,7 +199,18 @@ def test_an_image_that_is_too_large_to_be_searched_with_is_shown_all_the_same(
     _upload(page, _write(tmp_path / "large.fits", stream.getvalue()))
     assert is_picture(page.locator("#looked img"))
     page.get_by_role("button", name="Find what is like it").click()
-    expect(page.locator("#looked .error")).to_contain_text("SIZE_LIMIT")
+    refused = page.locator("#looked .error")
+    expect(refused).to_contain_text("SIZE_LIMIT")
+    expect(refused).to_contain_text("give a section such as")
     assert is_harmless(page)
+    # What is advised helps.
+    page.locator("#cut").fill("1:1000,1:1000")
+    page.locator("#cut").press("Enter")
+    expect(page.locator("#looked .facts").first).to_contain_text("1000")
+    expect(page.locator("#looked .warnings")).to_have_count(0)
+    page.get_by_role("button", name="Find what is like it").click()
+    page.wait_for_url("**/similar?**")
+    settle(page)
+    assert page.locator(".found li.hit").count() == 24
     widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert widths[0] <= widths[1]

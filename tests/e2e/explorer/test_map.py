@@ -166,6 +166,56 @@ def test_only_one_cluster_can_be_shown(visit: Visit) -> None:
     assert 0 < one_hue < 0.7 * all_hues
 
 
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_axes_say_what_they_are(visit: Visit, renderer: str) -> None:
+    """Each once, within the frame, and drawn."""
+    page = visit(address(renderer))
+    box = frame(page).bounding_box()
+    assert box is not None
+    for number in (1, 2):
+        title = page.get_by_text(
+            re.compile(rf"^PC {number}, [\d.]+ % of the variance$")
+        )
+        expect(title).to_be_visible()
+        place = title.bounding_box()
+        assert place is not None
+        assert box["x"] <= place["x"] <= box["x"] + box["width"] - place["width"] + 1
+        assert box["y"] <= place["y"] <= box["y"] + box["height"] - place["height"] + 1
+        assert (place["width"] > place["height"]) == (number == 1)
+        assert np.std(pixels(title)) > 5
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_two_of_many_categories_share_a_colour_unsaid(
+    visit: Visit, client: Client, colours: str
+) -> None:
+    """The largest have colours of their own; the rest are grey, and told so."""
+    page = visit(address("canvas", "&color=family"), color_scheme=colours)
+    frame(page)
+    shown, others = page.locator("#legend .legend").all()
+    families = {one.attributes["family"] for one in client.objects(collection="sky")}
+    inks = [
+        group.locator(".swatch").evaluate_all(
+            "(all) => all.map((one) => getComputedStyle(one).backgroundColor)"
+        )
+        for group in (shown, others)
+    ]
+    assert len(inks[0]) == len(set(inks[0])) == 9
+    assert len(inks[1]) == len(families) - 9
+    assert len(set(inks[1])) == 1
+    assert inks[1][0] not in inks[0]
+    expect(others).to_contain_text(f"{len(families) - 9} others share a grey")
+    keep(page, f"map-families-{colours}")
+    chosen = others.get_by_role("button").first
+    name = chosen.inner_text().split("\n")[0]
+    chosen.click()
+    again = page.locator("#legend .legend").nth(1).get_by_role("button").first
+    expect(again).to_have_attribute("aria-pressed", "true")
+    assert name in again.inner_text()
+    page.wait_for_timeout(300)
+    assert np.count_nonzero(coloured(pixels(page.locator(".map-frame")))) > 100
+
+
 def test_colours_layouts_and_filters_stand_in_the_address(visit: Visit) -> None:
     page = visit(address("webgl"))
     frame(page)
@@ -226,4 +276,5 @@ def test_without_webgl_the_map_is_drawn_by_hand(
 
 def test_a_collection_without_a_fit_says_what_to_do(visit: Visit) -> None:
     page = visit("map?collection=bare")
-    expect(page.locator(".state.error")).to_contain_text("fit")
+    expect(page.locator(".map-frame .state")).to_contain_text("Nothing is fitted yet")
+    assert page.locator("main .error").count() == 0

@@ -10,7 +10,7 @@ from astropy.io import fits
 from playwright.sync_api import Page, expect
 from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
 
-from skylike.client import Client
+from skylike.client import Client, Cutout
 
 
 def _found(page: Page) -> list[str]:
@@ -60,6 +60,74 @@ def test_a_file_is_looked_at_and_finds_what_our_client_finds(
     page.reload()
     assert _found(page) == [hit.id for hit in ours.hits]
     expect(page.locator(".pinned .note")).to_contain_text("picture is not kept")
+
+
+def _square(page: Page, x: float, y: float, reach: float) -> None:
+    """Draw a square on the picture of a file; in shares of it, from its lower left."""
+    picture = page.locator("#looked img")
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box is not None
+    left, top = box["x"] + x * box["width"], box["y"] + (1 - y) * box["height"]
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(left + reach * box["width"] / 2, top, steps=3)
+    page.mouse.move(left + reach * box["width"], top, steps=3)
+    page.mouse.up()
+
+
+def test_a_part_of_a_picture_is_searched_with(
+    visit: Visit, explored: SimpleNamespace, client: Client, tmp_path: Path
+) -> None:
+    """Of a field with two objects the one that a square is drawn around, or numbers name."""
+    first, second = sorted((explored.folder / "new").glob("*.fits"))[:2]
+    field = np.zeros((200, 400), np.float32)
+    for path, (y, x) in ((first, (20, 40)), (second, (110, 300))):
+        image = fits.getdata(path).astype(np.float32)
+        image = (image - np.median(image)) / np.nanmax(np.abs(image))
+        field[y : y + 64, x : x + 64] = image[:64, :64]
+    file = tmp_path / "field.fits"
+    fits.writeto(file, field)
+    page = visit()
+    page.set_input_files("#file", file)
+    page.locator("#looked img").wait_for()
+    whole = pixels(page.locator("#looked img"))
+    _square(page, (300 + 32) / 400, (110 + 32) / 200, 32 / 400)
+    drawn = page.locator("#looked .facts").first
+    expect(drawn).to_contain_text("64 \N{MULTIPLICATION SIGN} 6")
+    left, right, bottom, top = (
+        int(one)
+        for side in page.locator("#cut").input_value().split(",")
+        for one in side.split(":")
+    )
+    assert (left, right, bottom, top) == pytest.approx((301, 364, 111, 174), abs=2)
+    assert np.std(pixels(page.locator("#looked img"))) > 1.5 * np.std(whole)
+    # Within what is shown, and then in numbers.
+    _square(page, 0.5, 0.5, 0.25)
+    expect(drawn).to_contain_text("32 \N{MULTIPLICATION SIGN} 32")
+    page.locator("#cut").fill("300-364")
+    page.locator("#cut").press("Enter")
+    expect(page.locator("#cut")).to_have_attribute("aria-invalid", "true")
+    page.locator("#cut").fill("9001:9064,1:64")
+    page.locator("#cut").press("Enter")
+    expect(page.locator("#looked .error")).to_contain_text("NO_OVERLAP")
+    page.locator("#cut").fill("301:364,111:174")
+    page.locator("#cut").press("Enter")
+    expect(drawn).to_contain_text("64 \N{MULTIPLICATION SIGN} 64")
+    expect(page.locator("#looked .error")).to_have_count(0)
+    keep(page, "search-part")
+    page.get_by_role("button", name="Find what is like it").click()
+    page.wait_for_url("**/similar?**")
+    ours = client.analyze(Cutout(file, hdu="[301:364,111:174]"), collection="sky", k=24)
+    assert _found(page) == [hit.id for hit in ours.hits]
+    [asked] = parse_qs(urlsplit(page.url).query)["hdu"]
+    assert asked == "[301:364,111:174]"
+    page.go_back()
+    page.set_input_files("#file", file)
+    page.locator("#cut").fill("301:364,111:174")
+    page.locator("#cut").press("Enter")
+    page.locator("#uncut").click()
+    expect(drawn).to_contain_text("200 \N{MULTIPLICATION SIGN} 400")
 
 
 def test_an_hdu_and_a_plane_can_be_chosen(

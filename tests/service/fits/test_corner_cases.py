@@ -782,6 +782,33 @@ class TestCutting:
         found = read(large, hdu="[1:20,1:20]", limits=few)
         assert found.pixels.shape == (1, 20, 20)
 
+    @pytest.mark.parametrize("shape", [(3, 300, 400), (300, 400)])
+    def test_so_it_is_in_a_compressed_image(self, shape: tuple[int, ...]) -> None:
+        """Whose tiles are decoded where the section lies, and scaled as all would be."""
+        pixels = np.random.default_rng(3).integers(0, 60_000, shape).astype("u2")
+        hdu = astropy_fits.CompImageHDU(pixels, compression_type="RICE_1")
+        hdu.header["BANDS"] = "a,b,c"
+        data = pack(astropy_fits.PrimaryHDU(), hdu)  # with a BZERO
+        whole = read(data)
+        few = Limits(pixels=20_000)
+        assert reason(data, limits=few) == "size_limit"
+        found = read(data, hdu="[101:120,41:55]", limits=few)
+        np.testing.assert_array_equal(
+            found.pixels, whole.pixels[:, 40:55, 100:120], strict=True
+        )
+        # Each tile is a row: of 60 of them more is decoded than may be.
+        assert reason(data, hdu="[1:2,1:60]", limits=few) == "size_limit"
+
+    def test_of_an_image_whose_rows_lie_across_no_section_is_advised(self) -> None:
+        """Since it would be refused as well."""
+        across = image(
+            np.zeros((300, 400, 2), "f4"), CTYPE1="STOKES", CRVAL1=1, CRPIX1=1
+        )
+        with pytest.raises(BadCutout, match="swap") as raised:
+            read(across, hdu="[1:20,1:20]", limits=Limits(pixels=1000))
+        assert raised.value.reason == "size_limit"
+        assert "[1:1000" not in str(raised.value)
+
     def test_many_files_leave_no_descriptor_open(self, tmp_path: Path) -> None:
         path = tmp_path / "one.fits"
         path.write_bytes(image(np.zeros((600, 600), "f4")))

@@ -177,10 +177,7 @@ class Frame:
         out: NDArray[np.float32],
     ) -> None:
         """Rows of a compressed part, of which some tiles are decoded at a time."""
-        part = self.parts[which]
-        if which not in self._sections:
-            limits = self.options.limits
-            self._sections[which] = tiles.Section(part.store, part.hdu, limits)
+        part, section = self.parts[which], self._section(which)
         most = max(1, _MOST_DECODED // self.shape[2])
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         while order:
@@ -188,17 +185,27 @@ class Frame:
             some = [i for i in order if numbers[i] < first + most]
             order = order[len(some) :]
             rows = slice(first, numbers[some[-1]] + 1)
-            found = self._sections[which].read((*plane, rows))
+            found = section.read((*plane, rows))
             for i in some:
                 pixels.convert(found[numbers[i] - first], part.hdu.header, out[i])
+
+    def _section(self, which: int) -> tiles.Section:
+        if which not in self._sections:
+            part, limits = self.parts[which], self.options.limits
+            self._sections[which] = tiles.Section(part.store, part.hdu, limits)
+        return self._sections[which]
 
     def _require_affordable(self, count: int) -> None:
         limit = self.options.limits.pixels
         if count > limit:
+            way = (
+                "give a section such as [1:1000,1:1000]"
+                if self._is_ordered()
+                else "its axes lie in the file such that no section is read alone; swap them"
+            )
             raise BadCutout(
                 f"{count} pixels are asked for, of an image of the shape {self.shape}; "
-                f"at most {limit} are read at once: give a section such as "
-                "[1:1000,1:1000], or raise the limit",
+                f"at most {limit} are read at once: {way}, or raise the limit",
                 reason="size_limit",
             )
 
@@ -226,7 +233,8 @@ class Frame:
     def _read(self, box: Box) -> NDArray[np.float32]:
         """Pixels of a box inside the frame, of their own."""
         is_whole = (box.nx, box.ny) == (self.shape[2], self.shape[1])
-        if self._whole is None and (is_whole or self._is_plain()):
+        is_alone = self._is_plain() or self._is_cut()
+        if self._whole is None and (is_whole or is_alone):
             if is_whole or self.options.strict:
                 self._require_intact()
             self._note_incomplete()
@@ -254,6 +262,12 @@ class Frame:
         is_image = all(part.hdu.kind is Kind.IMAGE for part in self.parts)
         return is_image and self._is_ordered()
 
+    def _is_cut(self) -> bool:
+        """Whether tiles are decoded for each box: to keep all would be too much."""
+        limit = self.options.limits.pixels
+        is_large = any(math.prod(part.hdu.shape) > limit for part in self.parts)
+        return (is_large or math.prod(self.shape) > limit) and self._is_ordered()
+
     def _is_ordered(self) -> bool:
         """Whether a row of the image is one of the file."""
         return all(
@@ -268,10 +282,13 @@ class Frame:
         lost = 0
         for i, part in enumerate(self.parts):
             planes = out[i * each : (i + 1) * each]
-            if self._is_plain():
+            is_image = part.hdu.kind is Kind.IMAGE
+            if self._is_plain() or (is_image and self._is_cut()):
                 for channel, plane in enumerate(planes):
                     where = _plane(part.layout, channel)
                     lost += pixels.read_plane(part.store, part.hdu, where, box, plane)
+            elif self._is_cut():
+                lost += self._cut(i, box, planes)
             else:
                 lost += self._arranged(part, planes)
         self._note_lost(lost, out)
@@ -313,6 +330,24 @@ class Frame:
             header = part.hdu.header
             lost += pixels.convert(numbers[channel, rows], header, out[channel, rows])
         return lost
+
+    def _cut(self, which: int, box: Box, out: NDArray[np.float32]) -> int:
+        """A box of a compressed part, of which only the tiles there are decoded."""
+        part, section = self.parts[which], self._section(which)
+        area = (slice(box.y0, box.y1), slice(box.x0, box.x1))
+        wheres = [_plane(part.layout, i) for i in range(len(out))]
+        count = sum(section.decodes(where, *area) for where in wheres)
+        limit = self.options.limits.pixels
+        if count > limit:
+            raise BadCutout(
+                f"the section lies in tiles of {count} pixels; at most {limit} are "
+                "decoded at once: give a smaller one, or raise the limit",
+                reason="size_limit",
+            )
+        return sum(
+            pixels.convert(section.read((*where, *area)), part.hdu.header, plane)
+            for where, plane in zip(wheres, out, strict=True)
+        )
 
     def _note_lost(self, lost: int, out: NDArray[np.float32]) -> None:
         if 2 * lost > out.size:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ class Section:
         algorithm = hdu.header.text("ZCMPTYPE").upper()
         if algorithm not in _ALGORITHMS:
             raise corrupt(f"its compression {algorithm!r} is not known")
-        axes = _tile_lengths(hdu, limits)
+        self._axes = axes = _tile_lengths(hdu, limits)
         table = _table(store, hdu)
         with _decoding():
             table = secured(table, axes, algorithm)
@@ -86,6 +86,14 @@ class Section:
             found = self._image.data if part is ... else self._image.section[part]
             numbers: NDArray[np.generic] = np.asarray(found)
         return numbers
+
+    def decodes(self, plane: Sequence[int], *area: slice) -> int:
+        """How many pixels the tiles have that a part lies in, which `read` decodes."""
+        part = [*(slice(i, i + 1) for i in plane), *area]
+        return math.prod(
+            sum(lengths[along.start // lengths[0] : -(-along.stop // lengths[0])])
+            for lengths, along in zip(self._axes, part, strict=True)
+        )
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ export function reasonsPart(told) {
       { label: "Told by", of: (one) => PARTS[one.name] ?? one.name },
       { label: "Score", isNumber: true, of: (one) => number(one.score, 3) },
       { label: "Percentile", isNumber: true, of: (one) => number(one.percentile, 3) },
-    ], parts) : null,
+    ], parts, { isCompact: true }) : null,
     told.nearest_cluster ? h("p", { class: "fine" }, "Cosine to the centre of ", said(told.nearest_cluster.cluster.name, 60), `: ${number(told.nearest_cluster.similarity, 3)}.`) : null,
     told.outstanding.length ? h("h3", {}, "What stands out") : null,
     told.outstanding.length ? table("Attributes that stand out", [
@@ -61,7 +61,7 @@ export function reasonsPart(told) {
       { label: "Value", isNumber: true, of: (one) => number(one.value, 3) },
       { label: "Neighbours' median", isNumber: true, of: (one) => number(one.neighbors_median, 3) },
       { label: "Archive's median", isNumber: true, of: (one) => number(one.archive_median, 3) },
-    ], told.outstanding) : null,
+    ], told.outstanding, { isCompact: true }) : null,
     told.flags.length ? h("p", {}, "Poor about it: ", chips(told.flags, "flags"), " — an odd observation of an ordinary object, perhaps.") : null,
   ];
 }

@@ -1,15 +1,19 @@
 // Which objects may be found: in an address, in the contract's words, in Python.
 
+import { numbersOf } from "./route.js";
+
 /**
  * Read conditions from an address: {cone, attributes, flags, noflags, labels, nolabels}.
- * An attribute is [name, low, high] for numbers between, or [name, value].
+ * An attribute is [name, low, high] for numbers between, or [name, value]. What is no
+ * condition is kept as text in `unknown`.
  */
 export function readFilters(params) {
-  const [ra, dec, radius] = (params.get("cone") ?? "").split(",").map(Number);
-  const attributes = params.getAll("attr").map(parsed).filter(Boolean);
+  const [ra, dec, radius] = numbersOf(params.get("cone"), 3) ?? [];
+  const texts = params.getAll("attr");
   return {
-    cone: [ra, dec, radius].every(Number.isFinite) && radius > 0 ? { ra, dec, radius } : null,
-    attributes,
+    cone: radius > 0 ? { ra, dec, radius } : null,
+    attributes: texts.map(parsed).filter(Boolean),
+    unknown: [...params.getAll("cone").filter(() => !(radius > 0)), ...texts.filter((one) => !parsed(one))],
     flags: params.getAll("flag"), noflags: params.getAll("noflag"),
     labels: params.getAll("label"), nolabels: params.getAll("nolabel"),
   };

@@ -1,6 +1,7 @@
 // A look at pixels: the picture that the service makes, and how it was read.
 
 import { post, send } from "./api.js";
+import { selectorOf } from "./cut.js";
 import { disarmed, h, said } from "./dom.js";
 import { chips, facts, note, number } from "./parts.js";
 import { inlinePicture } from "./pictures.js";
@@ -12,9 +13,9 @@ export const STRETCHES = [
 ];
 const SIDE = 512;
 
-/** Look at a file; `look` may have hdu, axis_kind, stretch, plane. */
-export function inspectFile(file, collection, look, signal) {
-  return send("v1/inspect", file, { collection, side: SIDE, decorations: "true", ...look }, { signal });
+/** Look at a file; `look` may have hdu, cut, axis_kind, stretch, plane. */
+export function inspectFile(file, collection, { cut, ...look }, signal) {
+  return send("v1/inspect", file, { collection, side: SIDE, decorations: "true", ...look, hdu: selectorOf({ ...look, cut }) }, { signal });
 }
 
 /** Look at an object of the archive. */

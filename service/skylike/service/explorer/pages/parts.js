@@ -19,6 +19,7 @@ const HINTS = {
   UNKNOWN_COLLECTION: "Choose another collection above.",
   UNKNOWN_ID: "It may have been taken out, or be in another collection.",
   NOTHING_THERE: "Widen the radius, or look whether the position is in the archive.",
+  TOO_LARGE: "Cut out what is to be searched with, or have the file indexed where the service can read it.",
   MISSING_SCOPE: "The key in use does not allow this; one with a wider scope does.",
   HTTP_404: "This service may be older than this page.",
 };
@@ -70,10 +71,10 @@ export function section(title, ...children) {
 
 /**
  * A table. Columns are {label, of, isNumber}; `of` gives text or an element of a row.
- * It scrolls in itself where it is too wide.
+ * It scrolls in itself where it is too wide; one that `isCompact` breaks its names before.
  */
-export function table(caption, columns, rows) {
-  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+export function table(caption, columns, rows, { isCompact = false } = {}) {
+  return h("div", { class: isCompact ? "wide compact" : "wide", tabindex: "0", role: "region", "aria-label": caption },
     h("table", {},
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.isNumber ? "number" : null }, one.label)))),
@@ -110,6 +111,9 @@ export function number(value, digits = 4) {
   const size = Math.abs(given);
   return size >= 1e5 || size < 1e-3 ? given.toExponential(digits - 1) : String(Number(given.toPrecision(digits)));
 }
+
+/** So many of something: counted(1, "object") is "1 object". */
+export const counted = (count, word) => `${number(count)} ${word}${Number(count) === 1 ? "" : "s"}`;
 
 /** A share as percent. */
 export const percent = (share) => {

@@ -1,6 +1,7 @@
 // What a search is about: in an address, in the contract's words, and in people's.
 
 import { disarmed } from "./dom.js";
+import { numbersOf } from "./route.js";
 import { angle, decimalText } from "./sky.js";
 
 const MOST_CHARACTERS = 4000; // of an embedding in an address, which proxies cut somewhere
@@ -13,20 +14,22 @@ export function queryOf(params) {
   }
   if (params.has("vector")) {
     const packed = base64(params.get("vector"));
-    const [ra, dec] = (params.get("at") ?? "").split(",").map(Number);
+    const [ra, dec] = numbersOf(params.get("at"), 2) ?? [];
     return {
       kind: "file",
       vector: params.get("vector"),
       name: params.get("file") ?? "",
       hdu: params.get("hdu") ?? "",
-      position: params.has("at") && Number.isFinite(ra) && Number.isFinite(dec) ? { ra_deg: ra, dec_deg: dec } : null,
+      position: ra === undefined ? null : { ra_deg: ra, dec_deg: dec },
       message: { vector: { packed, dtype: "D_TYPE_FLOAT32", model_id: params.get("model") ?? "" } },
       words: disarmed(params.get("file") || "an embedding", 80),
     };
   }
   if (params.has("ra") && params.has("dec")) {
-    const position = { ra_deg: Number(params.get("ra")), dec_deg: Number(params.get("dec")) };
-    const radius = Number(params.get("radius") || 0);
+    const found = numbersOf(`${params.get("ra")},${params.get("dec")},${params.get("radius") || 0}`, 3);
+    if (!found) return null;
+    const [ra_deg, dec_deg, radius] = found;
+    const position = { ra_deg, dec_deg };
     return {
       kind: "place", position, radius,
       message: { sky: { position, radius_deg: radius } },

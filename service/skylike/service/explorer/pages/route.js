@@ -46,3 +46,10 @@ export function query(params) {
   }
   return found;
 }
+
+/** The numbers of a parameter such as "1,-2.5"; null where it does not hold so many. */
+export function numbersOf(text, count) {
+  const parts = (text ?? "").split(",");
+  const found = parts.map((one) => (one.trim() ? Number(one) : NaN));
+  return found.length === count && found.every(Number.isFinite) ? found : null;
+}

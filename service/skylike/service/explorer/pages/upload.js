@@ -1,6 +1,7 @@
 // A file of the visitor's: looked at, its HDU and plane chosen, then searched with.
 
 import { send } from "./api.js";
+import { cutChoice, drawable, selectorOf } from "./cut.js";
 import { disarmed, fill, h, said, tell } from "./dom.js";
 import { headerFacts, inspectFile, pictureOf, planeChoice, readingFacts, stretchChoice, warningsOf } from "./inspect.js";
 import { button, failed, loading, number, section } from "./parts.js";
@@ -40,11 +41,15 @@ function begin(file, state, go, place) {
     if (told === null) fill(place, loading(`Looking at ${disarmed(file.name, 60)}`));
     place.setAttribute("aria-busy", "true");
     try {
-      told = await inspectFile(file, state.collection, look, state.signal);
-      if (mine === turn && !state.signal.aborted) draw();
+      const { cut } = look;
+      const answer = await inspectFile(file, state.collection, look, state.signal);
+      if (mine !== turn || state.signal.aborted) return;
+      told = { ...answer, cut };
+      draw();
     } catch (error) {
       if (error.name === "AbortError" || mine !== turn) return;
-      fill(place, h("h3", {}, said(file.name, 100)), failed(error, inspect),
+      if (told !== null) draw(error); // what was seen before leads on
+      else fill(place, h("h3", {}, said(file.name, 100)), failed(error, inspect),
         error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null);
     } finally {
       place.removeAttribute("aria-busy");
@@ -62,13 +67,13 @@ function begin(file, state, go, place) {
     const images = told.hdus.filter((one) => one.shape.length >= 2);
     if (images.length < 2) return null;
     return h("div", { class: "field" }, h("label", { for: "hdu" }, "HDU"),
-      h("select", { id: "hdu", on: { change: (event) => { delete look.plane; change("hdu")(event.target.value); } } },
+      h("select", { id: "hdu", on: { change: (event) => { delete look.plane; delete look.cut; change("hdu")(event.target.value); } } },
         images.map((one) => h("option", { value: String(one.index), selected: one.is_chosen },
           `${one.index}${one.name ? ` ${disarmed(one.name, 30)}` : ""} · ${one.shape.join(" × ")}`))));
   };
-  const draw = () => {
+  const draw = (wrong = null) => {
     const focused = document.activeElement?.id;
-    const problem = h("div", {});
+    const problem = h("div", {}, wrong ? failed(wrong, inspect) : null);
     const ask = button("Find what is like it", async () => {
       ask.disabled = true;
       fill(problem, loading("Embedding it"));
@@ -81,9 +86,9 @@ function begin(file, state, go, place) {
     }, { id: "find" });
     fill(place,
       h("h3", { class: "file-name" }, said(file.name, 100), h("span", { class: "fine" }, `  ${number(file.size)} bytes`)),
-      pictureOf(told, file.name),
+      drawable(pictureOf(told, file.name), { shape: told.reading?.shape ?? [], cut: told.cut }, change("cut")),
       stretchChoice(look.stretch, change("stretch")),
-      h("div", { class: "row choices" }, hduChoice(), planeChoice(told.planes, look.plane, change("plane")), told.planes > 1 ? axisChoice() : null),
+      h("div", { class: "row choices" }, hduChoice(), planeChoice(told.planes, look.plane, change("plane")), told.planes > 1 ? axisChoice() : null, cutChoice(look.cut, change("cut"))),
       warningsOf(told), readingFacts(told.reading), problem, h("div", { class: "row" }, ask),
       told.facts?.length ? h("details", {}, h("summary", {}, "Header"), headerFacts(told)) : null);
     if (focused) document.getElementById(focused)?.focus();
@@ -94,7 +99,8 @@ function begin(file, state, go, place) {
 
 /** Its embedding becomes the address of what is found, so that this can be found again. */
 async function search(file, look, told, state, go) {
-  const { hdu, axis_kind } = look;
+  const { axis_kind } = look;
+  const hdu = selectorOf(look);
   const answer = await send("v1/embed", file, { collection: state.collection, hdu, axis_kind }, { signal: state.signal });
   const vector = vectorText(answer.vector.values);
   if (vector === null) throw new Error(`Embeddings of ${answer.vector.values.length} numbers do not fit into an address; ask by the snippet of an object's view instead.`);

@@ -12,9 +12,10 @@ export class CanvasPlot {
     this.chosen = chosen;
     this.below = h("canvas", { class: "map-canvas", "aria-hidden": "true" }); // the density
     this.canvas = h("canvas", { class: "map-canvas", "aria-hidden": "true" });
+    this.titles = ["across", "up"].map((name) => h("span", { class: `map-axis ${name}` }));
     this.tool = "pan";
     this.stroke = null;
-    place.append(this.below, this.canvas);
+    place.append(this.below, this.canvas, ...this.titles);
     this.resizing = new ResizeObserver(() => this.redraw());
     this.resizing.observe(place);
     this.canvas.addEventListener("pointerdown", (event) => this.down(event));
@@ -26,6 +27,7 @@ export class CanvasPlot {
     this.order = byColour(model.colours.index, model.colours.palette.length);
     this.inks = Uint32Array.from(model.colours.palette, inkOf);
     this.range = model.range;
+    this.titles.forEach((one, i) => { one.textContent = model.titles[i]; });
     this.redraw();
   }
 

@@ -13,8 +13,14 @@ export function legendOf(legend, only, choose) {
       h("span", {}, `≥ ${number(legend.high, 3)}`),
       legend.unknown ? h("span", { class: "fine" }, `${number(legend.unknown)} unknown`) : null);
   }
-  return h("div", { class: "legend", role: "group", "aria-label": "Show only one" }, legend.names.map((name, i) => (legend.counts[i] ? h("button", {
-    type: "button", class: "plain small", "aria-pressed": String(only === i), title: `Show only ${disarmed(name, 60)}`,
+  const one = (i) => (legend.counts[i] ? h("button", {
+    type: "button", class: "plain small", "aria-pressed": String(only === i), title: `Show only ${disarmed(legend.names[i], 60)}`,
     on: { click: () => choose(only === i ? null : i) },
-  }, h("span", { class: "swatch", style: { background: legend.palette[i] } }), said(name, 30), h("span", { class: "fine" }, number(legend.counts[i]))) : null)));
+  }, h("span", { class: "swatch", style: { background: legend.palette[i] } }), said(legend.names[i], 30), h("span", { class: "fine" }, number(legend.counts[i]))) : null);
+  const all = legend.names.map((_, i) => i);
+  const group = (label, members) => h("div", { class: "legend", role: "group", "aria-label": label }, members);
+  return [
+    group("Show only one", all.filter((i) => !legend.rest.includes(i)).map(one)),
+    legend.rest.length ? group("Show only one of the others", [h("span", { class: "fine" }, `${number(legend.rest.length)} others share a grey; choose one to see it:`), ...legend.rest.map(one)]) : null,
+  ];
 }

@@ -28,19 +28,25 @@ export function ramp(share, ground) {
 
 /**
  * How points are coloured: {palette, index, legend}. `index` tells each point's place in the
- * palette, whose last colour is that of what is unknown or not of the category `only`.
+ * palette, whose last colour is that of what is unknown or not of the category `only`. Of more
+ * categories than there are colours the largest have them, and the rest share a grey.
  */
 export function coloured({ x, color, names }, ground, only = null) {
   const index = new Uint8Array(x.length);
   if (!color) return { palette: [PLAIN[ground], UNKNOWN[ground]], index, legend: null };
   if (names.length) {
-    const palette = [...names.map((name, i) => (IS_REST.has(name) ? REST[ground] : CATEGORIES[ground][i % CATEGORIES[ground].length])), UNKNOWN[ground]];
     const counts = new Array(names.length).fill(0);
     color.forEach((one, i) => {
       if (!Number.isNaN(one)) counts[one] += 1;
       index[i] = Number.isNaN(one) || (only !== null && one !== only) ? names.length : one;
     });
-    return { palette, index, legend: { kind: "categories", names, counts, palette } };
+    const kinds = names.map((_, i) => i).filter((i) => !IS_REST.has(names[i]));
+    const hued = [...kinds].sort((a, b) => counts[b] - counts[a] || a - b).slice(0, CATEGORIES[ground].length).sort((a, b) => a - b);
+    const palette = [...names.map(() => REST[ground]), UNKNOWN[ground]];
+    hued.forEach((one, i) => { palette[one] = CATEGORIES[ground][i]; });
+    const rest = kinds.filter((one) => !hued.includes(one));
+    if (rest.includes(only)) palette[only] = PLAIN[ground];
+    return { palette, index, legend: { kind: "categories", names, counts, palette, rest } };
   }
   const known = color.filter((one) => !Number.isNaN(one)).sort();
   const [low, high] = known.length ? [known[Math.floor(ROBUST * known.length)], known[Math.ceil((1 - ROBUST) * known.length) - 1]] : [0, 1];

@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { h, said, tell } from "../dom.js";
-import { button, chips, into, number, table } from "../parts.js";
+import { button, chips, counted, into, number, table } from "../parts.js";
 import { thumbnail } from "../pictures.js";
 import { href } from "../route.js";
 import { downloads, objectTable } from "../tables.js";
@@ -68,7 +68,7 @@ export function showSelection(place, points, map, state, { point, search, words,
     const facts = () => ({ collection: map.context.collection, collection_version: map.context.collection_version, model_id: map.context.model_id, layout: map.layout, request: location.href, request_date: new Date().toISOString() });
     return [
       h("div", { class: "spread" },
-        h("p", { id: "chosen" }, `${number(points.length)} objects${points.length > MOST ? `, of which ${number(MOST)} are listed` : ""}`),
+        h("p", { id: "chosen" }, `${counted(points.length, "object")}${points.length > MOST ? `, of which ${number(MOST)} are listed` : ""}`),
         h("div", { class: "row tight" },
           button("Search like these", () => search(middle(kept, map).map((one) => map.ids[one])), { class: "small", id: "search-chosen", title: `By the ${Math.min(EXAMPLES, kept.length)} in their middle` }),
           button("Clear", clear, { class: "plain small" }))),

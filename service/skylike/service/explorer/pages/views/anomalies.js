@@ -4,7 +4,7 @@ import { post } from "../api.js";
 import { fill, h } from "../dom.js";
 import { filterMessage, python, readFilters } from "../filters.js";
 import { filterForm } from "../filterform.js";
-import { button, empty, into, number } from "../parts.js";
+import { button, counted, empty, into, number } from "../parts.js";
 import { Rater } from "../rater.js";
 import { Ratings } from "../ratings.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
@@ -90,7 +90,7 @@ export async function show(root, state, go) {
     const facts = () => ({ collection, request: location.href, request_date: new Date().toISOString() });
     const rows = () => taken.map((one) => ({ ...one, anomaly_percentile: one.percentile, rating: ratings.of(one.object.id)?.score }));
     fill(list,
-      h("div", { class: "spread" }, h("p", { class: "fine", id: "count" }, `${number(taken.length)} objects${found.late ? `; ${number(found.late)} came after the fit` : ""}${found.learned === undefined ? "" : `; learned from ${number(found.learned)} rated objects`}`),
+      h("div", { class: "spread" }, h("p", { class: "fine", id: "count" }, `${counted(taken.length, "object")}${found.late ? `; ${number(found.late)} came after the fit` : ""}${found.learned === undefined ? "" : `; learned from ${counted(found.learned, "rated object")}`}`),
         downloads("anomalies", () => objectTable(rows(), EXTRA), facts)),
       rater.list);
     return found.next ? button("Show more", () => into(more, () => page(found.next), draw, options), { class: "plain" }) : null;

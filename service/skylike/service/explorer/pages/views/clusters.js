@@ -6,7 +6,7 @@ import { card } from "../card.js";
 import { disarmed, fill, h, said, tell } from "../dom.js";
 import { countFilters, filterMessage, python, readFilters } from "../filters.js";
 import { filterForm } from "../filterform.js";
-import { button, chips, empty, failed, into, number, percent, section, table } from "../parts.js";
+import { button, chips, counted, empty, failed, into, number, percent, section, table } from "../parts.js";
 import { inlinePicture, thumbnail } from "../pictures.js";
 import { href } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
@@ -45,8 +45,8 @@ function all(told, state, go) {
   const versions = told.fit_versions.map(String);
   return [
     h("div", { class: "spread toolbar" },
-      h("p", { class: "fine" }, `${number(told.clusters.length)} clusters by ${told.method || "an older fit"}, ${told.num_clusters ? "their number given" : "their number chosen"}${told.stability === undefined ? "" : `, stability ${number(told.stability, 2)}`}. `,
-        outside ? h("a", { href: href("clusters", { collection: state.collection, cluster: NOWHERE }) }, `${number(outside)} objects are in none`) : "Every object is in one", "."),
+      h("p", { class: "fine" }, `${counted(told.clusters.length, "cluster")} by ${told.method || "an older fit"}, ${told.num_clusters ? "their number given" : "their number chosen"}${told.stability === undefined ? "" : `, stability ${number(told.stability, 2)}`}. `,
+        outside ? h("a", { href: href("clusters", { collection: state.collection, cluster: NOWHERE }) }, `${counted(outside, "object")} ${outside === 1 ? "is" : "are"} in none`) : "Every object is in one", "."),
       versions.length > 1 ? h("div", { class: "row tight" }, h("label", { for: "fit" }, "Fit"),
         h("select", { id: "fit", on: { change: (event) => go("clusters", { fit: event.target.value }) } },
           versions.map((one) => h("option", { value: one, selected: one === told.fit_version }, one)))) : null),
@@ -67,7 +67,7 @@ function clusterCard(one, told, state) {
       h("ul", { class: "exemplars", "aria-label": `Typical of ${disarmed(one.name, 60)}` }, one.exemplar_ids.slice(0, MOST_EXEMPLARS).map((id) => h("li", {},
         h("a", { href: href("object", { id, collection }), title: disarmed(id, 80) }, thumbnail(collection, id, { alt: disarmed(id, 80), signal })))))),
     heading,
-    h("p", { class: "fine" }, `${number(one.size)} objects, ${percent(one.weight)} of all`),
+    h("p", { class: "fine" }, `${counted(one.size, "object")}, ${percent(one.weight)} of all`),
     isNewest ? renaming(one, heading, state) : null,
     one.portrait ? portrait(one) : null);
 }
@@ -79,12 +79,10 @@ function portrait(one) {
   if (!numbers.length && !flags.length && !labels.length) return null;
   return h("details", {}, h("summary", {}, "What its members have in common"),
     numbers.length ? table(`Numbers of ${disarmed(one.name, 60)}`, [
-      { label: "Attribute", of: (row) => row.name },
+      { label: "Attribute", of: (row) => [said(row.name, 80), Number(row.count) < Number(one.size) ? h("span", { class: "fine" }, ` known of ${number(row.count)}`) : null] },
       { label: "Median", isNumber: true, of: (row) => number(row.median, 3) },
-      { label: "Half lies from", isNumber: true, of: (row) => number(row.low, 3) },
-      { label: "to", isNumber: true, of: (row) => number(row.high, 3) },
-      { label: "Known of", isNumber: true, of: (row) => number(row.count) },
-    ], numbers) : null,
+      { label: "Half lies within", isNumber: true, of: (row) => `${number(row.low, 3)} to ${number(row.high, 3)}` },
+    ], numbers, { isCompact: true }) : null,
     shares(labels, "labels"), shares(flags, "flags"));
 }
 
@@ -118,6 +116,10 @@ async function members(root, state, go, label) {
   const { collection, signal } = state;
   const options = { signal };
   const isNowhere = label === NOWHERE;
+  if (!isNowhere && !/^\d{1,9}$/.test(label)) {
+    root.append(h("h1", {}, "Clusters"), empty("There is no such cluster.", h("p", {}, "The address asks for ", said(label, 60), "; clusters have numbers. ", h("a", { href: href("clusters", { collection }) }, "All clusters"))));
+    return;
+  }
   const filters = readFilters(state.params);
   const filter = filterMessage(filters);
   const heading = h("h1", {}, isNowhere ? "In no cluster" : `Cluster ${label}`);

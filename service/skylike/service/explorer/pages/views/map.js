@@ -11,8 +11,9 @@ import { Overlay } from "../map/overlay.js";
 import { coloured, densityPicture } from "../map/palette.js";
 import { PlotlyPlot, hasWebGl, load } from "../map/plotly.js";
 import { showSelection } from "../map/selection.js";
-import { button, failed, loading, number, percent, section, valueOf } from "../parts.js";
+import { button, counted, empty, failed, loading, number, percent, section, valueOf } from "../parts.js";
 import { paramsOf, queryOf } from "../queries.js";
+import { href, numbersOf } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 
 export const title = "Map";
@@ -24,11 +25,12 @@ const TOOLS = [["pan", "Move"], ["box", "Box"], ["lasso", "Lasso"]];
 const SHOWN = [["both", "Density and sample"], ["points", "Sample"], ["density", "Density"]];
 const LISTED = 200; // of what is in view
 const ZOOM = 1.5;
+const MOST_POINTS = 1_000_000;
 
 export async function show(root, state, go) {
   const { collection, params, signal } = state;
   const filters = readFilters(params);
-  const asked = { collection, layout: params.get("layout") ?? "", color: params.get("color") ?? "cluster", limit: params.get("limit"), filter: filterMessage(filters) };
+  const asked = { collection, layout: params.get("layout") ?? "", color: params.get("color") ?? "cluster", limit: limitOf(params), filter: filterMessage(filters) };
   if (asked.color === "none") asked.color = "";
   const isByHand = params.get("renderer") === "canvas" || (params.get("renderer") !== "webgl" && !hasWebGl());
   const place = h("div", { class: "map-place", tabindex: "0", role: "application", "aria-label": "Map of the collection. Arrow keys move it, plus and minus zoom, L lists what is in view." });
@@ -60,7 +62,10 @@ export async function show(root, state, go) {
     new MapView({ state, go, map, asked, place, frame, controls, legend, about, chosen, change, here, isByHand });
   } catch (error) {
     if (error.name === "AbortError") return;
-    fill(frame, failed(error, () => change({})));
+    const isUnfitted = error.reason === "NOT_FITTED";
+    fill(frame, isUnfitted
+      ? empty("Nothing is fitted yet.", "skylike-service fit, or a fit job (skylike jobs start fit), lays the objects out.")
+      : h("div", {}, failed(error, () => change({})), h("p", {}, h("a", { href: href("map", { collection }) }, "The map without these choices"))));
     frame.removeAttribute("aria-busy");
   }
 }
@@ -137,7 +142,7 @@ class MapView {
 
   tellAbout() {
     const { map } = this;
-    const many = map.isSample ? `${number(map.total)} objects; ${number(map.ids.length)} of them, drawn uniformly, are points` : `${number(map.total)} objects`;
+    const many = map.isSample ? `${counted(map.total, "object")}; ${number(map.ids.length)} of them, drawn uniformly, are points` : counted(map.total, "object");
     const meaning = map.explained.length ? "Neighbours here differ in other directions." : "Neighbours are alike; distances between crowds, and their sizes, mean nothing.";
     fill(this.about, `${many}. ${NAMES[map.layout] ?? map.layout}, fit ${map.fitVersion}. ${meaning}`);
     if (this.isByHand) this.about.before(h("p", { class: "fine", id: "by-hand" }, this.state.params.has("renderer") ? "Drawn without WebGL, as the address asks." : "This browser has no graphics hardware for WebGL: the map is drawn without."));
@@ -220,9 +225,14 @@ const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(pr
 
 /** The part of the map that the address asks for. */
 function windowOf(params) {
-  const found = (params.get("window") ?? "").split(",").map(Number);
-  return found.length === 4 && found.every(Number.isFinite) && found[0] < found[1] && found[2] < found[3]
-    ? { x: found.slice(0, 2), y: found.slice(2) } : null;
+  const found = numbersOf(params.get("window"), 4);
+  return found && found[0] < found[1] && found[2] < found[3] ? { x: found.slice(0, 2), y: found.slice(2) } : null;
+}
+
+/** How many points the address asks for; null for as many as the service likes. */
+function limitOf(params) {
+  const [limit] = numbersOf(params.get("limit"), 1) ?? [0];
+  return limit >= 1 ? Math.min(MOST_POINTS, Math.round(limit)) : null;
 }
 
 /** Offer the attributes that some objects have, when they are known. */

@@ -5,7 +5,7 @@ import { card } from "../card.js";
 import { fill, h, said, tell } from "../dom.js";
 import { anomalyPart, clusterPart, reasonsPart } from "../explain.js";
 import { python } from "../filters.js";
-import { headerFacts, inspectObject, pictureOf, planeChoice, stretchChoice, warningsOf } from "../inspect.js";
+import { STRETCHES, headerFacts, inspectObject, pictureOf, planeChoice, stretchChoice, warningsOf } from "../inspect.js";
 import { labelPart } from "../labels.js";
 import { linksOut } from "../links.js";
 import { chips, empty, facts, failed, into, loading, number, percent, section, valueText } from "../parts.js";
@@ -64,7 +64,12 @@ function notFitted(place, ask, made, signal, words) {
 
 function pixels(object, state) {
   const { collection, signal, params } = state;
-  const look = { stretch: params.get("stretch") ?? "STRETCH_ASINH", ...(params.has("plane") ? { plane: Number(params.get("plane")) } : {}) };
+  const known = STRETCHES.map(([name]) => name);
+  const asked = params.get("plane");
+  const look = {
+    stretch: known.includes(params.get("stretch")) ? params.get("stretch") : known[0],
+    ...(/^\d{1,9}$/.test(asked ?? "") ? { plane: Number(asked) } : {}),
+  };
   const picture = h("div", { class: "stamp-place" }, thumbnail(collection, object.id, { signal, loading: "eager" }));
   const more = h("div", {});
   const header = h("div", {});
@@ -77,20 +82,22 @@ function pixels(object, state) {
       const told = await inspectObject(collection, object.id, look, signal);
       if (mine !== turn) return;
       fill(picture, pictureOf(told, object.id));
-      fill(more, planeChoice(told.planes, params.get("plane"), (value) => {
+      fill(more, planeChoice(told.planes, look.plane?.toString(), (value) => {
         delete look.plane;
         if (value !== "") look.plane = Number(value);
         keep();
       }), warningsOf(told));
       fill(header, told.facts.length ? h("details", { open: true }, h("summary", {}, "Header"), headerFacts(told)) : null);
     } catch (error) {
-      if (error.name !== "AbortError" && mine === turn) fill(more, failed(error, draw));
+      if (error.name === "AbortError" || mine !== turn) return;
+      if (error.reason === "BAD_PLANE") delete look.plane; // the next try shows all
+      fill(more, failed(error, keep));
     } finally {
       picture.removeAttribute("aria-busy");
     }
   };
   const keep = () => {
-    state.keep({ collection: params.get("collection"), id: object.id, stretch: look.stretch === "STRETCH_ASINH" ? null : look.stretch, plane: look.plane });
+    state.keep({ collection: params.get("collection"), id: object.id, stretch: look.stretch === known[0] ? null : look.stretch, plane: look.plane });
     draw();
   };
   draw();

@@ -22,10 +22,12 @@ export function show(root, state, go) {
     go("similar", state.params, { replace: true });
     return;
   }
+  const count = Number(state.info?.num_objects ?? 0);
+  const begin = count ? `, or begin from ${count === 1 ? "the one object" : `one of ${number(count)} objects`} of the archive` : "";
   root.append(
     h("div", { class: "hero" },
       h("h1", {}, "What in the archive looks like this?"),
-      h("p", { class: "lead" }, `Give a piece of sky, or begin from one of ${number(state.info?.num_objects ?? 0)} objects. Answers are what looks alike, what kind it is, and how odd.`)),
+      h("p", { class: "lead" }, `Give a piece of sky${begin}. Answers are what looks alike, what kind it is, and how odd.`)),
     h("div", { class: "columns search-ways" },
       h("div", {}, uploadPart(state, go), glimpse(state)),
       h("div", {}, byName(state, go), byPlace(state, go), byChance(state, go))),

@@ -25,11 +25,11 @@ export async function show(root, state, go) {
   const { params, collection, signal } = state;
   const query = queryOf(params);
   if (!query) {
-    root.append(h("h1", {}, "Similar objects"), empty("Nothing is asked for.", h("p", {}, h("a", { href: "./" }, "Begin with a file, a name or a place."))));
+    root.append(h("h1", {}, "Similar objects"), empty("The address names nothing to search for.", h("p", {}, h("a", { href: "./" }, "Begin with a file, a name or a place."))));
     return;
   }
   const filters = readFilters(params);
-  const how = { k: Math.min(MOST, Math.max(1, Number(params.get("k")) || FIRST)), least: params.has("least"), filters };
+  const how = { k: Math.min(MOST, Math.max(1, Math.round(Number(params.get("k"))) || FIRST)), least: params.has("least"), filters };
   const all = (more = {}) => ({ ...paramsOf(params), k: how.k === FIRST ? null : how.k, least: how.least, ...filterParams(filters), ...examples.params, ...more });
   const examples = new Examples(params, collection, () => state.keep(all()), (asked) => go("similar", { ...asked, ...filterParams(filters) }));
   const pinned = h("div", { class: "pinned" });
