@@ -47,14 +47,16 @@ def _cluster_answer(
     fit: ClusterFit, probabilities: NDArray[np.float64]
 ) -> ClusterAnswer:
     *inside, outside = probabilities.tolist()
-    order = np.argsort(-probabilities[:-1], kind="stable")
-    order = order[: max(1, np.count_nonzero(probabilities[:-1] >= _POSSIBLE))]
-    best = int(order[0])
+    possible = [place for place, share in enumerate(inside) if share >= _POSSIBLE]
+    order = sorted(possible, key=inside.__getitem__, reverse=True)
+    if not order:
+        order = [inside.index(max(inside))]
+    best = order[0]
     return ClusterAnswer(
         fit_version=fit.version,
         shares=tuple(
             ClusterShare(int(fit.labels[place]), fit.names[place], inside[place])
-            for place in order.tolist()
+            for place in order
         ),
         exemplar_ids=tuple(fit.exemplar_ids[best]),
         size=int(fit.sizes[best]),

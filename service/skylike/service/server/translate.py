@@ -247,8 +247,10 @@ def fill_analysis(made: search_pb2.AnalyzeResponse, answer: engine.Analysis) -> 
         fill_cluster(made.cluster, answer.cluster)
     if answer.anomaly is not None:
         fill_anomaly(made.anomaly, answer.anomaly)
+        add = made.anomaly.neighbors.add
         for rank, (id, score) in enumerate(answer.anomaly.neighbors, start=1):
-            made.anomaly.neighbors.add(rank=rank, score=score).object.id = id
+            row = add()  # by keywords it takes twice as long
+            row.rank, row.score, row.object.id = rank, score, id
 
 
 def fill_cluster(made: search_pb2.ClusterAnswer, answer: engine.ClusterAnswer) -> None:
