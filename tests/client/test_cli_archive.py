@@ -209,6 +209,10 @@ def test_jobs_are_started_watched_and_listed(
     how = ("--method=kmeans", "--number=2")
     fitted = ask("jobs", "start", "fit", "sky", "--seed=1", *how, "--watch")
     assert (fitted[-1]["kind"], fitted[-1]["collection"]) == ("fit", "sky")
+    ask("jobs", "start", "fit", "sky", "--seed=0", "--watch")
+    assert ask("clusters", "list")[0]["seed"] == 0
+    for wrong in ("--seed=-3", "--seed=4294967296"):
+        assert "not in the range" in str(ask("jobs", "start", "fit", "sky", wrong, code=2))
     ask("jobs", "start", "compact", "sky", "--kind=flat", "--watch")
     ask("jobs", "start", "snapshot", "sky", root / "sky.snapshot", "--watch")
     assert (root / "sky.snapshot").exists()
@@ -220,7 +224,7 @@ def test_jobs_are_started_watched_and_listed(
     assert ask("jobs", "get", started["id"]) == [failed]
     ask("jobs", "cancel", started["id"])
     listed = tell("jobs", "list")
-    assert len(listed) == 5
+    assert len(listed) == 6
     assert listed[0].startswith(f"reindex of nobody {started['id']}: failed 20")
     assert ask("jobs", "get", "nobody", code=1)[0]["error"]["reason"] == "unknown_job"
 
