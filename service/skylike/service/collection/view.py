@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject
 from skylike.service.clusters import ClusterFit
-from skylike.service.collection.asking import check_filter
+from skylike.service.collection.asking import check_attribute, check_filter
 from skylike.service.collection.segment import Mask, Rows, Segment, Tail, Vectors
 from skylike.service.columns import Columns, Filter, evaluate
 from skylike.service.index import Allowed, Source
@@ -163,6 +163,10 @@ class View:
     def check(self, wanted: Filter) -> None:
         """See that a filter can be asked; raises as `check_filter`."""
         check_filter(wanted, self._columns())
+
+    def check_attribute(self, name: str) -> None:
+        """See that some object has it; raises as `check_filter`."""
+        check_attribute(name, self._columns())
 
     def _columns(self) -> Iterator[Columns]:
         yield self.revised
