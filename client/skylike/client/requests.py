@@ -77,7 +77,9 @@ def label(number: int) -> int:
 def _counted(number: int, what: str) -> int:
     """A whole number of a job."""
     if not 0 <= number < 2**32:
-        raise BadInput(f"{what} is {number}; it is from 0, below 2^32", reason=f"bad_{what}")
+        raise BadInput(
+            f"{what} is {number}; it is from 0, below 2^32", reason=f"bad_{what}"
+        )
     return number
 
 
