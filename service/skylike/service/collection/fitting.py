@@ -71,7 +71,6 @@ class Fit(NamedTuple):
         return replace(
             view,
             version=version,
-            basis=version,
             clusters=replace(clusters, version=fit_version),
             anomaly=replace(self.anomaly, version=fit_version),
         )

@@ -99,10 +99,8 @@ class View:
     ----------
     version
         Number of committed writes.
-    basis
-        The version in which objects or fits were changed last; no rating or name counts.
     objects_version
-        The last of them that changed objects; at opening the last of all.
+        The last that changed objects; at opening the last of all.
     num_objects
         How many objects it has, searchable or not.
     last_row
@@ -124,7 +122,6 @@ class View:
     """
 
     version: int
-    basis: int
     objects_version: int
     num_objects: int
     last_row: int
@@ -136,6 +133,11 @@ class View:
     revised_at: Rows
     clusters: ClusterFit | None
     anomaly: AnomalyFit | None
+
+    @property
+    def basis(self) -> tuple[int, int]:
+        """Changes with objects and fits, and with no rating or name."""
+        return self.objects_version, self.clusters.version if self.clusters else 0
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -275,8 +277,7 @@ class View:
         return replace(
             self,
             version=version,
-            basis=version if len(rows) or len(gone) else self.basis,
-            objects_version=version,
+            objects_version=version if len(rows) or len(gone) else self.objects_version,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
             lost_at=version if len(gone) else self.lost_at,
@@ -292,7 +293,6 @@ class View:
         return replace(
             self,
             version=version,
-            basis=version,
             objects_version=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),
