@@ -188,7 +188,9 @@ def test_collections_aliases_and_clusters(
     assert lines[2].split()[:3] == ["label", "cluster", "objects"]
     shares = [float(line.split("%")[0].split()[-1]) for line in lines[3:]]
     sizes = [one["size"] / clusters["num_objects"] for one in clusters["clusters"]]
-    assert shares == [round(100 * size, 1) for size in sizes], "of the objects beside it"
+    assert shares == [round(100 * size, 1) for size in sizes], (
+        "of the objects beside it"
+    )
     assert tell("clusters", "name", "0", "rings") == ["cluster 0 is called rings"]
     [named] = ask("clusters", "list", "--fit=1", "--portraits")
     rings = next(one for one in named["clusters"] if one["label"] == 0)
