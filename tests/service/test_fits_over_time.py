@@ -90,6 +90,7 @@ def test_names_outlive_a_fit_by_another_method(directory: Path) -> None:
         collection.fit(method="kmeans", number=4)
         for label in range(4):
             collection.rename_cluster(label, f"kind {label}")
+        assert collection.clusters is not None
         called = collection.clusters.name_of
         for _ in range(4):
             collection.fit(method="mixture", number=1)

@@ -382,6 +382,12 @@ def test_who_misspells_what_to_predict_is_told_what_there_is(tmp_path: Path) -> 
         there = r"'valid_fraction'; there are: bright, mixed, side, tilt\.$"
         with pytest.raises(BadRequest, match=there):
             collection.lesson(Target(attribute="valid_fraction"))
+    (bare := tmp_path / "bare").mkdir()
+    Collection.create(bare, MODEL, 8)
+    with Collection(bare) as collection:
+        collection.add([SkyObject("o")], np.eye(1, 8, dtype=np.float32))
+        with pytest.raises(BadRequest, match=r"an attribute 'tilt', nor any other\.$"):
+            collection.lesson(Target(attribute="tilt"))
 
 
 def test_a_class_that_has_no_other_is_named(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class Gaussians:
         )
 
 
-def begun_at(start: Gaussians, shape: Shape) -> dict[str, NDArray[np.float64]]:
+def begun_at(start: Gaussians, shape: Shape) -> dict[str, Any]:
     """Where scikit-learn begins, to go on from a mixture of components of one shape."""
     precisions = start.roots @ start.roots.transpose(0, 2, 1)
     return {

@@ -71,6 +71,8 @@ def _nobody_has(name: str, known: Set[str]) -> str:
     near = difflib.get_close_matches(name[:_LONGEST], known, n=3)
     if near:
         return f"{told}; is it {' or '.join(map(repr, near))}?"
+    if not known:
+        return f"{told}, nor any other."
     listed = ", ".join(one[:_LONGEST] for one in sorted(known)[:_MOST_TOLD])
     more = ", ..." if len(known) > _MOST_TOLD else ""
     return f"{told}; there are: {listed}{more}."

@@ -17,7 +17,10 @@ from skylike.service.ranks import Ranks
 
 _Item = TypeVar("_Item")
 
-_FIT_IT = "start a FitJob (JobService.StartJob), or, while no service runs, skylike-service fit"
+_FIT_IT = (
+    "start a FitJob (`skylike jobs start fit`, JobService.StartJob), or, while no service "
+    "runs, skylike-service fit"
+)
 
 
 class Ranking(Keeping):
