@@ -186,6 +186,11 @@ def test_collections_aliases_and_clusters(
     assert len(lines) == 3 + len(clusters["clusters"])
     assert lines[1].startswith("fit 1 by full-mixture, stability ")
     assert lines[2].split()[:3] == ["label", "cluster", "objects"]
+    shares = [float(line.split("%")[0].split()[-1]) for line in lines[3:]]
+    sizes = [one["size"] / clusters["num_objects"] for one in clusters["clusters"]]
+    assert shares == [round(100 * size, 1) for size in sizes], (
+        "of the objects beside it"
+    )
     assert tell("clusters", "name", "0", "rings") == ["cluster 0 is called rings"]
     [named] = ask("clusters", "list", "--fit=1", "--portraits")
     rings = next(one for one in named["clusters"] if one["label"] == 0)
@@ -209,6 +214,8 @@ def test_jobs_are_started_watched_and_listed(
     how = ("--method=kmeans", "--number=2")
     fitted = ask("jobs", "start", "fit", "sky", "--seed=1", *how, "--watch")
     assert (fitted[-1]["kind"], fitted[-1]["collection"]) == ("fit", "sky")
+    ask("jobs", "start", "fit", "sky", "--seed=0", "--watch")
+    assert ask("clusters", "list")[0]["seed"] == 0
     ask("jobs", "start", "compact", "sky", "--kind=flat", "--watch")
     ask("jobs", "start", "snapshot", "sky", root / "sky.snapshot", "--watch")
     assert (root / "sky.snapshot").exists()
@@ -220,7 +227,7 @@ def test_jobs_are_started_watched_and_listed(
     assert ask("jobs", "get", started["id"]) == [failed]
     ask("jobs", "cancel", started["id"])
     listed = tell("jobs", "list")
-    assert len(listed) == 5
+    assert len(listed) == 6
     assert listed[0].startswith(f"reindex of nobody {started['id']}: failed 20")
     assert ask("jobs", "get", "nobody", code=1)[0]["error"]["reason"] == "unknown_job"
 

@@ -325,6 +325,28 @@ class TestJobs:
         assert (own.root / "copy.snapshot").exists()
         assert len(client.jobs()) == 4
 
+    @pytest.mark.parametrize(
+        ("work", "reason"),
+        [
+            (FitJob("sky", seed=-3), "bad_seed"),
+            (FitJob("sky", seed=2**32), "bad_seed"),
+            (FitJob("sky", num_clusters=-1), "bad_num_clusters"),
+            (IndexJob("sky", ["/new"], workers=-1), "bad_workers"),
+        ],
+    )
+    def test_numbers_of_jobs_are_checked(
+        self, own: SimpleNamespace, work: FitJob | IndexJob, reason: str
+    ) -> None:
+        with pytest.raises(errors.BadInput) as caught:
+            own.client.start_job(work)
+        assert caught.value.reason == reason
+
+    def test_seed_0_is_a_seed(self, own: SimpleNamespace) -> None:
+        for seed, wanted in ((3, 3), (None, 3), (0, 0)):
+            job = own.client.start_job(FitJob("sky", seed=seed))
+            assert list(own.client.watch_job(job.id))[-1].state is JobState.DONE
+            assert own.client.clusters("sky").seed == wanted
+
     def test_a_job_may_fail_or_be_cancelled(
         self, own: SimpleNamespace, sky: SimpleNamespace
     ) -> None:

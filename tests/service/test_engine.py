@@ -202,8 +202,9 @@ def test_a_score_is_told_among_objects_observed_alike(
         engine = Engine(library)
         answer = engine.anomaly("sky", IdQuery("ring-3")).anomaly
         assert answer.controlled_percentile is None
-        nobody = engine.anomalies("sky", Wanted(), controlled=True)
-        assert nobody.items == ()
+        with pytest.raises(NotReady, match="controlled for nothing") as caught:
+            engine.anomalies("sky", Wanted(), controlled=True)
+        assert caught.value.reason == "not_controlled"
         archive = library.collection("sky")
         for number, (_, one) in enumerate(archive.scroll(limit=50)):
             archive.set_attributes([one.id], {"snr": 5 + number})

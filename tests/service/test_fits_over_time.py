@@ -80,6 +80,28 @@ def test_a_fit_that_is_not_told_how_is_as_the_last_one(directory: Path) -> None:
         assert collection.clusters.settings == Settings("kmeans", 3, 0)
 
 
+def test_names_outlive_a_fit_by_another_method(directory: Path) -> None:
+    """As long as a fit that had them is kept."""
+    middles = unit(4, seed=5)[np.random.default_rng(6).integers(4, size=400)]
+    vectors = middles + 0.05 * unit(400)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with Collection(directory) as collection:
+        collection.add(objects(400), vectors)
+        collection.fit(method="kmeans", number=4)
+        for label in range(4):
+            collection.rename_cluster(label, f"kind {label}")
+        assert collection.clusters is not None
+        called = collection.clusters.name_of
+        for _ in range(4):
+            collection.fit(method="mixture", number=1)
+        collection.fit(method="kmeans", number=4)
+        assert collection.clusters.name_of == called
+        ranks = collection.ranks()
+        assert ranks is not None
+        assert set(ranks.labels.tolist()) == set(called)
+        assert set(ranks.membership.labels.tolist()) <= {-1, *called}
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

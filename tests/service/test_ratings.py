@@ -358,7 +358,7 @@ def test_labels_and_truth_are_predicted_where_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        (Target(attribute="nothing"), "too_few_examples"),
+        (Target(attribute="nothing"), "unknown_attribute"),
         (Target(labels=("up", "sideways")), "too_few_examples"),
         (Target(attribute="mixed"), "bad_target"),
     ],
@@ -372,6 +372,29 @@ def test_what_cannot_be_predicted_is_told(
     ):
         collection.lesson(target)
     assert caught.value.reason == reason
+
+
+def test_who_misspells_what_to_predict_is_told_what_there_is(tmp_path: Path) -> None:
+    """Only what objects have can be predicted, and not what else is known of them."""
+    with make(tmp_path, fitted=False) as collection:
+        with pytest.raises(BadRequest, match=r"an attribute 'tlit'; is it 'tilt'\?$"):
+            collection.lesson(Target(attribute="tlit"))
+        there = r"'valid_fraction'; there are: bright, mixed, side, tilt\.$"
+        with pytest.raises(BadRequest, match=there):
+            collection.lesson(Target(attribute="valid_fraction"))
+    (bare := tmp_path / "bare").mkdir()
+    Collection.create(bare, MODEL, 8)
+    with Collection(bare) as collection:
+        collection.add([SkyObject("o")], np.eye(1, 8, dtype=np.float32))
+        with pytest.raises(BadRequest, match=r"an attribute 'tilt', nor any other\.$"):
+            collection.lesson(Target(attribute="tilt"))
+
+
+def test_a_class_that_has_no_other_is_named(tmp_path: Path) -> None:
+    with make(tmp_path, fitted=False) as collection:
+        left = OneOf("side", ("left",))
+        with pytest.raises(NotReady, match=r"'side' have 'left': there is nothing"):
+            collection.lesson(Target(attribute="side"), left)
 
 
 def test_few_objects_and_those_of_few_places_teach_nothing(tmp_path: Path) -> None:

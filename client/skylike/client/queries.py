@@ -163,8 +163,8 @@ class FitJob:
     Attributes
     ----------
     seed
-        Of the random numbers; 0: as in the last fit. With another one clusters are found
-        from nothing.
+        Of the random numbers, below 2^32; None: as in the last fit, 0 the first time. With
+        another one clusters are found from nothing.
     method
         How to find clusters: ``full-mixture``, ``mixture``, ``kmeans`` or ``hdbscan``;
         None: as the last fit did, ``full-mixture`` the first time.
@@ -176,7 +176,7 @@ class FitJob:
 
     collection: str | None = None
     calibration: Sequence[str] = ()
-    seed: int = 0
+    seed: int | None = None
     method: str | None = None
     num_clusters: int | None = None
     layouts: Sequence[str] = ()

@@ -74,6 +74,15 @@ def label(number: int) -> int:
     return number
 
 
+def _counted(number: int, what: str) -> int:
+    """A whole number of a job."""
+    if not 0 <= number < 2**32:
+        raise BadInput(
+            f"{what} is {number}; it is from 0, below 2^32", reason=f"bad_{what}"
+        )
+    return number
+
+
 def to_filter(one: Filter) -> types_pb2.Filter:
     """The message for a filter; deeper ones than Python can follow are refused."""
     try:
@@ -91,7 +100,7 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
                 sources=texts(work.sources),
                 max_reject_fraction=work.max_reject_fraction,
                 calibration=texts(work.calibration),
-                workers=work.workers,
+                workers=_counted(work.workers, "workers"),
                 id_prefix=sendable(work.id_prefix),
             )
             return job_pb2.StartJobRequest(index=index)
@@ -99,9 +108,11 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
             fit = job_pb2.FitJob(
                 collection=sendable(work.collection or ""),
                 calibration=texts(work.calibration),
-                seed=work.seed,
+                seed=None if work.seed is None else _counted(work.seed, "seed"),
                 method=sendable(work.method or ""),
-                num_clusters=work.num_clusters,
+                num_clusters=None
+                if work.num_clusters is None
+                else _counted(work.num_clusters, "num_clusters"),
                 layouts=texts(work.layouts),
             )
             return job_pb2.StartJobRequest(fit=fit)

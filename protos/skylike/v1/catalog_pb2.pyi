@@ -1403,7 +1403,8 @@ class ListAnomaliesRequest(google.protobuf.message.Message):
     """
     controlled: builtins.bool
     """Whether to order by the percentile among objects observed alike instead, equal ones
-    by score. Objects of which that is not known are left out then.
+    by score. Objects of which that is not known are left out then; NOT_CONTROLLED where it
+    is known of none.
     """
     order: global___AnomalyOrder.ValueType
     """In which order; not together with `controlled`."""

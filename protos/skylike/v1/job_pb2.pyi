@@ -121,7 +121,7 @@ class FitJob(google.protobuf.message.Message):
     """The collection; may be empty where there is only one."""
     seed: builtins.int
     """Of the random numbers, below 2^32; with another one than in the last fit clusters are
-    found from nothing. 0: as in the last fit.
+    found from nothing. Absent: as in the last fit, 0 the first time.
     """
     method: builtins.str
     """How to find clusters: "full-mixture", "mixture", "kmeans" or "hdbscan". Empty: as the
@@ -148,14 +148,17 @@ class FitJob(google.protobuf.message.Message):
         *,
         collection: builtins.str = ...,
         calibration: collections.abc.Iterable[builtins.str] | None = ...,
-        seed: builtins.int = ...,
+        seed: builtins.int | None = ...,
         method: builtins.str = ...,
         num_clusters: builtins.int | None = ...,
         layouts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "num_clusters", b"num_clusters"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "calibration", b"calibration", "collection", b"collection", "layouts", b"layouts", "method", b"method", "num_clusters", b"num_clusters", "seed", b"seed"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "_seed", b"_seed", "num_clusters", b"num_clusters", "seed", b"seed"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_num_clusters", b"_num_clusters", "_seed", b"_seed", "calibration", b"calibration", "collection", b"collection", "layouts", b"layouts", "method", b"method", "num_clusters", b"num_clusters", "seed", b"seed"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_num_clusters", b"_num_clusters"]) -> typing.Literal["num_clusters"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___FitJob = FitJob
 

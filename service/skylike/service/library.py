@@ -282,7 +282,9 @@ class Library:
                 raise AlreadyExists(f"There is a collection {name!r} already.")
             self._aliases.point(name, collection)
 
-    def switch_alias(self, name: str, collection: str, *, basis: int) -> bool:
+    def switch_alias(
+        self, name: str, collection: str, *, basis: tuple[int, int]
+    ) -> bool:
         """Let an alias point elsewhere, if its collection has a `basis` still.
 
         Nothing is written to that collection in between, nor by who came by the alias

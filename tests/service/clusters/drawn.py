@@ -1,5 +1,6 @@
 """Vectors whose kinds are known."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ def fitted(
     vectors: NDArray[np.float32],
     settings: Settings | None = None,
     before: ClusterFit | None = None,
+    earlier: Sequence[ClusterFit] = (),
 ) -> Kinds:
     """The clusters of vectors that are called o0, o1 and so on."""
     rows = np.arange(len(vectors))
-    return clusters.fit(vectors, rows, "o{}".format, settings, before)
+    return clusters.fit(vectors, rows, "o{}".format, settings, before, earlier)

@@ -11,10 +11,11 @@ from tests.service.clusters.drawn import blobs
 
 from skylike.service.clusters import number
 from skylike.service.clusters.cores import fit_cores
-from skylike.service.clusters.gaussians import fit_k_means, fit_mixture, mixture_of
+from skylike.service.clusters.gaussians import fit_k_means, mixture_of
 from skylike.service.clusters.matching import matched
 from skylike.service.clusters.space import Space
 from skylike.service.clusters.stability import agreements, gain
+from skylike.service.mixtures import fit_mixture
 from skylike.service.progress import Progress, Shown
 
 

@@ -1,5 +1,7 @@
 """Refits: clusters that live on keep their labels and names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -49,6 +51,49 @@ def test_another_method_keeps_the_labels_of_what_it_finds_again() -> None:
     second, after = fitted(vectors, Settings("kmeans", 3), first.named({1: "bars"}))
     assert (before.labels == after.labels).mean() > 0.98
     assert second.name_of[1] == "bars"
+
+
+@pytest.mark.parametrize("between", [Settings("mixture", 1), Settings("kmeans", 2)])
+def test_who_tries_another_way_and_goes_back_finds_labels_and_names_again(
+    between: Settings,
+) -> None:
+    """What is found again is called as before; what is not keeps a label of its own."""
+    vectors, _ = blobs([300, 260, 220, 200], seed=3)
+    first, before = fitted(vectors)
+    assert len(first.labels) == 4
+    first = first.named({0: "rings", 1: "bars", 3: "discs"})
+    other, _ = fitted(vectors, between, first)
+    gone = set(first.labels.tolist()) - set(other.labels.tolist())
+    assert len(gone) >= 2
+    back, after = fitted(vectors, Settings(), other, [first])
+    assert (before.labels == after.labels).mean() > 0.98
+    assert back.name_of == first.name_of
+    assert back.next_label == other.next_label
+    forgotten, _ = fitted(vectors, Settings(), other)
+    assert not gone & set(forgotten.labels.tolist())
+
+
+def test_a_label_means_what_it_last_meant_and_a_name_stands_for_one_cluster() -> None:
+    vectors, labels = blobs([300, 260, 220, 200], seed=3)
+    first, _ = fitted(vectors)
+    first = first.named({0: "rings", 1: "bars"})
+    without = vectors[labels > 1]  # the two largest go
+    second, _ = fitted(without, None, first)
+    assert set(second.labels.tolist()) == {2, 3}
+    second = second.named({2: "rings"})
+    third, _ = fitted(vectors, Settings(seed=1), second, [first])
+    assert set(third.labels.tolist()) == {0, 1, 2, 3}
+    assert third.name_of == {
+        0: "cluster 0",
+        1: "bars",
+        2: "rings",
+        3: "cluster 3",
+    }
+    # A label that the last fit has is not given to what an earlier one called so.
+    moved = replace(second, labels=np.array([0, 1], np.int32), names=("a", "b"))
+    fourth, _ = fitted(vectors, Settings(seed=1), moved, [first])
+    assert set(fourth.labels.tolist()) == {0, 1, 4, 5}
+    assert {fourth.name_of[0], fourth.name_of[1]} == {"a", "b"}
 
 
 def test_a_refit_in_the_same_way_does_not_look_anew() -> None:

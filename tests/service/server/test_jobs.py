@@ -330,6 +330,15 @@ def test_reindexing_reads_nothing_that_a_caller_only_claims(
     assert "no absolute path under a folder" in last.message
 
 
+def test_seed_0_can_be_asked_for_and_none_is_that_of_the_last_fit(
+    stubs: SimpleNamespace,
+) -> None:
+    for asked, wanted in (({"seed": 3}, 3), ({}, 3), ({"seed": 0}, 0), ({}, 0)):
+        assert ended(stubs, start(stubs, fit=asked))[-1].state == DONE
+        listed = stubs.catalog.ListClusters(catalog_pb2.ListClustersRequest())
+        assert listed.seed == wanted
+
+
 def test_a_start_that_is_repeated_is_one_job(stubs: SimpleNamespace) -> None:
     first = start(stubs, fit={"seed": 1}, request_id="a")
     again = start(stubs, fit={"seed": 1}, request_id="a")

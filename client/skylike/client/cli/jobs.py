@@ -55,7 +55,10 @@ def start() -> None:
 @_rejects
 @_calibration
 @click.option(
-    "--workers", default=0, help="Processes that read.  [default: one for each core]"
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    help="Processes that read; 0: one for each core.",
 )
 @click.option(
     "--id-prefix",
@@ -85,7 +88,11 @@ def index(
 @start.command()
 @_collection
 @_calibration
-@click.option("--seed", default=0, help="Of the random numbers; 0: as the last fit.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    help="Of the random numbers. [default: as the last fit did; 0 the first time]",
+)
 @click.option(
     "--method",
     type=click.Choice(["full-mixture", "mixture", "kmeans", "hdbscan"]),
@@ -108,7 +115,7 @@ def index(
 def fit(
     collection: str,
     calibration: Sequence[str],
-    seed: int,
+    seed: int | None,
     method: str | None,
     number: int | None,
     layouts: Sequence[str],

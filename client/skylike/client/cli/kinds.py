@@ -20,7 +20,7 @@ def clusters(answer: Clusters) -> list[str]:
             str(one.label),
             one.name,
             str(one.size),
-            f"{one.weight:.1%}",
+            f"{one.size / answer.num_objects:.1%}",
             ", ".join(one.exemplar_ids[:3]),
         )
         for one in answer.clusters

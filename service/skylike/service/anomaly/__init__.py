@@ -21,10 +21,12 @@ from skylike.service.anomaly.neighbors import (
     Surrounding,
     num_neighbors,
 )
+from skylike.service.anomaly.nuisance import NAMES as NUISANCES
 from skylike.service.anomaly.nuisance import Correlation
 from skylike.service.anomaly.usual import Outstanding
 
 __all__ = [
+    "NUISANCES",
     "NUM_NEIGHBORS",
     "PARTS",
     "AnomalyFit",

@@ -6,20 +6,19 @@ kinds, and may be of another method.
 """
 
 import functools
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
+from skylike.service.mixtures import fit_mixture
 
 _COMPONENTS = 32
 _MEMBERS = 25  # objects per component, at least, on average
-_STEPS, _MOST_STEPS = 5, 60  # of a fit: between two looks at the caller, and in all
+_MOST_STEPS = 60  # of a fit
 _FLOOR = 0.1  # least variance, in units of the mean variance
 _CHUNK = 1 << 13  # objects asked about at a time
 
@@ -42,30 +41,19 @@ class Mixture:
     @classmethod
     def fitted(cls, vectors: NDArray[np.float32], seed: int) -> Self:
         """That of an archive: (n, dimension), n >= 2. Same seed, same mixture."""
-        # Only fitting needs scikit-learn, whose import takes longer than a query does.
-        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
-        from sklearn.mixture import GaussianMixture  # noqa: PLC0415
-
         points = vectors.astype(np.float64)
         num_kinds = len(np.unique(points, axis=0))
         most = max(1, min(len(points) // _MEMBERS, num_kinds - 1))
         # Without a floor a component on a few equal objects would shrink to a spike.
         floor = max(_FLOOR * float(points.var(axis=0).mean()), 1e-9)
-        mixture = GaussianMixture(
+        mixture = fit_mixture(
+            points,
             min(_COMPONENTS, most),
-            covariance_type="diag",
-            reg_covar=floor,
-            max_iter=_STEPS,
-            warm_start=True,  # each `fit` goes on where the last one ended
-            random_state=seed,
+            "diag",
+            floor,
+            seed,
+            most_steps=_MOST_STEPS,
         )
-        with threadpool_limits(1), warnings.catch_warnings():
-            # One that still moves after all steps tells what is usual as well.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            for _ in range(_MOST_STEPS // _STEPS):
-                caller.check()
-                if mixture.fit(points).converged_:
-                    break
         return cls(mixture.weights_, mixture.means_, mixture.covariances_)
 
     def scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:

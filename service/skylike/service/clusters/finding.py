@@ -1,6 +1,6 @@
 """Find the clusters of an archive: in a sample, then assign all objects to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from skylike.service.clusters.fitted import (
 )
 from skylike.service.clusters.matching import matched
 from skylike.service.clusters.methods import Model
+from skylike.service.clusters.remembering import remembered
 from skylike.service.clusters.stability import agreements
 from skylike.service.clusters.succession import succeeded
 from skylike.service.progress import Progress, Shown, Watched
@@ -42,6 +43,7 @@ def fit(
     id_of: Callable[[int], str],
     settings: Settings | None = None,
     before: ClusterFit | None = None,
+    earlier: Sequence[ClusterFit] = (),
     shown: Watched = Shown.NOT,
 ) -> Kinds:
     """Find the clusters of an archive.
@@ -63,6 +65,9 @@ def fit(
         The fit before. Made in the same way, it is where this one begins, and tells how
         many clusters there are, see `succession`. Clusters that live on keep their labels
         and names.
+    earlier
+        Those before that, the newest first: clusters that one of them had, and none since,
+        are called as they were when they are found again.
     shown
         Where to show how far it is.
 
@@ -73,12 +78,16 @@ def fit(
         objects.
     """
     settings = settings or Settings()
-    sample = vectors[_sample(rows, settings.seed)]
+    of_sample = _sample(rows, settings.seed)
+    sample = vectors[of_sample]
     model, num_begun = succeeded(sample, len(vectors), settings, before, shown)
     stability = _stability(model, sample, settings)
-    return _described(
+    kinds = _described(
         model, stability, settings, num_begun, vectors, id_of, before, shown
     )
+    if before is None:
+        return kinds
+    return Kinds(*remembered(*kinds, before, earlier, sample, of_sample))
 
 
 def _sample(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

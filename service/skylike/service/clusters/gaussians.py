@@ -11,7 +11,7 @@ import functools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from skylike.service import caller
 from skylike.service.clusters.space import Placed, Points, Space
-
-Shape = Literal["full", "diag"]
+from skylike.service.mixtures import Shape
 
 OUTSIDE = 0.01
 """Share of the objects of a component that lie beyond its end."""
@@ -28,7 +27,6 @@ OUTSIDE = 0.01
 _FAR = 500.0  # an exponent beyond which there is nothing but the background
 _UPPER = 0.9  # quantile that tells how far a component spreads
 _FEW = 10  # members that tell nothing of it
-_STEPS, _MOST_STEPS = 5, 200  # of a fit: between two looks at the caller, and in all
 _STARTS = 3  # of k-means; the best is taken
 
 
@@ -178,65 +176,16 @@ class Gaussians:
         )
 
 
-def fit_mixture(
-    points: Points,
-    number: int,
-    shape: Shape,
-    floor: float,
-    seed: int,
-    start: Gaussians | None = None,
-) -> Any:
-    """Fit scikit-learn's mixture of so many components, asking the caller now and then.
-
-    Parameters
-    ----------
-    points : (n, p) float64
-        n >= number.
-    number
-        Of components.
-    shape
-        Of their covariances.
-    floor
-        Added to every variance: without it a component on a few equal objects would
-        shrink to a spike.
-    seed
-        Same points, same seed, same mixture.
-    start
-        Where to begin, with as many components; by default where k-means ends.
-    """
-    # Only fitting needs scikit-learn, whose import takes longer than a query does.
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
-    from sklearn.mixture import GaussianMixture  # noqa: PLC0415
-
-    begun: dict[str, Any] = {}
-    if start is not None:
-        precisions = start.roots @ start.roots.transpose(0, 2, 1)
-        begun = {
-            "weights_init": start.weights,
-            "means_init": start.means,
-            "precisions_init": precisions
-            if shape == "full"
-            else np.diagonal(precisions, axis1=1, axis2=2),
-        }
-    mixture = GaussianMixture(
-        number,
-        covariance_type=shape,
-        reg_covar=floor,
-        max_iter=_STEPS,
-        warm_start=True,  # each `fit` goes on where the last one ended
-        random_state=seed,
-        **begun,
-    )
-    # One BLAS thread: on busy cores several wait for each other, many times over.
-    with threadpool_limits(1), warnings.catch_warnings():
-        # One that is still moving after all steps is as good as its likelihood; and
-        # fewer distinct points than components do no harm.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for _ in range(_MOST_STEPS // _STEPS):
-            caller.check()
-            if mixture.fit(points).converged_:
-                break
-    return mixture
+def begun_at(start: Gaussians, shape: Shape) -> dict[str, Any]:
+    """Where scikit-learn begins, to go on from a mixture of components of one shape."""
+    precisions = start.roots @ start.roots.transpose(0, 2, 1)
+    return {
+        "weights_init": start.weights,
+        "means_init": start.means,
+        "precisions_init": precisions
+        if shape == "full"
+        else np.diagonal(precisions, axis1=1, axis2=2),
+    }
 
 
 def mixture_of(space: Space, fitted: Any) -> Gaussians:

@@ -9,13 +9,13 @@ from skylike.service.clusters.cores import Cores, fit_cores
 from skylike.service.clusters.fitted import Settings, judged
 from skylike.service.clusters.gaussians import (
     Gaussians,
-    Shape,
+    begun_at,
     fit_k_means,
-    fit_mixture,
     mixture_of,
 )
 from skylike.service.clusters.number import most
 from skylike.service.clusters.space import Placed, Space
+from skylike.service.mixtures import Shape, fit_mixture
 
 Model: TypeAlias = Gaussians | Cores
 
@@ -48,9 +48,9 @@ def found(
         fitted = fit_k_means(space, points, number, settings.seed, start)
     else:
         shape: Shape = "diag" if settings.method == "mixture" else "full"
+        begun = {} if start is None else begun_at(start, shape)
         fitted = mixture_of(
-            space,
-            fit_mixture(points, number, shape, floor, settings.seed, start),
+            space, fit_mixture(points, number, shape, floor, settings.seed, **begun)
         )
     return fitted.bounded(placed)
 

@@ -8,9 +8,9 @@ is clearly more stable.
 import numpy as np
 from numpy.typing import NDArray
 
-from skylike.service.clusters.gaussians import fit_mixture
 from skylike.service.clusters.space import Points
 from skylike.service.clusters.stability import agreements, gain
+from skylike.service.mixtures import fit_mixture
 from skylike.service.progress import Progress
 
 TRIED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 19, 23, 27, 32, 38, 45, 54, 64)

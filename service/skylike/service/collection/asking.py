@@ -1,7 +1,7 @@
 """Whether a filter can be asked of a collection: misspelt, it would find nothing."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from skylike.service.columns import FACTS, Columns, Filter, check, names
 from skylike.service.errors import BadRequest
@@ -30,27 +30,49 @@ def check_filter(wanted: Filter, columns: Iterable[Columns]) -> None:
     """
     check(wanted)
     missing = names(wanted) - _FACTS
+    there = _known(missing, columns)
+    if there is not None:
+        raise BadRequest(
+            unknown(min(missing - there), there), reason="unknown_attribute"
+        )
+
+
+def check_attribute(name: str, columns: Iterable[Columns]) -> None:
+    """See that some object has an attribute; raises as `check_filter`."""
+    there = _known({name}, columns)
+    if there is not None:
+        raise BadRequest(_nobody_has(name, there), reason="unknown_attribute")
+
+
+def _known(wanted: Set[str], columns: Iterable[Columns]) -> set[str] | None:
+    """All attributes there are, if one that is wanted is not among them."""
     there: set[str] = set()
     num_objects = 0
-    for some in columns if missing else ():
+    for some in columns if wanted else ():
         num_objects += len(some)
         there |= some.attributes
-        missing -= some.attributes
-        if not missing:
-            break
-    if missing and num_objects:
-        raise BadRequest(unknown(min(missing), there), reason="unknown_attribute")
+        if wanted <= there:
+            return None
+    return there if num_objects else None
 
 
 def unknown(name: str, there: set[str]) -> str:
-    """What to say of an attribute that no object has, of those there are."""
-    told = f"No object of the collection has an attribute {name[:_LONGEST]!r}"
+    """What to say of what no object has, of the attributes there are and all facts."""
     if name.lower() in _ELSEWHERE:
-        return f"{told}: flags and labels have conditions of their own in filters."
-    known = there | _FACTS
+        return (
+            f"No object of the collection has an attribute {name!r}: flags and labels "
+            "have conditions of their own in filters."
+        )
+    return _nobody_has(name, there | _FACTS)
+
+
+def _nobody_has(name: str, known: Set[str]) -> str:
+    told = f"No object of the collection has an attribute {name[:_LONGEST]!r}"
     near = difflib.get_close_matches(name[:_LONGEST], known, n=3)
     if near:
         return f"{told}; is it {' or '.join(map(repr, near))}?"
+    if not known:
+        return f"{told}, nor any other."
     listed = ", ".join(one[:_LONGEST] for one in sorted(known)[:_MOST_TOLD])
     more = ", ..." if len(known) > _MOST_TOLD else ""
     return f"{told}; there are: {listed}{more}."

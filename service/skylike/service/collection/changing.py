@@ -17,7 +17,7 @@ class Changing(Comparing):
     _writing: threading.Lock
 
     @contextmanager
-    def held_at(self, basis: int) -> Iterator[bool]:
+    def held_at(self, basis: tuple[int, int]) -> Iterator[bool]:
         """Let writers wait until the block ends; whether this is its `basis`."""
         with self._writing:
             yield self._view.basis == basis

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from skylike.service.catalog import SkyObject
 from skylike.service.collection.alike import Spot, alike
 from skylike.service.collection.examples import query_of
+from skylike.service.collection.listing import still_there
 from skylike.service.collection.reading import Reading
 from skylike.service.collection.search import Found, How
 from skylike.service.columns import All, Filter, Not, WithIds
@@ -85,17 +86,11 @@ class Comparing(Reading):
         if where is not None:
             self._view.check(where)
         rows = np.array(list(self._catalog.rows(unwanted).values()), np.int64)
-        found: list[tuple[Spot, SkyObject]] = []
-        while len(found) < limit:
-            missing = limit - len(found)
-            spots = alike(self._view, vector, where, rows, after, missing)
-            objects = self._catalog.objects([one.row for one in spots], thumbnails)
-            # One that was deleted meanwhile is not there any more.
-            found += [(one, objects[one.row]) for one in spots if one.row in objects]
-            if len(spots) < missing:
-                break
-            after = spots[-1]
-        return found
+
+        def further(last: Spot | None, missing: int) -> list[Spot]:
+            return alike(self._view, vector, where, rows, last, missing)
+
+        return still_there(self._catalog, further, after, limit, thumbnails)
 
     def towards(
         self, positive: Sequence[str], negative: Sequence[str] = ()

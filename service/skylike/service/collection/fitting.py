@@ -71,7 +71,6 @@ class Fit(NamedTuple):
         return replace(
             view,
             version=version,
-            basis=version,
             clusters=replace(clusters, version=fit_version),
             anomaly=replace(self.anomaly, version=fit_version),
         )
@@ -141,7 +140,7 @@ def fit(
     stages = Stages(
         directory, {"rows": rows, "vectors": vectors, **_made(view, settings)}
     )
-    kinds = _kinds(stages, view, rows, vectors, settings, shown)
+    kinds = _kinds(stages, view, catalog.fits, rows, vectors, settings, shown)
     if heritage is not None:
         kinds = heritage.given_to(kinds, view.ids(rows))
     anomaly_fit, scores, controlled = anomaly.fit(
@@ -180,6 +179,7 @@ def _made(view: View, settings: Settings) -> dict[str, NDArray[Any]]:
 def _kinds(
     stages: Stages,
     view: View,
+    fits: Fits,
     rows: NDArray[np.int64],
     vectors: NDArray[np.float32],
     settings: Settings,
@@ -196,6 +196,7 @@ def _kinds(
         lambda place: view.ids(rows[[place]])[0],
         settings,
         view.clusters,
+        _earlier(view, fits),
         shown,
     )
     members = kinds.membership._asdict()
@@ -205,6 +206,17 @@ def _kinds(
         | {f"{_OF_OBJECTS}{name}": array for name, array in members.items()},
     )
     return kinds
+
+
+def _earlier(view: View, fits: Fits) -> list[ClusterFit]:
+    """Clusters of the fits before the newest that are kept, the newest first."""
+    found = []
+    for version in reversed(fits.versions(CLUSTERS)):
+        arrays = fits.of(CLUSTERS, version)
+        one = None if arrays is None else ClusterFit.from_arrays(version, arrays)
+        if one is not None and view.clusters and version < view.clusters.version:
+            found.append(one)
+    return found
 
 
 def _surrounding(

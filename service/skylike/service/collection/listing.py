@@ -1,6 +1,7 @@
 """`Listing`: the objects of a collection, one page after the other."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +53,13 @@ class Listing:
         """
         if where is not None:
             self._view.check(where)
-        found: list[tuple[int, SkyObject]] = []
-        while len(found) < limit:
-            missing = limit - len(found)
-            rows = self._view.beyond(after_row, missing, where).tolist()
-            objects = self._catalog.objects(rows)
-            # One that was deleted meanwhile is not there any more.
-            found += [(row, objects[row]) for row in rows if row in objects]
-            if len(rows) < missing:
-                break
-            after_row = rows[-1]
-        return found
+
+        def further(after: _Row | None, missing: int) -> list[_Row]:
+            first = after_row if after is None else after.row
+            return [*map(_Row, self._view.beyond(first, missing, where).tolist())]
+
+        found = still_there(self._catalog, further, None, limit, thumbnails=False)
+        return [(one.row, told) for one, told in found]
 
     def ranks(self, version: int | None = None) -> Ranks | None:
         """Where objects stand in a fit, by default the newest; None if it is not kept.
@@ -111,25 +108,64 @@ class Listing:
         """
         if where is not None:
             self._view.check(where)
-        found: list[tuple[int, SkyObject]] = []
-        while len(found) < limit:
-            missing = limit - len(found)
-            places = _walk(self._view, rows, order, start, missing, where)
-            objects = self._catalog.objects([one.row for one in places], thumbnails)
-            # One that was deleted meanwhile is not there any more.
-            found += [
-                (one.place, objects[one.row]) for one in places if one.row in objects
-            ]
-            if len(places) < missing:
-                break
-            start = places[-1].place + 1
-        return found
+
+        def further(after: _Place | None, missing: int) -> list[_Place]:
+            first = start if after is None else after.place + 1
+            return _walk(self._view, rows, order, first, missing, where)
+
+        found = still_there(self._catalog, further, None, limit, thumbnails)
+        return [(one.place, told) for one, told in found]
 
     def num_since(self, row: int, where: Filter | None = None) -> int:
         """How many searchable objects behind a row fulfil a filter."""
         if where is not None:
             self._view.check(where)
         return self._view.num_searchable_beyond(row, where)
+
+
+class _Row(NamedTuple):
+    row: int
+
+
+class _HasRow(Protocol):
+    @property
+    def row(self) -> int: ...
+
+
+_Spot = TypeVar("_Spot", bound=_HasRow)
+
+
+def still_there(
+    catalog: Catalog,
+    further: Callable[[_Spot | None, int], list[_Spot]],
+    after: _Spot | None,
+    limit: int,
+    thumbnails: bool,
+) -> list[tuple[_Spot, SkyObject]]:
+    """The first of an order that are in a catalog when it is read.
+
+    Parameters
+    ----------
+    further
+        So many of the order behind one of it; fewer only at its end.
+    after
+        Where to begin; None for the first.
+    limit
+        At most so many.
+    thumbnails
+        Whether to read these too.
+    """
+    found: list[tuple[_Spot, SkyObject]] = []
+    while len(found) < limit:
+        missing = limit - len(found)
+        spots = further(after, missing)
+        objects = catalog.objects([one.row for one in spots], thumbnails)
+        # One that was deleted meanwhile is not there any more.
+        found += [(one, objects[one.row]) for one in spots if one.row in objects]
+        if len(spots) < missing:
+            break
+        after = spots[-1]
+    return found
 
 
 class _Place(NamedTuple):

@@ -70,7 +70,6 @@ def load(name: str, catalog: Catalog, shelf: Shelf) -> View:
     anomaly_fit = catalog.fits.latest(ANOMALY)
     view = View(
         version=state.version,
-        basis=state.version,
         objects_version=state.version,
         num_objects=state.num_objects,
         last_row=state.last_row,

@@ -140,7 +140,7 @@ class Predicting(Rated):
             ``too_few_examples`` if fewer than 20 searchable objects, or objects of fewer
             than 20 places, tell it, or all tell the same.
         BadRequest
-            ``bad_target`` if it is text in one object and a number in another, or has more
+            ``unknown_attribute`` if there are objects, and none has it; ``bad_target`` if it is text in one object and a number in another, or has more
             than 100 classes; and as filters.
         """
         if where is not None:
@@ -168,6 +168,8 @@ class Lessons:
         self, view: View, target: Target, where: Filter | None, known: Lesson | None
     ) -> Lesson:
         """What is known, if the examples are the same; or else what they teach now."""
+        if target.attribute:
+            view.check_attribute(target.attribute)
         rows = _telling(view, target, where)
         if len(rows) > _MOST_EXAMPLES:
             drawn = np.random.default_rng(0).permutation(len(rows))[:_MOST_EXAMPLES]
@@ -220,9 +222,10 @@ class Lessons:
             [_name(value) for value in values], return_inverse=True
         )
         if len(names) == 1:
+            [only] = names.tolist()
             raise NotReady(
                 f"all {len(values)} objects of {self._name!r} that have {target} have "
-                f"{names[0]!r}: there is nothing to tell apart",
+                f"{only!r}: there is nothing to tell apart",
                 reason="too_few_examples",
             )
         if len(names) > _MOST_CLASSES:

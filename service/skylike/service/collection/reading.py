@@ -48,8 +48,8 @@ class Reading(Listing):
         return self._view.version
 
     @property
-    def basis(self) -> int:
-        """The version in which objects or fits were changed last."""
+    def basis(self) -> tuple[int, int]:
+        """Changes with objects and fits, and with no rating or name."""
         return self._view.basis
 
     @property

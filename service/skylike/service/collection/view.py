@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skylike.service.anomaly import AnomalyFit
 from skylike.service.catalog import SkyObject
 from skylike.service.clusters import ClusterFit
-from skylike.service.collection.asking import check_filter
+from skylike.service.collection.asking import check_attribute, check_filter
 from skylike.service.collection.segment import Mask, Rows, Segment, Tail, Vectors
 from skylike.service.columns import Columns, Filter, evaluate
 from skylike.service.index import Allowed, Source
@@ -99,10 +99,8 @@ class View:
     ----------
     version
         Number of committed writes.
-    basis
-        The version in which objects or fits were changed last; no rating or name counts.
     objects_version
-        The last of them that changed objects; at opening the last of all.
+        The last that changed objects; at opening the last of all.
     num_objects
         How many objects it has, searchable or not.
     last_row
@@ -124,7 +122,6 @@ class View:
     """
 
     version: int
-    basis: int
     objects_version: int
     num_objects: int
     last_row: int
@@ -136,6 +133,11 @@ class View:
     revised_at: Rows
     clusters: ClusterFit | None
     anomaly: AnomalyFit | None
+
+    @property
+    def basis(self) -> tuple[int, int]:
+        """Changes with objects and fits, and with no rating or name."""
+        return self.objects_version, self.clusters.version if self.clusters else 0
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -163,6 +165,10 @@ class View:
     def check(self, wanted: Filter) -> None:
         """See that a filter can be asked; raises as `check_filter`."""
         check_filter(wanted, self._columns())
+
+    def check_attribute(self, name: str) -> None:
+        """See that some object has it; raises as `check_filter`."""
+        check_attribute(name, self._columns())
 
     def _columns(self) -> Iterator[Columns]:
         yield self.revised
@@ -271,8 +277,7 @@ class View:
         return replace(
             self,
             version=version,
-            basis=version if len(rows) or len(gone) else self.basis,
-            objects_version=version,
+            objects_version=version if len(rows) or len(gone) else self.objects_version,
             num_objects=self.num_objects + len(rows) - len(gone),
             last_row=last_row,
             lost_at=version if len(gone) else self.lost_at,
@@ -288,7 +293,6 @@ class View:
         return replace(
             self,
             version=version,
-            basis=version,
             objects_version=version,
             revised=Columns.joined(parts),
             revised_at=np.concatenate(since),

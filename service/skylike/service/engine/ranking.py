@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skylike.service.anomaly import NUISANCES
 from skylike.service.clusters import NOWHERE
 from skylike.service.collection import Collection, SkyObject, Taught
 from skylike.service.engine.keeping import MAX_PAGE, Keeping, context_of
@@ -16,7 +17,10 @@ from skylike.service.ranks import Ranks
 
 _Item = TypeVar("_Item")
 
-_FIT_IT = "start a FitJob (JobService.StartJob), or, while no service runs, skylike-service fit"
+_FIT_IT = (
+    "start a FitJob (`skylike jobs start fit`, JobService.StartJob), or, while no service "
+    "runs, skylike-service fit"
+)
 
 
 class Ranking(Keeping):
@@ -50,7 +54,8 @@ class Ranking(Keeping):
         ------
         NotReady
             ``not_fitted`` while there is no fit, ``not_ranked`` if that is of an older
-            skylike; ``not_rated`` while nothing was taught.
+            skylike; ``not_rated`` while nothing was taught; ``not_controlled`` if that is
+            what to order by, and it is known of no object.
         BadRequest
             ``bad_page_token`` if the fit of the page before is not kept any more, or is
             another collection's.
@@ -77,6 +82,14 @@ class Ranking(Keeping):
             places = ranks.by_oddness
             if controlled:
                 places = ranks.by_controlled_oddness
+                if not len(places):
+                    raise NotReady(
+                        f"fit {ranks.version} of {archive.name!r} was controlled for "
+                        "nothing: at least half of the objects have to tell one of "
+                        f"{', '.join(sorted(NUISANCES))} when it is fitted, not "
+                        "all of them the same",
+                        reason="not_controlled",
+                    )
             elif order is Order.TYPICAL:
                 places = ranks.by_commonness
             return _page(archive, ranks, places, wanted, odd)

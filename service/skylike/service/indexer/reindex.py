@@ -193,7 +193,11 @@ def reindex(
 
 
 def _has_switched(
-    library: Library, alias: str, old: Collection, new: Collection, basis: int
+    library: Library,
+    alias: str,
+    old: Collection,
+    new: Collection,
+    basis: tuple[int, int],
 ) -> bool:
     """Switch between two ratings, or whatever else is written that leaves the basis."""
     until = time.monotonic() + _PATIENCE

@@ -129,8 +129,8 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                 calibration = self._paths(request.fit.calibration)
                 for name in request.fit.layouts:
                     require_layout(name)
-                seed = request.fit.seed or None
-                if seed is not None and seed >= 2**32:
+                seed = request.fit.seed
+                if seed >= 2**32:
                     raise BadRequest(
                         f"the seed {seed} exceeds 32 bits", reason="bad_seed"
                     )
@@ -138,7 +138,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                     request.fit.collection,
                     tuple(self._roots),
                     calibration,
-                    seed,
+                    seed if request.fit.HasField("seed") else None,
                     *_clustering(request.fit),
                     tuple(request.fit.layouts),
                 )

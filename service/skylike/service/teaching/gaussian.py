@@ -62,7 +62,7 @@ class GaussianProcess:
             kernel = _kernel(vectors[part], support, self.length)
             means[part] = kernel @ weights
             taken = kernel @ known
-            left = 1.0 - np.vecdot(taken, taken, dtype=np.float64)
+            left = 1.0 - np.vecdot(taken, taken)
             deviations[part] = self.amplitude * np.sqrt(np.maximum(left, 0.0))
         return means, deviations
 
@@ -169,6 +169,9 @@ def spread(points: Floats, num: int) -> NDArray[np.int64]:
 
 
 def _kernel(some: NDArray[Any], others: NDArray[Any], length: float) -> NDArray[Any]:
-    squared = 2.0 - 2.0 * (some @ others.T)
-    kernel: NDArray[Any] = np.exp(np.maximum(squared, 0.0) / (-2.0 * length**2))
-    return kernel
+    # In place: that is half of the time it takes to rank an archive.
+    found: NDArray[Any] = some @ others.T
+    found -= 1.0
+    found *= 1 / length**2
+    np.minimum(found, 0.0, out=found)
+    return np.exp(found, out=found)
