@@ -182,9 +182,50 @@ def test_the_core_of_a_distribution_is_found_beside_much_emission() -> None:
         assert found.threshold(3) == found.mean + 3 * found.sigma
     # A thumbnail has 256 levels, and is clipped.
     levels = np.clip(np.rint(random.normal(40, 9, (96, 96))), 20, 255) / 255
-    found = threshold.core(levels, step=1 / 255)
+    found = threshold.core(levels)
     assert found.mean * 255 == pytest.approx(40, abs=1)
     assert found.sigma * 255 == pytest.approx(9, rel=0.1)
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 30.0])
+@pytest.mark.parametrize("scale", [1.0, 2.92, 1e-11])
+def test_the_core_of_whole_numbers_is_not_narrower_than_it_is(
+    sigma: float, scale: float
+) -> None:
+    """As cameras count: bins between the numbers are empty, and mean nothing."""
+    random = np.random.default_rng(2)
+    counts = np.rint(random.normal(1000.3, sigma, (200, 200)))
+    counts[90:110, 90:110] += np.rint(20 * sigma)
+    found = threshold.core(scale * counts + 3713 * scale)
+    assert found.mean / scale == pytest.approx(4713.3, abs=0.1 * sigma)
+    # What is rounded scatters by a twelfth more.
+    assert found.sigma / scale == pytest.approx(np.hypot(sigma, 12**-0.5), rel=0.06)
+
+
+@pytest.mark.parametrize("side", [4, 5, 6, 8, 10, 12, 16])
+def test_the_core_of_few_pixels_is_that_of_their_noise(side: int) -> None:
+    random = np.random.default_rng(3)
+    found = [threshold.core(random.normal(7, 2, (side, side))) for _ in range(100)]
+    assert np.median([one.sigma for one in found]) == pytest.approx(2, rel=0.15)
+    assert min(one.sigma for one in found) > 0.4
+
+
+def test_a_sky_of_zeros_is_background_and_one_beside_blank_pixels_too() -> None:
+    random = np.random.default_rng(4)
+    y, x = np.mgrid[:96, :96] - 47.5
+    light = 100 * np.exp(-np.hypot(x, y) / 6)
+    assert threshold.core(np.where(light > 1, light, 0)) == threshold.Core(0, 0)
+    photons = random.poisson(0.3, (96, 96))
+    photons[40:56, 40:56] += random.poisson(9, (16, 16))
+    found = threshold.core(photons)
+    assert found.mean == pytest.approx(0.3, abs=0.15)
+    assert found.sigma == pytest.approx(0.3**0.5, rel=0.2)
+    # Blank pixels that were set to 0 are no background, however many they are.
+    sky = random.normal(50, 3, (96, 96)) + light
+    sky[:, :60] = 0
+    found = threshold.core(sky)
+    assert found.mean == pytest.approx(50, abs=1)
+    assert found.sigma == pytest.approx(3, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +322,7 @@ def test_correlations_are_spearmans_of_what_was_measured(sample: Sample) -> None
     assert paper.numbers["measured_on"] == dict.fromkeys(shapes.MEASURES, "thumbnails")
     assert "measured on thumbnails" in paper.caption
     sizes = [
-        shapes.measure(decoded(one.thumbnail_png), step=1 / 255).size
+        shapes.measure(threshold.whole(decoded(one.thumbnail_png))).size
         for one in sample.objects
     ]
     expected = stats.spearmanr(places[:, 0], sizes)
@@ -330,6 +371,11 @@ def test_shapes_are_measured_as_their_formulas_say() -> None:
     assert peaked.concentration > disc.concentration
     assert clumpy.complexity > disc.complexity + 0.05
     assert np.isnan(shapes.measure(np.zeros((20, 20))).size)
+    # What is not finite is no light.
+    blank = (radius < 20) + noise
+    blank[0, :3] = np.inf, -np.inf, np.nan
+    assert shapes.measure(blank).size == pytest.approx(disc.size, rel=0.02)
+    assert shapes.measure(blank).complexity == pytest.approx(disc.complexity, abs=0.02)
     values = np.array([1.0, 2.0, 3.0, 10.0])
     pairs = np.abs(values[:, None] - values).sum() / 2
     assert shapes.gini(values) == pytest.approx(pairs / (values.mean() * 4 * 3))

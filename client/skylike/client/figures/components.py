@@ -21,6 +21,7 @@ from skylike.client.figures.paper import (
 )
 from skylike.client.figures.sample import Sample
 from skylike.client.figures.shapes import MEASURES, Shape, measure
+from skylike.client.figures.threshold import whole
 from skylike.client.figures.words import of_model, of_sample, origin_of
 from skylike.client.tables.text import printable
 from skylike.client.types import Object
@@ -157,11 +158,7 @@ def _shapes_of_files(sample: Sample) -> list[Shape] | None:
 
 def _of_thumbnail(one: Object) -> Shape:
     levels = decoded(one.thumbnail_png)
-    if not levels.size:
-        return Shape()
-    if levels.ndim == 3:
-        return measure(levels.mean(axis=2), step=1 / 765)
-    return measure(levels, step=1 / 255)
+    return measure(whole(levels)) if levels.size else Shape()
 
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Any]:
