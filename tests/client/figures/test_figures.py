@@ -24,10 +24,10 @@ from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from skylike.client import Client, Cutout, NewObject, errors, figures
-from skylike.client.figures import Paper, Sample, layout, shapes, threshold
+from skylike.client import Client, Cutout, NewObject, errors, figures, filters
+from skylike.client.figures import Paper, Sample, files, layout, shapes, threshold
 from skylike.client.figures.paper import decoded
-from skylike.client.figures.values import labels
+from skylike.client.figures.values import Values, labels, show
 
 Draw = Callable[..., Paper]
 MINUS = "\N{MINUS SIGN}"
@@ -104,7 +104,23 @@ def test_text_is_large_enough_apart_and_on_the_page(
     drawers: dict[str, Draw], name: str, width_mm: float
 ) -> None:
     """At the size of print: 6 points, no two texts over each other, none cut off."""
-    paper = drawers[name](width_mm=width_mm)
+    _is_legible(drawers[name](width_mm=width_mm))
+
+
+@pytest.mark.parametrize("width_mm", [75.0, figures.COLUMN_MM, figures.PAGE_MM])
+def test_long_numbers_at_an_axis_leave_its_name_beside_the_pictures(
+    client: Client, sample: Sample, width_mm: float
+) -> None:
+    """Objects that are much alike have places such as -0.025."""
+    how: dict[str, Any] = {"collection": "sky", "sample": sample, "width_mm": width_mm}
+    paper = figures.similar(client, object_id="ring-3", **how)
+    paper.axes[-1].set_ylim(-0.03, 0.03)
+    told = {text for text, _, _ in _lines(paper)}
+    assert told & {f"{MINUS}0.02", f"{MINUS}0.025"}
+    _is_legible(paper)
+
+
+def _is_legible(paper: Paper) -> None:
     lines = _lines(paper)
     assert len(lines) > 1
     page = paper.bbox
@@ -114,6 +130,13 @@ def test_text_is_large_enough_apart_and_on_the_page(
         assert box.x1 <= page.x1 + 1, text
         assert page.y0 - 1 <= box.y0, text
         assert box.y1 <= page.y1 + 1, text
+    frames = [
+        axes.get_window_extent() for axes in paper.axes if axes.get_images()
+    ]
+    for (text, _, box), frame in itertools.product(lines, frames):
+        across = min(box.x1, frame.x1) - max(box.x0, frame.x0)
+        along = min(box.y1, frame.y1) - max(box.y0, frame.y0)
+        assert min(across, along) < -0.5 / 25.4 * paper.dpi or text == "no picture"
     for (one, _, here), (other, _, there) in itertools.combinations(lines, 2):
         overlap_x = min(here.x1, there.x1) - max(here.x0, there.x0)
         overlap_y = min(here.y1, there.y1) - max(here.y0, there.y0)
@@ -427,12 +450,49 @@ def test_similar_shows_the_datas_values_in_its_unit(
         (-1e-12, 8.9e-11, [f"{MINUS}0.10", "8.90"], "10⁻¹¹ "),
         (0.0, 3e9, ["0.00", "3.00"], "10⁹ "),
         (12.0, 345.6, ["12", "346"], ""),
+        (0.0, 0.0, ["0.00", "0.00"], ""),
+        (5e-11, 5e-11, ["5.00", "5.00"], "10⁻¹¹ "),
     ],
 )
 def test_ends_of_a_colour_bar_are_told_apart(
     low: float, high: float, ticks: list[str], power: str
 ) -> None:
     assert labels(low, high) == (ticks, power)
+
+
+def test_pixels_of_a_box_lie_where_they_do_in_the_file_and_are_blank_beyond(
+    sky: SimpleNamespace,
+) -> None:
+    pixels = np.arange(80.0).reshape(8, 10)
+    file = sky.to_fits(pixels)
+    for box in ((-3, -1, 4, 4), (7, 5, 13, 12), (-2, 2, 12, 6), (20, 20, 25, 24)):
+        x0, y0, x1, y1 = box
+        values = files.read(file, "0", box)
+        assert values is not None
+        around = np.pad(pixels, 30, constant_values=np.nan)
+        expected = around[y0 + 30 : y1 + 30, x0 + 30 : x1 + 30]
+        np.testing.assert_array_equal(values.pixels, expected)
+    assert files.read(file, "0", (3, 3, 3, 5)) is None
+    assert files.read(file, "0", (0, 0, 10**6, 10**6)) is None
+
+
+def test_values_without_a_spread_and_with_bad_pixels_are_shown() -> None:
+    few = np.zeros((60, 60))
+    few[30, 30:35] = np.arange(1, 6)
+    assert Values(few, "ph").limits == (0, 5)
+    assert Values(np.full((4, 4), 1e-11), "").limits[0] == 1e-11
+    # One bad pixel does not blank what is drawn together with it.
+    large = np.random.default_rng(0).normal(100, 1, (1300, 1300))
+    large[::7, ::5] = np.nan
+    large[:6, :6] = np.nan
+    paper = Paper(88, 88, kind="map", caption="", numbers={})
+    axes = show(paper, 1, 1, 60, Values(large, "Jy", told=None))
+    [image] = axes.get_images()
+    drawn = np.ma.filled(np.ma.masked_invalid(image.get_array()), np.nan)
+    assert np.isnan(drawn).sum() == 4
+    assert np.nanmean(drawn) == pytest.approx(100, abs=0.1)
+    show(paper, 1, 1, 60, Values(np.zeros((9, 9)), "Jy", told=(0.0, 0.0)))
+    assert paper._repr_png_()
 
 
 def test_sheets_tell_what_the_service_tells(
