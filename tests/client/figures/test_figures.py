@@ -24,10 +24,12 @@ from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from skylike.client import Client, Cutout, NewObject, errors, figures, filters
+from skylike.client import Client, Cutout, NewObject, errors, figures
 from skylike.client.figures import Paper, Sample, files, layout, shapes, threshold
+from skylike.client.figures.clusters import facts
 from skylike.client.figures.paper import decoded
 from skylike.client.figures.values import Values, labels, show
+from skylike.client.kinds import ClusterInfo, MemberShare, NumberSpread, Portrait
 
 Draw = Callable[..., Paper]
 MINUS = "\N{MINUS SIGN}"
@@ -130,9 +132,7 @@ def _is_legible(paper: Paper) -> None:
         assert box.x1 <= page.x1 + 1, text
         assert page.y0 - 1 <= box.y0, text
         assert box.y1 <= page.y1 + 1, text
-    frames = [
-        axes.get_window_extent() for axes in paper.axes if axes.get_images()
-    ]
+    frames = [axes.get_window_extent() for axes in paper.axes if axes.get_images()]
     for (text, _, box), frame in itertools.product(lines, frames):
         across = min(box.x1, frame.x1) - max(box.x0, frame.x0)
         along = min(box.y1, frame.y1) - max(box.y0, frame.y0)
@@ -526,6 +526,34 @@ def test_sheets_tell_what_the_service_tells(
     assert f"calibrated on {told[0].num_calibration} ordinary objects" in paper.caption
     with pytest.raises(errors.NotReady):
         figures.clusters(client, collection="bare")
+
+
+def test_what_all_clusters_share_sets_none_apart() -> None:
+    def cluster(label: int, size: int, portrait: Portrait) -> ClusterInfo:
+        return ClusterInfo(label, f"cluster {label}", size, 0.5, ("a",), portrait)
+
+    def portrait(
+        numbers: tuple[NumberSpread, ...] = (), flags: Any = (), labels: Any = ()
+    ) -> Portrait:
+        shares = [tuple(MemberShare(*one) for one in told) for told in (flags, labels)]
+        return Portrait(b"", numbers, *shares)
+
+    every = ("RESAMPLED", 1.0)
+    rare = NumberSpread("beam_arcsec", 2, 240.0, 448.0, 656.0)
+    size = NumberSpread("size", 40, 5.0, 9.0, 10.0)
+    small = NumberSpread("size", 100, 1.0, 2.0, 3.0)
+    first = cluster(
+        0, 100, portrait((small,), [("SATURATED", 0.01), every], [("spiral", 0.4)])
+    )
+    second = cluster(
+        1, 43, portrait((rare, size), [("EDGE", 0.2), every], [("spiral", 0.45)])
+    )
+    third = cluster(2, 60, portrait((), [every], [("merger", 0.5), ("spiral", 0.1)]))
+    among = (first, second, third)
+    assert [one.name for one in facts(first, among)] == ["size"]
+    assert [one.name for one in facts(second, among)] == ["spiral", "size"]
+    assert [one.name for one in facts(third, among)] == ["merger"]
+    assert facts(third, [third]) == []
 
 
 def test_a_collapse_is_told(run: Path) -> None:

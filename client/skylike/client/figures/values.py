@@ -134,4 +134,6 @@ def _thinned(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     known = np.isfinite(squares)
     number = known.sum(axis=(1, 3))
     total = np.where(known, squares, 0).sum(axis=(1, 3))
-    return np.asarray(np.divide(total, number, np.full(total.shape, np.nan), where=number > 0))
+    return np.asarray(
+        np.divide(total, number, np.full(total.shape, np.nan), where=number > 0)
+    )
