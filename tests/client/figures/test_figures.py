@@ -24,7 +24,7 @@ from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from skylike.client import Client, Cutout, NewObject, errors, figures
+from skylike.client import Client, Cutout, NewObject, errors, figures, filters
 from skylike.client.figures import Paper, Sample, files, layout, shapes, threshold
 from skylike.client.figures.clusters import facts
 from skylike.client.figures.paper import decoded
@@ -322,6 +322,17 @@ def test_the_map_tells_how_it_was_made(sample: Sample) -> None:
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
     drawn_at = (places[np.argmax(lights)] - middle) / span
     assert np.sign(drawn_at).tolist() == np.sign([x - 0.5, y - 0.5]).tolist()
+
+
+def test_a_sample_is_drawn_by_the_service(client: Client) -> None:
+    """A million ids are not listed to draw some hundred of them."""
+    sample = figures.gather(client, collection="sky", num=12, seed=3)
+    drawn = client.objects(collection="sky", sample_size=12, sample_seed=3)
+    assert sample.ids == [one.id for one in drawn]
+    rings = filters.OneOf("kind", ["ring"])
+    some = figures.gather(client, rings, collection="sky", num=5)
+    assert {one.attributes["kind"] for one in some.objects} == {"ring"}
+    assert some.total == client.count(rings, collection="sky").num_objects
 
 
 def test_a_sample_is_the_same_for_the_same_seed(client: Client) -> None:
