@@ -355,6 +355,9 @@ def test_correlations_are_spearmans_of_what_was_measured(sample: Sample) -> None
     places = PCA(3, svd_solver="full").fit_transform(sample.vectors.astype(np.float64))
     assert paper.numbers["measured_on"] == dict.fromkeys(shapes.MEASURES, "thumbnails")
     assert "measured on thumbnails" in paper.caption
+    assert "Size is the radius of the circle" in paper.caption
+    told = {text for text, _, _ in _lines(paper)}
+    assert {"size (half sides)", "complexity"} <= told
     sizes = [
         shapes.measure(threshold.whole(decoded(one.thumbnail_png))).size
         for one in sample.objects
@@ -369,16 +372,31 @@ def test_correlations_are_spearmans_of_what_was_measured(sample: Sample) -> None
     assert told["p"] == pytest.approx(expected.pvalue)
     assert told["n"] == 60
     assert len(paper.numbers["correlations"]) == 12
+    assert "emission above, its complexity below" in paper.caption
+    wide = figures.components(sample, width_mm=180).caption
+    assert "emission left, its complexity right" in wide
 
 
 def test_attributes_of_the_collection_go_before_measuring(sample: Sample) -> None:
     random = np.random.default_rng(0)
     ginis = random.uniform(0.3, 0.6, len(sample.objects)).tolist()
     objects = tuple(
-        dataclasses.replace(one, attributes={**one.attributes, "gini": value})
+        dataclasses.replace(
+            one,
+            attributes={
+                **one.attributes,
+                "gini": value,
+                "half_light_radius_pixels": 30 * value,
+            },
+        )
         for one, value in zip(sample.objects, ginis, strict=True)
     )
-    paper = figures.components(dataclasses.replace(sample, objects=objects))
+    paper = figures.components(
+        dataclasses.replace(sample, objects=objects), width_mm=75
+    )
+    _is_legible(paper)
+    assert "size: half_light_radius_pixels" in {text for text, _, _ in _lines(paper)}
+    assert "Size is the radius" not in paper.caption
     assert paper.numbers["measured_on"]["gini"] == "attribute gini"
     assert "gini from attribute gini" in paper.caption
     places = layout.principal(sample.vectors, 3).project(sample.vectors)
