@@ -136,7 +136,7 @@ def test_a_sample_is_drawn_by_lot_over_all_pages(stubs: SimpleNamespace) -> None
     assert drawn(1000, 3) == everything
     rings = listed(stubs, filter=attribute("kind", "ring"))
     assert set(drawn(9, 3, filter=attribute("kind", "ring"))) < set(rings)
-    asked = {"sample_size": 15, "page_size": 7}
+    asked: dict[str, Any] = {"sample_size": 15, "page_size": 7}
     page = stubs.catalog.ListObjects(catalog_pb2.ListObjectsRequest(**asked))
     other = catalog_pb2.ListObjectsRequest(
         **asked, sample_seed=1, page_token=page.next_page_token
