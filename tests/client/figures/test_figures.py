@@ -517,7 +517,9 @@ def test_values_without_a_spread_and_with_bad_pixels_are_shown() -> None:
     paper = Paper(88, 88, kind="map", caption="", numbers={})
     axes = show(paper, 1, 1, 60, Values(large, "Jy", told=None))
     [image] = axes.get_images()
-    drawn = np.ma.filled(np.ma.masked_invalid(np.ma.asarray(image.get_array())), np.nan)
+    drawn: Any = np.ma.filled(
+        np.ma.masked_invalid(np.ma.asarray(image.get_array())), np.nan
+    )
     assert np.isnan(drawn).sum() == 4
     assert np.nanmean(drawn) == pytest.approx(100, abs=0.1)
     show(paper, 1, 1, 60, Values(np.zeros((9, 9)), "Jy", told=(0.0, 0.0)))
