@@ -1,5 +1,5 @@
 # skylike: `make demo` shows the whole way, `make test` proves it.
-.PHONY: init demo test lint proto proto-check proto-lint proto-baseline bench chaos fuzz fuzz-rpc soak check lock clean
+.PHONY: init demo pictures test lint proto proto-check proto-lint proto-baseline bench chaos fuzz fuzz-rpc soak check lock clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -99,6 +99,10 @@ fuzz-rpc: init
 # Reads, writes and switches of aliases at once, for long: make soak SECONDS=1800.
 soak: init
 	$(BIN)/python -m tests.soak.run --seconds $(or $(SECONDS),1800)
+
+# The pictures of the explorer in docs, drawn anew: look at them before they are committed.
+pictures: init
+	$(BIN)/python -m tests.e2e.explorer.pictures
 
 check: lint proto-check test
 

@@ -81,6 +81,15 @@ def test_a_sample_stays_what_it_is_and_a_smaller_one_is_part_of_it() -> None:
     assert len(sampled(rows, 200_000)) == len(rows)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", [1, 7, 2**32 - 1, 2**64 - 1])
+def test_every_seed_draws_another_sample(seed: int) -> None:
+    rows = np.arange(1000)
+    drawn = sampled(rows, 100, seed)
+    assert len(drawn) == 100
+    assert len(np.intersect1d(drawn, sampled(rows, 100, seed - 1))) < 30
+
+
 def test_a_sample_is_uniform() -> None:
     counts, _ = np.histogram(sampled(np.arange(1_000_000), 50_000), bins=20)
     # 2500 each, and their spread is that of chance.

@@ -139,6 +139,8 @@ class Objects(Session):
         *,
         collection: str | None = None,
         page_size: int = 1000,
+        sample_size: int = 0,
+        sample_seed: int = 0,
     ) -> AsyncIterator[types.Object]:
         """Objects in the order of writing, without thumbnails, as they are needed.
 
@@ -153,9 +155,16 @@ class Objects(Session):
             May be left out where the service has only one.
         page_size
             How many are fetched at a time, 1 to 1000.
+        sample_size
+            Only so many, drawn by lot, each as likely as any other; 0: all.
+        sample_seed
+            Of the drawing: the same seed draws the same objects.
         """
         request = pb.ListObjectsRequest(
-            **_filtered(collection, where), page_size=page_size
+            **_filtered(collection, where),
+            page_size=page_size,
+            sample_size=sample_size,
+            sample_seed=sample_seed,
         )
         while True:
             page = await self._call(_LIST, request)

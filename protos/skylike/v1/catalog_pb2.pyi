@@ -590,6 +590,8 @@ class ListObjectsRequest(google.protobuf.message.Message):
     FILTER_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: builtins.int
+    SAMPLE_SEED_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection they are in; may be empty where there is only one."""
     page_size: builtins.int
@@ -599,6 +601,12 @@ class ListObjectsRequest(google.protobuf.message.Message):
     page_token: builtins.str
     """`next_page_token` of the page before, which was asked for in the same words but for
     `page_size`; empty for the first.
+    """
+    sample_size: builtins.int
+    """Only so many of them, drawn by lot, each as likely as any other; 0: all."""
+    sample_seed: builtins.int
+    """Of the drawing: the same seed draws the same objects. What is written or deleted
+    meanwhile changes at most as many of them.
     """
     @property
     def filter(self) -> skylike.v1.types_pb2.Filter:
@@ -611,9 +619,11 @@ class ListObjectsRequest(google.protobuf.message.Message):
         filter: skylike.v1.types_pb2.Filter | None = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        sample_size: builtins.int = ...,
+        sample_seed: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "sample_seed", b"sample_seed", "sample_size", b"sample_size"]) -> None: ...
 
 global___ListObjectsRequest = ListObjectsRequest
 

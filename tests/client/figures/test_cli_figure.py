@@ -92,6 +92,7 @@ def test_a_run_is_drawn_without_a_service(skylike: Run, tmp_path: Path) -> None:
         (["clusters", "--output", "a.png", "--width", "3"], "1 or 2 columns"),
         (["clusters", "--output", "a.png", "--width", "20mm"], "1 or 2 columns"),
         (["clusters"], "--output"),
+        (["map", "--output", "a.png", "--seed", "-1"], "0<=x<=4294967295"),
         (["similar", "--output", "a.png"], "either a FITS file, or an object"),
         (["similar", "x.fits", "--id", "a", "--output", "a.png"], "either a FITS file"),
         (["anomalies", "x.fits", "--order", "typical", "--output", "a.png"], "--order"),

@@ -24,10 +24,12 @@ from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from skylike.client import Client, Cutout, NewObject, errors, figures
-from skylike.client.figures import Paper, Sample, layout, shapes, threshold
+from skylike.client import Client, Cutout, NewObject, errors, figures, filters
+from skylike.client.figures import Paper, Sample, files, layout, shapes, threshold
+from skylike.client.figures.clusters import facts
 from skylike.client.figures.paper import decoded
-from skylike.client.figures.values import labels
+from skylike.client.figures.values import Values, labels, show
+from skylike.client.kinds import ClusterInfo, MemberShare, NumberSpread, Portrait
 
 Draw = Callable[..., Paper]
 MINUS = "\N{MINUS SIGN}"
@@ -104,7 +106,23 @@ def test_text_is_large_enough_apart_and_on_the_page(
     drawers: dict[str, Draw], name: str, width_mm: float
 ) -> None:
     """At the size of print: 6 points, no two texts over each other, none cut off."""
-    paper = drawers[name](width_mm=width_mm)
+    _is_legible(drawers[name](width_mm=width_mm))
+
+
+@pytest.mark.parametrize("width_mm", [75.0, figures.COLUMN_MM, figures.PAGE_MM])
+def test_long_numbers_at_an_axis_leave_its_name_beside_the_pictures(
+    client: Client, sample: Sample, width_mm: float
+) -> None:
+    """Objects that are much alike have places such as -0.025."""
+    how: dict[str, Any] = {"collection": "sky", "sample": sample, "width_mm": width_mm}
+    paper = figures.similar(client, object_id="ring-3", **how)
+    paper.axes[-1].set_ylim(-0.03, 0.03)
+    told = {text for text, _, _ in _lines(paper)}
+    assert told & {f"{MINUS}0.02", f"{MINUS}0.025"}
+    _is_legible(paper)
+
+
+def _is_legible(paper: Paper) -> None:
     lines = _lines(paper)
     assert len(lines) > 1
     page = paper.bbox
@@ -114,6 +132,11 @@ def test_text_is_large_enough_apart_and_on_the_page(
         assert box.x1 <= page.x1 + 1, text
         assert page.y0 - 1 <= box.y0, text
         assert box.y1 <= page.y1 + 1, text
+    frames = [axes.get_window_extent() for axes in paper.axes if axes.get_images()]
+    for (text, _, box), frame in itertools.product(lines, frames):
+        across = min(box.x1, frame.x1) - max(box.x0, frame.x0)
+        along = min(box.y1, frame.y1) - max(box.y0, frame.y0)
+        assert min(across, along) < -0.5 / 25.4 * paper.dpi or text == "no picture"
     for (one, _, here), (other, _, there) in itertools.combinations(lines, 2):
         overlap_x = min(here.x1, there.x1) - max(here.x0, there.x0)
         overlap_y = min(here.y1, there.y1) - max(here.y0, there.y0)
@@ -182,9 +205,50 @@ def test_the_core_of_a_distribution_is_found_beside_much_emission() -> None:
         assert found.threshold(3) == found.mean + 3 * found.sigma
     # A thumbnail has 256 levels, and is clipped.
     levels = np.clip(np.rint(random.normal(40, 9, (96, 96))), 20, 255) / 255
-    found = threshold.core(levels, step=1 / 255)
+    found = threshold.core(levels)
     assert found.mean * 255 == pytest.approx(40, abs=1)
     assert found.sigma * 255 == pytest.approx(9, rel=0.1)
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 30.0])
+@pytest.mark.parametrize("scale", [1.0, 2.92, 1e-11])
+def test_the_core_of_whole_numbers_is_not_narrower_than_it_is(
+    sigma: float, scale: float
+) -> None:
+    """As cameras count: bins between the numbers are empty, and mean nothing."""
+    random = np.random.default_rng(2)
+    counts = np.rint(random.normal(1000.3, sigma, (200, 200)))
+    counts[90:110, 90:110] += np.rint(20 * sigma)
+    found = threshold.core(scale * counts + 3713 * scale)
+    assert found.mean / scale == pytest.approx(4713.3, abs=0.1 * sigma)
+    # What is rounded scatters by a twelfth more.
+    assert found.sigma / scale == pytest.approx(np.hypot(sigma, 12**-0.5), rel=0.06)
+
+
+@pytest.mark.parametrize("side", [4, 5, 6, 8, 10, 12, 16])
+def test_the_core_of_few_pixels_is_that_of_their_noise(side: int) -> None:
+    random = np.random.default_rng(3)
+    found = [threshold.core(random.normal(7, 2, (side, side))) for _ in range(100)]
+    assert np.median([one.sigma for one in found]) == pytest.approx(2, rel=0.15)
+    assert min(one.sigma for one in found) > 0.4
+
+
+def test_a_sky_of_zeros_is_background_and_one_beside_blank_pixels_too() -> None:
+    random = np.random.default_rng(4)
+    y, x = np.mgrid[:96, :96] - 47.5
+    light = 100 * np.exp(-np.hypot(x, y) / 6)
+    assert threshold.core(np.where(light > 1, light, 0)) == threshold.Core(0, 0)
+    photons = random.poisson(0.3, (96, 96))
+    photons[40:56, 40:56] += random.poisson(9, (16, 16))
+    found = threshold.core(photons)
+    assert found.mean == pytest.approx(0.3, abs=0.15)
+    assert found.sigma == pytest.approx(0.3**0.5, rel=0.2)
+    # Blank pixels that were set to 0 are no background, however many they are.
+    sky = random.normal(50, 3, (96, 96)) + light
+    sky[:, :60] = 0
+    found = threshold.core(sky)
+    assert found.mean == pytest.approx(50, abs=1)
+    assert found.sigma == pytest.approx(3, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +324,17 @@ def test_the_map_tells_how_it_was_made(sample: Sample) -> None:
     assert np.sign(drawn_at).tolist() == np.sign([x - 0.5, y - 0.5]).tolist()
 
 
+def test_a_sample_is_drawn_by_the_service(client: Client) -> None:
+    """A million ids are not listed to draw some hundred of them."""
+    sample = figures.gather(client, collection="sky", num=12, seed=3)
+    drawn = client.objects(collection="sky", sample_size=12, sample_seed=3)
+    assert sample.ids == [one.id for one in drawn]
+    rings = filters.OneOf("kind", ["ring"])
+    some = figures.gather(client, rings, collection="sky", num=5)
+    assert {one.attributes["kind"] for one in some.objects} == {"ring"}
+    assert some.total == client.count(rings, collection="sky").num_objects
+
+
 def test_a_sample_is_the_same_for_the_same_seed(client: Client) -> None:
     one, again, other = (
         figures.gather(client, collection="sky", num=12, seed=seed)
@@ -280,8 +355,11 @@ def test_correlations_are_spearmans_of_what_was_measured(sample: Sample) -> None
     places = PCA(3, svd_solver="full").fit_transform(sample.vectors.astype(np.float64))
     assert paper.numbers["measured_on"] == dict.fromkeys(shapes.MEASURES, "thumbnails")
     assert "measured on thumbnails" in paper.caption
+    assert "Size is the radius of the circle" in paper.caption
+    told = {text for text, _, _ in _lines(paper)}
+    assert {"size (half sides)", "complexity"} <= told
     sizes = [
-        shapes.measure(decoded(one.thumbnail_png), step=1 / 255).size
+        shapes.measure(threshold.whole(decoded(one.thumbnail_png))).size
         for one in sample.objects
     ]
     expected = stats.spearmanr(places[:, 0], sizes)
@@ -294,16 +372,31 @@ def test_correlations_are_spearmans_of_what_was_measured(sample: Sample) -> None
     assert told["p"] == pytest.approx(expected.pvalue)
     assert told["n"] == 60
     assert len(paper.numbers["correlations"]) == 12
+    assert "emission above, its complexity below" in paper.caption
+    wide = figures.components(sample, width_mm=180).caption
+    assert "emission left, its complexity right" in wide
 
 
 def test_attributes_of_the_collection_go_before_measuring(sample: Sample) -> None:
     random = np.random.default_rng(0)
     ginis = random.uniform(0.3, 0.6, len(sample.objects)).tolist()
     objects = tuple(
-        dataclasses.replace(one, attributes={**one.attributes, "gini": value})
+        dataclasses.replace(
+            one,
+            attributes={
+                **one.attributes,
+                "gini": value,
+                "half_light_radius_pixels": 30 * value,
+            },
+        )
         for one, value in zip(sample.objects, ginis, strict=True)
     )
-    paper = figures.components(dataclasses.replace(sample, objects=objects))
+    paper = figures.components(
+        dataclasses.replace(sample, objects=objects), width_mm=75
+    )
+    _is_legible(paper)
+    assert "size: half_light_radius_pixels" in {text for text, _, _ in _lines(paper)}
+    assert "Size is the radius" not in paper.caption
     assert paper.numbers["measured_on"]["gini"] == "attribute gini"
     assert "gini from attribute gini" in paper.caption
     places = layout.principal(sample.vectors, 3).project(sample.vectors)
@@ -330,6 +423,11 @@ def test_shapes_are_measured_as_their_formulas_say() -> None:
     assert peaked.concentration > disc.concentration
     assert clumpy.complexity > disc.complexity + 0.05
     assert np.isnan(shapes.measure(np.zeros((20, 20))).size)
+    # What is not finite is no light.
+    blank = (radius < 20) + noise
+    blank[0, :3] = np.inf, -np.inf, np.nan
+    assert shapes.measure(blank).size == pytest.approx(disc.size, rel=0.02)
+    assert shapes.measure(blank).complexity == pytest.approx(disc.complexity, abs=0.02)
     values = np.array([1.0, 2.0, 3.0, 10.0])
     pairs = np.abs(values[:, None] - values).sum() / 2
     assert shapes.gini(values) == pytest.approx(pairs / (values.mean() * 4 * 3))
@@ -381,12 +479,51 @@ def test_similar_shows_the_datas_values_in_its_unit(
         (-1e-12, 8.9e-11, [f"{MINUS}0.10", "8.90"], "10⁻¹¹ "),
         (0.0, 3e9, ["0.00", "3.00"], "10⁹ "),
         (12.0, 345.6, ["12", "346"], ""),
+        (0.0, 0.0, ["0.00", "0.00"], ""),
+        (5e-11, 5e-11, ["5.00", "5.00"], "10⁻¹¹ "),
     ],
 )
 def test_ends_of_a_colour_bar_are_told_apart(
     low: float, high: float, ticks: list[str], power: str
 ) -> None:
     assert labels(low, high) == (ticks, power)
+
+
+def test_pixels_of_a_box_lie_where_they_do_in_the_file_and_are_blank_beyond(
+    sky: SimpleNamespace,
+) -> None:
+    pixels = np.arange(80.0).reshape(8, 10)
+    file = sky.to_fits(pixels)
+    for box in ((-3, -1, 4, 4), (7, 5, 13, 12), (-2, 2, 12, 6), (20, 20, 25, 24)):
+        x0, y0, x1, y1 = box
+        values = files.read(file, "0", box)
+        assert values is not None
+        around = np.pad(pixels, 30, constant_values=np.nan)
+        expected = around[y0 + 30 : y1 + 30, x0 + 30 : x1 + 30]
+        np.testing.assert_array_equal(values.pixels, expected)
+    assert files.read(file, "0", (3, 3, 3, 5)) is None
+    assert files.read(file, "0", (0, 0, 10**6, 10**6)) is None
+
+
+def test_values_without_a_spread_and_with_bad_pixels_are_shown() -> None:
+    few = np.zeros((60, 60))
+    few[30, 30:35] = np.arange(1, 6)
+    assert Values(few, "ph").limits == (0, 5)
+    assert Values(np.full((4, 4), 1e-11), "").limits[0] == 1e-11
+    # One bad pixel does not blank what is drawn together with it.
+    large = np.random.default_rng(0).normal(100, 1, (1300, 1300))
+    large[::7, ::5] = np.nan
+    large[:6, :6] = np.nan
+    paper = Paper(88, 88, kind="map", caption="", numbers={})
+    axes = show(paper, 1, 1, 60, Values(large, "Jy", told=None))
+    [image] = axes.get_images()
+    drawn: Any = np.ma.filled(
+        np.ma.masked_invalid(np.ma.asarray(image.get_array())), np.nan
+    )
+    assert np.isnan(drawn).sum() == 4
+    assert np.nanmean(drawn) == pytest.approx(100, abs=0.1)
+    show(paper, 1, 1, 60, Values(np.zeros((9, 9)), "Jy", told=(0.0, 0.0)))
+    assert paper._repr_png_()
 
 
 def test_sheets_tell_what_the_service_tells(
@@ -420,6 +557,34 @@ def test_sheets_tell_what_the_service_tells(
     assert f"calibrated on {told[0].num_calibration} ordinary objects" in paper.caption
     with pytest.raises(errors.NotReady):
         figures.clusters(client, collection="bare")
+
+
+def test_what_all_clusters_share_sets_none_apart() -> None:
+    def cluster(label: int, size: int, portrait: Portrait) -> ClusterInfo:
+        return ClusterInfo(label, f"cluster {label}", size, 0.5, ("a",), portrait)
+
+    def portrait(
+        numbers: tuple[NumberSpread, ...] = (), flags: Any = (), labels: Any = ()
+    ) -> Portrait:
+        shares = [tuple(MemberShare(*one) for one in told) for told in (flags, labels)]
+        return Portrait(b"", numbers, *shares)
+
+    every = ("RESAMPLED", 1.0)
+    rare = NumberSpread("beam_arcsec", 2, 240.0, 448.0, 656.0)
+    size = NumberSpread("size", 40, 5.0, 9.0, 10.0)
+    small = NumberSpread("size", 100, 1.0, 2.0, 3.0)
+    first = cluster(
+        0, 100, portrait((small,), [("SATURATED", 0.01), every], [("spiral", 0.4)])
+    )
+    second = cluster(
+        1, 43, portrait((rare, size), [("EDGE", 0.2), every], [("spiral", 0.45)])
+    )
+    third = cluster(2, 60, portrait((), [every], [("merger", 0.5), ("spiral", 0.1)]))
+    among = (first, second, third)
+    assert [one.name for one in facts(first, among)] == ["size"]
+    assert [one.name for one in facts(second, among)] == ["spiral", "size"]
+    assert [one.name for one in facts(third, among)] == ["merger"]
+    assert facts(third, [third]) == []
 
 
 def test_a_collapse_is_told(run: Path) -> None:

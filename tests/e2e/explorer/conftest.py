@@ -20,7 +20,7 @@ from skylike.client import Client
 ROOT = Path(__file__).parents[3]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 REQUIRED = "BROWSER_REQUIRED"
-_OPTIONS = (
+OPTIONS = (
     "--no-sandbox",  # not for root, who runs in containers
     # Pictures of WebGL without graphics hardware.
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
@@ -59,9 +59,7 @@ def browser() -> Iterator[Browser]:
         told = "no browser here: chromium is missing"
         (pytest.fail if REQUIRED in os.environ else pytest.skip)(told)
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=program, args=list(_OPTIONS)
-        )
+        opened = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
         yield opened
         opened.close()
 

@@ -54,6 +54,17 @@ def test_limits_are_percentiles_of_what_is_known() -> None:
     assert np.isnan(limits(np.full(3, np.nan), Stretch.ASINH)).all()
 
 
+def test_few_photons_on_an_empty_sky_are_seen() -> None:
+    """Of 96 x 96 pixels twenty: both percentiles are 0, and the picture is not black."""
+    pixels = np.zeros((1, 96, 96), np.float32)
+    pixels[0, 40:60, 48] = np.arange(1, 21)
+    assert limits(pixels, Stretch.ASINH) == (0, 20)
+    shown, ends = levels(pixels, Stretch.ASINH)
+    assert ends.tolist() == [[0, 20]]
+    assert (shown[0, 40:60, 48] > 0.1).all()
+    assert np.count_nonzero(shown) == 20
+
+
 @pytest.mark.parametrize("stretch", Stretch)
 @pytest.mark.parametrize("value", [np.nan, 0.0, 7.0, 1e-30])
 @pytest.mark.parametrize("channels", [1, 3])

@@ -115,6 +115,36 @@ def test_a_list_goes_on_in_its_collection_when_the_alias_moves(
     assert len(page(token, page_size=1000).objects) == len(wanted) - 7
 
 
+def test_a_sample_is_drawn_by_lot_over_all_pages(stubs: SimpleNamespace) -> None:
+    everything = listed(stubs)
+
+    def drawn(size: int, seed: int, **more: Any) -> list[str]:
+        return listed(stubs, sample_size=size, sample_seed=seed, **more)
+
+    often = dict.fromkeys(everything, 0)
+    for seed in (*range(200), 2**32, 2**64 - 1):
+        ids = drawn(15, seed)
+        assert len(ids) == len(set(ids)) == 15
+        assert ids == sorted(ids, key=everything.index)
+        for one in ids:
+            often[one] += 1
+    # Each of the 60 objects a quarter of the time: 50 times, give or take 6.
+    assert min(often.values()) > 25
+    assert max(often.values()) < 75
+    assert drawn(15, 3) == drawn(15, 3) != drawn(15, 4)
+    assert set(drawn(15, 3)) < set(drawn(20, 3))
+    assert drawn(1000, 3) == everything
+    rings = listed(stubs, filter=attribute("kind", "ring"))
+    assert set(drawn(9, 3, filter=attribute("kind", "ring"))) < set(rings)
+    asked: dict[str, Any] = {"sample_size": 15, "page_size": 7}
+    page = stubs.catalog.ListObjects(catalog_pb2.ListObjectsRequest(**asked))
+    other = catalog_pb2.ListObjectsRequest(
+        **asked, sample_seed=1, page_token=page.next_page_token
+    )
+    again = functools.partial(stubs.catalog.ListObjects, other)
+    assert refusal(again) == "BAD_PAGE_TOKEN"
+
+
 def test_objects_are_listed_counted_and_filtered(stubs: SimpleNamespace) -> None:
     assert len(set(listed(stubs))) == len(listed(stubs)) == 60
     both = types_pb2.Filter(

@@ -117,7 +117,11 @@ def _sampled(command: _Decorated) -> _Decorated:
             help="How many objects, drawn at random.",
         ),
         click.option(
-            "--seed", type=int, default=0, show_default=True, help="Of the drawing."
+            "--seed",
+            type=click.IntRange(0, 2**32 - 1),
+            default=0,
+            show_default=True,
+            help="Of the drawing.",
         ),
     ]
     for option in reversed(made):

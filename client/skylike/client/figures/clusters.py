@@ -23,7 +23,7 @@ from skylike.client.figures.paper import (
     short,
 )
 from skylike.client.figures.words import of_model
-from skylike.client.kinds import ClusterInfo, Clusters, NumberSpread
+from skylike.client.kinds import ClusterInfo, Clusters, MemberShare, NumberSpread
 from skylike.client.tables.origin import origin
 from skylike.client.tables.text import printable
 
@@ -32,6 +32,7 @@ _TEXT_MM, _WIDE_TEXT_MM = 34.0, 48.0
 _LEAST_SIDE_MM, _MOST_SIDE_MM = 11.0, 20.0
 _NUM_EXEMPLARS = 5
 _MOST_FACTS = 2
+_EXCESS = 0.1  # of a share over that among all
 _OF_OBSERVING = ("epoch_mjd", "valid_fraction")  # not of what is seen
 
 
@@ -123,7 +124,8 @@ def _caption(found: Clusters, num_shown: int) -> str:
         f"{which} of the collection {found.context.collection} (fit {found.fit_version}: "
         f"{found.method}, seed {found.seed}{stable}). Mean of the 100 most typical members, "
         "the members nearest to the centre, name, share of all objects (mean probability), "
-        "members, and what sets it apart: labels, or medians of attributes and the range of the middle half. "
+        "members, and what sets it apart: labels or flags more frequent than elsewhere, or "
+        "medians of attributes and the range of the middle half. "
         f"{found.num_outside} of {found.num_objects} objects are in no cluster. "
         f"{of_model(found.context)}"
     )
@@ -176,8 +178,10 @@ class Fact:
 def facts(one: ClusterInfo, among: Sequence[ClusterInfo]) -> list[Fact]:
     """What sets a cluster apart: labels; numbers, the most unusual first; flags.
 
-    A number is unusual by how far its median lies from the median of all clusters' medians, in
-    units of the range of its own middle half.
+    A label or flag does where a share of the members has it that is larger by a tenth or more
+    than among the members of all clusters. A number that at least half of the members have
+    does by how far its median lies from the median of all clusters' medians, in units of
+    the range of its own middle half.
     """
     if one.portrait is None:
         return []
@@ -186,22 +190,45 @@ def facts(one: ClusterInfo, among: Sequence[ClusterInfo]) -> list[Fact]:
         for each in other.portrait.numbers if other.portrait else ():
             medians.setdefault(each.name, []).append(each.median)
 
-    def usual(each: NumberSpread) -> float:
+    def unusual(each: NumberSpread) -> float:
         offset = abs(each.median - float(np.median(medians[each.name])))
-        return -offset / (each.high - each.low)
+        return offset / (each.high - each.low)
 
     numbers = [
         each
         for each in one.portrait.numbers
-        if each.low < each.high and each.name not in _OF_OBSERVING
+        if each.low < each.high
+        and each.name not in _OF_OBSERVING
+        and 2 * each.count >= one.size
+        and unusual(each) > 0
     ]
-    told = [Fact(each.name, f"{each.share:.0%}") for each in one.portrait.labels]
+    portraits = [(other.size, other.portrait) for other in among if other.portrait]
+    labels = [(size, portrait.labels) for size, portrait in portraits]
+    flags = [(size, portrait.flags) for size, portrait in portraits]
+    told = _frequent(one.portrait.labels, labels)
     told += [
         Fact(each.name, f"{each.median:.3g}", f" ({each.low:.3g} to {each.high:.3g})")
-        for each in sorted(numbers, key=usual)
+        for each in sorted(numbers, key=unusual, reverse=True)
     ]
-    told += [Fact(each.name, f"{each.share:.0%}") for each in one.portrait.flags]
+    told += _frequent(one.portrait.flags, flags)
     return told[:_MOST_FACTS]
+
+
+def _frequent(
+    mine: Sequence[MemberShare], all_: Sequence[tuple[int, Sequence[MemberShare]]]
+) -> list[Fact]:
+    """What more members have than of all clusters: sizes and shares of these are given."""
+    total = sum(size for size, _ in all_)
+    have: dict[str, float] = {}
+    for size, shares in all_:
+        for each in shares:
+            have[each.name] = have.get(each.name, 0) + size * each.share
+    excess = {each.name: each.share - have[each.name] / total for each in mine}
+    return [
+        Fact(each.name, f"{each.share:.0%}")
+        for each in sorted(mine, key=lambda each: -excess[each.name])
+        if excess[each.name] >= _EXCESS
+    ]
 
 
 def _words(axes: Axes, one: ClusterInfo, among: Sequence[ClusterInfo]) -> None:

@@ -18,14 +18,17 @@ from skylike.client.figures.paper import (
     Paper,
     decoded,
     look,
+    short,
 )
 from skylike.client.figures.sample import Sample
 from skylike.client.figures.shapes import MEASURES, Shape, measure
+from skylike.client.figures.threshold import whole
 from skylike.client.figures.words import of_model, of_sample, origin_of
 from skylike.client.tables.text import printable
 from skylike.client.types import Object
 
 NUM_COMPONENTS = 3
+_MOST_LETTERS = 26  # along a colour bar
 _FEWEST = 10  # pairs of which a correlation is told
 _LEFT_MM, _BELOW_MM, _BAR_MM, _LINE_MM = 11.0, 8.0, 14.0, 3.4
 # Attributes that tell a measure, as catalogues and `skylike-service cutouts` call them.
@@ -70,19 +73,19 @@ def components(sample: Sample, *, width_mm: float = COLUMN_MM) -> Paper:
         "measured_on": source,
         "correlations": correlations,
     }
+    is_wide = width_mm > 120
+    one, other = ("left", "right") if is_wide else ("above", "below")
     shares = ", ".join(f"{share:.1%}" for share in found.explained)
     caption = (
         f"Principal components of {of_sample(sample)}; PC 1, 2 and 3 hold {shares} of the "
-        "variance. Colours: size of the emission above, its complexity below. The table has "
+        f"variance. Colours: size of the emission {one}, its complexity {other}, from the 2nd to "
+        "the 98th percentile. The table has "
         "Spearman's rank correlation of each component with size, Gini coefficient, "
         "concentration and complexity, with p (two-sided, t distribution; twelve tests) "
-        f"and n; {_told(source)}. {of_model(sample.context)}"
+        f"and n; {_told(source)}. {_meaning(source)}{of_model(sample.context)}"
     )
 
-    is_wide = width_mm > 120
     columns = 2 if is_wide else 1
-    if is_wide:
-        caption = caption.replace("above,", "left,").replace("below.", "right.")
     plot = width_mm / columns - _LEFT_MM - _BAR_MM
     height = plot * 0.8
     table_mm = _LINE_MM * (len(measures) + 2) + 2
@@ -103,8 +106,10 @@ def components(sample: Sample, *, width_mm: float = COLUMN_MM) -> Paper:
         points = _scatter(axes, places[:, first], places[:, second], measures[name])
         axes.set_xlabel(f"PC {first + 1} ({found.explained[first]:.1%})")
         axes.set_ylabel(f"PC {second + 1} ({found.explained[second]:.1%})")
-        bar = paper.colorbar(points, cax=paper.place(left + plot + 1.5, top, 2, height))
-        bar.set_label(name)
+        bar = paper.colorbar(
+            points, cax=paper.place(left + plot + 1.5, top, 2, height), extend="both"
+        )
+        bar.set_label(_named(name, source[name]))
         bar.outline.set_linewidth(0.4)
     top = rows * (height + _BELOW_MM + 2)
     _table(paper.place(2, top, width_mm - 4, table_mm), correlations, list(measures))
@@ -157,11 +162,7 @@ def _shapes_of_files(sample: Sample) -> list[Shape] | None:
 
 def _of_thumbnail(one: Object) -> Shape:
     levels = decoded(one.thumbnail_png)
-    if not levels.size:
-        return Shape()
-    if levels.ndim == 3:
-        return measure(levels.mean(axis=2), step=1 / 765)
-    return measure(levels, step=1 / 255)
+    return measure(whole(levels)) if levels.size else Shape()
 
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, Any]:
@@ -183,6 +184,34 @@ def _told(source: dict[str, str]) -> str:
             f"all from {way}" if way.startswith("attribute") else f"measured on {way}"
         )
     return "; ".join(f"{', '.join(names)} from {way}" for way, names in ways.items())
+
+
+_DEFINED = {
+    "size": "size is the radius of the circle with the emission's area, over half of the "
+    "picture's shorter side",
+    "gini": "Gini coefficient as Lotz et al. 2004",
+    "concentration": "concentration as Conselice 2003",
+    "complexity": "complexity is the share of the light in structure below half of the "
+    "half-light radius, after his smoothness",
+}
+
+
+def _meaning(source: dict[str, str]) -> str:
+    """What those are that were measured here, as a sentence."""
+    told = [text for name, text in _DEFINED.items() if _is_measured(source[name])]
+    text = "; ".join(told)
+    return f"{text[:1].upper()}{text[1:]}. " if told else ""
+
+
+def _is_measured(way: str) -> bool:
+    return not way.startswith("attribute ")
+
+
+def _named(name: str, way: str) -> str:
+    """A measure with its unit, for a colour bar."""
+    if not _is_measured(way):
+        return f"{name}: {short(way.removeprefix('attribute '), _MOST_LETTERS)}"
+    return "size (half sides)" if name == "size" else name
 
 
 def _scatter(

@@ -1,6 +1,7 @@
 """Pixels of FITS files, in the data's unit, for panels with colour bars."""
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ def read(source: bytes | str, hdu: str, box: Sequence[int] = ()) -> Values | Non
     hdu
         As the service tells it: ``1``, ``1 (SCI)``.
     box
-        x0, y0, x1, y1, the end excluded; empty: the whole image.
+        x0, y0, x1, y1, the end excluded; empty: the whole image. It may reach beyond the
+        image, where nothing is known.
     """
     number = hdu.partition(" ")[0]
     is_here = isinstance(source, bytes) or (
@@ -47,14 +49,18 @@ def _values(image: fits.ImageHDU, box: Sequence[int]) -> Values | None:
     shape = image.shape
     if len(shape) < 2:
         return None
-    rows, columns = slice(None), slice(None)
-    if box:
-        x0, y0, x1, y1 = box
-        rows, columns = slice(y0, y1), slice(x0, x1)
-        shape = (*shape[:-2], y1 - y0, x1 - x0)
-    if not 0 < np.prod(shape) <= _MOST_PIXELS:
+    ny, nx = shape[-2:]
+    x0, y0, x1, y1 = box or (0, 0, nx, ny)
+    wanted = (*shape[:-2], y1 - y0, x1 - x0)
+    if min(wanted) <= 0 or math.prod(wanted) > _MOST_PIXELS:
         return None
-    data = np.asarray(image.section[..., rows, columns], np.float64)
+    left, right = np.clip((x0, x1), 0, nx).tolist()
+    below, above = np.clip((y0, y1), 0, ny).tolist()
+    data = np.full(wanted, np.nan)
+    if left < right and below < above:
+        data[..., below - y0 : above - y0, left - x0 : right - x0] = image.section[
+            ..., below:above, left:right
+        ]
     if data.ndim > 2:
         planes = data.reshape(-1, *data.shape[-2:])
         with warnings.catch_warnings():

@@ -1,6 +1,5 @@
 """Objects of a collection with their vectors and thumbnails: what maps are made of."""
 
-import heapq
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -55,8 +54,8 @@ def gather(
 ) -> Sample:
     """Draw objects of a collection at random, each as likely as any other.
 
-    Ids are listed and objects fetched one by one, eight at once: a thousand take seconds.
-    What is taken out meanwhile is left out.
+    The service draws them, however many there are; they are fetched one by one, eight at
+    once: a thousand take seconds. What is taken out meanwhile is left out.
 
     Parameters
     ----------
@@ -74,10 +73,12 @@ def gather(
     BadInput
         ``too_few`` if there are fewer than four: no map of them says anything.
     """
-    random = np.random.default_rng(seed)
-    ids = dict.fromkeys(one.id for one in client.objects(where, collection=collection))
-    lots = zip(random.random(len(ids)).tolist(), range(len(ids)), ids, strict=True)
-    drawn = sorted(heapq.nsmallest(num, lots), key=lambda lot: lot[1])
+    total = client.count(where, collection=collection).num_objects
+    drawn = client.objects(
+        where, collection=collection, sample_size=num, sample_seed=seed
+    )
+    # One that is replaced meanwhile may come twice.
+    ids = dict.fromkeys(one.id for one in drawn)
 
     def fetch(id: str) -> Found | None:
         try:
@@ -86,7 +87,7 @@ def gather(
             return None
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        found = list(threads.map(fetch, (id for _, _, id in drawn)))
+        found = list(threads.map(fetch, ids))
     kept = [one for one in found if one is not None and one.vector is not None]
     if len(kept) < 4:
         raise BadInput(
@@ -98,6 +99,6 @@ def gather(
         context=kept[0].context,
         objects=tuple(one.object for one in kept),
         vectors=np.stack([one.vector for one in kept if one.vector is not None]),
-        total=len(ids),
+        total=max(total, len(ids)),
         seed=seed,
     )

@@ -47,18 +47,17 @@ class Shape:
 MEASURES = tuple(one.name for one in fields(Shape))
 
 
-def measure(pixels: NDArray[np.floating], *, step: float = 0.0) -> Shape:
+def measure(pixels: NDArray[np.number]) -> Shape:
     """Measure a picture.
 
     Parameters
     ----------
     pixels
-        (ny, nx), any linear unit, or levels of a thumbnail; NaN where there is no data.
-    step
-        As in `threshold.core`.
+        (ny, nx), any linear unit, or levels of a thumbnail; what is not finite is no data.
     """
-    background = core(pixels, step=step)
-    light = np.nan_to_num(np.asarray(pixels, np.float64) - background.mean)
+    background = core(pixels)
+    is_known = np.isfinite(pixels)
+    light = np.where(is_known, pixels, background.mean) - background.mean
     science = load("scientific")
     inside = science.groups(light > _K_SIGMA * background.sigma, _SMALLEST_GROUP)
     if inside.sum() < _FEWEST:
@@ -72,7 +71,7 @@ def measure(pixels: NDArray[np.floating], *, step: float = 0.0) -> Shape:
 
     side = max(3, round(r50 / 2) | 1)
     rough = np.clip(light - science.smoothed(light, side), 0, None)
-    sky = ~inside & np.isfinite(pixels)
+    sky = ~inside & is_known
     noise = rough[sky].mean() if sky.any() else 0.0
     return Shape(
         size=float(size),

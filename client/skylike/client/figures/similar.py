@@ -34,7 +34,7 @@ NUM_NEAREST = 6
 _SIDE_PIXELS = 512
 _GAP_MM = 2.5
 _ABOVE_MM = 7.5  # two lines
-_AXIS_MM = 10.0  # numbers and name of an axis
+_AXIS_MM = 12.5  # numbers and name of an axis
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,13 +46,18 @@ class Values:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The values that the colours span: 1st and 99.7th percentile; 0, 1 of none."""
+        """The values that the colours span: 1st and 99.7th percentile; 0, 1 of none.
+
+        Where these are the same, the lowest and the highest.
+        """
         if self.told is not None:
             return self.told
         known = self.pixels[np.isfinite(self.pixels)]
         if not known.size:
             return 0.0, 1.0
         low, high = np.percentile(known, _SHARES).tolist()
+        if low == high:
+            low, high = float(known.min()), float(known.max())
         return (low, high) if high > low else (low, low + (abs(low) or 1.0))
 
 
@@ -102,9 +107,10 @@ def show_thumbnail(
 
 def labels(low: float, high: float) -> tuple[list[str], str]:
     """Both ends of a colour bar, in digits that tell them apart, and their power of ten."""
-    exponent = math.floor(math.log10(max(abs(low), abs(high))))
+    largest = max(abs(low), abs(high)) or 1.0
+    exponent = math.floor(math.log10(largest))
     power = 0 if -1 <= exponent < 4 else exponent
-    digits = max(0, 2 - math.floor(math.log10(high - low)) + power)
+    digits = max(0, 2 - math.floor(math.log10(high - low or largest)) + power)
     ticks = [_number(value / 10.0**power, min(digits, 12)) for value in (low, high)]
     return ticks, f"10{str(power).translate(_SUPERSCRIPT)} " if power else ""
 
@@ -117,7 +123,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def _thinned(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Means of squares where there are more pixels than can be seen."""
+    """Means of what is known of squares, where there are more than can be seen."""
     step = math.ceil(max(pixels.shape) / _MOST_SHOWN)
     if step == 1:
         return pixels
@@ -125,4 +131,9 @@ def _thinned(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     squares = pixels[: ny * step, : nx * step].reshape(
         ny, min(step, pixels.shape[0]), nx, -1
     )
-    return np.asarray(squares.mean(axis=(1, 3)))
+    known = np.isfinite(squares)
+    number = known.sum(axis=(1, 3))
+    total = np.where(known, squares, 0).sum(axis=(1, 3))
+    return np.asarray(
+        np.divide(total, number, np.full(total.shape, np.nan), where=number > 0)
+    )

@@ -10,6 +10,7 @@ from skylike.service.catalog import Catalog, SkyObject
 from skylike.service.collection.ranking import KnownRanks
 from skylike.service.collection.view import View
 from skylike.service.columns import Filter
+from skylike.service.layout import sampled
 from skylike.service.ranks import Ranks
 
 _MANY = 1 << 16
@@ -33,7 +34,13 @@ class Listing:
         return self._view.count(where)
 
     def scroll(
-        self, where: Filter | None = None, *, after_row: int = 0, limit: int = 100
+        self,
+        where: Filter | None = None,
+        *,
+        after_row: int = 0,
+        limit: int = 100,
+        sample_size: int = 0,
+        sample_seed: int = 0,
     ) -> list[tuple[int, SkyObject]]:
         """Objects that fulfil a filter, searchable or not, in the order of writing.
 
@@ -45,6 +52,8 @@ class Listing:
             Go on behind this one; 0 from the first.
         limit
             At most so many.
+        sample_size, sample_seed
+            Only so many of all of them, drawn by lot: see `layout.sampled`; 0: all.
 
         Returns
         -------
@@ -53,10 +62,19 @@ class Listing:
         """
         if where is not None:
             self._view.check(where)
+        view = self._view
+        drawn: NDArray[np.int64] | None = None
+        if sample_size:
+            every = view.beyond(0, view.num_objects, where)
+            drawn = every[sampled(every, sample_size, sample_seed)]
 
         def further(after: _Row | None, missing: int) -> list[_Row]:
             first = after_row if after is None else after.row
-            return [*map(_Row, self._view.beyond(first, missing, where).tolist())]
+            if drawn is None:
+                rows = view.beyond(first, missing, where)
+            else:
+                rows = drawn[drawn > first][:missing]
+            return [*map(_Row, rows.tolist())]
 
         found = still_there(self._catalog, further, None, limit, thumbnails=False)
         return [(one.row, told) for one, told in found]

@@ -190,12 +190,20 @@ class Keeping:
         *,
         after_row: int = 0,
         limit: int = 100,
+        sample_size: int = 0,
+        sample_seed: int = 0,
     ) -> Page:
         """Objects in the order of writing, without thumbnails; see `Collection.scroll`."""
         with self._archive(collection) as archive:
             context = context_of(archive)
             limit = min(limit, MAX_PAGE)
-            found = archive.scroll(where, after_row=after_row, limit=limit)
+            found = archive.scroll(
+                where,
+                after_row=after_row,
+                limit=limit,
+                sample_size=sample_size,
+                sample_seed=sample_seed,
+            )
             last_row = found[-1][0] if len(found) == limit else None
             return Page(context, tuple(one for _, one in found), last_row)
 

@@ -23,7 +23,8 @@ def sampled(rows: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np.in
     """
     if count >= len(rows):
         return np.arange(len(rows))
-    numbers = _mixed(rows.astype(np.uint64) + np.uint64(seed) * _SEED)
+    shift = np.uint64(seed * int(_SEED) % 2**64)
+    numbers = _mixed(rows.astype(np.uint64) + shift)
     return np.sort(np.argpartition(numbers, count)[:count])
 
 

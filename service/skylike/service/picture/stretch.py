@@ -37,7 +37,8 @@ class Stretch(enum.Enum):
 def limits(pixels: NDArray[np.floating], stretch: Stretch) -> tuple[float, float]:
     """What shall be black and what white: the 1st and 99.7th percentile of what is known.
 
-    Of `HISTOGRAM` the lowest and highest pixel. NaN where nothing is known.
+    Of `HISTOGRAM` the lowest and highest pixel, and so where these percentiles are the
+    same: of few photons, say. NaN where nothing is known.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def limits(pixels: NDArray[np.floating], stretch: Stretch) -> tuple[float, float
         return np.nan, np.nan
     shares = (0.0, 1.0) if stretch is Stretch.HISTOGRAM else _SHARES
     low, high = known[[round(share * (known.size - 1)) for share in shares]]
+    if low == high:
+        low, high = known[[0, -1]]
     return float(low), float(high)
 
 

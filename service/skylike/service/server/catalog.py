@@ -118,6 +118,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             where,
             after_row=row,
             limit=pages.size_of(request.page_size),
+            sample_size=request.sample_size,
+            sample_seed=request.sample_seed,
         )
         return catalog_pb2.ListObjectsResponse(
             context=translate.context_to(answer.context),
