@@ -377,9 +377,9 @@ class AnomalyAnswer(google.protobuf.message.Message):
     score: builtins.float
     """Mean reachability distance to the 20 nearest objects (1 - cosine, or what the
     neighbour has to its own 20th if that is more), over the mean distance of those to
-    their 5 nearest, to the power 2/3: 0 among copies, growing without bound; to be
-    compared within one fit only. An archived object does not count among its own
-    nearest.
+    their 5 nearest (0.4 of their own such mean or more), to the power 2/3: 0 among
+    copies, growing without bound; to be compared within one fit only. An archived
+    object does not count among its own nearest.
     """
     percentile: builtins.float
     """Share of the archive that scores lower, percent, 0 to 100."""

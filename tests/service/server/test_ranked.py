@@ -112,7 +112,7 @@ def test_anomalies_come_as_brute_force_orders_them(sky: SimpleNamespace) -> None
     nearest = np.argsort(-cosines, axis=1)[:, :20]
     away = 1 - np.take_along_axis(cosines, nearest, axis=1)
     spacing = np.maximum(away, away[nearest, -1]).mean(axis=1)
-    gaps = away[:, :5].mean(axis=1)
+    gaps = np.maximum(away[:, :5].mean(axis=1), 0.4 * spacing)
     scores = spacing / gaps[nearest].mean(axis=1) ** (2 / 3)
     found = listed(sky, ANOMALIES, page_size=7)
     told = np.array([one.score for one in found])

@@ -9,9 +9,10 @@ of the rest. The score is in between, and looks at two scales.
 Distances are cosine distances, 1 - cosine. With d_k(o) the distance of an object o of
 the archive to its k-th nearest, the reachability distance of x from o is
 max(d(x, o), d_k(o)), so that chance among copies counts for little; r(x) is its mean
-over the k nearest o of x; g(o) is the mean distance of o to its 5 nearest; and the score
-is r(x) / mean(g(o))^(2/3). A few objects of a rare kind are close to each other and far
-from all else: g knows the first and r the second, so that they do not hide each other.
+over the k nearest o of x; g(o) is the mean distance of o to its 5 nearest, 0.4 r(o) or
+more, so that copies of one source are no kind; and the score is r(x) / mean(g(o))^(2/3).
+A few objects of a rare kind are close to each other and far from all else: g knows the
+first and r the second, so that they do not hide each other.
 """
 
 import functools
@@ -25,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 NUM_NEIGHBORS = 20
 _CROWD_POWER = 2 / 3
 _NUM_CLOSE = 5  # neighbours that tell how close an object's company is
+_LEAST_GAP = 0.4  # in units of an object's spacing; of copies it would be 0
 _SAME = 1e-6  # cosine distance below which float32 tells no difference
 _CLOSEST = 1e-6  # spacing of copies, in units of who looks at them
 _CHUNK = 1 << 16  # objects scored at a time
@@ -94,7 +96,7 @@ class Crowd:
     spacing : (n,) float64
         Mean reachability distance of each from its nearest.
     gaps : (n,) float64
-        Mean distance of each to its five nearest. None of a fit that was stored before
+        Mean distance of each to its five nearest, not far below `spacing`. None of a fit that was stored before
         there were gaps: its scores have the mean inverse of `spacing` for that of these,
         as all that it is compared with.
     """
@@ -115,7 +117,8 @@ class Crowd:
             places = np.searchsorted(rows, near.rows[part])
             reached = np.maximum(near.distances[part], edges[places])
             spacing[part] = reached.mean(axis=1)
-        gaps = near.distances[:, :_NUM_CLOSE].mean(axis=1)
+        close = near.distances[:, :_NUM_CLOSE].mean(axis=1)
+        gaps = np.maximum(close, _LEAST_GAP * spacing)
         return cls(near.rows.shape[1], rows, edges, spacing, gaps)
 
     @functools.cached_property
