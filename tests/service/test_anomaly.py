@@ -15,6 +15,7 @@ CROWD = Crowd(
     rows=np.array([3, 5, 9]),
     edges=np.array([0.1, 0.4, 0.0]),
     spacing=np.array([0.1, 0.3, 0.0]),
+    gaps=np.array([0.05, 0.25, 0.0]),
 )
 
 
@@ -64,15 +65,36 @@ def score(cosines: list[float], rows: list[int]) -> float:
     return float(CROWD.nearness(Surrounding.of([rows], [cosines])).score[0])
 
 
-def test_the_score_weighs_the_distance_by_the_density_of_the_neighbours() -> None:
-    """Row 3 lies 0.1 from its own, row 5 0.3; no neighbour is nearer than its edge."""
-    density = (1 / 0.1 + 1 / 0.3) / 2
+def test_the_score_weighs_the_distance_by_the_gaps_between_the_neighbours() -> None:
+    """Row 3 lies 0.05 from its own, row 5 0.25; no neighbour is nearer than its edge."""
+    gap = (0.05 + 0.25) / 2
     reached = (0.5 + 0.7) / 2
-    assert score([0.5, 0.3], [3, 5]) == pytest.approx(reached * density ** (2 / 3))
-    assert score([0.95, 0.8], [3, 5]) == pytest.approx(
-        (0.1 + 0.4) / 2 * density ** (2 / 3)
-    )
+    assert score([0.5, 0.3], [3, 5]) == pytest.approx(reached / gap ** (2 / 3))
+    assert score([0.95, 0.8], [3, 5]) == pytest.approx((0.1 + 0.4) / 2 / gap ** (2 / 3))
     assert score([0.5], [3]) > score([0.5], [5])
+
+
+def test_a_few_of_a_kind_do_not_hide_each_other() -> None:
+    """Twelve alike, beside three crowds: odder than 98 % of these, though not alone."""
+    random = np.random.default_rng(0)
+    axes = np.eye(24)
+    crowds = 1.2 * np.repeat(axes[:3], 200, axis=0)
+    crowds += 0.25 * random.normal(size=crowds.shape)
+    few = axes[7] + 0.5 * axes[0] + 0.05 * random.normal(size=(12, 24))
+    points = np.concatenate([crowds, few])
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    scores = fitted(points.astype(np.float32)).scores
+    assert scores[-12:].min() > np.quantile(scores[:-12], 0.98)
+
+
+def test_many_pictures_of_an_ordinary_source_are_not_odd_for_that() -> None:
+    """Sixteen of each of ten, in an archive of 600: as close as no kind is."""
+    ordinary = unit(600, seed=3)
+    scores = fitted(np.concatenate([ordinary, *[ordinary[:10]] * 15])).scores
+    alone = scores[10:600]
+    of_copied = (scores[:10, None] > alone).mean(axis=1)
+    assert np.median(of_copied) < 0.6
+    assert (of_copied >= 0.98).sum() <= 1
 
 
 def test_the_density_ratio_is_the_local_outlier_factor_of_scikit_learn() -> None:
@@ -95,8 +117,8 @@ def test_copies_score_zero_and_a_stranger_among_copies_stays_finite() -> None:
 
 def test_objects_added_after_the_fit_do_not_tell_how_crowded_it_is() -> None:
     assert score([0.5, 0.5], [3, 77]) == pytest.approx(score([0.5], [3]))
-    everywhere = 1 / float(np.mean(CROWD.spacing))
-    assert score([0.5], [77]) == pytest.approx(0.5 * everywhere ** (2 / 3))
+    everywhere = 0.1  # the mean of all gaps
+    assert score([0.5], [77]) == pytest.approx(0.5 / everywhere ** (2 / 3))
 
 
 def test_a_fit_judges_the_archive_and_others_alike() -> None:
@@ -170,6 +192,30 @@ def test_a_fit_comes_back_from_its_arrays() -> None:
         2.0, {"snr": 4}
     )
     assert found.usual.spreads == made.usual.spreads
+
+
+def test_a_fit_from_before_there_were_gaps_judges_as_it_did() -> None:
+    """By the mean density of the neighbours, as the scores it is compared with."""
+    vectors = unit(120)
+    made = fitted(vectors, unit(9, seed=1)).fit
+    arrays = made.to_arrays() | {"format": np.array(1)}
+    del arrays["crowd.gaps"]
+    found = AnomalyFit.from_arrays(3, arrays)
+    assert found is not None
+    new = [
+        Surrounding.of([[2, 3]], [[0.5, 0.3]]),
+        Surrounding.of([[2, 500]], [[0.5, 0.3]]),
+    ]
+    told = [one.score for one in found.judged(None, new)]
+    density = 1 / found.crowd.spacing[[2, 3]]
+    edges = found.crowd.edges[[2, 3]]
+    reached = np.maximum([0.5, 0.7], edges).mean()
+    assert told[0] == pytest.approx(reached * density.mean() ** (2 / 3))
+    reached = (max(0.5, edges[0]) + 0.7) / 2
+    assert told[1] == pytest.approx(reached * density[0] ** (2 / 3))
+    again = AnomalyFit.from_arrays(3, found.to_arrays())
+    assert again is not None
+    assert again.judged(None, new) == found.judged(None, new)
 
 
 def test_a_fit_of_an_older_skylike_is_none() -> None:

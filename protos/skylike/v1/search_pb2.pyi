@@ -376,10 +376,10 @@ class AnomalyAnswer(google.protobuf.message.Message):
     """Which fit answered; grows by one with every refit."""
     score: builtins.float
     """Mean reachability distance to the 20 nearest objects (1 - cosine, or what the
-    neighbour has to its own 20th if that is more), times the mean density of those,
-    the inverse of theirs, to the power 2/3: 0 among copies, growing without bound;
-    to be compared within one fit only. An archived object does not count among its
-    own nearest.
+    neighbour has to its own 20th if that is more), over the mean distance of those to
+    their 5 nearest (0.4 of their own such mean or more), to the power 2/3: 0 among
+    copies, growing without bound; to be compared within one fit only. An archived
+    object does not count among its own nearest.
     """
     percentile: builtins.float
     """Share of the archive that scores lower, percent, 0 to 100."""

@@ -105,14 +105,15 @@ def is_ring() -> types_pb2.Filter:
 
 
 def test_anomalies_come_as_brute_force_orders_them(sky: SimpleNamespace) -> None:
-    """Reachability of the 20 nearest, by their density, computed here from vectors."""
+    """Reachability of the 20 nearest, by their gaps, computed here from vectors."""
     names, vectors = vectors_of(sky)
     cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     np.fill_diagonal(cosines, -np.inf)
     nearest = np.argsort(-cosines, axis=1)[:, :20]
     away = 1 - np.take_along_axis(cosines, nearest, axis=1)
     spacing = np.maximum(away, away[nearest, -1]).mean(axis=1)
-    scores = spacing * (1 / spacing[nearest]).mean(axis=1) ** (2 / 3)
+    gaps = np.maximum(away[:, :5].mean(axis=1), 0.4 * spacing)
+    scores = spacing / gaps[nearest].mean(axis=1) ** (2 / 3)
     found = listed(sky, ANOMALIES, page_size=7)
     told = np.array([one.score for one in found])
     # Some are equal but for the last bits: those whose neighbours are the same.

@@ -23,7 +23,8 @@ PARTS = (
 )
 """What oddness is told by beside the score, each with its percentile."""
 
-_FORMAT = 1  # of stored fits; raised when what is kept, or what it means, changes
+_FORMAT = 2  # of stored fits; raised when what is kept, or what it means, changes
+_READABLE = (1, _FORMAT)  # without gaps, and with them
 _SAMPLE = 10_000  # objects that forest and mixture are fitted to
 
 
@@ -205,7 +206,7 @@ class AnomalyFit:
 
         What is called ``calibration`` is so in every format: the next fit needs it.
         """
-        if arrays.get("format") != _FORMAT:
+        if arrays.get("format") not in _READABLE:
             return None
         inner: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in _INNER}
         whole = {}

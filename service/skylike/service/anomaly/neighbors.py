@@ -4,12 +4,15 @@ The mean distance to the nearest (Ramaswamy et al. 2000, SIGMOD; on learned embe
 Bergman et al. 2020, arXiv:2002.10445) finds what lies far from everything, and misses
 what lies just outside a crowd. The local outlier factor (Breunig et al. 2000, SIGMOD)
 compares it with the distances of those nearest to their own, finds that, and misses some
-of the rest. The score is in between: of their geometric mean the factor is two thirds.
+of the rest. The score is in between, and looks at two scales.
 
 Distances are cosine distances, 1 - cosine. With d_k(o) the distance of an object o of
 the archive to its k-th nearest, the reachability distance of x from o is
 max(d(x, o), d_k(o)), so that chance among copies counts for little; r(x) is its mean
-over the k nearest o of x; and the score is r(x) * mean(1 / r(o))^(2/3).
+over the k nearest o of x; g(o) is the mean distance of o to its 5 nearest, 0.4 r(o) or
+more, so that copies of one source are no kind; and the score is r(x) / mean(g(o))^(2/3).
+A few objects of a rare kind are close to each other and far from all else: g knows the
+first and r the second, so that they do not hide each other.
 """
 
 import functools
@@ -22,6 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 
 NUM_NEIGHBORS = 20
 _CROWD_POWER = 2 / 3
+_NUM_CLOSE = 5  # neighbours that tell how close an object's company is
+_LEAST_GAP = 0.4  # in units of an object's spacing; of copies it would be 0
 _SAME = 1e-6  # cosine distance below which float32 tells no difference
 _CLOSEST = 1e-6  # spacing of copies, in units of who looks at them
 _CHUNK = 1 << 16  # objects scored at a time
@@ -90,12 +95,17 @@ class Crowd:
         Distance of each to its k-th nearest.
     spacing : (n,) float64
         Mean reachability distance of each from its nearest.
+    gaps : (n,) float64
+        Mean distance of each to its five nearest, not far below `spacing`. None of a fit that was stored before
+        there were gaps: its scores have the mean inverse of `spacing` for that of these,
+        as all that it is compared with.
     """
 
     k: int
     rows: NDArray[np.int64]
     edges: NDArray[np.float64]
     spacing: NDArray[np.float64]
+    gaps: NDArray[np.float64] | None
 
     @classmethod
     def of(cls, rows: NDArray[np.int64], near: Surrounding) -> Self:
@@ -107,7 +117,9 @@ class Crowd:
             places = np.searchsorted(rows, near.rows[part])
             reached = np.maximum(near.distances[part], edges[places])
             spacing[part] = reached.mean(axis=1)
-        return cls(near.rows.shape[1], rows, edges, spacing)
+        close = near.distances[:, :_NUM_CLOSE].mean(axis=1)
+        gaps = np.maximum(close, _LEAST_GAP * spacing)
+        return cls(near.rows.shape[1], rows, edges, spacing, gaps)
 
     @functools.cached_property
     def last_row(self) -> int:
@@ -118,6 +130,11 @@ class Crowd:
     def _usual(self) -> float:
         """Spacing of the whole archive."""
         return float(self.spacing.mean())
+
+    @functools.cached_property
+    def _usual_gap(self) -> float:
+        """Gap of the whole archive."""
+        return 0.0 if self.gaps is None else float(self.gaps.mean())
 
     def nearness(self, near: Surrounding) -> Nearness:
         """What their nearest objects, at most k, say of n objects.
@@ -148,24 +165,25 @@ class Crowd:
         np.minimum(places, len(self.rows) - 1, out=places)
         known = self.rows[places] == rows
         edges = self.edges[places]
-        all_known = known.all()
+        all_known = bool(known.all())
         if not all_known:
             edges[~known] = 0.0
         reached = np.maximum(distances, edges).sum(axis=1) / num_near
         # Finite also among copies, whose own spacing is 0.
         least = np.where(reached > 0, _CLOSEST * reached, 1.0)
         densities = 1 / np.maximum(self.spacing[places], least[:, None])
-        if all_known:
-            density = densities.sum(axis=1) / num_near
-        else:
-            counts = known.sum(axis=1)
-            density = np.where(
-                counts > 0,
-                np.where(known, densities, 0.0).sum(axis=1) / np.maximum(counts, 1),
-                1 / np.maximum(self._usual, least),
-            )
+        density = _mean(densities, known, all_known)
+        if not all_known:
+            alone = ~known.any(axis=1)
+            density[alone] = 1 / np.maximum(self._usual, least[alone])
+        crowding = density
+        if self.gaps is not None:
+            gap = _mean(self.gaps[places], known, all_known)
+            if not all_known:
+                gap[alone] = self._usual_gap
+            crowding = 1 / np.maximum(gap, least)
         return Nearness(
-            score=reached * density**_CROWD_POWER,
+            score=reached * crowding**_CROWD_POWER,
             mean_distance=distances.sum(axis=1) / num_near,
             kth_distance=distances[:, -1],
             density_ratio=reached * density,
@@ -178,12 +196,30 @@ class Crowd:
             "rows": self.rows,
             "edges": self.edges,
             "spacing": self.spacing,
-        }
+        } | ({} if self.gaps is None else {"gaps": self.gaps})
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The crowd of `to_arrays`."""
-        return cls(int(arrays["k"]), arrays["rows"], arrays["edges"], arrays["spacing"])
+        return cls(
+            int(arrays["k"]),
+            arrays["rows"],
+            arrays["edges"],
+            arrays["spacing"],
+            arrays.get("gaps"),
+        )
+
+
+def _mean(
+    values: NDArray[np.float64], known: NDArray[np.bool_], all_known: bool
+) -> NDArray[np.float64]:
+    """That of each line, of what is known: (n,) of (n, k), 0 where nothing is."""
+    if all_known:
+        mean: NDArray[np.float64] = values.sum(axis=1) / values.shape[1]
+        return mean
+    counts = np.maximum(known.sum(axis=1), 1)
+    some: NDArray[np.float64] = np.where(known, values, 0.0).sum(axis=1) / counts
+    return some
 
 
 def num_neighbors(num_archive: int) -> int:
