@@ -174,4 +174,5 @@ def _kernel(some: NDArray[Any], others: NDArray[Any], length: float) -> NDArray[
     found -= 1.0
     found *= 1 / length**2
     np.minimum(found, 0.0, out=found)
-    return np.exp(found, out=found)
+    np.exp(found, out=found)
+    return found
