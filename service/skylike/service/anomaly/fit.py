@@ -1,6 +1,6 @@
 """`AnomalyFit`: what scores are usual in an archive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -115,7 +115,7 @@ class AnomalyFit:
         is_sure
             As the attribute.
         """
-        scores = np.sort(self.crowd.nearness(near).score)
+        scores = np.sort(self.crowd.scores(near))
         return replace(self, calibration_scores=scores, is_sure=is_sure)
 
     def had(self, vector: NDArray[np.float32]) -> bool:
@@ -155,11 +155,12 @@ class AnomalyFit:
         near
             For each the nearest, at most k: (1, k). Without any its score is 0.
         """
-        nearness = self._nearness(near)
-        scores = nearness.score.tolist()
-        percentiles = _percentiles(self.archive_scores, nearness.score).tolist()
-        parts: Sequence[tuple[Part, ...]] = [()] * len(scores)
-        if vectors is not None:
+        if vectors is None:
+            found = _by_count(near, self.crowd.scores)
+            parts: Sequence[tuple[Part, ...]] = [()] * len(found)
+        else:
+            nearness = Nearness(*_by_count(near, self.crowd.nearness))
+            found = nearness.score
             values = _parts(nearness, self.forest, self.mixture, vectors)
             shares = [
                 _percentiles(usual, own).tolist()
@@ -167,22 +168,8 @@ class AnomalyFit:
             ]
             columns = zip(values.T.tolist(), zip(*shares, strict=True), strict=True)
             parts = [tuple(map(Part, PARTS, *of_parts)) for of_parts in columns]
-        return list(map(Judgement, scores, percentiles, parts))
-
-    def _nearness(self, near: Sequence[Surrounding]) -> Nearness:
-        """That of each; those with as many neighbours together."""
-        counts = [one.rows.shape[1] for one in near]
-        if len(set(counts)) == 1:
-            return self.crowd.nearness(Surrounding.joined(near))
-        found = Nearness(*np.empty((len(Nearness._fields), len(near))))
-        for count in np.unique(counts):
-            alike = np.flatnonzero(np.equal(counts, count))
-            told = self.crowd.nearness(
-                Surrounding.joined([near[i] for i in alike.tolist()])
-            )
-            for whole, part in zip(found, told, strict=True):
-                whole[alike] = part
-        return found
+        percentiles = _percentiles(self.archive_scores, found).tolist()
+        return list(map(Judgement, found.tolist(), percentiles, parts))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the version, for storage."""
@@ -304,10 +291,23 @@ def fit(
         control=controlled_by,
         usual=Usual({name: Spread.of(columns[name]) for name in columns}),
         calibration=calibration,
-        calibration_scores=np.sort(crowd.nearness(near_calibration).score),
+        calibration_scores=np.sort(crowd.scores(near_calibration)),
         known=Known.of(vectors),
     )
     return Fitted(made, scores, controlled)
+
+
+def _by_count(near: Sequence[Surrounding], ask: Callable[[Surrounding], Any]) -> Any:
+    """What is said of each, along the last axis; of those with as many together."""
+    counts = [one.rows.shape[1] for one in near]
+    if len(set(counts)) == 1:
+        return ask(Surrounding.joined(near))
+    told = []
+    order = np.argsort(counts, kind="stable")
+    for count in np.unique(counts):
+        alike = [near[i] for i in order.tolist() if counts[i] == count]
+        told.append(np.asarray(ask(Surrounding.joined(alike))))
+    return np.concatenate(told, axis=-1)[..., np.argsort(order)]
 
 
 def _parts(

@@ -17,7 +17,8 @@ from skylike.service.errors import DamagedData
 from skylike.service.fits import SkyPosition
 from skylike.service.flags import Flag
 
-OBJECT_COLUMNS = "row, id, uri, body, crc"
+# Bytes of the text are what its CRC is of, and JSON knows no damaged ones.
+OBJECT_COLUMNS = "row, id, uri, CAST(body AS BLOB), crc"
 VECTOR_COLUMNS = "row, searchable, vector, crc"
 THUMBNAIL_COLUMNS = "row, png, crc"
 COLLECTION_COLUMNS = "model_id, dimension, version, num_objects, last_row, crc"
@@ -42,7 +43,7 @@ _encode = json.JSONEncoder(allow_nan=False, default=float, separators=(",", ":")
 
 
 def object_row(row: int, sky_object: SkyObject) -> tuple[Any, ...]:
-    """The values of `OBJECT_COLUMNS`, CRC included."""
+    """The values of a row of objects, CRC included."""
     position = sky_object.position
     # All but what is looked up stands in one text: a hit is read twice as fast.
     body = _encode(
@@ -58,7 +59,7 @@ def object_row(row: int, sky_object: SkyObject) -> tuple[Any, ...]:
         ]
     )
     id, uri = sky_object.id, sky_object.uri
-    return row, id, uri, body, _object_crc(row, id, uri, body)
+    return row, id, uri, body, _object_crc(row, id, uri, body.encode())
 
 
 def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
@@ -72,7 +73,8 @@ def read_object(values: tuple[Any, ...], thumbnail: bytes) -> SkyObject:
     row, id, uri, body, crc = values
     if _object_crc(row, id, uri, body) != crc:
         raise damaged(f"object {id!r}")
-    place, epoch_mjd, hdu, box, flags, valid, attributes, labels = _decode(body)[0]
+    whole, _ = _decode(str(body, "utf-8"))
+    place, epoch_mjd, hdu, box, flags, valid, attributes, labels = whole
     return stored(
         id,
         None if place is None else SkyPosition(*place),
@@ -268,7 +270,7 @@ def _object_crc(row: int, id: Any, uri: Any, body: Any) -> int:
     try:
         head = f"{row} {'' if uri is None else len(uri)} {uri} {id}"
         before = zlib.crc32(head.encode(errors="surrogateescape"))
-        return zlib.crc32(body.encode(errors="surrogateescape"), before)
+        return zlib.crc32(body, before)
     except (TypeError, AttributeError):  # damage has made something else of text
         return -1
 

@@ -1,5 +1,6 @@
 """Searching a view: what is nearest, or least alike, among what may be found."""
 
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
@@ -112,15 +113,14 @@ def search(
 
 def _named(parts: Sequence[Part], answers: Answers, k: int) -> list[list[Found]]:
     """The best k of each answer, with their ids; equal scores are ordered by id."""
-    rows, scores, _, _ = answers.together
     ids = _ids(parts, answers.together)
-    together = list(map(Found, ids, scores.tolist(), rows.tolist()))
-    equals = np.flatnonzero(scores[1:] == scores[:-1])
-    unsorted = set(np.searchsorted(answers.ends, equals, side="right").tolist())
+    scores = answers.together.scores.tolist()
+    together = list(map(Found, ids, scores, answers.together.rows.tolist()))
+    are_any_equal = any(map(operator.eq, scores, scores[1:]))
     found, begin = [], 0
-    for number, end in enumerate(answers.ends.tolist()):
+    for end in answers.ends.tolist():
         hits = together[begin:end]
-        if number in unsorted:
+        if are_any_equal:
             hits.sort(key=lambda hit: (-hit.score, hit.id))
         found.append(hits[:k])
         begin = end

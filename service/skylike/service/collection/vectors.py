@@ -7,6 +7,7 @@ from skylike.service.errors import BadRequest, ModelMismatch
 
 _TOLERANCE = 1e-3
 _ROUNDING = 1e-6
+_LEAST, _MOST = (1 - _ROUNDING) ** 2, (1 + _ROUNDING) ** 2  # squared norms
 
 
 def checked(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
@@ -30,13 +31,19 @@ def checked(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]
             f"The vectors have the shape {vectors.shape}; (n, {dimension}) is expected.",
             reason="dimension",
         )
-    with np.errstate(over="ignore"):  # what overflows is refused as infinite
-        vectors = np.ascontiguousarray(vectors, np.float32)
+    if vectors.dtype != np.float32:
+        with np.errstate(over="ignore"):  # what overflows is refused as infinite
+            vectors = vectors.astype(np.float32)
+    vectors = np.ascontiguousarray(vectors)
     doubles = vectors.astype(np.float64)
-    norms = np.sqrt(np.vecdot(doubles, doubles))[:, None]
-    errors = np.abs(norms - 1)
-    if not errors.size or errors.max() <= _ROUNDING:
+    squares = np.vecdot(doubles, doubles)
+    # Nearly all are good, one by one: a few calls of numpy are all that it takes then.
+    if not squares.size or (
+        np.minimum.reduce(squares) >= _LEAST and np.maximum.reduce(squares) <= _MOST
+    ):
         return vectors
+    norms = np.sqrt(squares)[:, None]
+    errors = np.abs(norms - 1)
     if not np.isfinite(norms).all():
         raise BadRequest("A vector holds NaN or infinity.", reason="not_finite")
     if (errors > _TOLERANCE).any():

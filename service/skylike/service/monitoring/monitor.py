@@ -51,6 +51,8 @@ class Monitor:
     ) -> Iterator[Call]:
         """While a call is answered: counted, measured, and logged after its end.
 
+        It has a context of its own, in which all of it happens.
+
         Parameters
         ----------
         method
@@ -65,20 +67,20 @@ class Monitor:
         start = time.perf_counter()
         call = calls.begin(well)
         self._metrics.begun(method)
-        told = {"request_id": request_id, "method": method}
-        with structlog.contextvars.bound_contextvars(**told):
-            try:
-                yield call
-            finally:
-                seconds = time.perf_counter() - start
-                told = structlog.contextvars.get_contextvars()  # who calls, too
+        # The context ends with the call, and what is bound in it.
+        structlog.contextvars.bind_contextvars(request_id=request_id, method=method)
+        try:
+            yield call
+        finally:
+            seconds = time.perf_counter() - start
+            told = structlog.contextvars.get_contextvars()  # who calls, too
 
-                def end() -> None:
-                    self._metrics.ended(method, call, seconds)
-                    if is_logged:
-                        _log.info("answered", **told, **_told(call, seconds))
+            def end() -> None:
+                self._metrics.ended(method, call, seconds)
+                if is_logged:
+                    _log.info("answered", **told, **_told(call, seconds))
 
-                self._afterwards(end)
+            self._afterwards(end)
 
     @contextlib.contextmanager
     def items(self) -> Iterator[None]:

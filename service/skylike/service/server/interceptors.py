@@ -5,8 +5,8 @@ untouched.
 """
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
@@ -183,4 +183,4 @@ def request_id_of(metadata: "Sequence[tuple[str, str | bytes]]") -> str:
     for key, value in metadata:
         if key == REQUEST_ID_KEY and _REQUEST_ID.fullmatch(str(value)):
             return str(value)
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
