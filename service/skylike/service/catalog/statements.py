@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 
 def as_json(rows: Iterable[int]) -> str:
     """Rows as `AMONG` takes them."""
-    return json.dumps([int(row) for row in rows])
+    return str(list(map(int, rows)))
 
 
 def ascending(rows: Iterable[int]) -> Rows:

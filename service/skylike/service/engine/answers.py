@@ -37,10 +37,8 @@ def hits(scored: Sequence[Scored], found: Resolved) -> tuple[Hit, ...]:
 
 def cluster_answers(fit: ClusterFit, found: Sequence[Resolved]) -> list[ClusterAnswer]:
     """Share each query out among the clusters."""
-    return [
-        _cluster_answer(fit, probabilities)
-        for probabilities in fit.probabilities(np.stack([one.vector for one in found]))
-    ]
+    vectors = np.array([one.vector for one in found])
+    return [_cluster_answer(fit, shares) for shares in fit.probabilities(vectors)]
 
 
 def _cluster_answer(

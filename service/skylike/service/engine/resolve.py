@@ -107,7 +107,7 @@ def resolve_all(
     seen = read(cutouts, encoder.spec, limits)
     stamps = [one.stamp for one in seen if isinstance(one, Stamped)]
     caller.check()
-    vectors = iter(encoder.embed(np.stack(stamps))) if stamps else iter(())
+    vectors = iter(encoder.embed(np.array(stamps))) if stamps else iter(())
     embedded = iter(
         [
             _seen(next(vectors), one.reading) if isinstance(one, Stamped) else one

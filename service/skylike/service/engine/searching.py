@@ -119,7 +119,7 @@ def search(
         wanted = {**wanted, "where": All((where, others)) if where else others}
     elif any(one.ids for one in queries):
         exclude = [one.ids[0] if one.ids else None for one in queries]
-    vectors = np.stack([one.vector for one in queries])
+    vectors = np.array([one.vector for one in queries])
     with Stage("search"):
         return archive.search_beyond(
             vectors, k, reach or k, exclude, thumbnails, **wanted

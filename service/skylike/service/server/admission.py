@@ -1,5 +1,7 @@
 """How many calls are let in, how they come to work, and that none works for nobody."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,6 +33,9 @@ _IN_LINE = 0.25  # of all calls, in each line
 _PATIENCE = 20  # how much longer than a question a write may wait
 _OF_STREAMS = 0.25  # of all calls: they stay, and shall leave room for others
 _RETRY_SECONDS = 1.0
+_MOMENT_SECONDS = (
+    0.001  # gRPC takes some microseconds to tell whether a caller is there
+)
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -186,9 +191,15 @@ def _asked(request: Any, still: Callable[[], None]) -> Asked | None:
 
 
 def _still(context: grpc.ServicerContext) -> Callable[[], None]:
-    """Raises once the caller of a call waits no more."""
+    """Raises once the caller of a call waits no more, seen within a moment."""
+    looked = -math.inf
 
     def still() -> None:
+        nonlocal looked
+        now = time.monotonic()
+        if now - looked < _MOMENT_SECONDS:
+            return
+        looked = now
         if context.time_remaining() <= 0:
             raise DeadlineExceeded("the deadline has passed")
         if not context.is_active():
