@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 import structlog
 
-_MOMENT = 0.05  # seconds; to be woken more often costs calls more than what is done then
+_MOMENT = (
+    0.05  # seconds; to be woken more often costs calls more than what is done then
+)
 
 _log = structlog.get_logger()
 
