@@ -144,12 +144,12 @@ def test_predictions_come_with_how_sure_they_are(client: Client) -> None:
     assert number.low < number.value
     with pytest.raises(errors.SkylikeClientError) as caught:
         client.predict(object_id="ring-3", attribute="none", collection="sky")
-    assert caught.value.reason == "too_few_examples"
+    assert caught.value.reason == "unknown_attribute"
     with pytest.raises(TypeError):
         client.predict(object_id="ring-3", collection="sky")
     table = tabulate({"a": found, "b": number, "c": caught.value}).to_pandas()
     assert table["class"].tolist()[:1] == ["ring"]
-    assert table["error"].tolist()[2] == "too_few_examples"
+    assert table["error"].tolist()[2] == "unknown_attribute"
     assert isinstance(found, Prediction)
 
 
