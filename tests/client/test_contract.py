@@ -326,6 +326,21 @@ class TestJobs:
         assert len(client.jobs()) == 4
 
     @pytest.mark.parametrize(
+        ("asked", "reason"),
+        [
+            ({"sample_size": -1}, "bad_sample_size"),
+            ({"sample_size": 2**33}, "bad_sample_size"),
+            ({"sample_seed": -1}, "bad_sample_seed"),
+        ],
+    )
+    def test_numbers_of_a_sample_are_checked(
+        self, own: SimpleNamespace, asked: dict[str, int], reason: str
+    ) -> None:
+        with pytest.raises(errors.BadInput) as caught:
+            list(own.client.objects(collection="sky", **asked))
+        assert caught.value.reason == reason
+
+    @pytest.mark.parametrize(
         ("work", "reason"),
         [
             (FitJob("sky", seed=-3), "bad_seed"),

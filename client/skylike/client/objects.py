@@ -163,8 +163,8 @@ class Objects(Session):
         request = pb.ListObjectsRequest(
             **_filtered(collection, where),
             page_size=page_size,
-            sample_size=sample_size,
-            sample_seed=sample_seed,
+            sample_size=requests.counted(sample_size, "sample_size"),
+            sample_seed=requests.counted(sample_seed, "sample_seed", 64),
         )
         while True:
             page = await self._call(_LIST, request)

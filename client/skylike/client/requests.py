@@ -74,11 +74,11 @@ def label(number: int) -> int:
     return number
 
 
-def _counted(number: int, what: str) -> int:
-    """A whole number of a job."""
-    if not 0 <= number < 2**32:
+def counted(number: int, what: str, bits: int = 32) -> int:
+    """A whole number that fits so many bits."""
+    if not 0 <= number < 2**bits:
         raise BadInput(
-            f"{what} is {number}; it is from 0, below 2^32", reason=f"bad_{what}"
+            f"{what} is {number}; it is from 0, below 2^{bits}", reason=f"bad_{what}"
         )
     return number
 
@@ -100,7 +100,7 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
                 sources=texts(work.sources),
                 max_reject_fraction=work.max_reject_fraction,
                 calibration=texts(work.calibration),
-                workers=_counted(work.workers, "workers"),
+                workers=counted(work.workers, "workers"),
                 id_prefix=sendable(work.id_prefix),
             )
             return job_pb2.StartJobRequest(index=index)
@@ -108,11 +108,11 @@ def to_job(work: Work) -> job_pb2.StartJobRequest:
             fit = job_pb2.FitJob(
                 collection=sendable(work.collection or ""),
                 calibration=texts(work.calibration),
-                seed=None if work.seed is None else _counted(work.seed, "seed"),
+                seed=None if work.seed is None else counted(work.seed, "seed"),
                 method=sendable(work.method or ""),
                 num_clusters=None
                 if work.num_clusters is None
-                else _counted(work.num_clusters, "num_clusters"),
+                else counted(work.num_clusters, "num_clusters"),
                 layouts=texts(work.layouts),
             )
             return job_pb2.StartJobRequest(fit=fit)

@@ -603,7 +603,9 @@ class ListObjectsRequest(google.protobuf.message.Message):
     `page_size`; empty for the first.
     """
     sample_size: builtins.int
-    """Only so many of them, drawn by lot, each as likely as any other; 0: all."""
+    """Only so many of them, drawn by lot, each as likely as any other; 0: all. Each page
+    draws anew: where something is written or deleted meanwhile there may be a few more.
+    """
     sample_seed: builtins.int
     """Of the drawing: the same seed draws the same objects. What is written or deleted
     meanwhile changes at most as many of them.

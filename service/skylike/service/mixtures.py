@@ -60,7 +60,7 @@ def fit_mixture(
     )
     # One BLAS thread: on busy cores several wait for each other, many times over.
     with threadpool_limits(1), warnings.catch_warnings():
-        # Fewer distinct points than components do no harm either.
+        # Fewer distinct points than components do no harm.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(most_steps // _STEPS):
             caller.check()

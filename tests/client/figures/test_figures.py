@@ -348,6 +348,9 @@ def test_a_sample_is_the_same_for_the_same_seed(client: Client) -> None:
     with pytest.raises(errors.BadInput) as few:
         figures.gather(client, collection="empty")
     assert few.value.reason == "too_few"
+    with pytest.raises(errors.BadInput) as none:  # not all there are
+        figures.gather(client, collection="sky", num=0)
+    assert none.value.reason == "bad_num"
 
 
 def test_correlations_are_spearmans_of_what_was_measured(sample: Sample) -> None:
@@ -574,7 +577,7 @@ def test_what_all_clusters_share_sets_none_apart() -> None:
     size = NumberSpread("size", 40, 5.0, 9.0, 10.0)
     small = NumberSpread("size", 100, 1.0, 2.0, 3.0)
     first = cluster(
-        0, 100, portrait((small,), [("SATURATED", 0.01), every], [("spiral", 0.4)])
+        0, 100, portrait((small,), [("SATURATED", 0.01), every], [("spiral", 0.3)])
     )
     second = cluster(
         1, 43, portrait((rare, size), [("EDGE", 0.2), every], [("spiral", 0.45)])
@@ -585,6 +588,10 @@ def test_what_all_clusters_share_sets_none_apart() -> None:
     assert [one.name for one in facts(second, among)] == ["spiral", "size"]
     assert [one.name for one in facts(third, among)] == ["merger"]
     assert facts(third, [third]) == []
+    # However large it is: what only its members have sets it apart.
+    most = cluster(0, 950, portrait((), [], [("disc", 1.0)]))
+    rest = cluster(1, 50, portrait((), [], [("ring", 0.5)]))
+    assert [one.name for one in facts(most, [most, rest])] == ["disc"]
 
 
 def test_a_collapse_is_told(run: Path) -> None:

@@ -32,7 +32,7 @@ _TEXT_MM, _WIDE_TEXT_MM = 34.0, 48.0
 _LEAST_SIDE_MM, _MOST_SIDE_MM = 11.0, 20.0
 _NUM_EXEMPLARS = 5
 _MOST_FACTS = 2
-_EXCESS = 0.1  # of a share over that among all
+_EXCESS = 0.1  # of a share over that among all others
 _OF_OBSERVING = ("epoch_mjd", "valid_fraction")  # not of what is seen
 
 
@@ -179,7 +179,7 @@ def facts(one: ClusterInfo, among: Sequence[ClusterInfo]) -> list[Fact]:
     """What sets a cluster apart: labels; numbers, the most unusual first; flags.
 
     A label or flag does where a share of the members has it that is larger by a tenth or more
-    than among the members of all clusters. A number that at least half of the members have
+    than among those of the other clusters. A number that at least half of the members have
     does by how far its median lies from the median of all clusters' medians, in units of
     the range of its own middle half.
     """
@@ -202,9 +202,13 @@ def facts(one: ClusterInfo, among: Sequence[ClusterInfo]) -> list[Fact]:
         and 2 * each.count >= one.size
         and unusual(each) > 0
     ]
-    portraits = [(other.size, other.portrait) for other in among if other.portrait]
-    labels = [(size, portrait.labels) for size, portrait in portraits]
-    flags = [(size, portrait.flags) for size, portrait in portraits]
+    others = [
+        (other.size, other.portrait)
+        for other in among
+        if other.portrait and other.label != one.label
+    ]
+    labels = [(size, portrait.labels) for size, portrait in others]
+    flags = [(size, portrait.flags) for size, portrait in others]
     told = _frequent(one.portrait.labels, labels)
     told += [
         Fact(each.name, f"{each.median:.3g}", f" ({each.low:.3g} to {each.high:.3g})")
@@ -215,15 +219,17 @@ def facts(one: ClusterInfo, among: Sequence[ClusterInfo]) -> list[Fact]:
 
 
 def _frequent(
-    mine: Sequence[MemberShare], all_: Sequence[tuple[int, Sequence[MemberShare]]]
+    mine: Sequence[MemberShare], others: Sequence[tuple[int, Sequence[MemberShare]]]
 ) -> list[Fact]:
-    """What more members have than of all clusters: sizes and shares of these are given."""
-    total = sum(size for size, _ in all_)
+    """What more members have than of other clusters: sizes and shares of these are given."""
+    total = sum(size for size, _ in others)
+    if not total:
+        return []
     have: dict[str, float] = {}
-    for size, shares in all_:
+    for size, shares in others:
         for each in shares:
             have[each.name] = have.get(each.name, 0) + size * each.share
-    excess = {each.name: each.share - have[each.name] / total for each in mine}
+    excess = {each.name: each.share - have.get(each.name, 0) / total for each in mine}
     return [
         Fact(each.name, f"{each.share:.0%}")
         for each in sorted(mine, key=lambda each: -excess[each.name])

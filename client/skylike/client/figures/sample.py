@@ -12,6 +12,7 @@ from skylike.client.filters import Filter
 from skylike.client.types import Context, Found, Object
 
 _AT_ONCE = 8
+_LEAST = 4  # objects of a figure of many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,15 +65,18 @@ def gather(
     collection
         May be left out where the service has only one.
     num
-        How many at most.
+        How many at most; 4 or more.
     seed
         The same seed draws the same from the same collection.
 
     Raises
     ------
     BadInput
-        ``too_few`` if there are fewer than four: no map of them says anything.
+        ``too_few`` if there are fewer than four: no map of them says anything; nor
+        are fewer asked for (``bad_num``).
     """
+    if num < _LEAST:
+        raise BadInput(f"num is {num}; it is {_LEAST} or more", reason="bad_num")
     total = client.count(where, collection=collection).num_objects
     drawn = client.objects(
         where, collection=collection, sample_size=num, sample_seed=seed
@@ -89,7 +93,7 @@ def gather(
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         found = list(threads.map(fetch, ids))
     kept = [one for one in found if one is not None and one.vector is not None]
-    if len(kept) < 4:
+    if len(kept) < _LEAST:
         raise BadInput(
             f"{len(kept)} objects are too few for a figure of many; add objects, or "
             "filter less",

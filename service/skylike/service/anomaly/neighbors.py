@@ -96,9 +96,9 @@ class Crowd:
     spacing : (n,) float64
         Mean reachability distance of each from its nearest.
     gaps : (n,) float64
-        Mean distance of each to its five nearest, not far below `spacing`. None of a fit that was stored before
-        there were gaps: its scores have the mean inverse of `spacing` for that of these,
-        as all that it is compared with.
+        Mean distance of each to its five nearest, not far below `spacing`. None of a fit
+        that was stored without: its scores have the mean inverse of `spacing` for that
+        of these, as all that it is compared with.
     """
 
     k: int

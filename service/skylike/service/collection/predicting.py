@@ -140,8 +140,9 @@ class Predicting(Rated):
             ``too_few_examples`` if fewer than 20 searchable objects, or objects of fewer
             than 20 places, tell it, or all tell the same.
         BadRequest
-            ``unknown_attribute`` if there are objects, and none has it; ``bad_target`` if it is text in one object and a number in another, or has more
-            than 100 classes; and as filters.
+            ``unknown_attribute`` if there are objects, and none has it; ``bad_target`` if
+            it is text in one object and a number in another, or has more than 100
+            classes; and as filters.
         """
         if where is not None:
             self._view.check(where)

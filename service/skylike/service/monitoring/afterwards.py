@@ -12,9 +12,8 @@ from collections.abc import Callable
 
 import structlog
 
-_MOMENT = (
-    0.05  # seconds; to be woken more often costs calls more than what is done then
-)
+# Seconds. To be woken more often costs calls more than what is done then.
+_MOMENT = 0.05
 
 _log = structlog.get_logger()
 

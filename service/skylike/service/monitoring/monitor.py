@@ -51,7 +51,7 @@ class Monitor:
     ) -> Iterator[Call]:
         """While a call is answered: counted, measured, and logged after its end.
 
-        It has a context of its own, in which all of it happens.
+        Who calls gives each call a context of its own: nothing is unbound at the end.
 
         Parameters
         ----------
@@ -67,7 +67,6 @@ class Monitor:
         start = time.perf_counter()
         call = calls.begin(well)
         self._metrics.begun(method)
-        # The context ends with the call, and what is bound in it.
         structlog.contextvars.bind_contextvars(request_id=request_id, method=method)
         try:
             yield call

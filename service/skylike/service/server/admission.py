@@ -33,9 +33,8 @@ _IN_LINE = 0.25  # of all calls, in each line
 _PATIENCE = 20  # how much longer than a question a write may wait
 _OF_STREAMS = 0.25  # of all calls: they stay, and shall leave room for others
 _RETRY_SECONDS = 1.0
-_MOMENT_SECONDS = (
-    0.001  # gRPC takes some microseconds to tell whether a caller is there
-)
+# gRPC takes some microseconds to tell whether a caller is there.
+_MOMENT_SECONDS = 0.001
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
