@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -306,7 +307,7 @@ def test_scale_bar_and_arrows_are_drawn_where_the_sky_is_known(
 ) -> None:
     """Pixels: a bar as long as is said, arrows that turn with the sky, or neither."""
     side, file = 96, tmp_path / "round.fits"
-    content = {"size": side, "seed": 3}
+    content: dict[str, Any] = {"size": side, "seed": 3}
     plain, said = _shown(visit, file, draw(**content, position=None))
     assert "bar" not in said
     placed, said = _shown(visit, file, draw(**content))
