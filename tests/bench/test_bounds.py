@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.bench import anomalies, imaging, kinds
 
-from skylike.service.clusters import Settings
+from skylike.service.clusters import METHODS, Method, Settings
 
 
 def test_plain_files_take_the_short_way(tmp_path: Path) -> None:
@@ -38,13 +38,15 @@ def test_what_is_rare_is_among_what_is_odd(
     assert found["anomalies.some.judged_alone"] < 1
 
 
-def test_assigning_an_object_stays_cheap() -> None:
-    """By mixtures, as they are the default; most of it is the time of calls."""
+@pytest.mark.parametrize("method", METHODS)
+def test_assigning_an_object_stays_cheap(method: Method) -> None:
+    """By each method, one alone and many; most of it is the time of calls."""
     random = np.random.default_rng(0)
     centres = random.normal(size=(20, 128))
     vectors = centres[random.integers(20, size=1000)] + random.normal(size=(1000, 128))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     known = vectors.astype(np.float32)
-    fit, _ = kinds.fitted(known, Settings("full-mixture", 20))
+    fit, _ = kinds.fitted(known, Settings(method, 0 if method == "hdbscan" else 20))
+    assert len(fit.sizes) > 10  # or there would be little to do
     assert kinds.milliseconds(fit, known[:1], 200) < kinds.BAR_MILLISECONDS
     assert kinds.milliseconds(fit, known, 1) < kinds.BAR_MILLISECONDS

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +199,25 @@ def test_no_placeholder_is_left() -> None:
         if (found := re.findall(r"@[A-Z]+@", path.read_text(encoding="utf-8")))
     }
     assert left == {}
+
+
+@pytest.mark.parametrize("variable", ["NPM_REQUIRED", "CI"])
+def test_tests_that_need_npm_fail_without_it_where_all_is_built(
+    with_npm: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variable: str,
+) -> None:
+    """Elsewhere they skip."""
+    exported = re.findall(
+        r"^export (.*?)(?: #|$)", (ROOT / ".ci/run").read_text(), re.M
+    )
+    assert "NPM_REQUIRED=1" in " ".join(exported).split()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("NPM_REQUIRED", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="npm is missing"):
+        with_npm("npm", "ci", cwd=tmp_path)
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(pytest.fail.Exception, match="npm is missing"):
+        with_npm("npm", "ci", cwd=tmp_path)

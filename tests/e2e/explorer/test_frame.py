@@ -5,10 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.e2e.explorer import archive
-from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
+from tests.e2e.explorer.conftest import (
+    SCREENSHOTS,
+    Visit,
+    is_picture,
+    keep,
+    pixels,
+    settle,
+)
 
 from skylike.service.keys import Keys, Scope
 
@@ -23,6 +32,33 @@ VIEWS = {
     "status": "status?collection=sky",
     "about": "about?collection=sky",
 }
+
+MAIN = {
+    "search": "main form",
+    "similar": ".found li.hit img",
+    "map": ".map-frame[data-renderer]",
+    "clusters": "li.cluster .mean img",
+    "anomalies": ".rateable img",
+    "object": "main img",
+}
+"""Of each main view what must be drawn in it."""
+
+
+@pytest.mark.parametrize("view", MAIN)
+def test_a_picture_of_each_main_view_is_kept(visit: Visit, view: str) -> None:
+    """Of the whole page, of today, and with something in it beside the frame."""
+    page = visit(VIEWS[view])
+    drawn = page.locator(MAIN[view]).first
+    drawn.wait_for()
+    page.wait_for_load_state("networkidle")
+    assert pixels(drawn).std() > 5
+    (SCREENSHOTS / f"main-{view}.png").unlink(missing_ok=True)
+    keep(page, f"main-{view}")
+    with Image.open(SCREENSHOTS / f"main-{view}.png") as kept:
+        levels = np.asarray(kept.convert("RGB"), float)
+    assert levels.shape[0] >= 900
+    assert levels.shape[1] == 1280
+    assert levels[120:].std() > 5
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -11,7 +11,7 @@ from astropy.io import fits
 from playwright.sync_api import Page, expect
 from tests.conftest import draw, to_fits
 from tests.e2e.explorer import archive
-from tests.e2e.explorer.conftest import Visit, is_picture, keep, settle
+from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
 from tests.e2e.explorer.test_gallery import run
 
 from skylike.client import Client, NewObject
@@ -179,6 +179,10 @@ def test_an_image_of_one_pixel_is_shown(visit: Visit, tmp_path: Path) -> None:
     _upload(page, _write(tmp_path / "one.fits", to_fits(np.ones((1, 1)))))
     expect(page.locator("#looked img")).to_be_visible()
     expect(page.locator("#looked")).to_contain_text("1 \N{MULTIPLICATION SIGN} 1")
+    # A black square, as nothing is brighter than the rest, but for its round corners.
+    drawn = pixels(page.locator("#looked img"))
+    assert min(drawn.shape[:2]) > 200
+    assert drawn[20:-20, 20:-20].max() == 0
     page.get_by_role("button", name="Find what is like it").click()
     page.locator(".found li.hit, #looked .error").first.wait_for()
     assert is_harmless(page)

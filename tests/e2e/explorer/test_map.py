@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
+from scipy.stats import spearmanr
 from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels
 
 from skylike.client import Client
@@ -214,6 +215,62 @@ def test_no_two_of_many_categories_share_a_colour_unsaid(
     assert name in again.inner_text()
     page.wait_for_timeout(300)
     assert np.count_nonzero(coloured(pixels(page.locator(".map-frame")))) > 100
+
+
+VIRIDIS = np.array(
+    [
+        *([68, 1, 84], [72, 40, 120], [62, 73, 137], [49, 104, 142], [38, 130, 142]),
+        *([31, 158, 137], [53, 183, 121], [110, 206, 88], [181, 222, 43]),
+    ]
+)
+"""Its first eight ninths; on light ground its end is left out."""
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("color", ["anomaly", "snr"])
+def test_points_are_drawn_in_the_colours_of_their_numbers(
+    visit: Visit, client: Client, renderer: str, color: str
+) -> None:
+    """The more, the further along Viridis is the pixel where the point must be."""
+    told = {
+        "anomaly": lambda: {
+            one.id: one.percentile
+            for one in client.anomalies(collection="sky", limit=None).items
+        },
+        "snr": lambda: {
+            one.id: one.attributes["snr"] for one in client.objects(collection="sky")
+        },
+    }[color]()
+    drawn = client.map(collection="sky", layout="pca")
+    places = np.stack([drawn.x, drawn.y], axis=1).astype(float)
+    ends = (
+        drawn.ids.index(QUERY),
+        int(np.argmax(np.abs(places - places[0]).min(axis=1))),
+    )
+    marks = []
+    for end in ends:
+        page = visit(address(renderer, f"&color={color}&id={drawn.ids[end]}"))
+        frame(page)
+        page.locator("#query-place").wait_for()
+        mark = page.locator(".map-mark.query").bounding_box()
+        assert mark is not None
+        marks.append((mark["x"], mark["y"]))
+    first, second = np.array(marks)
+    page.locator(".map-mark.query").evaluate("(mark) => { mark.hidden = true; }")
+    scale = (second - first) / (places[ends[1]] - places[ends[0]])
+    at = np.rint(first + (places - places[ends[0]]) * scale).astype(int)
+    picture = pixels(page).astype(int)
+    inside = ((at > 0) & (at < picture.shape[1::-1])).all(axis=1)
+    shades = picture[at[inside, 1], at[inside, 0]]
+    steps = np.linspace(0, len(VIRIDIS) - 1, 100)
+    ramp = np.stack(
+        [np.interp(steps, np.arange(len(VIRIDIS)), one) for one in VIRIDIS.T], axis=1
+    )
+    far = np.linalg.norm(shades[:, None] - ramp, axis=2)
+    assert inside.sum() > 200
+    assert np.median(far.min(axis=1)) < 50  # WebGL draws them a little through
+    values = np.array([told[id] for id in drawn.ids])[inside]
+    assert spearmanr(values, far.argmin(axis=1)).statistic > 0.9
 
 
 def test_colours_layouts_and_filters_stand_in_the_address(visit: Visit) -> None:

@@ -1,13 +1,17 @@
 """Searches begin with a file, a name, a place or chance, and their address brings them back."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
+from tests.conftest import draw
 from tests.e2e.explorer.conftest import Visit, is_picture, keep, pixels, settle
 
 from skylike.client import Client, Cutout
@@ -284,3 +288,49 @@ def test_chance_finds_an_object(visit: Visit) -> None:
     page.get_by_role("button", name="Take one at random").click()
     page.wait_for_url("**/similar?**")
     assert len(_found(page)) == 24
+
+
+def _shown(visit: Visit, file: Path, content: bytes) -> tuple[NDArray[np.int64], str]:
+    """The picture that is drawn of a file, and what is said of it below."""
+    file.write_bytes(content)
+    page = visit("?collection=sky")
+    page.set_input_files("#file", file)
+    picture = page.locator("#looked img")
+    picture.wait_for()
+    assert is_picture(picture)
+    said = page.locator("#looked figcaption").inner_text()
+    return pixels(picture).max(axis=2).astype(int), said
+
+
+def test_scale_bar_and_arrows_are_drawn_where_the_sky_is_known(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """Pixels: a bar as long as is said, arrows that turn with the sky, or neither."""
+    side, file = 96, tmp_path / "round.fits"
+    content: dict[str, Any] = {"size": side, "seed": 3}
+    plain, said = _shown(visit, file, draw(**content, position=None))
+    assert "bar" not in said
+    placed, said = _shown(visit, file, draw(**content))
+    turned, _ = _shown(visit, file, draw(**content, CDELT2=-0.2 / 3600))
+    assert plain.shape == placed.shape == turned.shape
+    ny, nx = plain.shape
+    added = np.abs(placed - plain) > 60
+    assert not added[: ny // 2].any()
+    [seconds] = re.findall(r"bar ([\d.]+)\N{DOUBLE PRIME}", said)
+    pixel = nx / side  # of the file, on the screen
+    bar = (placed > 240)[ny // 2 :, : nx // 2].sum(axis=1).max()
+    assert bar == pytest.approx(float(seconds) / 0.2 * pixel, abs=pixel)
+    again = np.abs(turned - placed) > 60
+    assert not again[: ny // 2].any()
+    assert not again[:, : nx // 2].any()  # the bar stays
+    assert _points_up(placed)
+    assert not _points_up(turned)
+
+
+def _points_up(picture: NDArray[np.int64]) -> bool:
+    """Whether the arrow to the north leaves that to the east upwards."""
+    ny, nx = picture.shape
+    corner = picture[2 * ny // 3 : -9, 2 * nx // 3 : -9] > 240
+    north = np.flatnonzero(corner[:, corner.sum(axis=0).argmax()])
+    east = corner.sum(axis=1).argmax()
+    return bool(north.mean() < east)

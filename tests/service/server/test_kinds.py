@@ -1,6 +1,8 @@
 """Clusters over a real socket: what they look like, what people call them, old fits."""
 
 import functools
+import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +11,13 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from astropy.io import fits
+from PIL import Image
+from tests.conftest import draw, to_fits
 from tests.told import refusal
 
 from skylike.service.config import Settings
-from skylike.service.engine import Engine
+from skylike.service.engine import CutoutQuery, Engine, NewObject
 from skylike.service.library import Library
 from skylike.service.server.serve import Server
 from skylike.v1 import (
@@ -30,12 +35,13 @@ def sky(data: Path) -> Iterator[SimpleNamespace]:
     settings = Settings(data=data, address="127.0.0.1:0", grace_seconds=1)
     with (
         Library(data) as library,
-        Server(Engine(library), settings) as server,
+        Server(engine := Engine(library), settings) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         library.collection("sky").fit(method="kmeans", number=2)
         yield SimpleNamespace(
             archive=library.collection("sky"),
+            engine=engine,
             catalog=catalog_pb2_grpc.CatalogServiceStub(channel),
             search=search_pb2_grpc.SearchServiceStub(channel),
         )
@@ -68,7 +74,7 @@ def test_how_clusters_were_found_is_told(sky: SimpleNamespace) -> None:
 
 
 def test_portraits_tell_what_members_have_in_common(sky: SimpleNamespace) -> None:
-    """Of all members: quartiles of numbers, shares of flags and labels, a picture."""
+    """Of all members: quartiles of numbers, shares of labels, a picture."""
     assert not any(one.HasField("portrait") for one in clusters(sky).clusters)
     label = clusters(sky).clusters[0].label
     members = sky.catalog.ListClusterMembers(
@@ -108,6 +114,44 @@ def test_portraits_tell_what_members_have_in_common(sky: SimpleNamespace) -> Non
     ]
     assert not other.portrait.labels
     assert "width" not in [one.name for one in other.portrait.numbers]
+
+
+def decoded(png: bytes) -> Any:
+    """The levels of a grey picture."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("L"), float)
+
+
+def test_portraits_tell_shares_of_flags_and_the_mean_of_the_pictures(
+    sky: SimpleNamespace,
+) -> None:
+    """Counted and averaged here over the members, which come with both."""
+    rings = [fits.getdata(io.BytesIO(draw("ring", 900 + i))) for i in range(5)]
+    sky.engine.add(
+        "sky",
+        [
+            NewObject(f"cut-{i}", CutoutQuery(to_fits(np.minimum(ring, 60))))
+            for i, ring in enumerate(rings)
+        ],
+    )
+    sky.archive.fit()
+    shares, means, own = [], [], []
+    for one in clusters(sky, portraits=True).clusters:
+        asked = catalog_pb2.ListClusterMembersRequest(
+            label=one.label, page_size=1000, thumbnails=True
+        )
+        members = [x.object for x in sky.catalog.ListClusterMembers(asked).members]
+        counts = Counter(flag for member in members for flag in member.flags)
+        told = {flag.name: flag.share for flag in one.portrait.flags}
+        expected = {flag: count / len(members) for flag, count in counts.items()}
+        assert told == pytest.approx(expected)
+        shares.append(told.get("SATURATED", 0))
+        means.append(decoded(one.portrait.mean_thumbnail_png))
+        own.append(np.mean([decoded(x.thumbnail_png) for x in members], axis=0))
+    assert 0 < max(shares) < 1
+    for i, mean in enumerate(means):  # rounded once, as pictures are
+        np.testing.assert_allclose(mean, own[i], atol=0.51)
+        assert all(np.abs(mean - other).max() > 5 for other in own[:i] + own[i + 1 :])
 
 
 def test_a_name_is_kept_by_later_fits_and_told_in_answers(

@@ -21,11 +21,13 @@ from skylike.service.engine import Engine
 from skylike.service.errors import BadSettings
 from skylike.service.keys import Keys, Scope
 from skylike.service.library import Library
-from skylike.service.server.serve import Server
+from skylike.service.server.serve import SERVICES, Server
 from skylike.v1 import (
     catalog_pb2,
+    job_pb2,
     search_pb2,
     search_pb2_grpc,
+    teaching_pb2,
     types_pb2,
 )
 
@@ -270,14 +272,38 @@ def test_probes_of_health_write_no_lines(
     assert lines(check, 0) == []
 
 
+# Methods whose replies tell no version, and why.
+WITHOUT_CONTEXT = {
+    "Discover": "about p-values that the caller brings; no collection is asked",
+    "DeleteCollection": "of a collection that is gone",
+    "ListAliases": "names, each with that of its collection; none is opened",
+    "SetAlias": "a name; its collection is not opened",
+    "RollBackAlias": "a name; its collection is not opened",
+    "DeleteAlias": "a name; its collection is not opened",
+    "StartJob": "a job, which outlives versions",
+    "GetJob": "a job, which outlives versions",
+    "ListJobs": "jobs of several collections",
+    "WatchJob": "a job, which outlives versions",
+    "CancelJob": "a job, which outlives versions",
+    "ListJobRejects": "files that a job refused; they are in no collection",
+}
+
+
+def _has_context(reply: Any) -> bool:
+    """Whether a message has one, or what it is an envelope or a list of."""
+    inner = [one.message_type for one in reply.fields if one.message_type]
+    return any("context" in one.fields_by_name for one in (reply, *inner))
+
+
 def test_every_reply_about_a_collection_names_its_version_and_model() -> None:
-    """Of the services that answer today; a list carries it in each of its rows."""
-    replies = [
-        method.output_type
-        for file in (search_pb2, catalog_pb2)
+    """Of every service; in an envelope or a list, each thing that is in it does."""
+    methods = [
+        method
+        for file in (search_pb2, catalog_pb2, teaching_pb2, job_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
-        if not method.server_streaming
     ]
-    told = {reply.name for reply in replies if "context" in reply.fields_by_name}
-    assert {"AnalyzeResponse", "AddObjectsResponse", "GetObjectResponse"} <= told
+    services = {method.containing_service.full_name for method in methods}
+    assert services == {one for one in SERVICES if one.startswith("skylike.")}
+    without = {one.name for one in methods if not _has_context(one.output_type)}
+    assert without == set(WITHOUT_CONTEXT)

@@ -22,6 +22,7 @@ export async function show(root, state, go) {
   const { collection, signal } = state;
   const options = { signal };
   const asked = { collection, fit_version: state.params.get("fit"), portraits: "true" };
+  const fit = Number.parseInt(state.params.get("fit"), 10) || 0; // a number, as it becomes code
   const label = state.params.get("cluster");
   if (label !== null) return members(root, state, go, label);
   const place = h("div", { id: "clusters" });
@@ -30,8 +31,8 @@ export async function show(root, state, go) {
     h("p", { class: "lead" }, "Kinds of objects, as the fit has found them without labels. Open one for its members; name those that you know."),
     place,
     snippetPart({
-      python: pythonOf(() => [`found = client.clusters(${python(collection)}, portraits=True)`, "for one in found.clusters:", "    print(one.label, one.name, one.size, one.exemplar_ids[:3])"]),
-      curl: curl(`v1/clusters?collection=${encodeURIComponent(collection)}&portraits=true`),
+      python: pythonOf(() => [`found = client.clusters(${python(collection)}${fit ? `, fit_version=${fit}` : ""}, portraits=True)`, "for one in found.clusters:", "    print(one.label, one.name, one.size, one.exemplar_ids[:3])"]),
+      curl: curl(`v1/clusters?collection=${encodeURIComponent(collection)}${fit ? `&fit_version=${fit}` : ""}&portraits=true`),
     }));
   await into(place, () => get("v1/clusters", asked, options), (told) => all(told, state, go), options);
   return null;

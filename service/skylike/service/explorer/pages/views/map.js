@@ -45,7 +45,7 @@ export async function show(root, state, go) {
       h("div", { class: "part map-part" }, legend, frame, about),
       section("Chosen objects", chosen)),
     snippetPart({
-      python: pythonOf((where) => [`drawn = client.map(collection=${python(collection)}, layout=${python(asked.layout)}, color=${python(asked.color)}${where})`, "print(len(drawn.ids), drawn.total, drawn.x[:3], drawn.y[:3])"], { filters }),
+      python: pythonOf((where) => [`drawn = client.map(collection=${python(collection)}, layout=${python(asked.layout)}, color=${python(asked.color)}${asked.limit ? `, limit=${asked.limit}` : ""}${where})`, "print(len(drawn.ids), drawn.total, drawn.x[:3], drawn.y[:3])"], { filters }),
       curl: curl(`v1/map?${new URLSearchParams(Object.entries({ ...asked, limit: asked.limit ?? "", filter: asked.filter ? JSON.stringify(asked.filter) : "" }).filter(([, value]) => value))}`),
     }));
 
