@@ -21,6 +21,7 @@ PROTO_PYTHON = ROOT / ".venv-proto" / "bin" / "python"
 # Everything else on the web a reader can find by name.
 LINKED = {
     "arxiv.org",
+    "cds.unistra.fr",
     "doi.org",
     "download.pytorch.org",
     "keepachangelog.com",

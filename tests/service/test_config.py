@@ -82,6 +82,9 @@ def test_an_address_has_host_and_port(address: str) -> None:
         ("grace_seconds", "soon", "is 'soon': it has to be a number 0 or more; by default it is 10.0"),
         ("insecure", "maybe", "is 'maybe': it has to be true or false; by default it is False"),
         ("address", "foo", "is 'foo': expected HOST:PORT with a port from 0 to 65535; by default it is 127.0.0.1:50051"),
+        ("resolver_url", "file:///etc/passwd", "is 'file:///etc/passwd': expected https://HOST/PATH/ or http://HOST:PORT/PATH/, and nothing behind it"),
+        ("resolver_url", "https://a.b/c?d", "is 'https://a.b/c?d': expected https://HOST/PATH/ or http://HOST:PORT/PATH/, and nothing behind it"),
+        ("resolver_url", "http://me:secret@a.b/", "is 'http://me:secret@a.b/': expected https://HOST/PATH/ or http://HOST:PORT/PATH/, and nothing behind it"),
         ("cors_origins", "a", "is 'a': a is no origin: expected https://HOST or https://HOST:PORT"),
     ],
 )  # fmt: skip

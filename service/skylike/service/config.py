@@ -29,6 +29,7 @@ from skylike.service.errors import BadSettings
 PREFIX = "SKYLIKE_"
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
+_SERVICE_URL = re.compile(_ORIGIN.pattern + r"/[A-Za-z0-9._~/-]*")
 DATA = Path("skylike-data")
 """Data directory where none is named: in the folder one works in."""
 
@@ -65,6 +66,12 @@ class Settings(BaseModel):
         default=(),
         description="Names by which HTTP callers may call this service besides, such as "
         "a proxy's, parted by commas; at a loopback address none but its own by default.",
+    )
+    resolver_url: str | None = Field(
+        default=None,
+        description="URL of a Sesame name resolver, such as "
+        "https://cds.unistra.fr/cgi-bin/nph-sesame/, which is told the names that callers "
+        "look up; none by default.",
     )
     insecure: bool = Field(
         default=False,
@@ -193,6 +200,15 @@ class Settings(BaseModel):
                     f"{host} is no name of a host: expected one without a port"
                 )
         return tuple(host.lower() for host in hosts)
+
+    @field_validator("resolver_url")
+    @classmethod
+    def _is_a_url(cls, url: str | None) -> str | None:
+        if url is not None and not _SERVICE_URL.fullmatch(url):
+            raise ValueError(
+                "expected https://HOST/PATH/ or http://HOST:PORT/PATH/, and nothing behind it"
+            )
+        return url
 
     @field_validator("roots", mode="before")
     @classmethod

@@ -22,6 +22,7 @@
     ├── PermissionDenied     the key, or the path, allows less than was asked for
     ├── Overloaded           too much at once: later it would be answered
     │   └── TooManyRequests  one caller asks more often than it may
+    ├── Unreachable          a service elsewhere that was needed does not answer, or wrongly
     ├── Cancelled            the caller has gone, or has asked to stop
     ├── DeadlineExceeded     the caller's deadline has passed
     ├── InUse                another process writes to the data directory
@@ -195,6 +196,12 @@ class TooManyRequests(Overloaded):
     """One caller asks more often than it may; others are answered."""
 
     reason = "too_many_requests"
+
+
+class Unreachable(SkylikeError):
+    """A service elsewhere that was needed does not answer, or not as it should."""
+
+    reason = "unreachable"
 
 
 class Cancelled(SkylikeError):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from tests.service.gateway.conftest import Serving
 
-from skylike.service.gateway import cone, events
+from skylike.service.gateway import cone, events, resolving
 from skylike.service.gateway.endpoints import ENDPOINTS
 from skylike.v1 import catalog_pb2, job_pb2, search_pb2, teaching_pb2
 
@@ -45,7 +45,12 @@ def test_the_lines_for_curl_work(
 
 def test_every_endpoint_is_told() -> None:
     text = PAGE.read_text()
-    for path in (*(one.path for one in ENDPOINTS), cone.PATH, events.PATH):
+    for path in (
+        *(one.path for one in ENDPOINTS),
+        cone.PATH,
+        events.PATH,
+        resolving.PATH,
+    ):
         assert path.removeprefix("/v1") in text
 
 

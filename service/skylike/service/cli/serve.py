@@ -44,6 +44,7 @@ def _help(name: str) -> str:
 @click.option("--metrics-address", help=_help("metrics_address"))
 @click.option("--cors-origins", help=_help("cors_origins"))
 @click.option("--http-hosts", help=_help("http_hosts"))
+@click.option("--resolver-url", help=_help("resolver_url"))
 @click.option("--insecure", is_flag=True, default=None, help=_help("insecure"))
 @click.option("--tls-certificate", type=_PATH, help=_help("tls_certificate"))
 @click.option("--tls-key", type=_PATH, help=_help("tls_key"))

@@ -34,9 +34,11 @@ class Explorer:
     ----------
     grpc_address
         Where programs ask: what a page tells whoever wants to go on in Python.
+    resolver_host
+        Who resolves names, as a page tells; empty if nobody, and no page offers it.
     """
 
-    def __init__(self, grpc_address: str) -> None:
+    def __init__(self, grpc_address: str, resolver_host: str) -> None:
         sources = dict(_below(resources.files(__package__) / "pages"))
         page = sources.pop("index.html").decode()
         library = _plotly()
@@ -54,6 +56,7 @@ class Explorer:
                 folder=folder.removeprefix("/"),
                 plotly=plotly.removeprefix("/"),
                 grpc_address=grpc_address,
+                resolver_host=resolver_host,
             )
             headers = {**PAGE, "Content-Security-Policy": content_security(view)}
             self._files[f"/{view}"] = File(

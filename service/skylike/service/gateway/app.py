@@ -26,9 +26,11 @@ from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.lanes import Lanes
 from skylike.service.gateway.page import HEADERS, page
 from skylike.service.gateway.pages import add_pages
-from skylike.service.gateway.problems import MEDIA_TYPE, problem_of
+from skylike.service.gateway.problems import DESCRIBED, problem_of
+from skylike.service.gateway.resolving import add_resolving
 from skylike.service.gateway.rpc import Metadata, Rpc
 from skylike.service.gateway.schema import reference, schemas
+from skylike.service.gateway.sesame import Sesame
 from skylike.service.gateway.surround import REQUEST_ID
 from skylike.service.gateway.transcode import to_json
 from skylike.service.monitoring import CONTENT_TYPE, Monitor
@@ -45,7 +47,6 @@ _LONGEST_VERSION = 21  # characters, for 64 bits
 _KEPT = "private, max-age=86400, immutable"
 _CHECK, _LIST = Rpc("Health/Check"), Rpc("Health/List")
 _SERVING = health_pb2.HealthCheckResponse.SERVING
-_PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {}}}}
 
 
 def application(
@@ -65,7 +66,7 @@ def application(
     monitor
         What knows the metrics.
     settings
-        Where it listens, and whose web pages may ask.
+        Where it listens, whose web pages may ask, and who resolves names.
     allow
         Raises unless the caller may call the method.
     is_stopping
@@ -101,7 +102,9 @@ def application(
         _add(app, endpoint, lanes)
     add_cone_search(app, lanes, monitor)
     add_events(app, lanes, is_stopping)
-    add_pages(app, Explorer(grpc_address))
+    resolver = None if settings.resolver_url is None else Sesame(settings.resolver_url)
+    add_resolving(app, lanes, resolver)
+    add_pages(app, Explorer(grpc_address, "" if resolver is None else resolver.host))
 
     @app.get("/v1/thumbnail", response_class=Response)
     async def thumbnail(
@@ -185,7 +188,7 @@ def _add(app: FastAPI, endpoint: Endpoint, lanes: Lanes) -> None:
                 "description": comments().get(method.output_type.full_name, ""),
                 "content": {reading.JSON: {"schema": reference(method.output_type)}},
             },
-            "4XX": _PROBLEM,
+            "4XX": DESCRIBED,
         },
         openapi_extra=endpoint.described(),
     )

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from skylike.service.config import Settings, is_loopback, split_address
 from skylike.service.errors import BadRequest, PermissionDenied, SkylikeError
 from skylike.service.gateway.problems import problem_of
+from skylike.service.gateway.resolving import PATH as RESOLVING
 from skylike.service.monitoring import Monitor
 
 _HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]+)(:[0-9]*)?")
@@ -45,7 +46,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it before it is read."""
         try:
-            self._look(scope["method"], Headers(scope=scope))
+            self._look(scope["method"], scope["path"], Headers(scope=scope))
         except SkylikeError as error:
             told = problem_of(error)
             self._monitor.failed(error, str(told.status))
@@ -53,7 +54,7 @@ class Guard:
         else:
             await self._app(scope, receive, send)
 
-    def _look(self, method: str, headers: Headers) -> None:
+    def _look(self, method: str, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
         if not self._is_ours(host):
             raise BadRequest(
@@ -61,7 +62,9 @@ class Guard:
                 "localhost; other names, such as a proxy's, are the setting http_hosts",
                 reason="wrong_host",
             )
-        if method not in _CHANGING_NOTHING and not self._is_from_ours(headers, host):
+        # To ask somebody elsewhere is more than reading.
+        is_harmless = method in _CHANGING_NOTHING and path != RESOLVING
+        if not (is_harmless or self._is_from_ours(headers, host)):
             raise PermissionDenied(
                 "web pages of other origins may not ask this: the setting cors_origins "
                 "names those that may",

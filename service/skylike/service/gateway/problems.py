@@ -8,6 +8,7 @@ import http
 import json
 import math
 from dataclasses import dataclass
+from typing import Any, Final
 
 import grpc
 from fastapi import Response
@@ -18,6 +19,12 @@ from skylike.service import errors
 from skylike.service.logs import printable
 
 MEDIA_TYPE = "application/problem+json"
+DESCRIBED: Final[dict[str, Any]] = {
+    "description": "A problem",
+    "content": {MEDIA_TYPE: {"schema": {}}},
+}
+"""For the OpenAPI page."""
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 # The classes of the table of gRPC statuses. Where one is missing, its nearest base counts.
@@ -33,6 +40,7 @@ STATUS_OF: dict[type[errors.SkylikeError], int] = {
     errors.PermissionDenied: 403,
     errors.Overloaded: 503,
     errors.TooManyRequests: 429,
+    errors.Unreachable: 502,
     errors.InUse: 409,
     errors.BadModel: 500,
     errors.BadSettings: 500,

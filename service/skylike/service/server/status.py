@@ -37,6 +37,7 @@ STATUS_OF: dict[type[errors.SkylikeError], grpc.StatusCode] = {
     errors.Overloaded: grpc.StatusCode.UNAVAILABLE,
     # Not UNAVAILABLE: clients repeat that by themselves, and would ask even more.
     errors.TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unreachable: grpc.StatusCode.UNAVAILABLE,
     errors.Cancelled: grpc.StatusCode.CANCELLED,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.InUse: grpc.StatusCode.FAILED_PRECONDITION,

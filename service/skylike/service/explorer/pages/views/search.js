@@ -6,7 +6,7 @@ import { button, empty, failed, into, number, section } from "../parts.js";
 import { thumbnail } from "../pictures.js";
 import { OF_QUERY } from "../queries.js";
 import { href } from "../route.js";
-import { parsePosition, parseRadius } from "../sky.js";
+import { decimalText, parsePosition, parseRadius } from "../sky.js";
 import { uploadPart } from "../upload.js";
 
 export const title = "Search";
@@ -68,8 +68,7 @@ function byName(state, go) {
 function byPlace(state, go) {
   const input = h("input", { id: "by-place", autocomplete: "off", spellcheck: "false", placeholder: "150.1 2.2  or  10:00:24 +02:12:00" });
   const radius = h("input", { id: "by-radius", autocomplete: "off", value: "5 arcsec", size: 8 });
-  return section("A place on the sky", form("place-form", async () => {
-    const place = parsePosition(input.value);
+  const search = async (place) => {
     const degrees = parseRadius(radius.value);
     if (wrong(input, place.error) || wrong(radius, degrees ? "" : "Give an angle: 5 arcsec, 2 arcmin, 0.1 deg.")) return;
     const sky = { position: place, radius_deg: degrees };
@@ -79,10 +78,36 @@ function byPlace(state, go) {
     } catch (error) {
       if (error.name !== "AbortError") wrong(input, error.message);
     }
-  },
+  };
+  const resolved = (place) => {
+    input.value = decimalText(place);
+    return search(place);
+  };
+  return section("A place on the sky", bySkyName(state, resolved), form("place-form", () => search(parsePosition(input.value)),
   h("div", { class: "field" }, h("label", { for: "by-place" }, "Right ascension and declination, ICRS"), input),
   h("div", { class: "field" }, h("label", { for: "by-radius" }, "The nearest object within"),
     h("div", { class: "row" }, radius, h("button", { type: "submit" }, "Find similar")))));
+}
+
+/** A name that is looked up where the service was told to; nothing where it was not. */
+function bySkyName({ signal }, resolved) {
+  const host = document.querySelector("meta[name=skylike-resolver]").content;
+  if (!host) return null;
+  const input = h("input", { id: "by-name", autocomplete: "off", spellcheck: "false", maxlength: 100, placeholder: "M 51" });
+  const submit = h("button", { type: "submit" }, "Find similar");
+  return form("name-form", async () => {
+    const name = input.value.trim();
+    if (wrong(input, name ? "" : "Give a name, such as M 51.")) return;
+    submit.disabled = true;
+    try {
+      const { position } = await get("v1/resolve", { name }, { signal });
+      await resolved(position);
+    } catch (error) {
+      if (error.name !== "AbortError") wrong(input, error.message);
+    } finally {
+      submit.disabled = false;
+    }
+  }, h("div", { class: "field" }, h("label", { for: "by-name" }, `Name, looked up at ${host}`), h("div", { class: "row grow" }, input, submit)));
 }
 
 function byChance(state, go) {
