@@ -1,8 +1,9 @@
 """An image in a file, of which all or any part can be read.
 
 The header is understood once, when the frame is opened. Uncompressed pixels are read
-where they lie, rows of a box at a time; compressed ones are decoded once, when the
-first of them is asked for, and kept.
+where they lie, rows of a box at a time. Compressed ones are decoded once, when the first
+of them is asked for, and kept; of an image that is too large for that, the tiles that
+each box touches are, every time.
 """
 
 import dataclasses
@@ -134,7 +135,8 @@ class Frame:
         """Some rows of one channel, each as wide as the frame.
 
         For a glance at a frame that is too large to be read: rows that are far from each
-        other are read where they lie. The limit is on what is returned.
+        other are read where they lie. The limit is on what is returned, and on the tiles
+        that any one row lies in.
 
         Parameters
         ----------
@@ -178,16 +180,28 @@ class Frame:
     ) -> None:
         """Rows of a compressed part, of which some tiles are decoded at a time."""
         part, section = self.parts[which], self._section(which)
-        most = max(1, _MOST_DECODED // self.shape[2])
+        across = slice(0, self.shape[2])
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         while order:
             first = numbers[order[0]]
-            some = [i for i in order if numbers[i] < first + most]
+            least = section.decodes(plane, slice(first, first + 1), across)
+            self._require_few_tiles(least)
+            most = min(_MOST_DECODED, self.options.limits.pixels)
+            end = section.reach(first, least, most)
+            some = [i for i in order if numbers[i] < end]
             order = order[len(some) :]
-            rows = slice(first, numbers[some[-1]] + 1)
-            found = section.read((*plane, rows))
+            found = section.read((*plane, slice(first, numbers[some[-1]] + 1)))
             for i in some:
                 pixels.convert(found[numbers[i] - first], part.hdu.header, out[i])
+
+    def _require_few_tiles(self, count: int) -> None:
+        limit = self.options.limits.pixels
+        if count > limit:
+            raise BadCutout(
+                f"it lies in tiles of {count} pixels; at most {limit} are decoded at "
+                "once: give a smaller section, or raise the limit",
+                reason="size_limit",
+            )
 
     def _section(self, which: int) -> tiles.Section:
         if which not in self._sections:
@@ -336,14 +350,7 @@ class Frame:
         part, section = self.parts[which], self._section(which)
         area = (slice(box.y0, box.y1), slice(box.x0, box.x1))
         wheres = [_plane(part.layout, i) for i in range(len(out))]
-        count = sum(section.decodes(where, *area) for where in wheres)
-        limit = self.options.limits.pixels
-        if count > limit:
-            raise BadCutout(
-                f"the section lies in tiles of {count} pixels; at most {limit} are "
-                "decoded at once: give a smaller one, or raise the limit",
-                reason="size_limit",
-            )
+        self._require_few_tiles(sum(section.decodes(where, *area) for where in wheres))
         return sum(
             pixels.convert(section.read((*where, *area)), part.hdu.header, plane)
             for where, plane in zip(wheres, out, strict=True)
