@@ -2,19 +2,22 @@
 
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from skylike.service.clusters import Settings
 from skylike.service.collection import Collection, SkyObject, fitting
-from skylike.service.errors import Cancelled
+from skylike.service.errors import Cancelled, DamagedData
 from skylike.service.progress import Stage
 
 DIMENSION = 16
@@ -100,6 +103,39 @@ def test_names_outlive_a_fit_by_another_method(directory: Path) -> None:
         assert ranks is not None
         assert set(ranks.labels.tolist()) == set(called)
         assert set(ranks.membership.labels.tolist()) <= {-1, *called}
+
+
+def damage(directory: Path, version: int) -> None:
+    """One flipped bit in the clusters of a fit."""
+    with closing(sqlite3.connect(directory / "catalog.sqlite3")) as database, database:
+        which = "WHERE kind = 'clusters' AND version = ?"
+        (blob,) = database.execute(
+            f"SELECT arrays FROM fits {which}", (version,)
+        ).fetchone()
+        blob = blob[:99] + bytes([blob[99] ^ 1]) + blob[100:]
+        database.execute(f"UPDATE fits SET arrays = ? {which}", (blob, version))
+
+
+def test_an_old_fit_that_is_damaged_stops_no_later_one(directory: Path) -> None:
+    """It would only lend names; those before it still do."""
+    middles = unit(4, seed=5)[np.random.default_rng(6).integers(4, size=400)]
+    vectors = middles + 0.05 * unit(400)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with Collection(directory) as collection:
+        collection.add(objects(400), vectors)
+        collection.fit(method="kmeans", number=4)
+        collection.rename_cluster(2, "spirals")
+        for _ in range(2):
+            collection.fit(method="mixture", number=1)
+    damage(directory, 2)
+    with Collection(directory) as collection:
+        with capture_logs() as told:
+            collection.fit(method="kmeans", number=4)
+        assert collection.clusters is not None
+        assert collection.clusters.name_of[2] == "spirals"
+        with pytest.raises(DamagedData):
+            collection.clusters_of(2)
+    assert [one["version"] for one in told if "damaged" in one["event"]] == [2]
 
 
 KILLED = """

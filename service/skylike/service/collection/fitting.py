@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from skylike.service import anomaly, caller, clusters
@@ -20,7 +21,7 @@ from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.stages import Stages
 from skylike.service.collection.view import View, gather
-from skylike.service.errors import BadRequest, NotReady
+from skylike.service.errors import BadRequest, DamagedData, NotReady
 from skylike.service.index import Source, k_nearest
 from skylike.service.progress import Progress, Watched
 from skylike.service.ranks import Ranks
@@ -33,6 +34,8 @@ ANOMALY = "anomaly"
 
 _CHUNK = 4096  # objects searched for at a time
 _OF_OBJECTS = "of_objects."
+
+_log = structlog.get_logger()
 
 KEPT_AT_A_TIME = 1 << 16
 """The neighbours of how many objects are a stage."""
@@ -209,12 +212,22 @@ def _kinds(
 
 
 def _earlier(view: View, fits: Fits) -> list[ClusterFit]:
-    """Clusters of the fits before the newest that are kept, the newest first."""
+    """Clusters of the fits before the newest that are kept, the newest first.
+
+    They only lend labels and names: one that is damaged is left out, and stops no fit.
+    """
     found = []
+    newest = view.clusters.version if view.clusters else 0
     for version in reversed(fits.versions(CLUSTERS)):
-        arrays = fits.of(CLUSTERS, version)
+        if version >= newest:
+            continue
+        try:
+            arrays = fits.of(CLUSTERS, version)
+        except DamagedData as error:
+            _log.warning("earlier_fit_damaged", version=version, why=str(error))
+            continue
         one = None if arrays is None else ClusterFit.from_arrays(version, arrays)
-        if one is not None and view.clusters and version < view.clusters.version:
+        if one is not None:
             found.append(one)
     return found
 
