@@ -105,6 +105,33 @@ def test_names_outlive_a_fit_by_another_method(directory: Path) -> None:
         assert set(ranks.membership.labels.tolist()) <= {-1, *called}
 
 
+def test_a_name_that_is_given_while_an_old_one_comes_back_stays_the_only_one(
+    directory: Path,
+) -> None:
+    """Whoever gave it was promised so."""
+    middles = unit(4, seed=5)[np.random.default_rng(6).integers(4, size=400)]
+    vectors = middles + 0.05 * unit(400)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with Collection(directory) as collection:
+        collection.add(objects(400), vectors)
+        collection.fit(method="kmeans", number=4)
+        for label in range(4):
+            collection.rename_cluster(label, f"kind {label}")
+        collection.fit(method="kmeans", number=3)
+        assert collection.clusters is not None
+        alive = set(collection.clusters.name_of) & set(range(4))
+        lost, other = min(set(range(4)) - alive), min(alive)
+
+        def rename(stage: Stage) -> None:
+            if stage.work == "fitting":
+                collection.rename_cluster(other, f"kind {lost}")
+
+        collection.fit(method="kmeans", number=4, shown=rename)
+        expected = {label: f"kind {label}" for label in range(4)}
+        expected |= {other: f"kind {lost}", lost: f"cluster {lost}"}
+        assert collection.clusters.name_of == expected
+
+
 def damage(directory: Path, version: int) -> None:
     """One flipped bit in the clusters of a fit."""
     with closing(sqlite3.connect(directory / "catalog.sqlite3")) as database, database:

@@ -15,7 +15,7 @@ from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Kinds, Membership, Settings
 from skylike.service.collection.calibrated import archived
 from skylike.service.collection.laying import Arrays, laid_out
-from skylike.service.collection.naming import Heritage
+from skylike.service.collection.naming import Heritage, renamed_meanwhile
 from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
@@ -59,7 +59,7 @@ class Fit(NamedTuple):
         """Store all of it; the view that answers by it."""
         # Somebody may have given a name meanwhile.
         names = view.clusters.name_of if view.clusters else {}
-        clusters = self.clusters.named(names)
+        clusters = renamed_meanwhile(self.clusters, names)
         version, fit_version = fits.save(
             {
                 CLUSTERS: clusters.to_arrays(),
