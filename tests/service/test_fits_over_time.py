@@ -297,3 +297,28 @@ def test_what_is_kept_of_a_fit_that_was_cancelled_is_of_use(directory: Path) -> 
         told: list[Stage] = []
         collection.fit(method="kmeans", number=2, shown=told.append)
         assert {one.work for one in told} == {"fitting"}
+
+
+def test_what_is_kept_is_of_no_use_once_an_earlier_fit_is_gone(directory: Path) -> None:
+    """Labels and names were given by that one too."""
+    told: list[Stage] = []
+
+    def stop(stage: Stage) -> None:
+        told.append(stage)
+        if stage.work == "fitting":
+            raise Cancelled("enough")
+
+    with Collection(directory) as collection:
+        collection.add(objects(300), unit(300))
+        for number in (3, 2):
+            collection.fit(method="kmeans", number=number)
+        with pytest.raises(Cancelled):
+            collection.fit(method="kmeans", number=3, shown=stop)
+        told.clear()
+        with pytest.raises(Cancelled):
+            collection.fit(method="kmeans", number=3, shown=stop)
+        assert {one.work for one in told} == {"fitting"}
+    damage(directory, 1)
+    with Collection(directory) as collection:
+        collection.fit(method="kmeans", number=3, shown=told.append)
+    assert "fitting clusters" in {one.work for one in told}

@@ -140,10 +140,10 @@ def fit(
             "not indexed.",
             reason="calibration_in_archive",
         )
-    stages = Stages(
-        directory, {"rows": rows, "vectors": vectors, **_made(view, settings)}
-    )
-    kinds = _kinds(stages, view, catalog.fits, rows, vectors, settings, shown)
+    earlier = _earlier(view, catalog.fits)
+    made = _made(view, settings, earlier)
+    stages = Stages(directory, {"rows": rows, "vectors": vectors, **made})
+    kinds = _kinds(stages, view, earlier, rows, vectors, settings, shown)
     if heritage is not None:
         kinds = heritage.given_to(kinds, view.ids(rows))
     anomaly_fit, scores, controlled = anomaly.fit(
@@ -170,19 +170,22 @@ def _last_calibration(view: View, catalog: Catalog) -> NDArray[np.float32] | Non
     return None if stored is None else stored[1].get("calibration")
 
 
-def _made(view: View, settings: Settings) -> dict[str, NDArray[Any]]:
-    """What a fit of given objects depends on: how it is made, and where it begins."""
+def _made(
+    view: View, settings: Settings, earlier: Sequence[ClusterFit]
+) -> dict[str, NDArray[Any]]:
+    """What a fit of given objects depends on: how it is made, and what it goes on from."""
     before = view.clusters.to_arrays() if view.clusters else {}
     before.pop("names", None)  # they are given again when it is stored
-    return {"settings": np.array([*map(str, astuple(settings))])} | {
-        f"before.{name}": array for name, array in before.items()
-    }
+    made = {"settings": np.array([*map(str, astuple(settings))])}
+    made |= {f"before.{name}": array for name, array in before.items()}
+    # Stored fits never change but for the names of the newest.
+    return made | {f"earlier.{one.version}": one.labels for one in earlier}
 
 
 def _kinds(
     stages: Stages,
     view: View,
-    fits: Fits,
+    earlier: Sequence[ClusterFit],
     rows: NDArray[np.int64],
     vectors: NDArray[np.float32],
     settings: Settings,
@@ -199,7 +202,7 @@ def _kinds(
         lambda place: view.ids(rows[[place]])[0],
         settings,
         view.clusters,
-        _earlier(view, fits),
+        earlier,
         shown,
     )
     members = kinds.membership._asdict()
