@@ -194,6 +194,11 @@ def test_a_fit_comes_back_from_its_arrays() -> None:
     assert found.usual.spreads == made.usual.spreads
 
 
+def test_of_no_objects_there_is_nothing_to_judge() -> None:
+    assert FIT.judged(None, []) == []
+    assert FIT.judged(unit(0), []) == []
+
+
 def test_a_fit_from_before_there_were_gaps_judges_as_it_did() -> None:
     """By the mean density of the neighbours, as the scores it is compared with."""
     vectors = unit(120)

@@ -2,19 +2,22 @@
 
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from skylike.service.clusters import Settings
 from skylike.service.collection import Collection, SkyObject, fitting
-from skylike.service.errors import Cancelled
+from skylike.service.errors import Cancelled, DamagedData
 from skylike.service.progress import Stage
 
 DIMENSION = 16
@@ -100,6 +103,66 @@ def test_names_outlive_a_fit_by_another_method(directory: Path) -> None:
         assert ranks is not None
         assert set(ranks.labels.tolist()) == set(called)
         assert set(ranks.membership.labels.tolist()) <= {-1, *called}
+
+
+def test_a_name_that_is_given_while_an_old_one_comes_back_stays_the_only_one(
+    directory: Path,
+) -> None:
+    """Whoever gave it was promised so."""
+    middles = unit(4, seed=5)[np.random.default_rng(6).integers(4, size=400)]
+    vectors = middles + 0.05 * unit(400)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with Collection(directory) as collection:
+        collection.add(objects(400), vectors)
+        collection.fit(method="kmeans", number=4)
+        for label in range(4):
+            collection.rename_cluster(label, f"kind {label}")
+        collection.fit(method="kmeans", number=3)
+        assert collection.clusters is not None
+        alive = set(collection.clusters.name_of) & set(range(4))
+        lost, other = min(set(range(4)) - alive), min(alive)
+
+        def rename(stage: Stage) -> None:
+            if stage.work == "fitting":
+                collection.rename_cluster(other, f"kind {lost}")
+
+        collection.fit(method="kmeans", number=4, shown=rename)
+        expected = {label: f"kind {label}" for label in range(4)}
+        expected |= {other: f"kind {lost}", lost: f"cluster {lost}"}
+        assert collection.clusters.name_of == expected
+
+
+def damage(directory: Path, version: int) -> None:
+    """One flipped bit in the clusters of a fit."""
+    with closing(sqlite3.connect(directory / "catalog.sqlite3")) as database, database:
+        which = "WHERE kind = 'clusters' AND version = ?"
+        (blob,) = database.execute(
+            f"SELECT arrays FROM fits {which}", (version,)
+        ).fetchone()
+        blob = blob[:99] + bytes([blob[99] ^ 1]) + blob[100:]
+        database.execute(f"UPDATE fits SET arrays = ? {which}", (blob, version))
+
+
+def test_an_old_fit_that_is_damaged_stops_no_later_one(directory: Path) -> None:
+    """It would only lend names; those before it still do."""
+    middles = unit(4, seed=5)[np.random.default_rng(6).integers(4, size=400)]
+    vectors = middles + 0.05 * unit(400)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with Collection(directory) as collection:
+        collection.add(objects(400), vectors)
+        collection.fit(method="kmeans", number=4)
+        collection.rename_cluster(2, "spirals")
+        for _ in range(2):
+            collection.fit(method="mixture", number=1)
+    damage(directory, 2)
+    with Collection(directory) as collection:
+        with capture_logs() as told:
+            collection.fit(method="kmeans", number=4)
+        assert collection.clusters is not None
+        assert collection.clusters.name_of[2] == "spirals"
+        with pytest.raises(DamagedData):
+            collection.clusters_of(2)
+    assert [one["version"] for one in told if "damaged" in one["event"]] == [2]
 
 
 KILLED = """
@@ -234,3 +297,28 @@ def test_what_is_kept_of_a_fit_that_was_cancelled_is_of_use(directory: Path) -> 
         told: list[Stage] = []
         collection.fit(method="kmeans", number=2, shown=told.append)
         assert {one.work for one in told} == {"fitting"}
+
+
+def test_what_is_kept_is_of_no_use_once_an_earlier_fit_is_gone(directory: Path) -> None:
+    """Labels and names were given by that one too."""
+    told: list[Stage] = []
+
+    def stop(stage: Stage) -> None:
+        told.append(stage)
+        if stage.work == "fitting":
+            raise Cancelled("enough")
+
+    with Collection(directory) as collection:
+        collection.add(objects(300), unit(300))
+        for number in (3, 2):
+            collection.fit(method="kmeans", number=number)
+        with pytest.raises(Cancelled):
+            collection.fit(method="kmeans", number=3, shown=stop)
+        told.clear()
+        with pytest.raises(Cancelled):
+            collection.fit(method="kmeans", number=3, shown=stop)
+        assert {one.work for one in told} == {"fitting"}
+    damage(directory, 1)
+    with Collection(directory) as collection:
+        collection.fit(method="kmeans", number=3, shown=told.append)
+    assert "fitting clusters" in {one.work for one in told}

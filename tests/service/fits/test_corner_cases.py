@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -798,6 +799,58 @@ class TestCutting:
         )
         # Each tile is a row: of 60 of them more is decoded than may be.
         assert reason(data, hdu="[1:2,1:60]", limits=few) == "size_limit"
+
+    def test_the_tiles_of_all_bands_count_together(self) -> None:
+        """Of which each alone would be within the limit."""
+        pixels = np.zeros((64, 400), "i2")
+        bands = [
+            astropy_fits.CompImageHDU(
+                pixels, name=name, compression_type="RICE_1", tile_shape=(64, 100)
+            )
+            for name in "gri"
+        ]
+        data = pack(astropy_fits.PrimaryHDU(), *bands)
+        count, box = 3 * 64 * 200, Box(0, 0, 150, 9)
+        for limit in (count, count - 1):
+            few = Options(hdu="g=G;r=R;i=I", limits=Limits(pixels=limit))
+            with fits.opened(data, few) as frame:
+                if limit == count:
+                    assert frame.read(box).pixels.shape == (3, 9, 150)
+                    continue
+                with pytest.raises(BadCutout, match="tiles of 38400 pixels") as raised:
+                    frame.read(box)
+                assert raised.value.reason == "size_limit"
+
+    @pytest.mark.parametrize(
+        ("tile_shape", "limit", "advised"),
+        [
+            ((1, 7000), 2**20, "[1:100,1:100]"),
+            ((50, 50), 2**20, "[1:1000,1:1000]"),
+            ((1, 7000), 80_000, "[1:10,1:10]"),
+            ((20, 7000), 80_000, None),
+        ],
+    )
+    def test_a_section_that_is_advised_is_not_refused_again(
+        self, tile_shape: tuple[int, int], limit: int, advised: str | None
+    ) -> None:
+        """Tiles of rows are decoded as a whole, however few of their pixels are read."""
+        part = astropy_fits.CompImageHDU(
+            np.zeros((1200, 7000), "i2"),
+            compression_type="RICE_1",
+            tile_shape=tile_shape,
+        )
+        data = pack(astropy_fits.PrimaryHDU(), part)
+        few = Limits(pixels=limit)
+        for hdu in ("1", "[1:7000,1:1100]"):
+            with pytest.raises(BadCutout) as raised:
+                read(data, hdu=hdu, limits=few)
+            assert raised.value.reason == "size_limit"
+            told = re.findall(r"\[1:.*?\]", str(raised.value))
+            assert told == [advised][: bool(advised)]
+        if advised is not None:
+            side = int(advised.split(":")[-1][:-1])
+            found = read(data, hdu=advised, limits=few)
+            assert found.pixels.shape == (1, side, side)
 
     def test_of_an_image_whose_rows_lie_across_no_section_is_advised(self) -> None:
         """Since it would be refused as well."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image as Picture_
 
 from skylike.service import fits
+from skylike.service.errors import BadCutout
+from skylike.service.fits.tiles import Section
 from skylike.service.picture import Picture, Stretch, glimpsed, look, seen
 
 
@@ -152,6 +154,58 @@ def test_tiles_of_20000_pixels_a_side_take_little(tmp_path: Path) -> None:
     assert peak < 300e6
     assert found.is_flat
     assert (found.low, found.high) == (3, 3)
+
+
+def test_tall_tiles_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
+    """However few pixels are asked for, and however small the file."""
+    path = tmp_path / "tall.fits"
+    their_fits.CompImageHDU(
+        np.zeros((4096, 2048), np.int16),
+        compression_type="RICE_1",
+        tile_shape=(4096, 64),
+    ).writeto(path)
+    few = fits.Options(limits=fits.Limits(pixels=2**20))
+    with fits.opened(path, few) as frame:
+        tracemalloc.start()
+        try:
+            with pytest.raises(BadCutout, match="tiles of 8388608") as caught:
+                frame.rows(0, [7])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert caught.value.reason == "size_limit"
+        assert peak < 4e6  # half a byte for each of these pixels: none was decoded
+        with pytest.raises(BadCutout, match="tiles of 8388608"):
+            glimpsed(frame, None, 64)
+
+
+def test_tiles_that_some_rows_share_are_decoded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And few of those that they do not: as many as may be at once, and not twice."""
+    y, x = np.mgrid[:1024, :256]
+    path = tmp_path / "shared.fits"
+    their_fits.CompImageHDU(
+        (y + 1000 * (x % 7)).astype("i2"),
+        compression_type="RICE_1",
+        tile_shape=(256, 64),
+    ).writeto(path)
+    decoded: list[int] = []
+    read = Section.read
+
+    def counted(self: Section, part: Any) -> Any:
+        [*plane, rows] = part
+        decoded.append(self.decodes(plane, rows, slice(0, 256)))
+        return read(self, part)
+
+    monkeypatch.setattr(Section, "read", counted)
+    few = fits.Options(limits=fits.Limits(pixels=2**17))  # two rows of tiles
+    numbers = [1000, 3, 250, 255, 256, 511, 512, 3]
+    with fits.opened(path, few) as frame:
+        found = frame.rows(0, numbers)
+    expected = y[numbers] + 1000 * (x[numbers] % 7)
+    np.testing.assert_array_equal(found, expected)
+    assert decoded == [2**17, 2**17]
 
 
 @pytest.mark.parametrize("side", [256, 1024])

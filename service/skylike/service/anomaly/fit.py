@@ -155,6 +155,8 @@ class AnomalyFit:
         near
             For each the nearest, at most k: (1, k). Without any its score is 0.
         """
+        if not near:
+            return []
         if vectors is None:
             found = _by_count(near, self.crowd.scores)
             parts: Sequence[tuple[Part, ...]] = [()] * len(found)

@@ -11,7 +11,12 @@ from skylike.service.clusters import ClusterFit, Method
 from skylike.service.collection.changing import Changing
 from skylike.service.collection.fitting import CLUSTERS, fit
 from skylike.service.collection.laying import require_layout
-from skylike.service.collection.naming import Heritage, renamed, settings_of
+from skylike.service.collection.naming import (
+    Heritage,
+    renamed,
+    renamed_meanwhile,
+    settings_of,
+)
 from skylike.service.collection.portraits import PORTRAITS, Portraits
 from skylike.service.collection.vectors import checked
 from skylike.service.collection.view import gather
@@ -136,9 +141,7 @@ class Fitted(Changing):
         mine, theirs = self.clusters, other.clusters
         if mine is None or theirs is None:
             return
-        found = mine.named(
-            {one: told for one, told in theirs.name_of.items() if one in mine.name_of}
-        )
+        found = renamed_meanwhile(mine, theirs.name_of)
         if found.names == mine.names:
             return
         with self._changing():

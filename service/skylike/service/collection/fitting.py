@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from skylike.service import anomaly, caller, clusters
@@ -14,13 +15,13 @@ from skylike.service.catalog import Catalog, Fits
 from skylike.service.clusters import ClusterFit, Kinds, Membership, Settings
 from skylike.service.collection.calibrated import archived
 from skylike.service.collection.laying import Arrays, laid_out
-from skylike.service.collection.naming import Heritage
+from skylike.service.collection.naming import Heritage, renamed_meanwhile
 from skylike.service.collection.numbers import Numbers
 from skylike.service.collection.portraits import PORTRAITS, Portraits, portrayed
 from skylike.service.collection.ranking import RANKS
 from skylike.service.collection.stages import Stages
 from skylike.service.collection.view import View, gather
-from skylike.service.errors import BadRequest, NotReady
+from skylike.service.errors import BadRequest, DamagedData, NotReady
 from skylike.service.index import Source, k_nearest
 from skylike.service.progress import Progress, Watched
 from skylike.service.ranks import Ranks
@@ -33,6 +34,8 @@ ANOMALY = "anomaly"
 
 _CHUNK = 4096  # objects searched for at a time
 _OF_OBJECTS = "of_objects."
+
+_log = structlog.get_logger()
 
 KEPT_AT_A_TIME = 1 << 16
 """The neighbours of how many objects are a stage."""
@@ -56,7 +59,7 @@ class Fit(NamedTuple):
         """Store all of it; the view that answers by it."""
         # Somebody may have given a name meanwhile.
         names = view.clusters.name_of if view.clusters else {}
-        clusters = self.clusters.named(names)
+        clusters = renamed_meanwhile(self.clusters, names)
         version, fit_version = fits.save(
             {
                 CLUSTERS: clusters.to_arrays(),
@@ -137,10 +140,10 @@ def fit(
             "not indexed.",
             reason="calibration_in_archive",
         )
-    stages = Stages(
-        directory, {"rows": rows, "vectors": vectors, **_made(view, settings)}
-    )
-    kinds = _kinds(stages, view, catalog.fits, rows, vectors, settings, shown)
+    earlier = _earlier(view, catalog.fits)
+    made = _made(view, settings, earlier)
+    stages = Stages(directory, {"rows": rows, "vectors": vectors, **made})
+    kinds = _kinds(stages, view, earlier, rows, vectors, settings, shown)
     if heritage is not None:
         kinds = heritage.given_to(kinds, view.ids(rows))
     anomaly_fit, scores, controlled = anomaly.fit(
@@ -167,19 +170,22 @@ def _last_calibration(view: View, catalog: Catalog) -> NDArray[np.float32] | Non
     return None if stored is None else stored[1].get("calibration")
 
 
-def _made(view: View, settings: Settings) -> dict[str, NDArray[Any]]:
-    """What a fit of given objects depends on: how it is made, and where it begins."""
+def _made(
+    view: View, settings: Settings, earlier: Sequence[ClusterFit]
+) -> dict[str, NDArray[Any]]:
+    """What a fit of given objects depends on: how it is made, and what it goes on from."""
     before = view.clusters.to_arrays() if view.clusters else {}
     before.pop("names", None)  # they are given again when it is stored
-    return {"settings": np.array([*map(str, astuple(settings))])} | {
-        f"before.{name}": array for name, array in before.items()
-    }
+    made = {"settings": np.array([*map(str, astuple(settings))])}
+    made |= {f"before.{name}": array for name, array in before.items()}
+    # Stored fits never change but for the names of the newest.
+    return made | {f"earlier.{one.version}": one.labels for one in earlier}
 
 
 def _kinds(
     stages: Stages,
     view: View,
-    fits: Fits,
+    earlier: Sequence[ClusterFit],
     rows: NDArray[np.int64],
     vectors: NDArray[np.float32],
     settings: Settings,
@@ -196,7 +202,7 @@ def _kinds(
         lambda place: view.ids(rows[[place]])[0],
         settings,
         view.clusters,
-        _earlier(view, fits),
+        earlier,
         shown,
     )
     members = kinds.membership._asdict()
@@ -209,12 +215,22 @@ def _kinds(
 
 
 def _earlier(view: View, fits: Fits) -> list[ClusterFit]:
-    """Clusters of the fits before the newest that are kept, the newest first."""
+    """Clusters of the fits before the newest that are kept, the newest first.
+
+    They only lend labels and names: one that is damaged is left out, and stops no fit.
+    """
     found = []
+    newest = view.clusters.version if view.clusters else 0
     for version in reversed(fits.versions(CLUSTERS)):
-        arrays = fits.of(CLUSTERS, version)
+        if version >= newest:
+            continue
+        try:
+            arrays = fits.of(CLUSTERS, version)
+        except DamagedData as error:
+            _log.warning("earlier_fit_damaged", version=version, why=str(error))
+            continue
         one = None if arrays is None else ClusterFit.from_arrays(version, arrays)
-        if one is not None and view.clusters and version < view.clusters.version:
+        if one is not None:
             found.append(one)
     return found
 

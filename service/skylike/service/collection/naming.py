@@ -69,6 +69,28 @@ def renamed(
     return fit.named({label: name})
 
 
+def renamed_meanwhile(fit: ClusterFit, names: Mapping[int, str]) -> ClusterFit:
+    """A fit with the names that its clusters have got while it was made.
+
+    What it calls another one gives way: no two have one name.
+
+    Parameters
+    ----------
+    fit
+        What was made.
+    names
+        Of the labels of the fit before it, as they are now.
+    """
+    known = fit.name_of
+    given = {label: name for label, name in names.items() if label in known}
+    others = {
+        label: f"cluster {label}"
+        for label, name in known.items()
+        if label not in names and name in given.values()
+    }
+    return fit.named(given | others)
+
+
 class Heritage(NamedTuple):
     """The clusters of another collection that has the same objects.
 

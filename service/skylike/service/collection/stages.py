@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from skylike.service import durable
 from skylike.service.errors import NoSpace, StorageFailed
 
-_FORMAT = 1  # raised with whatever changes what fits find, or how it is kept here
+_FORMAT = 2  # raised with whatever changes what fits find, or how it is kept here
 _DIGEST = 32  # bytes
 
 _log = structlog.get_logger()

@@ -1,10 +1,12 @@
 """An image in a file, of which all or any part can be read.
 
 The header is understood once, when the frame is opened. Uncompressed pixels are read
-where they lie, rows of a box at a time; compressed ones are decoded once, when the
-first of them is asked for, and kept.
+where they lie, rows of a box at a time. Compressed ones are decoded once, when the first
+of them is asked for, and kept; of an image that is too large for that, the tiles that
+each box touches are, every time.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -14,31 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service.errors import BadCutout
-from skylike.service.fits import axes, checksum, pixels, tiles
+from skylike.service.fits import checksum, pixels, tiles
 from skylike.service.fits.box import Box
 from skylike.service.fits.image import Image, SkyPosition
 from skylike.service.fits.options import Options
-from skylike.service.fits.store import Store
-from skylike.service.fits.structure import Hdu, Kind, Structure
+from skylike.service.fits.part import Part
+from skylike.service.fits.structure import Kind, Structure
 
 _MOST_DECODED = 2**23  # pixels of a compressed image, for some of its rows
 _EXACT = 2**24  # float32 holds every integer up to here
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Part:
-    """One HDU of a frame, and how its axes lie."""
-
-    store: Store
-    hdu: Hdu
-    layout: axes.Layout
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, rows and columns."""
-        shape, layout = self.hdu.shape, self.layout
-        channels = 1 if layout.channel is None else shape[layout.channel]
-        return channels, shape[layout.y], shape[layout.x]
 
 
 class Frame:
@@ -134,7 +120,8 @@ class Frame:
         """Some rows of one channel, each as wide as the frame.
 
         For a glance at a frame that is too large to be read: rows that are far from each
-        other are read where they lie. The limit is on what is returned.
+        other are read where they lie. The limit is on what is returned, and on the tiles
+        that any one row lies in.
 
         Parameters
         ----------
@@ -159,7 +146,7 @@ class Frame:
         out = np.empty((len(numbers), self.shape[2]), np.float32)
         which, inside = divmod(channel, self.shape[0] // len(self.parts))
         part = self.parts[which]
-        where = _plane(part.layout, inside)
+        where = part.plane(inside)
         if part.hdu.kind is Kind.COMPRESSED:
             self._decode_rows(which, where, numbers, out)
         else:
@@ -178,16 +165,28 @@ class Frame:
     ) -> None:
         """Rows of a compressed part, of which some tiles are decoded at a time."""
         part, section = self.parts[which], self._section(which)
-        most = max(1, _MOST_DECODED // self.shape[2])
+        across = slice(0, self.shape[2])
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         while order:
             first = numbers[order[0]]
-            some = [i for i in order if numbers[i] < first + most]
+            least = section.decodes(plane, slice(first, first + 1), across)
+            self._require_few_tiles(least)
+            most = min(_MOST_DECODED, self.options.limits.pixels)
+            end = section.reach(first, least, most)
+            some = [i for i in order if numbers[i] < end]
             order = order[len(some) :]
-            rows = slice(first, numbers[some[-1]] + 1)
-            found = section.read((*plane, rows))
+            found = section.read((*plane, slice(first, numbers[some[-1]] + 1)))
             for i in some:
                 pixels.convert(found[numbers[i] - first], part.hdu.header, out[i])
+
+    def _require_few_tiles(self, count: int) -> None:
+        limit = self.options.limits.pixels
+        if count > limit:
+            raise BadCutout(
+                f"it lies in tiles of {count} pixels; at most {limit} are decoded at "
+                f"once: {self._way()}",
+                reason="size_limit",
+            )
 
     def _section(self, which: int) -> tiles.Section:
         if which not in self._sections:
@@ -198,16 +197,37 @@ class Frame:
     def _require_affordable(self, count: int) -> None:
         limit = self.options.limits.pixels
         if count > limit:
-            way = (
-                "give a section such as [1:1000,1:1000]"
-                if self._is_ordered()
-                else "its axes lie in the file such that no section is read alone; swap them"
-            )
             raise BadCutout(
                 f"{count} pixels are asked for, of an image of the shape {self.shape}; "
-                f"at most {limit} are read at once: {way}, or raise the limit",
+                f"at most {limit} are read at once: {self._way()}",
                 reason="size_limit",
             )
+
+    def _way(self) -> str:
+        """What whoever asked for too much can do, and is not refused again."""
+        if not self._is_ordered():
+            swap = (
+                "its axes lie in the file such that no section is read alone; swap them"
+            )
+            return f"{swap}, or raise the limit"
+        for side in (1000, 100, 10):
+            few = Box(0, 0, side, side).within(*self.shape[:0:-1])
+            with contextlib.suppress(BadCutout):  # of tiles that are damaged
+                most = max(self.shape[0] * side**2, self._in_tiles(few))
+                if most <= self.options.limits.pixels:
+                    return f"give a section such as [1:{side},1:{side}], or raise the limit"
+        return "raise the limit"
+
+    def _in_tiles(self, box: Box) -> int:
+        """How many pixels the tiles have that a box lies in, of all compressed parts."""
+        each = self.shape[0] // len(self.parts)
+        area = (slice(box.y0, box.y1), slice(box.x0, box.x1))
+        return sum(
+            self._section(i).decodes(part.plane(channel), *area)
+            for i, part in enumerate(self.parts)
+            if part.hdu.kind is Kind.COMPRESSED
+            for channel in range(each)
+        )
 
     def whole(self) -> NDArray[np.float32]:
         """All pixels, kept for every later read of a part.
@@ -270,13 +290,11 @@ class Frame:
 
     def _is_ordered(self) -> bool:
         """Whether a row of the image is one of the file."""
-        return all(
-            (part.layout.y, part.layout.x)
-            == (len(part.hdu.shape) - 2, len(part.hdu.shape) - 1)
-            for part in self.parts
-        )
+        return all(part.is_ordered for part in self.parts)
 
     def _decoded(self, box: Box) -> NDArray[np.float32]:
+        if self._is_cut():
+            self._require_few_tiles(self._in_tiles(box))
         out = np.empty((self.shape[0], box.ny, box.nx), np.float32)
         each = self.shape[0] // len(self.parts)
         lost = 0
@@ -285,7 +303,7 @@ class Frame:
             is_image = part.hdu.kind is Kind.IMAGE
             if self._is_plain() or (is_image and self._is_cut()):
                 for channel, plane in enumerate(planes):
-                    where = _plane(part.layout, channel)
+                    where = part.plane(channel)
                     lost += pixels.read_plane(part.store, part.hdu, where, box, plane)
             elif self._is_cut():
                 lost += self._cut(i, box, planes)
@@ -335,15 +353,7 @@ class Frame:
         """A box of a compressed part, of which only the tiles there are decoded."""
         part, section = self.parts[which], self._section(which)
         area = (slice(box.y0, box.y1), slice(box.x0, box.x1))
-        wheres = [_plane(part.layout, i) for i in range(len(out))]
-        count = sum(section.decodes(where, *area) for where in wheres)
-        limit = self.options.limits.pixels
-        if count > limit:
-            raise BadCutout(
-                f"the section lies in tiles of {count} pixels; at most {limit} are "
-                "decoded at once: give a smaller one, or raise the limit",
-                reason="size_limit",
-            )
+        wheres = [part.plane(i) for i in range(len(out))]
         return sum(
             pixels.convert(section.read((*where, *area)), part.hdu.header, plane)
             for where, plane in zip(wheres, out, strict=True)
@@ -375,11 +385,3 @@ class Frame:
                 return SkyPosition(float(ra), float(dec))
             return None
         return self.about.position if box == self.about.box else None
-
-
-def _plane(layout: axes.Layout, channel: int) -> tuple[int, ...]:
-    """Which plane of the axes before the image a channel is."""
-    return tuple(
-        channel if i == layout.channel else taken
-        for i, taken in enumerate(layout.taken[:-2])
-    )

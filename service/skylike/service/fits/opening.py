@@ -11,10 +11,11 @@ from skylike.service.errors import BadCutout
 from skylike.service.fits import axes, selector, store
 from skylike.service.fits.choose import choose
 from skylike.service.fits.describe import describe
-from skylike.service.fits.frame import Frame, Part
+from skylike.service.fits.frame import Frame
 from skylike.service.fits.header import printable
 from skylike.service.fits.image import Axes, Image
 from skylike.service.fits.options import Options
+from skylike.service.fits.part import Part
 from skylike.service.fits.structure import Structure, scan
 
 Source = str | Path | bytes

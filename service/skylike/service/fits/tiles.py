@@ -95,6 +95,16 @@ class Section:
             for lengths, along in zip(self._axes, part, strict=True)
         )
 
+    def reach(self, row: int, least: int, most: int) -> int:
+        """The end of rows that are decoded together: whole tiles, of `most` pixels.
+
+        Of more where the tiles of the first row, which have `least` pixels, have more.
+        """
+        heights = self._axes[-2]
+        step, number = heights[0], row // heights[0]
+        count = most * heights[number] // least // step
+        return (number + max(count, 1)) * step
+
 
 @contextlib.contextmanager
 def _decoding() -> Iterator[None]:
