@@ -146,3 +146,14 @@ def test_the_answer_of_an_earlier_file_does_not_replace_the_later(
     held.let_go()
     page.wait_for_timeout(1000)
     expect(page.locator("#looked .file-name")).to_contain_text(later.name)
+
+
+@pytest.mark.parametrize("is_phone", [False, True])
+def test_to_draw_is_advised_where_it_can_be_done(
+    visit: Visit, several: Path, is_phone: bool
+) -> None:
+    """A finger scrolls; the numbers are there for all."""
+    page = visit(has_touch=is_phone, is_mobile=is_phone)
+    _looked(page, several)
+    expect(page.locator("#cut")).to_be_visible()
+    expect(page.get_by_text("draw a square")).to_have_count(0 if is_phone else 1)
