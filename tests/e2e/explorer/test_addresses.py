@@ -40,6 +40,37 @@ def test_what_is_no_filter_is_told(visit: Visit, more: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (f"{SEARCH}&k=abc", "k=abc"),
+        (f"{SEARCH}&k=24&k=3", "k=3"),
+        (f"{SEARCH}&least=no", "least=no"),
+        (f"{SEARCH}&at=here", "at=here"),
+        (f"{SEARCH}&at=400,2", "at=400,2"),
+        (f"{SEARCH}&cone=0,0,180&cone=9,9,1", "9,9,1"),
+        ("object?collection=sky&id=sky-1-000003&stretch=EVIL", "stretch=EVIL"),
+        ("object?collection=sky&id=sky-1-000003&plane=abc", "plane=abc"),
+        ("anomalies?collection=sky&order=zzz", "order=zzz"),
+        ("map?collection=sky&renderer=canvas&window=2,1,0,1", "window=2,1,0,1"),
+        ("map?collection=sky&renderer=canvas&limit=-5", "limit=-5"),
+        ("map?collection=sky&renderer=canvas&shown=zzz", "shown=zzz"),
+    ],
+)
+def test_what_is_no_such_thing_is_told(visit: Visit, address: str, told: str) -> None:
+    """And is not taken for something else, such as any word for the least similar."""
+    page = visit(address)
+    expect(page.locator("main .note")).to_contain_text(f"left out: {told}")
+    if address.startswith(SEARCH):
+        expect(page.locator("h1")).to_contain_text("Like ")
+
+
+def test_what_is_as_it_should_be_is_not_told(visit: Visit) -> None:
+    page = visit(f"{SEARCH}&k=3&least=1&cone=0,0,180")
+    expect(page.locator("h1")).to_contain_text("Least like ")
+    assert page.locator("main .note").count() == 0
+
+
+@pytest.mark.parametrize(
     ("k", "number"),
     [("2.4", 2), ("1e9", 239), ("-3", 1), ("many", 24), ("Infinity", 239), ("", 24)],
 )

@@ -20,6 +20,8 @@ def test_clusters_show_what_they_look_like(visit: Visit, client: Client) -> None
     for card, one in zip(cards.all(), ours.clusters, strict=True):
         expect(card).to_contain_text(one.name)
         expect(card).to_contain_text(f"{one.size} objects")
+        share = 100 * one.size / ours.num_objects
+        expect(card).to_contain_text(f"{share:.{0 if share >= 10 else 1}f} % of all")
         assert is_picture(card.locator(".mean img"))
         assert is_picture(card.locator(".exemplars img").first)
         shown = card.locator(".exemplars a").first.get_attribute("href") or ""

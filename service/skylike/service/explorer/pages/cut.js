@@ -26,22 +26,23 @@ export function parseCut(text) {
 
 /** The part in numbers, to be read and written; `changed` gets the new one. */
 export function cutChoice(cut, changed) {
+  // A finger on the picture scrolls, and draws nothing.
+  const help = matchMedia("(pointer: coarse)").matches ? null : h("p", { class: "fine", id: "cut-help" }, "Or press on an object in the picture and draw a square around it.");
   const wrong = h("p", { class: "wrong", id: "cut-wrong", hidden: true }, "Give columns and rows from 1, such as 100:163,40:103.");
   const input = h("input", {
-    id: "cut", autocomplete: "off", spellcheck: "false", placeholder: "all of it", size: 20, value: cut ? textOf(cut) : "", "aria-describedby": "cut-help",
+    id: "cut", autocomplete: "off", spellcheck: "false", placeholder: "all of it", size: 20, value: cut ? textOf(cut) : "", "aria-describedby": help?.id,
     on: {
       change: () => {
         const found = parseCut(input.value);
         wrong.hidden = found !== undefined;
         input.setAttribute("aria-invalid", String(found === undefined));
-        input.setAttribute("aria-describedby", found === undefined ? "cut-wrong" : "cut-help");
+        input.setAttribute("aria-describedby", found === undefined ? "cut-wrong" : help?.id ?? "");
         if (found !== undefined) changed(found);
       },
     },
   });
   return h("div", { class: "field" }, h("label", { for: "cut" }, "Part: columns, rows"),
-    h("div", { class: "row tight" }, input, cut ? button("All of it", () => changed(null), { class: "plain small", id: "uncut" }) : null), wrong,
-    h("p", { class: "fine", id: "cut-help" }, "Or press on an object in the picture and draw a square around it."));
+    h("div", { class: "row tight" }, input, cut ? button("All of it", () => changed(null), { class: "plain small", id: "uncut" }) : null), wrong, help);
 }
 
 /**

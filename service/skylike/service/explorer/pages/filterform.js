@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { disarmed, fill, h, said, tell } from "./dom.js";
 import { countFilters, eachFilter, filterParams } from "./filters.js";
-import { button, note, number, valueOf } from "./parts.js";
+import { button, number, unknownNote, valueOf } from "./parts.js";
 import { parsePosition, parseRadius } from "./sky.js";
 
 const ALWAYS = ["valid_fraction", "epoch_mjd", "ra", "dec"];
@@ -23,7 +23,7 @@ export function filterForm(state, filters, apply) {
   details.addEventListener("toggle", make);
   return h("div", {}, details, count ? h("ul", { class: "chips labels editable", "aria-label": "Filters that are set" },
     eachFilter(filters).map(([words, left]) => h("li", {}, said(words, 80), button("×", () => apply(filterParams(left)), { class: "bare", "aria-label": `Without ${disarmed(words, 80)}` })))) : null,
-  filters.unknown.length ? note("The address holds what is no filter, and is left out: ", said(filters.unknown.join(" · "), 120)) : null);
+  unknownNote(filters.unknown));
 }
 
 /** What there is to ask for, as far as a first page of objects tells. */

@@ -1,19 +1,20 @@
 // Which objects may be found: in an address, in the contract's words, in Python.
 
-import { numbersOf } from "./route.js";
+import { numbersOf, unknownOf } from "./route.js";
 
 /**
  * Read conditions from an address: {cone, attributes, flags, noflags, labels, nolabels}.
  * An attribute is [name, low, high] for numbers between, or [name, value]. What is no
- * condition is kept as text in `unknown`.
+ * condition is kept as text in `unknown`, with what of the view's own parameters (`kinds`)
+ * is no such thing.
  */
-export function readFilters(params) {
+export function readFilters(params, kinds = {}) {
   const [ra, dec, radius] = numbersOf(params.get("cone"), 3) ?? [];
   const texts = params.getAll("attr");
   return {
     cone: radius > 0 ? { ra, dec, radius } : null,
     attributes: texts.map(parsed).filter(Boolean),
-    unknown: [...params.getAll("cone").filter(() => !(radius > 0)), ...texts.filter((one) => !parsed(one))],
+    unknown: [...unknownOf(params, kinds), ...params.getAll("cone").slice(radius > 0 ? 1 : 0), ...texts.filter((one) => !parsed(one))],
     flags: params.getAll("flag"), noflags: params.getAll("noflag"),
     labels: params.getAll("label"), nolabels: params.getAll("nolabel"),
   };

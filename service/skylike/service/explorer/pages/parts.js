@@ -97,6 +97,10 @@ export function note(...children) {
   return h("p", { class: "note" }, children);
 }
 
+/** What of an address is no such thing, told; null where there is nothing. */
+export const unknownNote = (texts) => (texts.length
+  ? note("The address holds what means nothing here, and is left out: ", said(texts.join(" · "), 120)) : null);
+
 /** A button. */
 export function button(label, click, attributes = {}) {
   return h("button", { type: "button", on: { click }, ...attributes }, label);

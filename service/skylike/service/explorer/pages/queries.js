@@ -14,7 +14,7 @@ export function queryOf(params) {
   }
   if (params.has("vector")) {
     const packed = base64(params.get("vector"));
-    const [ra, dec] = numbersOf(params.get("at"), 2) ?? [];
+    const [ra, dec] = placeAt(params.get("at")) ?? [];
     return {
       kind: "file",
       vector: params.get("vector"),
@@ -46,6 +46,12 @@ export function queryOf(params) {
     };
   }
   return null;
+}
+
+/** The place that `at` means, [ra, dec] in degrees; null where it is none. */
+export function placeAt(text) {
+  const found = numbersOf(text, 2);
+  return found && found[0] >= 0 && found[0] <= 360 && Math.abs(found[1]) <= 90 ? found : null;
 }
 
 /** The names of parameters that say what a search is about. */

@@ -47,6 +47,16 @@ export function query(params) {
   return found;
 }
 
+/**
+ * What an address holds that is no such thing, as texts such as "k=abc"; `kinds` has for
+ * each name what tells whether a text is one. Of those that stand there twice only the first is read.
+ */
+export function unknownOf(params, kinds) {
+  return Object.entries(kinds).flatMap(([name, isOne]) => params.getAll(name)
+    .filter((text, i) => i > 0 || (text !== "" && !isOne(text)))
+    .map((text) => `${name}=${text}`));
+}
+
 /** The numbers of a parameter such as "1,-2.5"; null where it does not hold so many. */
 export function numbersOf(text, count) {
   const parts = (text ?? "").split(",");

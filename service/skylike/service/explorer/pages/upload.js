@@ -15,10 +15,13 @@ export function uploadPart(state, go) {
   const zone = h("label", { for: "file", class: "drop" },
     h("span", { class: "drop-title" }, "Drop a FITS file here"),
     h("span", { class: "fine" }, "or choose one; it is sent to this service only, and not stored"));
+  let another = new AbortController();
   const take = (file) => {
     if (!file) return;
     zone.classList.add("used");
-    begin(file, state, go, looked);
+    another.abort(new DOMException("another file is looked at", "AbortError"));
+    another = new AbortController();
+    begin(file, { ...state, signal: AbortSignal.any([state.signal, another.signal]) }, go, looked);
   };
   input.addEventListener("change", () => take(input.files[0]));
   for (const [event, isOver] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
@@ -32,75 +35,84 @@ export function uploadPart(state, go) {
 }
 
 function begin(file, state, go, place) {
-  const look = { stretch: "STRETCH_ASINH" };
-  let told = null;
+  let look = { stretch: "STRETCH_ASINH" }; // what is asked for
+  let told = null; // what is shown: the last answer, and the look that it answers
   let turn = 0;
-  const inspect = async () => {
+  let isLooking = false;
+  let find = null;
+  const inspect = async (asked) => {
     turn += 1;
     const mine = turn;
+    look = asked;
+    isLooking = true;
+    if (find) find.disabled = true;
     if (told === null) fill(place, loading(`Looking at ${disarmed(file.name, 60)}`));
     place.setAttribute("aria-busy", "true");
+    let wrong = null;
     try {
-      const { cut } = look;
-      const answer = await inspectFile(file, state.collection, look, state.signal);
-      if (mine !== turn || state.signal.aborted) return;
-      told = { ...answer, cut };
-      draw();
+      const answer = await inspectFile(file, state.collection, asked, state.signal);
+      if (mine === turn) told = { ...answer, look: asked };
     } catch (error) {
-      if (error.name === "AbortError" || mine !== turn) return;
-      if (told !== null) draw(error); // what was seen before leads on
-      else fill(place, h("h3", {}, said(file.name, 100)), failed(error, inspect),
-        error.reason === "AXIS_AMBIGUOUS" ? axisChoice() : null);
-    } finally {
-      place.removeAttribute("aria-busy");
+      wrong = error;
+    }
+    if (mine !== turn || state.signal.aborted) return;
+    isLooking = false;
+    place.removeAttribute("aria-busy");
+    const problem = wrong ? [failed(wrong, () => inspect(asked)), wrong.reason === "AXIS_AMBIGUOUS" ? axisChoice(asked) : null] : [];
+    if (told === null) {
+      fill(place, h("h3", {}, said(file.name, 100)), problem);
+    } else {
+      look = told.look; // what was seen before leads on
+      draw(problem);
     }
   };
-  const change = (name) => (value) => {
-    look[name] = value;
-    inspect();
-  };
-  const axisChoice = () => h("div", { class: "field" }, h("label", { for: "axis" }, "The third axis is"),
-    h("select", { id: "axis", on: { change: (event) => change("axis_kind")(event.target.value) } },
+  const change = (name) => (value) => inspect({ ...look, [name]: value });
+  const axisChoice = (of) => h("div", { class: "field" }, h("label", { for: "axis" }, "The third axis is"),
+    h("select", { id: "axis", on: { change: (event) => inspect({ ...of, axis_kind: event.target.value }) } },
       [["", "what the header says"], ["AXIS_KIND_BANDS", "bands"], ["AXIS_KIND_SPECTRAL", "a spectrum"]]
-        .map(([value, label]) => h("option", { value, selected: value === (look.axis_kind ?? "") }, label))));
+        .map(([value, label]) => h("option", { value, selected: value === (of.axis_kind ?? "") }, label))));
   const hduChoice = () => {
     const images = told.hdus.filter((one) => one.shape.length >= 2);
     if (images.length < 2) return null;
     return h("div", { class: "field" }, h("label", { for: "hdu" }, "HDU"),
-      h("select", { id: "hdu", on: { change: (event) => { delete look.plane; delete look.cut; change("hdu")(event.target.value); } } },
+      h("select", { id: "hdu", on: { change: (event) => inspect({ ...look, hdu: event.target.value, plane: "", cut: null }) } },
         images.map((one) => h("option", { value: String(one.index), selected: one.is_chosen },
           `${one.index}${one.name ? ` ${disarmed(one.name, 30)}` : ""} · ${one.shape.join(" × ")}`))));
   };
-  const draw = (wrong = null) => {
+  const draw = (wrong) => {
     const focused = document.activeElement?.id;
-    const problem = h("div", {}, wrong ? failed(wrong, inspect) : null);
+    const problem = h("div", {}, wrong);
+    const hasAxis = problem.querySelector("#axis") !== null;
     const ask = button("Find what is like it", async () => {
       ask.disabled = true;
       fill(problem, loading("Embedding it"));
       try {
-        await search(file, look, told, state, go);
+        await search(file, told, state, go);
       } catch (error) {
         if (error.name !== "AbortError") fill(problem, failed(error));
-        ask.disabled = false;
+        ask.disabled = isLooking;
       }
     }, { id: "find" });
+    find = ask;
+    // What is drawn on a picture is of that picture, whatever is asked for meanwhile.
+    const drawn = (cut) => inspect({ ...told.look, stretch: look.stretch, cut });
     fill(place,
       h("h3", { class: "file-name" }, said(file.name, 100), h("span", { class: "fine" }, `  ${number(file.size)} bytes`)),
-      drawable(pictureOf(told, file.name), { shape: told.reading?.shape ?? [], cut: told.cut }, change("cut")),
+      drawable(pictureOf(told, file.name), { shape: told.reading?.shape ?? [], cut: told.look.cut }, drawn),
       stretchChoice(look.stretch, change("stretch")),
-      h("div", { class: "row choices" }, hduChoice(), planeChoice(told.planes, look.plane, change("plane")), told.planes > 1 ? axisChoice() : null, cutChoice(look.cut, change("cut"))),
+      h("div", { class: "row choices" }, hduChoice(), planeChoice(told.planes, look.plane, change("plane")), told.planes > 1 && !hasAxis ? axisChoice(look) : null, cutChoice(look.cut, change("cut"))),
       warningsOf(told), readingFacts(told.reading), problem, h("div", { class: "row" }, ask),
       told.facts?.length ? h("details", {}, h("summary", {}, "Header"), headerFacts(told)) : null);
     if (focused) document.getElementById(focused)?.focus();
     tell(`${file.name} is shown${told.reading?.flags.length ? `; flags ${told.reading.flags.join(", ")}` : ""}`);
   };
-  inspect();
+  inspect(look);
 }
 
 /** Its embedding becomes the address of what is found, so that this can be found again. */
-async function search(file, look, told, state, go) {
-  const { axis_kind } = look;
-  const hdu = selectorOf(look);
+async function search(file, told, state, go) {
+  const { axis_kind } = told.look;
+  const hdu = selectorOf(told.look);
   const answer = await send("v1/embed", file, { collection: state.collection, hdu, axis_kind }, { signal: state.signal });
   const vector = vectorText(answer.vector.values);
   if (vector === null) throw new Error(`Embeddings of ${answer.vector.values.length} numbers do not fit into an address; ask by the snippet of an object's view instead.`);

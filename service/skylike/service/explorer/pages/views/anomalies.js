@@ -20,6 +20,7 @@ const ORDERS = {
   suggested: ["Suggested", "", "What to rate next: what is likely to be interesting, what is uncertain, and one in ten at random."],
   typical: ["Most typical", "ANOMALY_ORDER_TYPICAL", "The least odd first."],
 };
+const KINDS = { order: (text) => Object.hasOwn(ORDERS, text), controlled: (text) => text === "1", rated: (text) => text === "mixed" };
 const EXTRA = {
   anomaly_score: ["double", "", "stat.value", "How far from all others; to be compared within one fit only"],
   anomaly_percentile: ["double", "", "stat.percentile", "Share of the archive that scores lower, percent"],
@@ -33,7 +34,7 @@ export async function show(root, state, go) {
   const order = Object.hasOwn(ORDERS, state.params.get("order")) ? state.params.get("order") : "oddest";
   const isControlled = order === "oddest" && state.params.get("controlled") === "1";
   const isUnratedFirst = state.params.get("rated") !== "mixed";
-  const filters = readFilters(state.params);
+  const filters = readFilters(state.params, KINDS);
   const filter = filterMessage(filters);
   const params = (more) => ({ order, controlled: isControlled, rated: isUnratedFirst ? "" : "mixed", ...more });
   const ratings = new Ratings(collection, signal);

@@ -68,7 +68,7 @@ function clusterCard(one, told, state) {
       h("ul", { class: "exemplars", "aria-label": `Typical of ${disarmed(one.name, 60)}` }, one.exemplar_ids.slice(0, MOST_EXEMPLARS).map((id) => h("li", {},
         h("a", { href: href("object", { id, collection }), title: disarmed(id, 80) }, thumbnail(collection, id, { alt: disarmed(id, 80), signal })))))),
     heading,
-    h("p", { class: "fine" }, `${counted(one.size, "object")}, ${percent(one.weight)} of all`),
+    h("p", { class: "fine" }, `${counted(one.size, "object")}, ${percent(Number(one.size) / Number(told.num_objects))} of all`),
     isNewest ? renaming(one, heading, state) : null,
     one.portrait ? portrait(one) : null);
 }

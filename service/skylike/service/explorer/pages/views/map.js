@@ -12,7 +12,7 @@ import { coloured, densityPicture } from "../map/palette.js";
 import { PlotlyPlot, hasWebGl, load } from "../map/plotly.js";
 import { showSelection } from "../map/selection.js";
 import { button, counted, empty, failed, loading, number, percent, section, valueOf } from "../parts.js";
-import { paramsOf, queryOf } from "../queries.js";
+import { paramsOf, placeAt, queryOf } from "../queries.js";
 import { href, numbersOf } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 
@@ -26,11 +26,15 @@ const SHOWN = [["both", "Density and sample"], ["points", "Sample"], ["density",
 const LISTED = 200; // of what is in view
 const ZOOM = 1.5;
 const MOST_POINTS = 1_000_000;
+const KINDS = {
+  window: rangeOf, limit: limitOf, at: placeAt,
+  renderer: (text) => ["canvas", "webgl"].includes(text), shown: (text) => SHOWN.some(([name]) => name === text),
+};
 
 export async function show(root, state, go) {
   const { collection, params, signal } = state;
-  const filters = readFilters(params);
-  const asked = { collection, layout: params.get("layout") ?? "", color: params.get("color") ?? "cluster", limit: limitOf(params), filter: filterMessage(filters) };
+  const filters = readFilters(params, KINDS);
+  const asked = { collection, layout: params.get("layout") ?? "", color: params.get("color") ?? "cluster", limit: limitOf(params.get("limit")), filter: filterMessage(filters) };
   if (asked.color === "none") asked.color = "";
   const isByHand = params.get("renderer") === "canvas" || (params.get("renderer") !== "webgl" && !hasWebGl());
   const place = h("div", { class: "map-place", tabindex: "0", role: "application", "aria-label": "Map of the collection. Arrow keys move it, plus and minus zoom, L lists what is in view." });
@@ -76,7 +80,7 @@ class MapView {
     const { params, signal } = this.state;
     this.only = null;
     // Many points hide how many there are, but show their colours.
-    this.shown = params.get("shown") ?? (["", "none"].includes(params.get("color") ?? "") ? "density" : "points");
+    this.shown = KINDS.shown(params.get("shown")) ? params.get("shown") : (["", "none"].includes(params.get("color") ?? "") ? "density" : "points");
     this.whole = extent(this.map);
     this.cells = new Cells(this.map, this.whole);
     const Plot = this.isByHand ? CanvasPlot : PlotlyPlot;
@@ -85,7 +89,7 @@ class MapView {
     this.overlay = new Overlay(this.place, this.plot, this.state.collection, { signal, opened: (id) => this.go("object", { id }) });
     this.drawControls();
     this.tellAbout();
-    this.draw(windowOf(params) ?? this.whole).then(() => {
+    this.draw(rangeOf(params.get("window")) ?? this.whole).then(() => {
       this.frame.removeAttribute("aria-busy");
       this.frame.dataset.renderer = this.isByHand ? "canvas" : "webgl";
       this.locate();
@@ -145,7 +149,7 @@ class MapView {
     const many = map.isSample ? `${counted(map.total, "object")}; ${number(map.ids.length)} of them, drawn uniformly, are points` : counted(map.total, "object");
     const meaning = map.explained.length ? "Neighbours here differ in other directions." : "Neighbours are alike; distances between crowds, and their sizes, mean nothing.";
     fill(this.about, `${many}. ${NAMES[map.layout] ?? map.layout}, fit ${map.fitVersion}. ${meaning}`);
-    if (this.isByHand) this.about.before(h("p", { class: "fine", id: "by-hand" }, this.state.params.has("renderer") ? "Drawn without WebGL, as the address asks." : "This browser has no graphics hardware for WebGL: the map is drawn without."));
+    if (this.isByHand) this.about.before(h("p", { class: "fine", id: "by-hand" }, this.state.params.get("renderer") === "canvas" ? "Drawn without WebGL, as the address asks." : "This browser has no graphics hardware for WebGL: the map is drawn without."));
   }
 
   use(tool) {
@@ -223,15 +227,15 @@ const sizeOf = (count, hasDensity) => (hasDensity ? 1.2 : count > 20_000 ? 3.2 :
 
 const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
-/** The part of the map that the address asks for. */
-function windowOf(params) {
-  const found = numbersOf(params.get("window"), 4);
+/** The part of the map that a text of an address means; null where it means none. */
+function rangeOf(text) {
+  const found = numbersOf(text, 4);
   return found && found[0] < found[1] && found[2] < found[3] ? { x: found.slice(0, 2), y: found.slice(2) } : null;
 }
 
-/** How many points the address asks for; null for as many as the service likes. */
-function limitOf(params) {
-  const [limit] = numbersOf(params.get("limit"), 1) ?? [0];
+/** How many points a text of an address asks for; null for as many as the service likes. */
+function limitOf(text) {
+  const [limit] = numbersOf(text, 1) ?? [0];
   return limit >= 1 ? Math.min(MOST_POINTS, Math.round(limit)) : null;
 }
 

@@ -8,9 +8,9 @@ import { python } from "../filters.js";
 import { STRETCHES, headerFacts, inspectObject, pictureOf, planeChoice, stretchChoice, warningsOf } from "../inspect.js";
 import { labelPart } from "../labels.js";
 import { linksOut } from "../links.js";
-import { chips, empty, facts, failed, into, loading, number, percent, section, valueText } from "../parts.js";
+import { chips, empty, facts, failed, into, loading, number, percent, section, unknownNote, valueText } from "../parts.js";
 import { thumbnail } from "../pictures.js";
-import { href } from "../route.js";
+import { href, unknownOf } from "../route.js";
 import { decimalText, sexagesimalText } from "../sky.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 
@@ -65,10 +65,10 @@ function notFitted(place, ask, made, signal, words) {
 function pixels(object, state) {
   const { collection, signal, params } = state;
   const known = STRETCHES.map(([name]) => name);
-  const asked = params.get("plane");
+  const kinds = { stretch: (text) => known.includes(text), plane: (text) => /^\d{1,9}$/.test(text ?? "") };
   const look = {
-    stretch: known.includes(params.get("stretch")) ? params.get("stretch") : known[0],
-    ...(/^\d{1,9}$/.test(asked ?? "") ? { plane: Number(asked) } : {}),
+    stretch: kinds.stretch(params.get("stretch")) ? params.get("stretch") : known[0],
+    ...(kinds.plane(params.get("plane")) ? { plane: Number(params.get("plane")) } : {}),
   };
   const picture = h("div", { class: "stamp-place" }, thumbnail(collection, object.id, { signal, loading: "eager" }));
   const more = h("div", {});
@@ -101,7 +101,7 @@ function pixels(object, state) {
     draw();
   };
   draw();
-  return section("Pixels", picture, stretchChoice(look.stretch, (name) => {
+  return section("Pixels", unknownNote(unknownOf(params, kinds)), picture, stretchChoice(look.stretch, (name) => {
     look.stretch = name;
     keep();
     tell(`stretch ${name.slice(8).toLowerCase().replace("_", " ")}`);

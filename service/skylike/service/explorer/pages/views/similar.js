@@ -10,7 +10,7 @@ import { filterMessage, filterParams, readFilters } from "../filters.js";
 import { readingFacts } from "../inspect.js";
 import { button, chips, empty, facts, failed, loading, note, number, section } from "../parts.js";
 import { inlinePicture, thumbnail } from "../pictures.js";
-import { paramsOf, queryOf, separation } from "../queries.js";
+import { paramsOf, placeAt, queryOf, separation } from "../queries.js";
 import { href } from "../route.js";
 import { decimalText } from "../sky.js";
 import { searchSnippets, snippetPart } from "../snippets.js";
@@ -20,6 +20,7 @@ import { remembered } from "../uploads.js";
 export const title = "Similar objects";
 const FIRST = 24;
 const MOST = 1000;
+const KINDS = { k: (text) => Boolean(text?.trim()) && !Number.isNaN(Number(text)), least: (text) => text === "1", at: placeAt };
 
 export async function show(root, state, go) {
   const { params, collection, signal } = state;
@@ -28,8 +29,8 @@ export async function show(root, state, go) {
     root.append(h("h1", {}, "Similar objects"), empty("The address names nothing to search for.", h("p", {}, h("a", { href: "./" }, "Begin with a file, a name or a place."))));
     return;
   }
-  const filters = readFilters(params);
-  const how = { k: Math.min(MOST, Math.max(1, Math.round(Number(params.get("k"))) || FIRST)), least: params.has("least"), filters };
+  const filters = readFilters(params, KINDS);
+  const how = { k: KINDS.k(params.get("k")) ? Math.min(MOST, Math.max(1, Math.round(Number(params.get("k"))))) : FIRST, least: KINDS.least(params.get("least")), filters };
   const all = (more = {}) => ({ ...paramsOf(params), k: how.k === FIRST ? null : how.k, least: how.least, ...filterParams(filters), ...examples.params, ...more });
   const examples = new Examples(params, collection, () => state.keep(all()), (asked) => go("similar", { ...asked, ...filterParams(filters) }));
   const pinned = h("div", { class: "pinned" });

@@ -1,0 +1,159 @@
+"""What is shown of a visitor's file is what is searched with, also while answers are awaited."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from playwright.sync_api import Page, Route, expect
+from tests.e2e.explorer.conftest import Visit, is_picture, settle
+from tests.e2e.explorer.test_searching import _square
+
+FIND = "Find what is like it"
+
+
+class Held:
+    """Looks at files that are on their way until they are let go."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._held: list[Route] = []
+        self.is_holding = True
+        page.route(re.compile("/v1/inspect"), self._route)
+
+    def _route(self, route: Route) -> None:
+        if self.is_holding:
+            self._held.append(route)
+        else:
+            route.continue_()
+
+    def arrive(self, number: int) -> None:
+        """Wait until so many looks have been asked for."""
+        for _ in range(100):
+            if len(self._held) >= number:
+                return
+            self._page.wait_for_timeout(50)
+        pytest.fail(f"{len(self._held)} of {number} looks were asked for")
+
+    def let_go(self) -> None:
+        """Let all answers come, and those of later looks."""
+        self.is_holding = False
+        for route in self._held:
+            route.continue_()
+
+
+@pytest.fixture
+def several(explored: SimpleNamespace, tmp_path: Path) -> Path:
+    """A file of two images and a cube whose third axis nothing explains."""
+    source = sorted((explored.folder / "new").glob("*.fits"))[0]
+    with fits.open(source) as opened:
+        image, header = opened[0].data.astype(np.float32), opened[0].header
+    cube = np.stack([image, image[::-1], image.T]).astype(np.float32)
+    file = tmp_path / "several.fits"
+    fits.HDUList(
+        [
+            fits.PrimaryHDU(),
+            fits.ImageHDU(image, header, name="FIRST"),
+            fits.ImageHDU(image[::-1], header, name="SECOND"),
+            fits.ImageHDU(cube, name="CUBE"),
+        ]
+    ).writeto(file)
+    return file
+
+
+def _looked(page: Page, file: Path) -> None:
+    page.set_input_files("#file", file)
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+
+
+def _searched_hdu(page: Page) -> str:
+    page.get_by_role("button", name=FIND).click()
+    page.wait_for_url("**/similar?**")
+    settle(page)
+    return parse_qs(urlsplit(page.url).query).get("hdu", [""])[0]
+
+
+def test_what_is_not_seen_yet_is_not_searched_with(visit: Visit, several: Path) -> None:
+    page = visit()
+    _looked(page, several)
+    held = Held(page)
+    page.locator("#hdu").select_option("2")
+    held.arrive(1)
+    expect(page.get_by_role("button", name=FIND)).to_be_disabled()
+    held.let_go()
+    expect(page.locator("#looked .facts").first).to_contain_text("SECOND")
+    assert _searched_hdu(page) == "2"
+
+
+def test_a_square_is_of_the_picture_it_is_drawn_on(visit: Visit, several: Path) -> None:
+    """Whatever else has been asked for meanwhile; that is given up."""
+    page = visit()
+    _looked(page, several)
+    held = Held(page)
+    page.locator("#hdu").select_option("2")
+    held.arrive(1)
+    _square(page, 0.5, 0.5, 0.25)
+    held.arrive(2)
+    held.let_go()
+    expect(page.locator("#cut")).not_to_have_value("")
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+    expect(page.locator("#hdu")).to_have_value("1")
+
+
+def test_after_a_refusal_what_is_shown_leads_on(visit: Visit, several: Path) -> None:
+    """The choices, a square and the search are of the picture that is still there."""
+    page = visit()
+    _looked(page, several)
+    page.locator("#hdu").select_option("3")
+    expect(page.locator("#looked .error")).to_contain_text("AXIS_AMBIGUOUS")
+    expect(page.locator("#hdu")).to_have_value("1")
+    _square(page, 0.5, 0.5, 0.25)
+    expect(page.locator("#looked .error")).to_have_count(0)
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+    cut = page.locator("#cut").input_value()
+    assert _searched_hdu(page) == f"[{cut}]"
+
+
+def test_an_axis_that_nothing_explains_can_be_explained(
+    visit: Visit, several: Path
+) -> None:
+    """Also where another image is shown already."""
+    page = visit()
+    _looked(page, several)
+    page.locator("#hdu").select_option("3")
+    expect(page.locator("#looked .error")).to_contain_text("AXIS_AMBIGUOUS")
+    page.locator("#axis").select_option("AXIS_KIND_SPECTRAL")
+    expect(page.locator("#looked .facts").first).to_contain_text("CUBE")
+    expect(page.locator("#hdu")).to_have_value("3")
+    expect(page.locator("#axis")).to_have_value("AXIS_KIND_SPECTRAL")
+    assert is_picture(page.locator("#looked img"))
+
+
+def test_the_answer_of_an_earlier_file_does_not_replace_the_later(
+    visit: Visit, several: Path, explored: SimpleNamespace
+) -> None:
+    later = sorted((explored.folder / "new").glob("*.fits"))[1]
+    page = visit()
+    held = Held(page)
+    page.set_input_files("#file", several)
+    held.arrive(1)
+    held.is_holding = False
+    page.set_input_files("#file", later)
+    expect(page.locator("#looked .file-name")).to_contain_text(later.name)
+    held.let_go()
+    page.wait_for_timeout(1000)
+    expect(page.locator("#looked .file-name")).to_contain_text(later.name)
+
+
+@pytest.mark.parametrize("is_phone", [False, True])
+def test_to_draw_is_advised_where_it_can_be_done(
+    visit: Visit, several: Path, is_phone: bool
+) -> None:
+    """A finger scrolls; the numbers are there for all."""
+    page = visit(has_touch=is_phone, is_mobile=is_phone)
+    _looked(page, several)
+    expect(page.locator("#cut")).to_be_visible()
+    expect(page.get_by_text("draw a square")).to_have_count(0 if is_phone else 1)
