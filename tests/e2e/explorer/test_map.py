@@ -232,15 +232,14 @@ def test_points_are_drawn_in_the_colours_of_their_numbers(
     visit: Visit, client: Client, renderer: str, color: str
 ) -> None:
     """The more, the further along Viridis is the pixel where the point must be."""
-    told = {
-        "anomaly": lambda: {
+    told: dict[str, Any] = (
+        {
             one.id: one.percentile
             for one in client.anomalies(collection="sky", limit=None).items
-        },
-        "snr": lambda: {
-            one.id: one.attributes["snr"] for one in client.objects(collection="sky")
-        },
-    }[color]()
+        }
+        if color == "anomaly"
+        else {one.id: one.attributes["snr"] for one in client.objects(collection="sky")}
+    )
     drawn = client.map(collection="sky", layout="pca")
     places = np.stack([drawn.x, drawn.y], axis=1).astype(float)
     ends = (
