@@ -225,7 +225,9 @@ def test_the_archived_are_known_however_they_are_kept(
         assert one.p_value is None
         assert f"o{number}" not in dict(one.neighbors)
         # Where two are as near, rounding may take another of them for the twentieth.
-        assert one.score == pytest.approx(other.score, rel=2e-2)
+        changed = set(dict(one.neighbors)) ^ set(dict(other.neighbors))
+        assert len(changed) <= 2
+        assert one.score == pytest.approx(other.score, rel=2e-2 if changed else 2e-3)
     assert np.isfinite(p_values(small, crowded(40, 4))).all()
     with pytest.raises(BadRequest, match="3 of 10") as caught:
         small.fit(calibration=np.concatenate([crowded(7, 8), vectors[-3:]]))
