@@ -1,6 +1,8 @@
 """The gateway over real sockets: asked by HTTP, compared with what gRPC says."""
 
 import base64
+import json
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -324,6 +326,14 @@ def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     document = http.get("/v1/openapi.json").json()
     for path in document["paths"]:
         assert path in answer.text
+    pointers = set(re.findall(r'"\$ref": *"([^"]*)"', json.dumps(document)))
+    schemas = {
+        f"#/components/schemas/{name}" for name in document["components"]["schemas"]
+    }
+    assert pointers <= schemas
+    assert set(re.findall(r"<a href=#(\w+)>", answer.text)) <= set(
+        re.findall(r"<h3 id=(\w+)>", answer.text)
+    )
     hit = document["components"]["schemas"]["Hit"]["properties"]
     assert hit["score"]["description"] == "Cosine similarity to the query, -1 to 1."
     assert "requestBody" in document["paths"]["/v1/analyze"]["post"]

@@ -200,7 +200,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     messages = [
         one for method in methods for one in (method.input_type, method.output_type)
     ]
-    document["components"]["schemas"] = schemas(messages)
+    document.setdefault("components", {}).setdefault("schemas", {}).update(
+        schemas(messages)
+    )
     return document
 
 

@@ -1,7 +1,8 @@
 """Where a name is on the sky, by a resolver elsewhere that the settings name."""
 
 import asyncio
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import FastAPI, Request
 
@@ -27,6 +28,22 @@ _NAME = {
 }
 
 
+@dataclass(frozen=True)
+class Position:
+    """A place on the sky, ICRS, in degrees."""
+
+    ra_deg: float
+    dec_deg: float
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A name, and where it is."""
+
+    name: str
+    position: Position
+
+
 def add_resolving(app: FastAPI, lanes: Lanes, resolver: sesame.Sesame | None) -> None:
     """Add the endpoint, which without a resolver says that there is none."""
 
@@ -37,7 +54,7 @@ def add_resolving(app: FastAPI, lanes: Lanes, resolver: sesame.Sesame | None) ->
     )
     async def resolve(
         request: Request, who: Annotated[Metadata, caller_of(_COUNTED)]
-    ) -> dict[str, Any]:
+    ) -> Resolved:
         """The position that a name has, ICRS, by the resolver of the setting resolver_url.
 
         NOT_CONFIGURED where the service has none, UNKNOWN_NAME where it knows none.
@@ -56,7 +73,7 @@ def add_resolving(app: FastAPI, lanes: Lanes, resolver: sesame.Sesame | None) ->
             ra, dec = await asyncio.wait_for(answer, sesame.SECONDS)
         except TimeoutError as error:
             raise sesame.unreachable(resolver.host) from error
-        return {"name": name, "position": {"ra_deg": ra, "dec_deg": dec}}
+        return Resolved(name, Position(ra, dec))
 
 
 def _name(request: Request) -> str:

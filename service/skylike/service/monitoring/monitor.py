@@ -141,9 +141,13 @@ class Monitor:
             self._exposition.shutdown()
             self._exposition.server_close()
 
+    def flush(self) -> None:
+        """Tell now of the calls that have ended."""
+        self._afterwards.now()
+
     def metrics(self) -> bytes:
         """Everything counted and measured, in Prometheus' text format."""
-        self._afterwards.now()
+        self.flush()
         return self._metrics.text()
 
 

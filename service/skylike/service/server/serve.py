@@ -278,6 +278,7 @@ def serve(
         # alone may handle it.
         while not stopping.wait(_SIGNAL_SECONDS):
             pass
+        server.monitor.flush()  # what ended before stands before in the log
         _log.info("stopping", grace_seconds=settings.grace_seconds)
         # Whatever holds it up: a supervisor waits for it, and somebody wants to know.
         faulthandler.dump_traceback_later(
