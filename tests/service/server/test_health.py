@@ -14,10 +14,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
+from skylike.service.engine.resolve import seen_all
 from skylike.service.library import Library
 from skylike.service.server.items import analyzed
 from skylike.service.server.serve import SERVICES, Server
-from skylike.service.uploads import stamped_all
 from skylike.v1 import catalog_pb2, catalog_pb2_grpc, search_pb2, types_pb2
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -143,7 +143,7 @@ def test_damage_counts_for_no_other_collection_that_was_asked_together(
     ]
     monitor = running.server.monitor
     with monitor.items():
-        answers = analyzed(questions, running.engine, stamped_all, monitor, 2**20)
+        answers = analyzed(questions, running.engine, seen_all, monitor, 2**20)
     told = {one.item_id: one.error.reason for one in answers}
     assert told == {"sky": "DAMAGED_DATA", "second": "UNKNOWN_ID"}
     _becomes(running, SKY, NOT_SERVING)

@@ -14,13 +14,13 @@ import pytest
 
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
+from skylike.service.engine.resolve import seen_all
 from skylike.service.library import Library
 from skylike.service.monitoring import Monitor
 from skylike.service.server.items import analyzed
 from skylike.service.server.load import Load
 from skylike.service.server.serve import Server
 from skylike.service.server.stream import Streamed
-from skylike.service.uploads import stamped_all
 from skylike.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 
@@ -203,6 +203,28 @@ def test_those_that_come_meanwhile_are_answered_together(
     assert len(sizes) <= 6
 
 
+def test_beside_two_batches_only_whole_ones_begin() -> None:
+    """However many may: a machine with many cores would have as many small ones."""
+    sizes, may_end = [], threading.Event()
+
+    def questions() -> Iterator[Number]:
+        for number in range(40):
+            yield Number(number)
+            time.sleep(0.002)  # so that somebody could begin with each
+        may_end.set()
+
+    def answer(numbers: Sequence[Number]) -> list[str]:
+        sizes.append(len(numbers))
+        assert may_end.wait(20)
+        return _names(numbers)
+
+    with ThreadPoolExecutor(16) as many:
+        answers = iter(Streamed(questions(), answer, many, 16, 4, Load(10**6), 20))
+        assert sorted(answers, key=int) == [str(number) for number in range(40)]
+    assert len(sizes) > 5
+    assert set(sizes[2:-1]) == {4}
+
+
 @pytest.mark.parametrize("where", ["questions", "answer"])
 def test_what_breaks_ends_the_stream_with_its_error(
     pool: ThreadPoolExecutor, where: str
@@ -239,7 +261,7 @@ def test_an_answer_that_is_too_large_ends_nothing(
     questions = [question(str(number), query) for number in range(3)]
     questions[1].analyze.k, questions[1].analyze.thumbnails = 60, True
     monitor = Monitor(served.engine)
-    found = analyzed(questions, served.engine, stamped_all, monitor, 2**14)
+    found = analyzed(questions, served.engine, seen_all, monitor, 2**14)
     assert [one.item_id for one in found] == ["0", "1", "2"]
     assert found[0].HasField("analysis")
     assert found[1].error.reason == "ANSWER_TOO_LARGE"

@@ -11,10 +11,10 @@ import grpc
 import pytest
 
 from skylike.service.config import Settings
+from skylike.service.engine.resolve import Resolved
 from skylike.service.errors import Cancelled, DeadlineExceeded, SkylikeError
 from skylike.service.server.serve import Server
 from skylike.service.server.together import answered
-from skylike.service.uploads import Stamped
 from skylike.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 
@@ -96,11 +96,11 @@ def test_none_of_those_is_tried_alone_whose_caller_has_gone(
     """As each is where something else is wrong with one of them."""
     num_tries = 0
 
-    def read(*_: Any) -> list[Stamped | Exception]:
+    def see(*_: Any) -> list[Resolved | Exception]:
         nonlocal num_tries
         num_tries += 1
         raise ends("nobody waits")
 
     with pytest.raises(ends):
-        answered(_questions(sky)[:10], served.engine, read)
+        answered(_questions(sky)[:10], served.engine, see)
     assert num_tries == 1

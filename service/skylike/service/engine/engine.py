@@ -15,7 +15,7 @@ from skylike.service.engine.kinds import Kinds
 from skylike.service.engine.looking import Looking
 from skylike.service.engine.maps import Maps
 from skylike.service.engine.ranking import not_fitted
-from skylike.service.engine.resolve import Read, Resolved, resolve_all
+from skylike.service.engine.resolve import Resolved, See, resolve_all, seen_all
 from skylike.service.engine.searching import search, searched
 from skylike.service.engine.teaching import Teaching
 from skylike.service.engine.types import (
@@ -28,7 +28,6 @@ from skylike.service.engine.types import (
     Query,
 )
 from skylike.service.errors import BadRequest
-from skylike.service.uploads import stamped_all
 
 MAX_NEIGHBORS = 1000
 MAX_BATCH = 1000
@@ -154,11 +153,11 @@ class Engine(Teaching, Kinds, Maps, Looking):
         *,
         thumbnails: bool = False,
         how: How | None = None,
-        read: Read = stamped_all,
+        see: See = seen_all,
     ) -> list[Analysis | Exception]:
         """As `analyze` of each, or what that raises; together they take less time.
 
-        Cutouts are read by `read`.
+        Cutouts are read and embedded by `see`.
 
         Raises
         ------
@@ -169,7 +168,7 @@ class Engine(Teaching, Kinds, Maps, Looking):
         with self._archive(collection) as archive:
             context = context_of(archive)
             encoder = self.library.encoder_of(archive)
-            resolved = resolve_all(queries, archive, encoder, self._limits, read)
+            resolved = resolve_all(queries, archive, encoder, self._limits, see)
             found = [one for one in resolved if isinstance(one, Resolved)]
             answers = iter(_analyses(archive, context, found, k, thumbnails, how))
             return [

@@ -39,6 +39,9 @@ from skylike.service.uploads import (
 Read: TypeAlias = Callable[
     [Sequence[CutoutQuery], StampSpec, fits.Limits], list[Stamped | Exception]
 ]
+See: TypeAlias = Callable[
+    [Sequence[CutoutQuery], Encoder, fits.Limits], "list[Resolved | Exception]"
+]
 _MOST_EXAMPLES = 1000  # and counter-examples, of a question
 _MOST_NEAR = 10_000  # objects among which the nearest to a place is looked for
 
@@ -91,31 +94,38 @@ def resolve(
     return found
 
 
+def seen_all(
+    cutouts: Sequence[CutoutQuery],
+    encoder: Encoder,
+    limits: fits.Limits,
+    read: Read = stamped_all,
+) -> list[Resolved | Exception]:
+    """As `resolve` of each cutout, or what that raises.
+
+    They are read together, by `read`, and those that give a stamp are embedded together.
+    """
+    found = read(cutouts, encoder.spec, limits)
+    stamps = [one.stamp for one in found if isinstance(one, Stamped)]
+    caller.check()
+    vectors = iter(encoder.embed(np.array(stamps))) if stamps else iter(())
+    return [
+        _seen(next(vectors), one.reading) if isinstance(one, Stamped) else one
+        for one in found
+    ]
+
+
 def resolve_all(
     queries: Sequence[Query],
     collection: Collection,
     encoder: Encoder,
     limits: fits.Limits,
-    read: Read = stamped_all,
+    see: See = seen_all,
 ) -> list[Resolved | Exception]:
-    """As `resolve` of each, or what that raises.
-
-    Cutouts are read together, by `read`, and those that give a stamp are embedded
-    together.
-    """
+    """As `resolve` of each, or what that raises; all cutouts by `see`."""
     cutouts = [query for query in queries if isinstance(query, CutoutQuery)]
-    seen = read(cutouts, encoder.spec, limits)
-    stamps = [one.stamp for one in seen if isinstance(one, Stamped)]
-    caller.check()
-    vectors = iter(encoder.embed(np.array(stamps))) if stamps else iter(())
-    embedded = iter(
-        [
-            _seen(next(vectors), one.reading) if isinstance(one, Stamped) else one
-            for one in seen
-        ]
-    )
+    seen = iter(see(cutouts, encoder, limits))
     return [
-        next(embedded) if isinstance(query, CutoutQuery) else _kept(query, collection)
+        next(seen) if isinstance(query, CutoutQuery) else _kept(query, collection)
         for query in queries
     ]
 

@@ -6,7 +6,7 @@ import structlog
 
 from skylike.service.catalog import MAX_ID_BYTES
 from skylike.service.engine import Analysis, Engine
-from skylike.service.engine.resolve import Read
+from skylike.service.engine.resolve import See
 from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 def analyzed(
     questions: Sequence[search_pb2.AnalyzeStreamRequest],
     engine: Engine,
-    read: Read,
+    see: See,
     monitor: Monitor,
     max_bytes: int,
 ) -> list[search_pb2.AnalyzeStreamResponse]:
@@ -36,7 +36,7 @@ def analyzed(
         except BadRequest as error:
             bad[number] = error
     good = [one.analyze for number, one in enumerate(questions) if number not in bad]
-    answers = iter(answered(good, engine, read))
+    answers = iter(answered(good, engine, see))
     return [
         _told(question, bad.get(number) or next(answers), monitor, max_bytes)
         for number, question in enumerate(questions)

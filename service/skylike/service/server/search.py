@@ -11,6 +11,7 @@ import grpc
 
 from skylike.service.anomaly import discoveries
 from skylike.service.engine import Engine
+from skylike.service.engine.resolve import Resolved, seen_all
 from skylike.service.errors import BadRequest
 from skylike.service.monitoring import Monitor
 from skylike.service.server import (
@@ -26,7 +27,7 @@ from skylike.service.server.items import analyzed
 from skylike.service.server.options import filter_from, how_from
 from skylike.service.server.stream import Streamed
 from skylike.service.server.together import DEFAULT_K, analysis
-from skylike.service.uploads import Readers, Stamped
+from skylike.service.uploads import Readers
 from skylike.v1 import search_pb2, search_pb2_grpc
 
 _TOGETHER = 64  # questions of a stream; more would keep the others out too long
@@ -51,12 +52,13 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._roots = roots
         self._monitor = monitor
         self._admission = admission
-        # While some work, others have their cutouts read.
-        self._workers = workers + 1
+        # While some work, others have their cutouts read, and others embedded.
+        self._workers = workers + 2
         self._max_bytes = max_bytes
         self._max_idle_seconds = max_idle_seconds
         self._pool = ThreadPoolExecutor(self._workers, "stream")
         self._readers = Readers()
+        self._see = functools.partial(seen_all, read=self._readers.stamped_all)
 
     def close(self) -> None:
         """End what answers streams."""
@@ -189,7 +191,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     ) -> search_pb2.AnalyzeResponse:
         """All three answers."""
         turn = self._admission.turn_here()
-        return analysis(request, turn, self._engine, self._readers.stamped_all)
+        return analysis(request, turn, self._engine, self._see)
 
     def AnalyzeStream(  # noqa: N802
         self,
@@ -207,14 +209,14 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
                 def wait_for_turn() -> None:
                     working.enter_context(self._admission.turn(_STREAM, context))
 
-                def read(*what: Any) -> list[Stamped | Exception]:
-                    # Other processes do that: a place is only needed for the rest.
-                    found = self._readers.stamped_all(*what)
+                def see(*what: Any) -> list[Resolved | Exception]:
+                    # Beside Python all that: a place is only needed for the rest.
+                    found = self._see(*what)
                     wait_for_turn()
                     return found
 
                 return analyzed(
-                    questions, self._engine, read, self._monitor, self._max_bytes
+                    questions, self._engine, see, self._monitor, self._max_bytes
                 )
 
         return iter(

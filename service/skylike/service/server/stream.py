@@ -67,8 +67,9 @@ class Streamed(Generic[_Question, _Answer]):
         self._load = load
         self._max_idle_seconds = max_idle_seconds
         self._guard = threading.Lock()
-        self._waiting: deque[_Question] = deque()
+        self._waiting: deque[tuple[_Question, int]] = deque()  # with its bytes
         self._num_working = 0
+        self._num_beginning = 0  # of these, that have not taken theirs yet
         self._num_bytes = 0  # of what was taken in and is not yet answered
         # As many as are at work, and as many that are the next.
         self._room = threading.Semaphore(2 * workers * size)
@@ -148,31 +149,38 @@ class Streamed(Generic[_Question, _Answer]):
                 self._load.let_go(num_bytes)
                 return False
             self._num_bytes += num_bytes
-            self._waiting.append(question)
-            if self._num_working < self._workers:
-                self._num_working += 1
-                self._start()
+            self._waiting.append((question, num_bytes))
+            self._begin()
             return True
 
-    def _start(self) -> None:
-        self._pool.submit(contextvars.copy_context().run, self._work)
+    def _begin(self) -> None:
+        """Begin with those that wait, behind what other streams have, if it is worth it.
+
+        Many small batches cost far more than few large ones: beside two, those that wait
+        a little longer can be a whole one.
+        """
+        is_whole = len(self._waiting) >= (self._num_beginning + 1) * self._size
+        if self._num_working < (self._workers if is_whole else min(2, self._workers)):
+            self._num_working += 1
+            self._num_beginning += 1
+            self._pool.submit(contextvars.copy_context().run, self._work)
 
     def _work(self) -> None:
         with self._guard:
+            self._num_beginning -= 1
             count = min(self._size, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
         try:
             if batch:
-                sizes = [one.ByteSize() for one in batch]
-                for ready in zip(self._answer(batch), sizes, strict=True):
+                questions, sizes = zip(*batch, strict=True)
+                for ready in zip(self._answer(questions), sizes, strict=True):
                     self._ready.put(ready)
         except Exception as error:
             self._ready.put(error)
         with self._guard:
+            self._num_working -= 1
             if self._waiting:
-                self._start()  # behind those of other streams
-            else:
-                self._num_working -= 1
+                self._begin()
 
     def _let_go(self, num_bytes: int) -> None:
         with self._guard:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from skylike.service import caller, calls
 from skylike.service.calls import Call
 from skylike.service.engine import Analysis, Engine, Query
-from skylike.service.engine.resolve import Read
+from skylike.service.engine.resolve import See
 from skylike.service.errors import BadRequest, Cancelled, DeadlineExceeded
 from skylike.service.server import translate
 from skylike.service.server.line import Turn
@@ -40,7 +40,7 @@ class Asked:
 
 
 def analysis(
-    request: search_pb2.AnalyzeRequest, turn: Turn, engine: Engine, read: Read
+    request: search_pb2.AnalyzeRequest, turn: Turn, engine: Engine, see: See
 ) -> search_pb2.AnalyzeResponse:
     """The answer to a question at its turn, with those of others behind it in line.
 
@@ -65,7 +65,7 @@ def analysis(
                 )
             )
         here = contextvars.copy_context()
-        answer, *theirs = here.run(_for_all, request, others, engine, read)
+        answer, *theirs = here.run(_for_all, request, others, engine, see)
         turn.answer(theirs)
     if isinstance(answer, Exception):
         raise answer
@@ -76,7 +76,7 @@ def _for_all(
     request: search_pb2.AnalyzeRequest,
     others: Sequence[Asked],
     engine: Engine,
-    read: Read,
+    see: See,
 ) -> list[search_pb2.AnalyzeResponse | Exception]:
     mine, together = calls.current(), calls.begin("OK")
     gone: dict[int, Exception] = {}
@@ -89,7 +89,7 @@ def _for_all(
     # From here on it is not only for this caller.
     with caller.waits(_they_do):
         asked = [request, *(other.request for other in there)]
-        found = answered(asked, engine, read)
+        found = answered(asked, engine, see)
     # Here, too: many threads that all want to write would keep out the one that takes
     # in calls.
     answers = iter(
@@ -112,7 +112,7 @@ def _message(found: Analysis) -> search_pb2.AnalyzeResponse:
 
 
 def answered(
-    questions: Sequence[search_pb2.AnalyzeRequest], engine: Engine, read: Read
+    questions: Sequence[search_pb2.AnalyzeRequest], engine: Engine, see: See
 ) -> list[Analysis | Exception]:
     """The answer to each question, in their order, whatever becomes of the others.
 
@@ -134,14 +134,14 @@ def answered(
         alike[asked.collection, asked.k, asked.thumbnails, options].append(number)
     for numbers in alike.values():
         together = [queries[number] for number in numbers]
-        answers = _alike(engine, read, questions[numbers[0]], together)
+        answers = _alike(engine, see, questions[numbers[0]], together)
         found.update(zip(numbers, answers, strict=True))
     return [found[number] for number in range(len(questions))]
 
 
 def _alike(
     engine: Engine,
-    read: Read,
+    see: See,
     asked: search_pb2.AnalyzeRequest,
     queries: Sequence[Query],
 ) -> list[Analysis | Exception]:
@@ -152,7 +152,7 @@ def _alike(
             asked.k or DEFAULT_K,
             thumbnails=asked.thumbnails,
             how=how_from(asked.options),
-            read=read,
+            see=see,
         )
     except (Cancelled, DeadlineExceeded):  # nobody waits for any of them
         raise
@@ -160,6 +160,4 @@ def _alike(
         if len(queries) == 1:
             return [error]
         # What is wrong may be about one of them.
-        return [
-            one for query in queries for one in _alike(engine, read, asked, [query])
-        ]
+        return [one for query in queries for one in _alike(engine, see, asked, [query])]
