@@ -120,6 +120,7 @@ def collection(message: catalog_pb2.Collection) -> types.CollectionInfo:
             )
             for one in message.nuisances
         ),
+        model_metadata=dict(message.model_metadata),
     )
 
 

@@ -297,7 +297,12 @@ class Found(Plain, Tabular):
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo(Plain):
-    """A collection's state; `damage` says why it cannot be used, if it cannot."""
+    """A collection's state; `damage` says why it cannot be used, if it cannot.
+
+    `model_metadata` is what the model's file says of itself, by key: "skylike.training"
+    is the recipe that it was trained by, as JSON, and "skylike.data_hash" the sha256 of
+    all stamps that it learned from.
+    """
 
     name: str
     version: int
@@ -309,6 +314,7 @@ class CollectionInfo(Plain):
     anomaly_fit_version: int
     damage: str
     nuisances: tuple[Nuisance, ...] = ()
+    model_metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -743,6 +743,22 @@ class Collection(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class ModelMetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     CONTEXT_FIELD_NUMBER: builtins.int
     NUM_OBJECTS_FIELD_NUMBER: builtins.int
     DIMENSION_FIELD_NUMBER: builtins.int
@@ -751,6 +767,7 @@ class Collection(google.protobuf.message.Message):
     ANOMALY_FIT_VERSION_FIELD_NUMBER: builtins.int
     DAMAGE_FIELD_NUMBER: builtins.int
     NUISANCES_FIELD_NUMBER: builtins.int
+    MODEL_METADATA_FIELD_NUMBER: builtins.int
     num_objects: builtins.int
     """How many objects it holds."""
     dimension: builtins.int
@@ -775,6 +792,13 @@ class Collection(google.protobuf.message.Message):
         tells that.
         """
 
+    @property
+    def model_metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """What its model's file says of itself but for the StampSpec, by key:
+        "skylike.training" is the recipe that it was trained by, as JSON, and
+        "skylike.data_hash" the sha256 of all stamps that it learned from.
+        """
+
     def __init__(
         self,
         *,
@@ -786,9 +810,10 @@ class Collection(google.protobuf.message.Message):
         anomaly_fit_version: builtins.int = ...,
         damage: builtins.str = ...,
         nuisances: collections.abc.Iterable[global___Nuisance] | None = ...,
+        model_metadata: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["context", b"context"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anomaly_fit_version", b"anomaly_fit_version", "cluster_fit_version", b"cluster_fit_version", "context", b"context", "damage", b"damage", "dimension", b"dimension", "nuisances", b"nuisances", "num_objects", b"num_objects", "stamp_spec_json", b"stamp_spec_json"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["anomaly_fit_version", b"anomaly_fit_version", "cluster_fit_version", b"cluster_fit_version", "context", b"context", "damage", b"damage", "dimension", b"dimension", "model_metadata", b"model_metadata", "nuisances", b"nuisances", "num_objects", b"num_objects", "stamp_spec_json", b"stamp_spec_json"]) -> None: ...
 
 global___Collection = Collection
 

@@ -1,16 +1,22 @@
 """Jobs as they go on, and what the service tells of itself."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import onnx
 import pytest
+from onnx import helper
 from playwright.sync_api import expect
+from tests.conftest import write_model
 from tests.e2e.explorer import archive
 from tests.e2e.explorer.conftest import Visit, keep, settle
 from tests.e2e.explorer.test_gallery import run
 
 from skylike.client import Client, FitJob, IndexJob
+from skylike.service.encoder import BASE, DATA_HASH_KEY, TRAINING_KEY, Encoder
+from skylike.service.library import Library
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,9 @@ def test_status_tells_what_the_service_tells(visit: Visit, client: Client) -> No
         f"{len(clusters.clusters)} by {clusters.method}",
         "Side of a stamp",
         "64",
+        "equivariant, 4 layers, width 16",
+        "of 64 stamps",
+        Encoder(BASE).metadata[DATA_HASH_KEY],
         "snr",
     ):
         assert str(told) in text, told
@@ -110,6 +119,43 @@ def test_status_tells_what_the_service_tells(visit: Visit, client: Client) -> No
         ["sky", str(collection.num_objects)],
     ]
     keep(page, "status")
+    page.get_by_text("The whole recipe").click()
+    recipe = json.loads(collection.model_metadata[TRAINING_KEY])
+    expect(page.locator("main")).to_contain_text(
+        "views: zoom" + str(recipe["views"]["zoom"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({}, "does not tell"),
+        ({TRAINING_KEY: "[" * 10_000}, "does not tell"),
+        ({TRAINING_KEY: '{"steps": "<img src=x>"}'}, "<img src=x>"),
+    ],
+)
+def test_a_model_that_tells_otherwise_of_its_training(
+    visit: Visit, tmp_path: Path, metadata: dict[str, str], told: str
+) -> None:
+    """Nothing, or what is no recipe, or is meant to be more than text."""
+    model = write_model(tmp_path / "model.onnx")
+    held = onnx.load(str(model))
+    helper.set_model_props(
+        held, {one.key: one.value for one in held.metadata_props} | metadata
+    )
+    onnx.save(held, str(model))
+    with Library(tmp_path / "data") as library:
+        library.create("sky", model)
+    with archive.serving(tmp_path) as served:
+        page = visit("status?collection=sky", url=served.url)
+        settle(page)
+        page.locator("summary", has_text="recipe").or_(
+            page.get_by_text("does not tell")
+        ).click()
+        expect(page.locator("main")).to_contain_text(told)
+        expect(page.locator("main img")).to_have_count(0)
+        with Client(served.address) as client:
+            assert client.collection("sky").model_metadata == metadata
 
 
 def test_limits_are_told(visit: Visit) -> None:

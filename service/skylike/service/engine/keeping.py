@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from skylike.service import caller, calls
 from skylike.service.collection import DURABLE, Collection, SkyObject, Writing
 from skylike.service.columns import Filter
+from skylike.service.encoder import SPEC_KEY
 from skylike.service.engine.condition import Condition
 from skylike.service.engine.describe import described
 from skylike.service.engine.resolve import to_unit
@@ -244,6 +245,11 @@ class Keeping:
                 nuisances=archive.anomaly.control.correlations
                 if archive.anomaly
                 else (),
+                model_metadata={
+                    key: value
+                    for key, value in encoder.metadata.items()
+                    if key != SPEC_KEY
+                },
             )
 
     def _embedded(

@@ -351,7 +351,8 @@ class Found:
 class CollectionInfo:
     """A collection's state; `damage` says why it cannot be used, if it cannot.
 
-    `nuisances` tell how the anomaly score goes with how objects were observed.
+    `nuisances` tell how the anomaly score goes with how objects were observed,
+    `model_metadata` what the model's file says of itself but for the StampSpec.
     """
 
     context: Context
@@ -362,3 +363,4 @@ class CollectionInfo:
     anomaly_fit_version: int = 0
     damage: str = ""
     nuisances: tuple[Correlation, ...] = ()
+    model_metadata: Mapping[str, str] = field(default_factory=dict)

@@ -293,6 +293,7 @@ def collection_to(info: engine.CollectionInfo) -> catalog_pb2.Collection:
         anomaly_fit_version=info.anomaly_fit_version,
         damage=info.damage,
         nuisances=explained.nuisances_to(info),
+        model_metadata=info.model_metadata,
     )
 
 

@@ -2,7 +2,8 @@
 
 import { get } from "../api.js";
 import { disarmed, h, said } from "../dom.js";
-import { empty, facts, into, note, number, section, table } from "../parts.js";
+import { modelCard } from "../model.js";
+import { empty, facts, into, number, section, table } from "../parts.js";
 
 export const title = "Status";
 
@@ -47,35 +48,6 @@ function collectionTable(collections) {
     { label: "Model", of: (one) => h("code", { title: one.context.model_id }, one.context.model_id.slice(0, 12)) },
     { label: "State", of: (one) => (one.damage ? h("span", { class: "bad" }, disarmed(one.damage)) : one.aliasOf ? h("span", {}, "alias of ", said(one.aliasOf)) : "sound") },
   ], collections);
-}
-
-const MEANING = {
-  version: "Version of the description", size: "Side of a stamp, pixels", axes: "Channels are", channels: "Channels",
-  collapse: "Spectral cubes become", scale: "A pixel of the stamp means", fit: "How any size becomes a stamp",
-  arcsec_per_pixel: "Arcseconds in a pixel", half_light_radii: "Half side, half-light radii",
-  background: "Background is measured in", softening_sigma: "Stretch softens at, sigma",
-};
-
-function modelCard(collection) {
-  if (collection.damage) return note(disarmed(collection.damage));
-  let spec = {};
-  try {
-    spec = JSON.parse(collection.stamp_spec_json);
-  } catch {
-    // An older service says it otherwise: the rest still counts.
-  }
-  const wants = Object.entries(spec).map(([name, value]) => [MEANING[name] ?? name,
-    Array.isArray(value) ? value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ") : value === null ? "" : String(value)]);
-  return [
-    facts([
-      ["Model", h("code", {}, collection.context.model_id)],
-      ["Embedding", `${collection.dimension} numbers, unit norm`],
-      ["Service", collection.context.service_version],
-    ]),
-    h("h3", {}, "What it wants to see"),
-    facts(wants),
-    h("p", { class: "fine" }, "The model's name is the sha256 of its file. Embeddings of different models are never compared."),
-  ];
 }
 
 function fits(info, told) {
