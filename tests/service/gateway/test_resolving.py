@@ -89,17 +89,41 @@ def test_a_name_that_is_none_is_asked_of_nobody(serving: Serving, data: Path) ->
         KNOWN.format(name="M", ra=400.0, dec=0.0),
         KNOWN.format(name="M", ra=40.0, dec=-91.0),
         "%J nan nan\n",
+        "%J 202.4696\n#====Done====\n",
+        "%J 20.46\n%J 1.2e-05 +5.0 = x\n#====Done====\n",
+        "#=S=Simbad: 1\n%J 202.469575 +47",
+        "#=S=Simbad: 0\n#=N=N",
+        "%J " + "1" * 60_000 + "x\n",
         KNOWN.format(name="M", ra=40.0, dec=9.0) + " " * sesame.MOST_BYTES,
     ],
 )
 def test_an_answer_that_is_none_of_sesame_is_told(
     serving: Serving, data: Path, text: str
 ) -> None:
-    """Also one without an end, and one of a place that is not on the sky."""
+    """Also one without an end, one that breaks off, and a place that is not on the sky.
+
+    At once: what takes long to understand holds up everybody.
+    """
     others = {"M": saying(text)}
     with resolving({}, others) as resolver, _asking(serving, data, resolver) as http:
+        begin = time.process_time()
         told = problem_in(_resolve(http, "M"))
+        assert time.process_time() - begin < 5
     assert (told["status"], told["reason"]) == (502, "RESOLVER_ANSWER")
+
+
+@pytest.mark.parametrize(
+    "end", ["#! *** Nothing found *** \n", "#=N=NED:    0     2ms\n"]
+)
+def test_nothing_found_is_told_in_several_ways(
+    serving: Serving, data: Path, end: str
+) -> None:
+    others = {
+        "M": saying(f"# M\t#Q2672097\n{end}#====Done (2016-Mar-04,17:43:13z)====\n")
+    }
+    with resolving({}, others) as resolver, _asking(serving, data, resolver) as http:
+        told = problem_in(_resolve(http, "M"))
+    assert (told["status"], told["reason"]) == (404, "UNKNOWN_NAME")
 
 
 def test_a_resolver_that_leads_elsewhere_is_not_followed(

@@ -22,9 +22,13 @@ MOST_BYTES = 2**16
 
 # SIMBAD, NED, VizieR: the first that knows the name answers.
 _DATABASES = "SNV"
-_POSITION = re.compile(r"^%J\s+(\d+(?:\.\d*)?)\s*([+-]?\d+(?:\.\d*)?)(?:\s|$)", re.M)
-# Of each database that was asked, whatever it found.
-_ASKED = re.compile(r"^#=", re.M)
+# Something stands behind the second number, or it may be the half of one. What divides
+# the two leaves one way to read them: of others an answer of digits takes minutes.
+_POSITION = re.compile(
+    r"^%J[ \t]+(\d+(?:\.\d*)?)(?:[ \t]+|(?=[+-]))([+-]?\d+(?:\.\d*)?)\s", re.M | re.A
+)
+_ANY_POSITION = re.compile(r"^%J\s", re.M)
+_END = re.compile(r"^#====Done", re.M)
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -125,7 +129,7 @@ def _not_understood(host: str) -> Unreachable:
 
 def _position(name: str, text: str, host: str) -> tuple[float, float]:
     found = _POSITION.search(text)
-    if found is None and _ASKED.search(text):
+    if _END.search(text) and not _ANY_POSITION.search(text):
         raise NotFound(f"{host} knows no position of {name!r}", reason="unknown_name")
     ra, dec = (float(found[1]), float(found[2])) if found else (-1.0, 0.0)
     if not (0 <= ra <= 360 and -90 <= dec <= 90):
