@@ -134,16 +134,27 @@ def test_a_resolver_that_leads_elsewhere_is_not_followed(
         others = {
             "M": saying("", 302, Location=f"{elsewhere.url}SNV?M"),
             "N": saying(KNOWN.format(name="N", ra=1.0, dec=1.0), 500),
+            "O": saying("", 302, Location="http://["),  # no address at all
         }
         with (
             resolving({}, others) as resolver,
             _asking(serving, data, resolver) as http,
         ):
-            for name, status in (("M", "302"), ("N", "500")):
+            for name, status in (("M", "302"), ("N", "500"), ("O", "")):
                 told = problem_in(_resolve(http, name))
                 assert (told["status"], told["reason"]) == (502, "RESOLVER_UNREACHABLE")
                 assert status in told["detail"]
         assert elsewhere.asked == []
+
+
+def test_a_resolver_of_an_impossible_name_is_not_reached(
+    serving: Serving, data: Path
+) -> None:
+    """The settings take it for a host."""
+    url = f"http://{'a' * 64}.example/"
+    with _asking(serving, data, SimpleNamespace(url=url)) as http:
+        told = problem_in(_resolve(http, "M 51"))
+    assert (told["status"], told["reason"]) == (502, "RESOLVER_UNREACHABLE")
 
 
 def test_a_resolver_that_is_not_there_is_told(serving: Serving, data: Path) -> None:

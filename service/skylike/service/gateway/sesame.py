@@ -106,7 +106,8 @@ class Sesame:
                 f"the name resolver {self.host} answered with the status {error.code}",
                 reason="resolver_unreachable",
             ) from error
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
+            # The last of hosts and redirects that no address can have.
             raise unreachable(self.host) from error
         return content.decode("utf-8", "replace")
 
