@@ -211,6 +211,41 @@ def test_a_slow_resolver_is_not_waited_for_and_holds_nobody_up(
     assert last.status_code == 200
 
 
+@pytest.mark.parametrize(
+    "begin", ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_a_resolver_that_drips_holds_no_place(
+    serving: Serving, data: Path, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    """Before its headers, within them, or within its answer; each part of it in time."""
+    monkeypatch.setattr(sesame, "SECONDS", 1.0)
+    is_over = threading.Event()
+    ended = threading.Semaphore(0)
+
+    def dripping(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(begin.encode())
+        while not is_over.wait(0.2):
+            try:
+                handler.wfile.write(b"H" if begin else b"HTTP/1.1 100 Go on\r\n\r\n")
+            except OSError:
+                ended.release()
+                return
+
+    with (
+        resolving(PLACES, {"dripping": dripping}) as resolver,
+        _asking(serving, data, resolver) as http,
+    ):
+        try:
+            for _ in range(sesame.MOST_AT_ONCE):
+                told = problem_in(_resolve(http, "dripping"))
+                assert told["reason"] == "RESOLVER_UNREACHABLE"
+            for _ in range(sesame.MOST_AT_ONCE):
+                assert ended.acquire(timeout=10)
+            assert _resolve(http, "M 51").status_code == 200
+        finally:
+            is_over.set()
+
+
 def test_without_a_resolver_nothing_is_offered(own: httpx.Client) -> None:
     told = problem_in(_resolve(own, "M 51"))
     assert (told["status"], told["reason"]) == (404, "NOT_CONFIGURED")

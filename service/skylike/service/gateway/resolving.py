@@ -69,7 +69,7 @@ def add_resolving(app: FastAPI, lanes: Lanes, resolver: sesame.Sesame | None) ->
         await _COUNTED(lanes, _COUNTED.new_request(), who, request.is_disconnected)
         answer = asyncio.wrap_future(resolver.ask(name))
         try:
-            # Its thread goes on for a moment, and keeps its place.
+            # Its thread keeps its place until its connection is ended as well.
             ra, dec = await asyncio.wait_for(answer, sesame.SECONDS)
         except TimeoutError as error:
             raise sesame.unreachable(resolver.host) from error

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from skylike.service.errors import NotFound, Overloaded, Unreachable
+from skylike.service.gateway.limited import Limited
 
 SECONDS = 10.0
 """That a name may take."""
@@ -55,7 +55,6 @@ class Sesame:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self.host = urlsplit(url).netloc
-        self._opener = build_opener(_NoRedirects)
         # Threads of their own: others wait for none that a slow resolver holds.
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "resolving")
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
@@ -89,17 +88,20 @@ class Sesame:
     def _fetch(self, name: str) -> str:
         url = f"{self._url}/{_DATABASES}?{quote(name, safe='')}"
         agent = {"User-Agent": f"skylike-service/{version('skylike')}"}
-        until = time.monotonic() + SECONDS
         content = b""
         try:
-            asked = Request(url, headers=agent)
-            with self._opener.open(asked, timeout=SECONDS) as answer:
+            with (
+                Limited(SECONDS) as limited,
+                build_opener(_NoRedirects, limited).open(
+                    Request(url, headers=agent), timeout=SECONDS
+                ) as answer,
+            ):
                 while part := answer.read1(MOST_BYTES):
                     content += part
                     if len(content) > MOST_BYTES:
                         raise _not_understood(self.host)
-                    if time.monotonic() > until:
-                        raise TimeoutError
+                if limited.is_over:
+                    raise TimeoutError
         except HTTPError as error:
             error.close()
             raise Unreachable(
