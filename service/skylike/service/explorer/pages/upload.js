@@ -75,7 +75,7 @@ function begin(file, state, go, place) {
     const images = told.hdus.filter((one) => one.shape.length >= 2);
     if (images.length < 2) return null;
     return h("div", { class: "field" }, h("label", { for: "hdu" }, "HDU"),
-      h("select", { id: "hdu", on: { change: (event) => inspect({ ...look, hdu: event.target.value, plane: "", cut: null }) } },
+      h("select", { id: "hdu", on: { change: (event) => inspect({ stretch: look.stretch, hdu: event.target.value }) } },
         images.map((one) => h("option", { value: String(one.index), selected: one.is_chosen },
           `${one.index}${one.name ? ` ${disarmed(one.name, 30)}` : ""} · ${one.shape.join(" × ")}`))));
   };
