@@ -150,6 +150,20 @@ def test_what_explains_the_axis_of_one_image_is_not_said_of_another(
     expect(page.locator("#axis")).to_have_value("")
 
 
+def test_a_file_that_was_mended_can_be_chosen_again(
+    visit: Visit, several: Path
+) -> None:
+    """Browsers keep quiet about a file that is chosen already."""
+    page = visit()
+    _looked(page, several)
+    with page.expect_file_chooser() as chosen:
+        page.locator("label.drop").click()
+    assert page.locator("#file").evaluate("(input) => input.files.length") == 0
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+    chosen.value.set_files(several)
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+
+
 def test_the_answer_of_an_earlier_file_does_not_replace_the_later(
     visit: Visit, several: Path, explored: SimpleNamespace
 ) -> None:

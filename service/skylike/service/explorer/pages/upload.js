@@ -23,6 +23,8 @@ export function uploadPart(state, go) {
     another = new AbortController();
     begin(file, { ...state, signal: AbortSignal.any([state.signal, another.signal]) }, go, looked);
   };
+  // Or the same file, though it is another by now, would be no change.
+  input.addEventListener("click", () => { input.value = ""; });
   input.addEventListener("change", () => take(input.files[0]));
   for (const [event, isOver] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
     zone.addEventListener(event, (heard) => {
