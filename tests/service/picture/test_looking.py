@@ -210,6 +210,18 @@ def test_tiles_of_one_place_are_inflated_once(repeated: Path) -> None:
     assert not found.pixels.any()
 
 
+def test_no_more_tiles_are_looked_at_than_take_seconds(repeated: Path) -> None:
+    """However few pixels are seen of each."""
+    begin = time.process_time()
+    with (
+        fits.opened(repeated) as frame,
+        pytest.raises(BadCutout, match="tiles of 2202009600") as caught,
+    ):
+        glimpsed(frame, None, 64)
+    assert caught.value.reason == "size_limit"
+    assert time.process_time() - begin < 5
+
+
 def test_tiles_that_some_rows_share_are_decoded_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
