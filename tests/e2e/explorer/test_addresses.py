@@ -48,6 +48,14 @@ def test_what_is_no_filter_is_told(visit: Visit, more: str) -> None:
         (f"{SEARCH}&at=here", "at=here"),
         (f"{SEARCH}&at=400,2", "at=400,2"),
         (f"{SEARCH}&cone=0,0,180&cone=9,9,1", "9,9,1"),
+        (f"{SEARCH}&id=other", "id=other"),
+        (f"{SEARCH}&collection=bare", "collection=bare"),
+        (f"{SEARCH}&cone=&k=abc", "k=abc"),
+        ("object?collection=sky&id=sky-1-000003&id=other", "id=other"),
+        ("clusters?collection=sky&fit=1&fit=2", "fit=2"),
+        ("clusters?collection=sky&cluster=0&cluster=1", "cluster=1"),
+        ("map?collection=sky&renderer=canvas&color=snr&color=none", "color=none"),
+        ("map?collection=sky&renderer=canvas&layout=pca&layout=tsne", "layout=tsne"),
         ("object?collection=sky&id=sky-1-000003&stretch=EVIL", "stretch=EVIL"),
         ("object?collection=sky&id=sky-1-000003&plane=abc", "plane=abc"),
         ("anomalies?collection=sky&order=zzz", "order=zzz"),
@@ -65,7 +73,7 @@ def test_what_is_no_such_thing_is_told(visit: Visit, address: str, told: str) ->
 
 
 def test_what_is_as_it_should_be_is_not_told(visit: Visit) -> None:
-    page = visit(f"{SEARCH}&k=3&least=1&cone=0,0,180")
+    page = visit(f"{SEARCH}&k=3&least=1&cone=0,0,180&attr=")
     expect(page.locator("h1")).to_contain_text("Least like ")
     assert page.locator("main .note").count() == 0
 

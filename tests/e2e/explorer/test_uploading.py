@@ -132,6 +132,38 @@ def test_an_axis_that_nothing_explains_can_be_explained(
     assert is_picture(page.locator("#looked img"))
 
 
+def test_what_explains_the_axis_of_one_image_is_not_said_of_another(
+    visit: Visit, several: Path
+) -> None:
+    """Whose own header may explain it."""
+    with fits.open(several, mode="append") as opened:
+        header = fits.Header({"CTYPE3": "FREQ", "CDELT3": 1e6, "CRVAL3": 1e9})
+        opened.append(fits.ImageHDU(opened["CUBE"].data, header, name="LINE"))
+    page = visit()
+    _looked(page, several)
+    page.locator("#hdu").select_option("3")
+    page.locator("#axis").select_option("AXIS_KIND_BANDS")
+    expect(page.locator("#looked .facts").first).to_contain_text("bands")
+    page.locator("#hdu").select_option("4")
+    expect(page.locator("#looked .facts").first).to_contain_text("LINE")
+    expect(page.locator("#looked .facts").first).to_contain_text("spectral")
+    expect(page.locator("#axis")).to_have_value("")
+
+
+def test_a_file_that_was_mended_can_be_chosen_again(
+    visit: Visit, several: Path
+) -> None:
+    """Browsers keep quiet about a file that is chosen already."""
+    page = visit()
+    _looked(page, several)
+    with page.expect_file_chooser() as chosen:
+        page.locator("label.drop").click()
+    assert page.locator("#file").evaluate("(input) => input.files.length") == 0
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+    chosen.value.set_files(several)
+    expect(page.locator("#looked .facts").first).to_contain_text("FIRST")
+
+
 def test_the_answer_of_an_earlier_file_does_not_replace_the_later(
     visit: Visit, several: Path, explored: SimpleNamespace
 ) -> None:

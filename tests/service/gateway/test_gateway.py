@@ -17,7 +17,7 @@ from tests.service.gateway.conftest import problem_in
 from skylike.service.config import Settings
 from skylike.service.errors import BadSettings
 from skylike.service.server.serve import Server
-from skylike.v1 import search_pb2, search_pb2_grpc
+from skylike.v1 import search_pb2, search_pb2_grpc, types_pb2
 
 FITS = {"Content-Type": "application/fits"}
 ORIGIN = "https://sky.example"
@@ -334,6 +334,10 @@ def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     assert set(re.findall(r"<a href=#(\w+)>", answer.text)) <= set(
         re.findall(r"<h3 id=(\w+)>", answer.text)
     )
+    # What is no message has a schema that no message of the same name replaces.
+    resolved = document["components"]["schemas"]["Resolved"]["properties"]
+    name = resolved["position"]["$ref"].rpartition("/")[2]
+    assert name not in types_pb2.DESCRIPTOR.message_types_by_name
     hit = document["components"]["schemas"]["Hit"]["properties"]
     assert hit["score"]["description"] == "Cosine similarity to the query, -1 to 1."
     assert "requestBody" in document["paths"]["/v1/analyze"]["post"]

@@ -89,17 +89,41 @@ def test_a_name_that_is_none_is_asked_of_nobody(serving: Serving, data: Path) ->
         KNOWN.format(name="M", ra=400.0, dec=0.0),
         KNOWN.format(name="M", ra=40.0, dec=-91.0),
         "%J nan nan\n",
+        "%J 202.4696\n#====Done====\n",
+        "%J 20.46\n%J 1.2e-05 +5.0 = x\n#====Done====\n",
+        "#=S=Simbad: 1\n%J 202.469575 +47",
+        "#=S=Simbad: 0\n#=N=N",
+        "%J " + "1" * 60_000 + "x\n",
         KNOWN.format(name="M", ra=40.0, dec=9.0) + " " * sesame.MOST_BYTES,
     ],
 )
 def test_an_answer_that_is_none_of_sesame_is_told(
     serving: Serving, data: Path, text: str
 ) -> None:
-    """Also one without an end, and one of a place that is not on the sky."""
+    """Also one without an end, one that breaks off, and a place that is not on the sky.
+
+    At once: what takes long to understand holds up everybody.
+    """
     others = {"M": saying(text)}
     with resolving({}, others) as resolver, _asking(serving, data, resolver) as http:
+        begin = time.process_time()
         told = problem_in(_resolve(http, "M"))
+        assert time.process_time() - begin < 5
     assert (told["status"], told["reason"]) == (502, "RESOLVER_ANSWER")
+
+
+@pytest.mark.parametrize(
+    "end", ["#! *** Nothing found *** \n", "#=N=NED:    0     2ms\n"]
+)
+def test_nothing_found_is_told_in_several_ways(
+    serving: Serving, data: Path, end: str
+) -> None:
+    others = {
+        "M": saying(f"# M\t#Q2672097\n{end}#====Done (2016-Mar-04,17:43:13z)====\n")
+    }
+    with resolving({}, others) as resolver, _asking(serving, data, resolver) as http:
+        told = problem_in(_resolve(http, "M"))
+    assert (told["status"], told["reason"]) == (404, "UNKNOWN_NAME")
 
 
 def test_a_resolver_that_leads_elsewhere_is_not_followed(
@@ -110,16 +134,27 @@ def test_a_resolver_that_leads_elsewhere_is_not_followed(
         others = {
             "M": saying("", 302, Location=f"{elsewhere.url}SNV?M"),
             "N": saying(KNOWN.format(name="N", ra=1.0, dec=1.0), 500),
+            "O": saying("", 302, Location="http://["),  # no address at all
         }
         with (
             resolving({}, others) as resolver,
             _asking(serving, data, resolver) as http,
         ):
-            for name, status in (("M", "302"), ("N", "500")):
+            for name, status in (("M", "302"), ("N", "500"), ("O", "")):
                 told = problem_in(_resolve(http, name))
                 assert (told["status"], told["reason"]) == (502, "RESOLVER_UNREACHABLE")
                 assert status in told["detail"]
         assert elsewhere.asked == []
+
+
+def test_a_resolver_of_an_impossible_name_is_not_reached(
+    serving: Serving, data: Path
+) -> None:
+    """The settings take it for a host."""
+    url = f"http://{'a' * 64}.example/"
+    with _asking(serving, data, SimpleNamespace(url=url)) as http:
+        told = problem_in(_resolve(http, "M 51"))
+    assert (told["status"], told["reason"]) == (502, "RESOLVER_UNREACHABLE")
 
 
 def test_a_resolver_that_is_not_there_is_told(serving: Serving, data: Path) -> None:
@@ -174,6 +209,41 @@ def test_a_slow_resolver_is_not_waited_for_and_holds_nobody_up(
             assert time.monotonic() < until
             time.sleep(0.05)
     assert last.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begin", ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_a_resolver_that_drips_holds_no_place(
+    serving: Serving, data: Path, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    """Before its headers, within them, or within its answer; each part of it in time."""
+    monkeypatch.setattr(sesame, "SECONDS", 1.0)
+    is_over = threading.Event()
+    ended = threading.Semaphore(0)
+
+    def dripping(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(begin.encode())
+        while not is_over.wait(0.2):
+            try:
+                handler.wfile.write(b"H" if begin else b"HTTP/1.1 100 Go on\r\n\r\n")
+            except OSError:
+                ended.release()
+                return
+
+    with (
+        resolving(PLACES, {"dripping": dripping}) as resolver,
+        _asking(serving, data, resolver) as http,
+    ):
+        try:
+            for _ in range(sesame.MOST_AT_ONCE):
+                told = problem_in(_resolve(http, "dripping"))
+                assert told["reason"] == "RESOLVER_UNREACHABLE"
+            for _ in range(sesame.MOST_AT_ONCE):
+                assert ended.acquire(timeout=10)
+            assert _resolve(http, "M 51").status_code == 200
+        finally:
+            is_over.set()
 
 
 def test_without_a_resolver_nothing_is_offered(own: httpx.Client) -> None:

@@ -179,6 +179,49 @@ def test_tall_tiles_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
             glimpsed(frame, None, 64)
 
 
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small file of 2100 tiles, one above the other, which are all one place in it."""
+    path = tmp_path_factory.mktemp("repeated") / "repeated.fits"
+    plain, number = np.zeros((1024, 1024), np.int16), 2100
+    their_fits.CompImageHDU(
+        plain, compression_type="GZIP_1", tile_shape=plain.shape
+    ).writeto(path)
+    once = path.read_bytes()
+    with their_fits.open(path, disable_image_compression=True) as hdus:
+        row, header = hdus[1].data.tobytes(), hdus[1].header
+        start = hdus[1].fileinfo()["datLoc"] + len(row)
+    heap = once[start : start + header["PCOUNT"]]
+    header.update({"NAXIS2": number, "ZNAXIS2": number * len(plain)})
+    data = row * number + heap
+    data += bytes(-len(data) % 2880)
+    path.write_bytes(once[:2880] + header.tostring().encode() + data)
+    return path
+
+
+def test_tiles_of_one_place_are_inflated_once(repeated: Path) -> None:
+    """Two gigabytes of pixels, of a file of 60 KB."""
+    assert repeated.stat().st_size < 2**16
+    begin = time.process_time()
+    with fits.opened(repeated) as frame:
+        found = frame.read(fits.Box(10, 5000, 20, 5010))
+    assert time.process_time() - begin < 1
+    assert found.pixels.shape == (1, 10, 10)
+    assert not found.pixels.any()
+
+
+def test_no_more_tiles_are_looked_at_than_take_seconds(repeated: Path) -> None:
+    """However few pixels are seen of each."""
+    begin = time.process_time()
+    with (
+        fits.opened(repeated) as frame,
+        pytest.raises(BadCutout, match="tiles of 2202009600") as caught,
+    ):
+        glimpsed(frame, None, 64)
+    assert caught.value.reason == "size_limit"
+    assert time.process_time() - begin < 5
+
+
 def test_tiles_that_some_rows_share_are_decoded_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

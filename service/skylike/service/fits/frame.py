@@ -156,6 +156,18 @@ class Frame:
         pixels.blank_infinite(out)
         return out
 
+    def decoded_for(self, channel: int, numbers: Sequence[int]) -> int:
+        """How many pixels the tiles have that `rows` decodes for some rows of a channel.
+
+        0 where rows are read where they lie.
+        """
+        which, inside = divmod(channel, self.shape[0] // len(self.parts))
+        part = self.parts[which]
+        if part.hdu.kind is not Kind.COMPRESSED or not self._is_ordered():
+            return 0
+        across = slice(0, self.shape[2])
+        return self._section(which).decodes_rows(part.plane(inside), numbers, across)
+
     def _decode_rows(
         self,
         which: int,

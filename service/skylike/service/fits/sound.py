@@ -203,6 +203,12 @@ class _Tiles:
         ):
             yield number, self._heap[start:end].tobytes(), size
 
+    def distinct(self) -> Iterator[tuple[bytes, int]]:
+        """Each place in the heap once, though any number of tiles may lie there."""
+        bounds = np.unique(self._bounds[:, self._numbers], axis=1)
+        for start, end, size in bounds.T.tolist():
+            yield self._heap[start:end].tobytes(), size
+
 
 def _width(form: str) -> int:
     """Bytes of what a column has lists of."""
@@ -230,7 +236,7 @@ def _require_settings(header: Any, algorithm: str) -> None:
 
 def _require_small(tiles: _Tiles, most: int) -> None:
     """Refuse gzip streams that inflate to more than `most` bytes for a pixel."""
-    for _, packed, size in tiles:
+    for packed, size in tiles.distinct():
         stream = zlib.decompressobj(_GZIP)
         try:
             length = len(stream.decompress(packed, most * size + 1))

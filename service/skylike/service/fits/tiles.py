@@ -95,6 +95,14 @@ class Section:
             for lengths, along in zip(self._axes, part, strict=True)
         )
 
+    def decodes_rows(
+        self, plane: Sequence[int], rows: Sequence[int], across: slice
+    ) -> int:
+        """The same of some rows, where tiles that several lie in are decoded once."""
+        step = self._axes[-2][0]
+        firsts = {number // step * step for number in rows}
+        return sum(self.decodes(plane, slice(y, y + 1), across) for y in firsts)
+
     def reach(self, row: int, least: int, most: int) -> int:
         """The end of rows that are decoded together: whole tiles, of `most` pixels.
 

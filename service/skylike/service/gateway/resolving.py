@@ -29,7 +29,7 @@ _NAME = {
 
 
 @dataclass(frozen=True)
-class Position:
+class Place:
     """A place on the sky, ICRS, in degrees."""
 
     ra_deg: float
@@ -41,7 +41,7 @@ class Resolved:
     """A name, and where it is."""
 
     name: str
-    position: Position
+    position: Place
 
 
 def add_resolving(app: FastAPI, lanes: Lanes, resolver: sesame.Sesame | None) -> None:
@@ -69,11 +69,11 @@ def add_resolving(app: FastAPI, lanes: Lanes, resolver: sesame.Sesame | None) ->
         await _COUNTED(lanes, _COUNTED.new_request(), who, request.is_disconnected)
         answer = asyncio.wrap_future(resolver.ask(name))
         try:
-            # Its thread goes on for a moment, and keeps its place.
+            # Its thread keeps its place until its connection is ended as well.
             ra, dec = await asyncio.wait_for(answer, sesame.SECONDS)
         except TimeoutError as error:
             raise sesame.unreachable(resolver.host) from error
-        return Resolved(name, Position(ra, dec))
+        return Resolved(name, Place(ra, dec))
 
 
 def _name(request: Request) -> str:

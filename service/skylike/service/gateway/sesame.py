@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from skylike.service.errors import NotFound, Overloaded, Unreachable
+from skylike.service.gateway.limited import Limited
 
 SECONDS = 10.0
 """That a name may take."""
@@ -22,9 +22,13 @@ MOST_BYTES = 2**16
 
 # SIMBAD, NED, VizieR: the first that knows the name answers.
 _DATABASES = "SNV"
-_POSITION = re.compile(r"^%J\s+(\d+(?:\.\d*)?)\s*([+-]?\d+(?:\.\d*)?)(?:\s|$)", re.M)
-# Of each database that was asked, whatever it found.
-_ASKED = re.compile(r"^#=", re.M)
+# Something stands behind the second number, or it may be the half of one. What divides
+# the two leaves one way to read them: of others an answer of digits takes minutes.
+_POSITION = re.compile(
+    r"^%J[ \t]+(\d+(?:\.\d*)?)(?:[ \t]+|(?=[+-]))([+-]?\d+(?:\.\d*)?)\s", re.M | re.A
+)
+_ANY_POSITION = re.compile(r"^%J\s", re.M)
+_END = re.compile(r"^#====Done", re.M)
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -51,7 +55,6 @@ class Sesame:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self.host = urlsplit(url).netloc
-        self._opener = build_opener(_NoRedirects)
         # Threads of their own: others wait for none that a slow resolver holds.
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "resolving")
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
@@ -85,24 +88,28 @@ class Sesame:
     def _fetch(self, name: str) -> str:
         url = f"{self._url}/{_DATABASES}?{quote(name, safe='')}"
         agent = {"User-Agent": f"skylike-service/{version('skylike')}"}
-        until = time.monotonic() + SECONDS
         content = b""
         try:
-            asked = Request(url, headers=agent)
-            with self._opener.open(asked, timeout=SECONDS) as answer:
+            with (
+                Limited(SECONDS) as limited,
+                build_opener(_NoRedirects, limited).open(
+                    Request(url, headers=agent), timeout=SECONDS
+                ) as answer,
+            ):
                 while part := answer.read1(MOST_BYTES):
                     content += part
                     if len(content) > MOST_BYTES:
                         raise _not_understood(self.host)
-                    if time.monotonic() > until:
-                        raise TimeoutError
+                if limited.is_over:
+                    raise TimeoutError
         except HTTPError as error:
             error.close()
             raise Unreachable(
                 f"the name resolver {self.host} answered with the status {error.code}",
                 reason="resolver_unreachable",
             ) from error
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
+            # The last of hosts and redirects that no address can have.
             raise unreachable(self.host) from error
         return content.decode("utf-8", "replace")
 
@@ -125,7 +132,7 @@ def _not_understood(host: str) -> Unreachable:
 
 def _position(name: str, text: str, host: str) -> tuple[float, float]:
     found = _POSITION.search(text)
-    if found is None and _ASKED.search(text):
+    if _END.search(text) and not _ANY_POSITION.search(text):
         raise NotFound(f"{host} knows no position of {name!r}", reason="unknown_name")
     ra, dec = (float(found[1]), float(found[2])) if found else (-1.0, 0.0)
     if not (0 <= ra <= 360 and -90 <= dec <= 90):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylike.service import caller
+from skylike.service.errors import BadCutout
 from skylike.service.fits import Axes, Frame, Image, mean_plane
 from skylike.service.picture.compass import Compass, compass
 from skylike.service.picture.drawing import decorate
@@ -19,7 +20,9 @@ LARGEST_SIDE = 1024
 _MOST_LOOKED_AT = 2**22  # pixels of a frame that is too large to be read
 _MOST_READ = 2**28
 _MOST_PLANES = 16
-_LINES = 64  # that are read at once
+_READ_AT_ONCE = 2**22
+# Of compressed images: a small file may have tiles enough for minutes.
+_MOST_DECODED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def glimpsed(
     Raises
     ------
     BadCutout
-        As `Frame.read`.
+        As `Frame.read`; ``size_limit`` also where too many tiles would be decoded.
     """
     box, (planes, _, width) = frame.box, frame.shape
     is_colour = frame.about.axes is Axes.BANDS and planes >= 3
@@ -156,10 +159,24 @@ def glimpsed(
     each = max(1, min(each, math.floor(step), lines))
     ys = _spread(box.y0, box.ny, counts[0] * each)
     xs = _spread(box.x0, box.nx, counts[1] * each)
+    _require_few_tiles(frame, channels, ys)
     found = (_at(frame, channel, ys, xs) for channel in channels)
     if is_colour or len(channels) == 1:
         return np.stack(list(found)), step / each
     return _mean(found, (len(ys), len(xs)))[np.newaxis], step / each
+
+
+def _require_few_tiles(
+    frame: Frame, channels: list[int], ys: NDArray[np.int64]
+) -> None:
+    inside = ys[(ys >= 0) & (ys < frame.shape[1])].tolist()
+    count = sum(frame.decoded_for(channel, inside) for channel in channels)
+    if count > _MOST_DECODED:
+        raise BadCutout(
+            f"what is looked at of it lies in tiles of {count} pixels; at most "
+            f"{_MOST_DECODED} are decoded: give a section such as [1:1000,1:1000]",
+            reason="size_limit",
+        )
 
 
 def _spread(start: int, length: int, count: int) -> NDArray[np.int64]:
@@ -176,7 +193,7 @@ def _at(
     found = np.full((len(ys), len(xs)), np.nan, np.float32)
     inside = (xs >= 0) & (xs < nx)
     there = np.flatnonzero((ys >= 0) & (ys < ny))
-    lines = max(1, min(_LINES, frame.options.limits.pixels // nx))
+    lines = max(1, min(_READ_AT_ONCE, frame.options.limits.pixels) // nx)
     for at in range(0, len(there), lines):
         caller.check()
         some = there[at : at + lines]

@@ -14,7 +14,7 @@ export function readFilters(params, kinds = {}) {
   return {
     cone: radius > 0 ? { ra, dec, radius } : null,
     attributes: texts.map(parsed).filter(Boolean),
-    unknown: [...unknownOf(params, kinds), ...params.getAll("cone").slice(radius > 0 ? 1 : 0), ...texts.filter((one) => !parsed(one))],
+    unknown: [...unknownOf(params, kinds), ...params.getAll("cone").slice(radius > 0 ? 1 : 0), ...texts.filter((one) => !parsed(one))].filter(Boolean),
     flags: params.getAll("flag"), noflags: params.getAll("noflag"),
     labels: params.getAll("label"), nolabels: params.getAll("nolabel"),
   };

@@ -1,7 +1,7 @@
 // What a search is about: in an address, in the contract's words, and in people's.
 
 import { disarmed } from "./dom.js";
-import { numbersOf } from "./route.js";
+import { anyText, numbersOf } from "./route.js";
 import { angle, decimalText } from "./sky.js";
 
 const MOST_CHARACTERS = 4000; // of an embedding in an address, which proxies cut somewhere
@@ -56,6 +56,13 @@ export function placeAt(text) {
 
 /** The names of parameters that say what a search is about. */
 export const OF_QUERY = ["id", "vector", "model", "file", "hdu", "at", "ra", "dec", "radius", "like", "unlike"];
+
+const SEVERAL = ["like", "unlike"];
+
+/** What those mean that stand in an address once; see `unknownOf`. */
+export const KINDS_OF_QUERY = {
+  ...Object.fromEntries(OF_QUERY.filter((name) => !SEVERAL.includes(name)).map((name) => [name, anyText])), at: placeAt,
+};
 
 /** The parameters of a query, as an address has them. */
 export function paramsOf(params) {

@@ -47,12 +47,15 @@ export function query(params) {
   return found;
 }
 
+/** The kind of parameters that the service understands, or refuses. */
+export const anyText = () => true;
+
 /**
  * What an address holds that is no such thing, as texts such as "k=abc"; `kinds` has for
  * each name what tells whether a text is one. Of those that stand there twice only the first is read.
  */
 export function unknownOf(params, kinds) {
-  return Object.entries(kinds).flatMap(([name, isOne]) => params.getAll(name)
+  return Object.entries({ collection: anyText, ...kinds }).flatMap(([name, isOne]) => params.getAll(name)
     .filter((text, i) => i > 0 || (text !== "" && !isOne(text)))
     .map((text) => `${name}=${text}`));
 }

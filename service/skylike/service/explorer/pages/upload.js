@@ -23,6 +23,8 @@ export function uploadPart(state, go) {
     another = new AbortController();
     begin(file, { ...state, signal: AbortSignal.any([state.signal, another.signal]) }, go, looked);
   };
+  // Or the same file, though it is another by now, would be no change.
+  input.addEventListener("click", () => { input.value = ""; });
   input.addEventListener("change", () => take(input.files[0]));
   for (const [event, isOver] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
     zone.addEventListener(event, (heard) => {
@@ -75,7 +77,7 @@ function begin(file, state, go, place) {
     const images = told.hdus.filter((one) => one.shape.length >= 2);
     if (images.length < 2) return null;
     return h("div", { class: "field" }, h("label", { for: "hdu" }, "HDU"),
-      h("select", { id: "hdu", on: { change: (event) => inspect({ ...look, hdu: event.target.value, plane: "", cut: null }) } },
+      h("select", { id: "hdu", on: { change: (event) => inspect({ stretch: look.stretch, hdu: event.target.value }) } },
         images.map((one) => h("option", { value: String(one.index), selected: one.is_chosen },
           `${one.index}${one.name ? ` ${disarmed(one.name, 30)}` : ""} · ${one.shape.join(" × ")}`))));
   };

@@ -6,9 +6,9 @@ import { card } from "../card.js";
 import { disarmed, fill, h, said, tell } from "../dom.js";
 import { countFilters, filterMessage, python, readFilters } from "../filters.js";
 import { filterForm } from "../filterform.js";
-import { button, chips, counted, empty, failed, into, number, percent, section, table } from "../parts.js";
+import { button, chips, counted, empty, failed, into, number, percent, section, table, unknownNote } from "../parts.js";
 import { inlinePicture, thumbnail } from "../pictures.js";
-import { href } from "../route.js";
+import { anyText, href, unknownOf } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 import { downloads, objectTable } from "../tables.js";
 
@@ -17,6 +17,7 @@ export const title = "Clusters";
 const PAGE = 48;
 const NOWHERE = "none";
 const MOST_EXEMPLARS = 6;
+const KINDS = { fit: anyText, cluster: anyText };
 
 export async function show(root, state, go) {
   const { collection, signal } = state;
@@ -29,6 +30,7 @@ export async function show(root, state, go) {
   root.append(
     h("h1", {}, "Clusters"),
     h("p", { class: "lead" }, "Kinds of objects, as the fit has found them without labels. Open one for its members; name those that you know."),
+    h("div", {}, unknownNote(unknownOf(state.params, KINDS))),
     place,
     snippetPart({
       python: pythonOf(() => [`found = client.clusters(${python(collection)}${fit ? `, fit_version=${fit}` : ""}, portraits=True)`, "for one in found.clusters:", "    print(one.label, one.name, one.size, one.exemplar_ids[:3])"]),
@@ -121,7 +123,7 @@ async function members(root, state, go, label) {
     root.append(h("h1", {}, "Clusters"), empty("There is no such cluster.", h("p", {}, "The address asks for ", said(label, 60), "; clusters have numbers. ", h("a", { href: href("clusters", { collection }) }, "All clusters"))));
     return;
   }
-  const filters = readFilters(state.params);
+  const filters = readFilters(state.params, KINDS);
   const filter = filterMessage(filters);
   const heading = h("h1", {}, isNowhere ? "In no cluster" : `Cluster ${label}`);
   const list = h("ol", { class: "gallery", "aria-label": "Members, the most typical first" });

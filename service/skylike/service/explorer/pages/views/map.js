@@ -12,8 +12,8 @@ import { coloured, densityPicture } from "../map/palette.js";
 import { PlotlyPlot, hasWebGl, load } from "../map/plotly.js";
 import { showSelection } from "../map/selection.js";
 import { button, counted, empty, failed, loading, number, percent, section, valueOf } from "../parts.js";
-import { paramsOf, placeAt, queryOf } from "../queries.js";
-import { href, numbersOf } from "../route.js";
+import { KINDS_OF_QUERY, paramsOf, queryOf } from "../queries.js";
+import { anyText, href, numbersOf } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 
 export const title = "Map";
@@ -27,7 +27,7 @@ const LISTED = 200; // of what is in view
 const ZOOM = 1.5;
 const MOST_POINTS = 1_000_000;
 const KINDS = {
-  window: rangeOf, limit: limitOf, at: placeAt,
+  ...KINDS_OF_QUERY, layout: anyText, color: anyText, window: rangeOf, limit: limitOf,
   renderer: (text) => ["canvas", "webgl"].includes(text), shown: (text) => SHOWN.some(([name]) => name === text),
 };
 

@@ -10,7 +10,7 @@ import { labelPart } from "../labels.js";
 import { linksOut } from "../links.js";
 import { chips, empty, facts, failed, into, loading, number, percent, section, unknownNote, valueText } from "../parts.js";
 import { thumbnail } from "../pictures.js";
-import { href, unknownOf } from "../route.js";
+import { anyText, href, unknownOf } from "../route.js";
 import { decimalText, sexagesimalText } from "../sky.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
 
@@ -65,7 +65,7 @@ function notFitted(place, ask, made, signal, words) {
 function pixels(object, state) {
   const { collection, signal, params } = state;
   const known = STRETCHES.map(([name]) => name);
-  const kinds = { stretch: (text) => known.includes(text), plane: (text) => /^\d{1,9}$/.test(text ?? "") };
+  const kinds = { id: anyText, stretch: (text) => known.includes(text), plane: (text) => /^\d{1,9}$/.test(text ?? "") };
   const look = {
     stretch: kinds.stretch(params.get("stretch")) ? params.get("stretch") : known[0],
     ...(kinds.plane(params.get("plane")) ? { plane: Number(params.get("plane")) } : {}),

@@ -10,7 +10,7 @@ import { filterMessage, filterParams, readFilters } from "../filters.js";
 import { readingFacts } from "../inspect.js";
 import { button, chips, empty, facts, failed, loading, note, number, section } from "../parts.js";
 import { inlinePicture, thumbnail } from "../pictures.js";
-import { paramsOf, placeAt, queryOf, separation } from "../queries.js";
+import { KINDS_OF_QUERY, paramsOf, queryOf, separation } from "../queries.js";
 import { href } from "../route.js";
 import { decimalText } from "../sky.js";
 import { searchSnippets, snippetPart } from "../snippets.js";
@@ -20,7 +20,7 @@ import { remembered } from "../uploads.js";
 export const title = "Similar objects";
 const FIRST = 24;
 const MOST = 1000;
-const KINDS = { k: (text) => Boolean(text?.trim()) && !Number.isNaN(Number(text)), least: (text) => text === "1", at: placeAt };
+const KINDS = { ...KINDS_OF_QUERY, k: (text) => Boolean(text?.trim()) && !Number.isNaN(Number(text)), least: (text) => text === "1" };
 
 export async function show(root, state, go) {
   const { params, collection, signal } = state;
