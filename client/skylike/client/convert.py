@@ -8,8 +8,8 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
-from skylike.client import kinds, oddity, ranked, taught, types
-from skylike.v1 import catalog_pb2, search_pb2, teaching_pb2, types_pb2
+from skylike.client import kinds, oddity, ranked, types
+from skylike.v1 import catalog_pb2, search_pb2, types_pb2
 
 
 def embedding(message: search_pb2.EmbedResponse) -> types.Embedding:
@@ -202,74 +202,6 @@ def members(message: catalog_pb2.ListClusterMembersResponse) -> ranked.ClusterMe
             for one in message.members
         ),
         message.num_unranked,
-    )
-
-
-def ratings(message: teaching_pb2.ListRatingsResponse) -> taught.Ratings:
-    """A page of ListRatings."""
-    return taught.Ratings(
-        context(message.context),
-        message.ratings_version,
-        tuple(
-            taught.Rating(
-                one.object_id,
-                one.score,
-                one.is_artefact,
-                one.note,
-                one.who,
-                time_of(one.time),
-                one.key,
-            )
-            for one in message.ratings
-        ),
-    )
-
-
-def suggestions(message: teaching_pb2.ListSuggestionsResponse) -> taught.Suggestions:
-    """The answer of ListSuggestions."""
-    return taught.Suggestions(
-        context(message.context),
-        message.fit_version,
-        message.ratings_version,
-        message.num_rated,
-        tuple(
-            taught.Suggestion(
-                one.interest,
-                one.uncertainty,
-                one.anomaly_score,
-                one.is_random,
-                object_(one.object),
-            )
-            for one in message.suggestions
-        ),
-    )
-
-
-def prediction(message: search_pb2.PredictResponse) -> taught.Prediction:
-    """The answer of Predict."""
-    quality = message.quality
-    names = [one.name for one in quality.DESCRIPTOR.fields if one.has_presence]
-    told = {name: given(quality, name) for name in names}
-    return taught.Prediction(
-        context(message.context),
-        reading(message),
-        getattr(message.value, message.value.WhichOneof("kind") or "number"),
-        given(message, "low"),
-        given(message, "high"),
-        tuple(
-            taught.ClassShare(
-                one.name,
-                one.probability,
-                one.is_possible if one.HasField("is_possible") else None,
-            )
-            for one in message.classes
-        ),
-        message.confidence,
-        message.num_examples,
-        message.num_calibration,
-        taught.Quality(quality.num_folds, quality.num_objects, **told),
-        tuple(message.neighbor_ids),
-        message.is_example,
     )
 
 

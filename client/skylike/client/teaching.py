@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from skylike.client import convert, queries, requests, taught, types
+from skylike.client import convert, convert_taught, queries, requests, taught, types
 from skylike.client.asked import told
 from skylike.client.errors import BadInput
 from skylike.client.filters import Filter
@@ -94,7 +94,9 @@ class Teaching(Session):
             who=sendable(who or ""),
             page_size=_MOST,
         )
-        pages = [convert.ratings(one) async for one in self._pages(_RATINGS, request)]
+        pages = [
+            convert_taught.ratings(one) async for one in self._pages(_RATINGS, request)
+        ]
         found = tuple(one for page in pages for one in page.ratings)
         return dataclasses.replace(pages[-1], ratings=found)
 
@@ -131,7 +133,7 @@ class Teaching(Session):
             num=num,
             seed=seed,
         )
-        answer = convert.suggestions(await self._call(_SUGGEST, request))
+        answer = convert_taught.suggestions(await self._call(_SUGGEST, request))
         return told(answer, _SUGGEST.path, request, self.address)
 
     async def predict(
@@ -177,7 +179,7 @@ class Teaching(Session):
             confidence=confidence,
             filter=None if where is None else requests.to_filter(where),
         )
-        answer = convert.prediction(await self._call(_PREDICT, request))
+        answer = convert_taught.prediction(await self._call(_PREDICT, request))
         return told(answer, _PREDICT.path, request, self.address)
 
     async def nearest(
