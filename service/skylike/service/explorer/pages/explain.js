@@ -1,6 +1,7 @@
 // What kind something is and how odd, in numbers that say what they mean.
 
 import { h, said } from "./dom.js";
+import { isPoor } from "./flags.js";
 import { chips, facts, number, percent, table } from "./parts.js";
 import { href } from "./route.js";
 
@@ -48,6 +49,7 @@ const PARTS = {
 /** Why: the same told in other ways, what stands out, what is poor. */
 export function reasonsPart(told) {
   const { parts } = told.anomaly;
+  const poor = told.flags.filter(isPoor);
   return [
     parts.length ? table("The same told in other ways", [
       { label: "Told by", of: (one) => PARTS[one.name] ?? one.name },
@@ -62,6 +64,6 @@ export function reasonsPart(told) {
       { label: "Neighbours' median", isNumber: true, of: (one) => number(one.neighbors_median, 3) },
       { label: "Archive's median", isNumber: true, of: (one) => number(one.archive_median, 3) },
     ], told.outstanding, { isCompact: true }) : null,
-    told.flags.length ? h("p", {}, "Poor about it: ", chips(told.flags, "flags"), " — an odd observation of an ordinary object, perhaps.") : null,
+    poor.length ? h("p", {}, "Poor about it: ", chips(poor, "flags"), " — an odd observation of an ordinary object, perhaps.") : null,
   ];
 }

@@ -1,6 +1,7 @@
 // What views are made of: states, facts, tables, numbers.
 
 import { disarmed, h, said, tell } from "./dom.js";
+import { FLAGS, isPoor } from "./flags.js";
 
 /** What is shown while something is on its way. */
 export function loading(what = "Loading") {
@@ -84,12 +85,11 @@ export function table(caption, columns, rows, { isCompact = false } = {}) {
       }))))));
 }
 
-// Flags that tell how something was read, and not that it is poor.
-const USUAL = new Set(["RESAMPLED", "COLLAPSED"]);
-
-/** Small words about something: flags, labels. */
-export function chips(words, kind) {
-  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one) => h("li", { class: USUAL.has(one) ? "usual" : null }, said(one, 60)))) : null;
+/** Small words about something: flags, labels. `more` follows each, such as its share. */
+export function chips(words, kind, more = []) {
+  const isFlag = (one) => kind === "flags" && one in FLAGS;
+  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one, i) =>
+    h("li", { class: isFlag(one) && !isPoor(one) ? "usual" : null, title: isFlag(one) ? FLAGS[one] : null }, said(one, 60), more[i] ? ` ${more[i]}` : null))) : null;
 }
 
 /** What is noteworthy about how something was read. */

@@ -1,7 +1,8 @@
 // What this is, and what it is not good for.
 
 import { h } from "../dom.js";
-import { section } from "../parts.js";
+import { FLAGS } from "../flags.js";
+import { facts, section } from "../parts.js";
 
 export const title = "About";
 
@@ -17,6 +18,9 @@ export function show(root) {
           h("li", {}, h("b", {}, "Anomaly score"), ": how sparse the archive is around something. The percentile says which share of the archive scores lower. Scores of two fits cannot be compared."),
           h("li", {}, h("b", {}, "p-value"), ": only for what is not in the archive, and only where the fit has calibration objects. It says how often an ordinary object looks as odd."),
           h("li", {}, h("b", {}, "Separation"), ": the angle on the sky between the query and an object, where both positions are known."))),
+      section("Flags",
+        h("p", {}, "How an image was read, and what is poor about it. RESAMPLED and COLLAPSED tell only the first: galleries leave them out."),
+        facts(Object.entries(FLAGS))),
       section("Limits",
         h("ul", {},
           h("li", {}, "What the model was not trained to tell apart, it does not tell apart. Size in pixels, noise, beam and background can matter more than morphology: look at the flags and at more than the first hit."),

@@ -78,7 +78,7 @@ function clusterCard(one, told, state) {
 /** What members have in common: the narrowest first are what tells a cluster. */
 function portrait(one) {
   const { numbers, flags, labels } = one.portrait;
-  const shares = (list, kind) => (list.length ? h("div", { class: "row tight" }, chips(list.slice(0, 6).map((share) => `${share.name} ${percent(share.share)}`), kind)) : null);
+  const shares = (list, kind) => (list.length ? h("div", { class: "row tight" }, chips(list.slice(0, 6).map((one) => one.name), kind, list.map((one) => percent(one.share)))) : null);
   if (!numbers.length && !flags.length && !labels.length) return null;
   return h("details", {}, h("summary", {}, "What its members have in common"),
     numbers.length ? table(`Numbers of ${disarmed(one.name, 60)}`, [
