@@ -64,7 +64,7 @@ def test_what_is_known_of_it_is_told(page: Page, client: Client) -> None:
     assert len([row for row in rows if "isolation forest" in row]) == 1
     percentile = page.locator(".scale").get_attribute("aria-label")
     assert percentile is not None
-    assert percentile.startswith(f"{answer.anomaly.percentile:.3g}"[:3])
+    assert percentile.startswith(f"{answer.anomaly.percentile:.1f} ")
     keep(page, "object")
 
 

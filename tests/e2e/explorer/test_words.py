@@ -52,3 +52,34 @@ def test_what_every_object_has_is_not_told_as_poor(
     assert usual.count() > 0
     for one in usual.all():
         expect(one).to_have_class("usual")
+
+
+def test_nothing_of_the_archive_is_odder_than_all_of_it(
+    visit: Visit, client: Client
+) -> None:
+    """The oddest is odder than all others, which is less than the archive."""
+    ours = client.anomalies(collection="sky", limit=3).items
+    assert 99.5 < ours[0].percentile < 100
+    page = visit("anomalies?collection=sky")
+    shown = page.locator("li.hit .separation").all_inner_texts()[:3]
+    assert shown == [f"{one.percentile:.1f} %" for one in ours]
+    page = visit(f"object?collection=sky&id={ours[0].id}")
+    told = f"Odder than {ours[0].percentile:.1f} % of the archive."
+    expect(page.locator("main")).to_contain_text(told)
+
+
+def test_percentiles_and_shares_are_round_only_where_they_are_so(visit: Visit) -> None:
+    page = visit("about")
+    numbers = [0, 0.000005, 0.03, 0.5, 50, 94.17, 99.6, 99.94, 99.97, 99.9999, 100]
+    told = page.evaluate(
+        """async (numbers) => {
+          const main = document.querySelector("script[type=module]").src;
+          const { percent, percentile } = await import(new URL("parts.js", main).href);
+          return [numbers.map(percentile), numbers.map((one) => percent(one / 100))];
+        }""",
+        numbers,
+    )
+    assert told == [
+        ["0.0", "0.000005", "0.03", "0.5", "50.0", "94.2", "99.6", "99.9", "99.97", "99.9999", "100.0"],
+        ["0 %", "< 0.1 %", "< 0.1 %", "0.5 %", "50 %", "94 %", "99.6 %", "> 99.9 %", "> 99.9 %", "> 99.9 %", "100 %"],
+    ]  # fmt: skip

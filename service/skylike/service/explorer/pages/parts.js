@@ -119,11 +119,19 @@ export function number(value, digits = 4) {
 /** So many of something: counted(1, "object") is "1 object". */
 export const counted = (count, word) => `${number(count)} ${word}${Number(count) === 1 ? "" : "s"}`;
 
-/** A share as percent. */
+/** A share as percent; "0 %" and "100 %" are none and all of it. */
 export const percent = (share) => {
   const value = share * 100;
-  return `${value > 0 && value < 0.1 ? "< 0.1" : value.toFixed(value < 10 && value > 0 ? 1 : 0)} %`;
+  if (value > 0 && value < 0.1) return "< 0.1 %";
+  if (value < 100 && value > 99.9) return "> 99.9 %";
+  return `${value.toFixed((value > 0 && value < 10) || (value < 100 && value >= 99.5) ? 1 : 0)} %`;
 };
+
+/** A percentile, with digits enough that only what is above all is at 100. */
+export function percentile(value) {
+  const rest = Math.min(value || 1, 100 - value || 1); // from the nearer end
+  return value.toFixed(rest > 0.06 ? 1 : Math.min(6, Math.ceil(-Math.log10(rest))));
+}
 
 /** The value of an attribute, as the contract has it. */
 export function valueOf(value) {
