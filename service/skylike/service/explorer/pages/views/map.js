@@ -120,9 +120,11 @@ class MapView {
   words(point) {
     const { color, names } = this.map;
     if (!color) return "";
-    if (Number.isNaN(color[point])) return `${this.asked.color}: unknown`;
-    return `${this.asked.color}: ${names.length ? names[color[point]] : number(color[point], 4)}`;
+    return `${this.colouredBy}: ${Number.isNaN(color[point]) ? "unknown" : names.length ? names[color[point]] : number(color[point], 4)}`;
   }
+
+  /** What the colours are of, in the words of their choice. */
+  get colouredBy() { return ALWAYS.find(([name]) => name === this.asked.color)?.[1] ?? this.asked.color; }
 
   drawControls() {
     const { map, asked } = this;
@@ -192,16 +194,18 @@ class MapView {
     const { x, y } = this.plot.seen;
     const [cx, cy] = [(x[0] + x[1]) / 2, (y[0] + y[1]) / 2];
     const away = (one) => (this.map.x[one] - cx) ** 2 + (this.map.y[one] - cy) ** 2;
-    const found = [...this.cells.within(x, y)].sort((a, b) => away(a) - away(b));
-    this.choose(found.slice(0, LISTED));
+    this.choose([...this.cells.within(x, y)].sort((a, b) => away(a) - away(b)), LISTED);
   }
 
-  choose(points) {
+  /** Show what was chosen, of more than `most` the first. */
+  choose(points, most = Infinity) {
     const isColoured = this.only === null ? points : points.filter((one) => this.map.color[one] === this.only);
-    showSelection(this.chosen, isColoured, this.map, this.state, {
+    showSelection(this.chosen, isColoured.slice(0, most), this.map, this.state, {
+      outOf: isColoured.length,
       point: (one) => this.overlay.show(one),
       search: (ids) => this.go("similar", { like: ids }),
-      words: (one) => this.words(one).replace(/^[^:]*: /, ""),
+      colouredBy: this.map.color ? this.colouredBy : "",
+      words: (one) => this.words(one).slice(this.colouredBy.length + 2),
       clear: () => this.choose([]),
     });
   }
