@@ -100,6 +100,15 @@ def test_labels_are_given_and_taken_away(page: Page, client: Client) -> None:
     assert stored() == before
 
 
+def test_that_there_are_no_labels_is_no_label(visit: Visit) -> None:
+    """It is told as plain text, not as what can be taken away."""
+    page = visit("object?collection=sky&id=sky-1-000100")
+    words = page.locator(".editable .none")
+    expect(words).to_have_text("no labels")
+    colour = words.evaluate("(one) => getComputedStyle(one).backgroundColor")
+    assert colour == "rgba(0, 0, 0, 0)"
+
+
 def test_ways_out_are_marked_and_tell_nothing_of_us(page: Page) -> None:
     """Nothing is asked for there before somebody follows one (`visit` sees to it)."""
     links = page.locator(".links a").all()

@@ -14,9 +14,18 @@ export function empty(title, ...more) {
     (typeof one === "string" ? h("p", {}, one) : one)));
 }
 
+/** What is shown of a collection that has no fit. */
+export const unfitted = () => empty("Nothing is fitted yet.", "The map, clusters and oddness are there after a fit: skylike-service fit, or a fit job (skylike jobs start fit).");
+
+/** What only has to be done first, in words; null of an error. */
+function early(error) {
+  if (error.reason === "NOT_FITTED") return unfitted();
+  if (error.reason === "NOT_RATED") return empty("Nothing is rated yet.", "Rate some of the oddest, or of those that are suggested; then the collection is ranked by what that teaches.");
+  return error.kind === "NOT_READY" ? empty("This cannot be told yet.", disarmed(error.message, 1000)) : null;
+}
+
 const HINTS = {
   UNREACHABLE: "Look whether the service runs, then try again.",
-  NOT_FITTED: "Clusters and anomaly scores are there after a fit: skylike-service fit, or a fit job.",
   UNKNOWN_COLLECTION: "Choose another collection above.",
   UNKNOWN_ID: "It may have been taken out, or be in another collection.",
   NOTHING_THERE: "Widen the radius, or look whether the position is in the archive.",
@@ -25,8 +34,13 @@ const HINTS = {
   HTTP_404: "This service may be older than this page.",
 };
 
-/** An error in words, with a way to try again. */
+/** An error in words, with a way to try again; what is only too early is told without alarm. */
 export function failed(error, again = null) {
+  const state = early(error);
+  if (state) {
+    tell(state.textContent);
+    return state;
+  }
   const title = error.name === "NotAllowedError" ? "A key is needed" : error.status === 0 ? "No answer" : error.status ? "The service refused this" : "Something went wrong in this page";
   tell(`${title}: ${error.message}`);
   const about = [error.reason, error.status ? String(error.status) : "", error.requestId ? `request ${error.requestId}` : ""].filter(Boolean);
