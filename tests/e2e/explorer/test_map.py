@@ -366,3 +366,12 @@ def test_what_is_chosen_is_listed_whole_with_what_its_colour_means(
     box = page.locator("#selection tbody tr").first.bounding_box()
     assert box is not None
     assert box["height"] < 120
+
+
+def test_on_a_phone_the_map_is_as_high_as_it_is_wide(visit: Visit) -> None:
+    """What is beside it would be empty, since both axes have one scale."""
+    page = visit(address("canvas"), viewport={"width": 390, "height": 844})
+    box = frame(page).bounding_box()
+    assert box is not None
+    assert box["height"] <= 390
+    assert box["height"] >= 0.9 * box["width"]
