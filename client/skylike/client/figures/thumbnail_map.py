@@ -163,7 +163,7 @@ def _unit(
     span = float((high - low).max()) or 1.0
     scaled = (places - (low + high) / 2) / span * (1 - _ROOM * side)
     height = max(_LEAST_HEIGHT, float(np.ptp(scaled[:, 1])) + _ROOM * side)
-    return np.asarray(scaled + (0.5, height / 2)), height
+    return scaled + np.array([0.5, height / 2]), height
 
 
 def _finish(axes: Axes, layout: str, height: float) -> None:
