@@ -64,6 +64,12 @@ def test_nothing_of_the_archive_is_odder_than_all_of_it(
     shown = page.locator("li.hit .separation").all_inner_texts()[:3]
     assert shown == [f"{one.percentile:.1f} %" for one in ours]
     page = visit(f"object?collection=sky&id={ours[0].id}")
+    for share in page.locator(".share-value").all():
+        share.evaluate("(one) => { one.textContent = '> 99.9 %'; }")
+        box = share.bounding_box()
+        assert box is not None
+        assert box["height"] < 30  # one line
+        assert share.evaluate("(one) => one.scrollWidth <= one.clientWidth")
     told = f"Odder than {ours[0].percentile:.1f} % of the archive."
     expect(page.locator("main")).to_contain_text(told)
 
