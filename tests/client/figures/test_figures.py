@@ -27,7 +27,7 @@ from sklearn.manifold import trustworthiness
 from skylike.client import Client, Cutout, NewObject, errors, figures, filters
 from skylike.client.figures import Paper, Sample, files, layout, shapes, threshold
 from skylike.client.figures.clusters import facts
-from skylike.client.figures.paper import decoded
+from skylike.client.figures.paper import MM_OF_LETTER, SMALL, decoded, short
 from skylike.client.figures.values import Values, labels, show
 from skylike.client.kinds import ClusterInfo, MemberShare, NumberSpread, Portrait
 
@@ -321,7 +321,32 @@ def test_the_map_tells_how_it_was_made(sample: Sample) -> None:
     span = np.ptp(places, axis=0).max()
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
     drawn_at = (places[np.argmax(lights)] - middle) / span
-    assert np.sign(drawn_at).tolist() == np.sign([x - 0.5, y - 0.5]).tolist()
+    center = [sum(paper.axes[0].get_xlim()) / 2, sum(paper.axes[0].get_ylim()) / 2]
+    assert (
+        np.sign(drawn_at).tolist() == np.sign([x - center[0], y - center[1]]).tolist()
+    )
+
+
+def test_the_map_is_no_higher_than_its_places_demand(sample: Sample) -> None:
+    """In the proportions of the plane, with thumbnails whole, and no empty paper around."""
+    paper = figures.thumbnail_map(sample, layout="pca")
+    [axes] = paper.axes
+    places = np.array([[one["x"], one["y"]] for one in paper.numbers["objects"]])
+    across, up = np.ptp(places, axis=0)
+    assert up < 0.9 * across  # or nothing can be told
+    boxes = np.array([one.get_extent() for one in axes.get_images()])
+    left, right, low, high = (
+        boxes[:, 0].min(), boxes[:, 1].max(), boxes[:, 2].min(), boxes[:, 3].max(),
+    )  # fmt: skip
+    bottom, top = axes.get_ylim()
+    assert bottom <= low < 0.05
+    assert top - 0.05 < high <= top
+    assert (left, right) == pytest.approx((0, 1), abs=0.05)
+    at = axes.get_position()
+    width, height = paper.get_size_inches()
+    ratio = at.height * height / (at.width * width)
+    assert ratio == pytest.approx(top - bottom)
+    assert height < width
 
 
 def test_a_sample_is_drawn_by_the_service(client: Client) -> None:
@@ -652,3 +677,20 @@ def test_other_endings_and_places_are_refused(run: Path, tmp_path: Path) -> None
             paper.write(tmp_path / name)
         assert refused.value.reason == reason
     assert not list(tmp_path.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "name", ["SDSS_100.272466-00.188447", "J102933.12+012345.6", "NGC 4038_4039 EAST"]
+)
+@pytest.mark.parametrize("side_mm", [19.0, 20.6, 30.0])
+def test_names_of_catalogues_stay_below_their_pictures(
+    name: str, side_mm: float
+) -> None:
+    """Digits and capitals are wider than other letters."""
+    paper = Paper(side_mm, 10.0, kind="names", caption="", numbers={})
+    box = paper.place(0, 0, side_mm, 10)
+    box.set_axis_off()
+    told = short(name, int(side_mm / MM_OF_LETTER))
+    box.text(0.5, 0.5, told, ha="center", fontsize=SMALL)
+    [(_, _, drawn)] = _lines(paper)
+    assert drawn.width <= paper.bbox.width

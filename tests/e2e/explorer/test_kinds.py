@@ -179,10 +179,22 @@ def test_typical_ones_and_those_observed_alike_have_their_orders(
     assert listed(page) == [one.id for one in ours.items]
     expect(page.get_by_label("Among those observed alike")).to_be_checked()
     page.get_by_role("button", name="As taught").click()
-    expect(page.locator(".state.error")).to_contain_text("rated")
+    expect(page.locator("main .state")).to_contain_text("Nothing is rated yet")
+    expect(page.locator(".state.error, .rating-bar:visible")).to_have_count(0)
+    page.get_by_role("button", name="Oddest").click()
+    expect(page.locator(".rating-bar")).to_be_visible()
 
 
-def test_an_unfitted_collection_says_what_to_do(visit: Visit) -> None:
-    for view in ("clusters", "anomalies"):
+def test_an_unfitted_collection_says_what_to_do_alike_in_every_view(
+    visit: Visit,
+) -> None:
+    """Without alarm, and without what could be done with a fit."""
+    told = set()
+    for view in ("clusters", "anomalies", "map", "status"):
         page = visit(f"{view}?collection=bare")
-        expect(page.locator("main .state").first).to_contain_text("fit")
+        state = page.locator("main .state")
+        expect(state).to_have_count(1)
+        told.add(state.inner_text())
+        expect(state).to_contain_text("skylike jobs start fit")
+        expect(page.locator(".error, .map-frame, .rating-bar:visible")).to_have_count(0)
+    assert len(told) == 1

@@ -334,3 +334,44 @@ def test_a_collection_without_a_fit_says_what_to_do(visit: Visit) -> None:
     page = visit("map?collection=bare")
     expect(page.locator(".map-frame .state")).to_contain_text("Nothing is fitted yet")
     assert page.locator("main .error").count() == 0
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("color", "heading"),
+    [("cluster", "cluster"), ("anomaly", "anomaly percentile"), ("snr", "snr")],
+)
+def test_what_is_chosen_is_listed_whole_with_what_its_colour_means(
+    visit: Visit, width: int, color: str, heading: str
+) -> None:
+    """However long ids are, and however little room there is."""
+    size = {"width": width, "height": 900}
+    page = visit(address("canvas", f"&color={color}"), viewport=size)
+    frame(page)
+    page.locator("#list-view").click()
+    expect(page.locator("#chosen")).to_have_text(
+        "200 objects, the nearest to the middle of 240 in view"
+    )
+    expect(page.locator("#selection th").nth(2)).to_have_text(heading)
+    text = page.locator("#selection tbody tr").first.locator("td").nth(2)
+    assert text.inner_text() != ""
+    page.evaluate(
+        """() => { for (const one of document.querySelectorAll("#selection tbody bdi")) {
+          if (one.closest("a")) one.textContent = "SDSS_101.931235-00.348775";
+        } }"""
+    )
+    place = page.locator("#selection .wide")
+    seen, there = place.evaluate("(one) => [one.clientWidth, one.scrollWidth]")
+    assert there <= seen
+    box = page.locator("#selection tbody tr").first.bounding_box()
+    assert box is not None
+    assert box["height"] < 120
+
+
+def test_on_a_phone_the_map_is_as_high_as_it_is_wide(visit: Visit) -> None:
+    """What is beside it would be empty, since both axes have one scale."""
+    page = visit(address("canvas"), viewport={"width": 390, "height": 844})
+    box = frame(page).bounding_box()
+    assert box is not None
+    assert box["height"] <= 390
+    assert box["height"] >= 0.9 * box["width"]

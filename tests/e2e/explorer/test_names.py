@@ -84,3 +84,14 @@ def test_where_nobody_resolves_names_none_is_asked_for(visit: Visit) -> None:
     expect(page.locator("#by-place")).to_be_visible()
     expect(page.locator("#by-name")).to_have_count(0)
     expect(page.locator("form")).to_have_count(2)
+    page = visit("about")
+    expect(page.locator("main")).to_contain_text("Names of objects are not looked up")
+
+
+def test_who_looks_up_names_is_told_among_the_limits(
+    visit: Visit, named: SimpleNamespace
+) -> None:
+    page = visit("about", url=named.url)
+    told = f"Names are looked up by the service at {named.resolver.host}"
+    expect(page.locator("main")).to_contain_text(told)
+    expect(page.locator("main")).not_to_contain_text("not looked up")

@@ -64,7 +64,7 @@ def test_what_is_known_of_it_is_told(page: Page, client: Client) -> None:
     assert len([row for row in rows if "isolation forest" in row]) == 1
     percentile = page.locator(".scale").get_attribute("aria-label")
     assert percentile is not None
-    assert percentile.startswith(f"{answer.anomaly.percentile:.3g}"[:3])
+    assert percentile.startswith(f"{answer.anomaly.percentile:.1f} ")
     keep(page, "object")
 
 
@@ -98,6 +98,15 @@ def test_labels_are_given_and_taken_away(page: Page, client: Client) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".editable li", has_text=label)).to_have_count(0)
     assert stored() == before
+
+
+def test_that_there_are_no_labels_is_no_label(visit: Visit) -> None:
+    """It is told as plain text, not as what can be taken away."""
+    page = visit("object?collection=sky&id=sky-1-000100")
+    words = page.locator(".editable .none")
+    expect(words).to_have_text("no labels")
+    colour = words.evaluate("(one) => getComputedStyle(one).backgroundColor")
+    assert colour == "rgba(0, 0, 0, 0)"
 
 
 def test_ways_out_are_marked_and_tell_nothing_of_us(page: Page) -> None:

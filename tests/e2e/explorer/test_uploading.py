@@ -189,3 +189,20 @@ def test_to_draw_is_advised_where_it_can_be_done(
     _looked(page, several)
     expect(page.locator("#cut")).to_be_visible()
     expect(page.get_by_text("draw a square")).to_have_count(0 if is_phone else 1)
+
+
+def test_a_search_begins_beside_the_files_name(visit: Visit, several: Path) -> None:
+    """Nobody scrolls for it past picture, choices and facts."""
+    page = visit()
+    _looked(page, several)
+    find = page.locator("#find").bounding_box()
+    picture = page.locator("#looked img").bounding_box()
+    assert find is not None
+    assert picture is not None
+    assert find["y"] + find["height"] <= picture["y"]
+    assert find["y"] + find["height"] < 900
+    hdu = page.locator("#hdu").bounding_box()
+    cut = page.locator("#cut").bounding_box()
+    assert hdu is not None
+    assert cut is not None
+    assert abs(hdu["y"] - cut["y"]) < 2  # fields of a row stand in line

@@ -137,3 +137,25 @@ def test_a_page_tells_where_programs_ask(serving: Serving, data: Path) -> None:
     with serving(data) as server:
         page = httpx.get(f"http://{server.addresses['http_address']}/").text
         assert f'name="skylike-grpc" content="{server.address}"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "back"), [("/nonsense", "./"), ("/a/b/nonsense", "../../")]
+)
+def test_people_who_are_lost_get_a_page_that_leads_back(
+    http: httpx.Client, path: str, back: str
+) -> None:
+    """A browser says that it shows HTML; programs are told in JSON as ever."""
+    shown = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    answer = http.get(path, headers={"Accept": shown})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["vary"] == "Accept"
+    (link,) = re.findall(r"<a href='([^']+)'", answer.text)
+    assert link == back
+    assert httpx.URL(str(answer.url)).join(link).path == "/"
+    told = http.get(path, headers={"Accept": "*/*"})
+    assert told.status_code == 404
+    assert told.json()["reason"] == "HTTP_404"

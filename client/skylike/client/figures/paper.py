@@ -31,7 +31,8 @@ from skylike.client.tables.writing import put
 COLUMN_MM, PAGE_MM = 88.0, 180.0  # of Astronomy & Astrophysics
 MM = 1 / 25.4  # inches
 SMALL, NORMAL = 6.0, 7.0  # points, as they are printed
-MM_OF_LETTER = 1.25  # of small ones, in the mean and a little more
+# Of small digits and capitals, of which names of catalogues are made.
+MM_OF_LETTER = 1.4
 SCREEN_DPI = 150
 
 # Okabe & Ito (2008), "Color Universal Design": told apart by all kinds of eyes.

@@ -24,6 +24,8 @@ from skylike.client.tables.text import printable
 _COVERED = 2.0  # area of all thumbnails over that of the map
 _MARGIN_MM = 5.0  # for the names of the axes
 _LEAST_MM, _MOST_MM = 3.0, 11.0
+_ROOM = 1.1  # of a thumbnail, in its sides
+_LEAST_HEIGHT = 0.3  # of the frame, over its width
 
 
 @look
@@ -54,7 +56,7 @@ def thumbnail_map(
     k_sigma
         How far above the background emission is.
     width_mm
-        As it is printed; it is as high.
+        As it is printed; it is as high as the places demand, in their proportions.
     """
     numbers: dict[str, Any] = {**origin_of(sample), "layout": layout}
     if layout == "pca":
@@ -104,13 +106,15 @@ def thumbnail_map(
     if num_without:
         caption += f" {num_without} without thumbnails are points."
 
-    paper = Paper(
-        width_mm, width_mm, kind="map", caption=printable(caption), numbers=numbers
-    )
     frame_mm = width_mm - _MARGIN_MM - 0.5
-    axes = paper.place(_MARGIN_MM, 0.5, frame_mm, frame_mm)
     side = _side(frame_mm, len(places)) / frame_mm
-    unit = _unit(places, side)
+    unit, height = _unit(places, side)
+    high_mm = height * frame_mm
+    paper = Paper(
+        width_mm, high_mm + _MARGIN_MM + 0.5,
+        kind="map", caption=printable(caption), numbers=numbers,
+    )  # fmt: skip
+    axes = paper.place(_MARGIN_MM, 0.5, frame_mm, high_mm)
     for number in np.argsort(brightness, kind="stable").tolist():
         rgba = cut[number][0]
         x, y = unit[number].tolist()
@@ -121,7 +125,7 @@ def thumbnail_map(
             axes.imshow(rgba, extent=extent, interpolation="antialiased")
         else:
             axes.plot(x, y, ".", color="0.6", markersize=2)
-    _finish(axes, layout)
+    _finish(axes, layout, height)
     return paper
 
 
@@ -148,16 +152,23 @@ def _side(width_mm: float, number: int) -> float:
     return float(np.clip(side, _LEAST_MM, min(_MOST_MM, width_mm / 4)))
 
 
-def _unit(places: NDArray[np.float64], side: float) -> NDArray[np.float64]:
-    """Places in the unit square, in their proportions, thumbnails and all."""
+def _unit(
+    places: NDArray[np.float64], side: float
+) -> tuple[NDArray[np.float64], float]:
+    """Places in a frame as wide as 1, in their proportions, thumbnails and all; its height.
+
+    It is not lower than the names of its axes.
+    """
     low, high = places.min(axis=0), places.max(axis=0)
     span = float((high - low).max()) or 1.0
-    return np.asarray(0.5 + (places - (low + high) / 2) / span * (1 - 1.1 * side))
+    scaled = (places - (low + high) / 2) / span * (1 - _ROOM * side)
+    height = max(_LEAST_HEIGHT, float(np.ptp(scaled[:, 1])) + _ROOM * side)
+    return scaled + np.array([0.5, height / 2]), height
 
 
-def _finish(axes: Axes, layout: str) -> None:
+def _finish(axes: Axes, layout: str, height: float) -> None:
     axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, height)
     axes.set_aspect("equal")
     frame(axes)
     first, second = ("PC 1", "PC 2") if layout == "pca" else ("t-SNE 1", "t-SNE 2")

@@ -24,7 +24,7 @@ from skylike.service.gateway.endpoints import ENDPOINTS, Endpoint
 from skylike.service.gateway.events import add_events
 from skylike.service.gateway.guard import Guard
 from skylike.service.gateway.lanes import Lanes
-from skylike.service.gateway.page import HEADERS, page
+from skylike.service.gateway.page import HEADERS, lost, page
 from skylike.service.gateway.pages import add_pages
 from skylike.service.gateway.problems import DESCRIBED, problem_of
 from skylike.service.gateway.resolving import add_resolving
@@ -254,7 +254,16 @@ def _problem(monitor: Monitor) -> Any:
             monitor.failed(error, str(told.status))
         response = told.response(str(request.state.request_id))
         if isinstance(error, HTTPException):
+            if told.status == 404 and "text/html" in request.headers.get("accept", ""):
+                response = _lost(request.url.path)
             response.headers.update(error.headers or {})
         return response
 
     return handle
+
+
+def _lost(path: str) -> Response:
+    """For a browser that shows people what it gets; relative, as a proxy may stand before."""
+    back = "../" * (path.count("/") - 1) or "./"
+    text = lost("There is no such page", "The address may be mistyped or old.", back)
+    return HTMLResponse(text, 404, {**HEADERS, "Vary": "Accept"})

@@ -1,4 +1,4 @@
-"""A page about all that can be asked: plain, without scripts, from nowhere else."""
+"""Pages without scripts, from nowhere else: about all that can be asked, and for who is lost."""
 
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -27,6 +27,16 @@ def page(openapi: Mapping[str, Any]) -> str:
         *_messages(openapi),
     ]
     return "\n".join(parts)
+
+
+def lost(title: str, told: str, back: str) -> str:
+    """For people, where there is no page: what is told, and a way ``back`` to one."""
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>"
+        f"<p>{escape(told)}</p><p><a href='{escape(back)}'>To the explorer</a></p>"
+    )
 
 
 def _operations(openapi: Mapping[str, Any]) -> Iterator[str]:

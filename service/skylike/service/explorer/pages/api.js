@@ -13,6 +13,7 @@ export class Problem extends Error {
     this.name = "Problem";
     this.status = status;
     this.reason = told.reason ?? "";
+    this.kind = told.kind ?? "";
     this.requestId = told.request_id ?? "";
   }
 }

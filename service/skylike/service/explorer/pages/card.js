@@ -1,6 +1,7 @@
 // An object in a gallery.
 
 import { disarmed, h, said } from "./dom.js";
+import { isPoor } from "./flags.js";
 import { chips } from "./parts.js";
 import { thumbnail } from "./pictures.js";
 import { href } from "./route.js";
@@ -13,6 +14,7 @@ import { angle } from "./sky.js";
 export function card(hit, collection, { signal, examples = null } = {}) {
   const { object } = hit;
   const name = disarmed(object.id, 80);
+  const poor = object.flags.filter(isPoor);
   const score = hit.score === undefined ? null : hit.score.toFixed(3);
   return h("li", { class: "card hit", data: { id: object.id } },
     h("a", { href: href("object", { id: object.id, collection }), class: "picture", "aria-label": `${hit.rank ? `${hit.rank}: ` : ""}${name}` },
@@ -23,8 +25,8 @@ export function card(hit, collection, { signal, examples = null } = {}) {
       hit.separation_deg !== undefined && hit.separation_deg !== null
         ? h("span", { class: "separation", title: "Separation on the sky" }, angle(hit.separation_deg)) : null),
     h("p", { class: "hit-id", title: name }, said(object.id, 60)),
-    object.labels.length || object.flags.length
-      ? h("div", { class: "row tight" }, chips(object.flags, "flags"), chips(object.labels, "labels")) : null,
+    object.labels.length || poor.length
+      ? h("div", { class: "row tight" }, chips(poor, "flags"), chips(object.labels, "labels")) : null,
     h("div", { class: "hit-actions" },
       h("a", { class: "button plain small", href: href("similar", { id: object.id, collection }), "aria-label": `Search from ${name}` }, "Search from this")),
     examples ? h("div", { class: "signs" }, choice(object.id, "+", "like", examples), choice(object.id, "−", "unlike", examples)) : null);

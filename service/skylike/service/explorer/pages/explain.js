@@ -1,7 +1,8 @@
 // What kind something is and how odd, in numbers that say what they mean.
 
 import { h, said } from "./dom.js";
-import { chips, facts, number, percent, table } from "./parts.js";
+import { isPoor } from "./flags.js";
+import { chips, counted, facts, number, percent, percentile, table } from "./parts.js";
 import { href } from "./route.js";
 
 /** The cluster of a query, with the next likely ones. */
@@ -12,7 +13,7 @@ export function clusterPart(cluster, collection) {
   return [
     h("p", {}, cluster.in_no_cluster ? "In no cluster; nearest is " : "Most likely ",
       h("a", { href: href("clusters", { collection, cluster: cluster.best.label }) }, said(cluster.best.name, 60)),
-      `, one of ${number(cluster.size)} objects when it was fitted.`),
+      `, which had ${counted(cluster.size, "object")} when it was fitted.`),
     h("ul", { class: "shares" }, shares.map(([name, probability]) => h("li", {},
       h("span", { class: "share-name" }, said(name, 40)),
       h("span", { class: "share-bar", "aria-hidden": "true" }, h("span", { style: { width: `${100 * probability}%` } })),
@@ -23,14 +24,14 @@ export function clusterPart(cluster, collection) {
 /** How odd a query is, in a sentence; the rest where it is known. */
 export function anomalyPart(anomaly) {
   if (!anomaly) return h("p", { class: "fine" }, "No anomaly scores are fitted.");
-  const sentence = `Odder than ${percent(anomaly.percentile / 100)} of the archive.`;
+  const sentence = `Odder than ${percentile(anomaly.percentile)} % of the archive.`;
   return [
     h("p", {}, sentence),
-    h("div", { class: "scale", role: "img", "aria-label": `${number(anomaly.percentile, 3)} on a scale from 0, most typical, to 100, oddest` },
+    h("div", { class: "scale", role: "img", "aria-label": `${percentile(anomaly.percentile)} on a scale from 0, most typical, to 100, oddest` },
       h("span", { style: { left: `${anomaly.percentile}%` } })),
     facts([
       ["Score", number(anomaly.score, 3)],
-      ["Among those observed alike", anomaly.controlled_percentile === undefined ? "" : `${percent(anomaly.controlled_percentile / 100)} score lower`],
+      ["Among those observed alike", anomaly.controlled_percentile === undefined ? "" : `${percentile(anomaly.controlled_percentile)} % score lower`],
       ["p-value", anomaly.calibrated ? `${number(anomaly.p_value, 2)}, on ${number(anomaly.num_calibration)} ordinary objects` : ""],
     ]),
     anomaly.calibrated ? null : h("p", { class: "fine" }, anomaly.num_calibration
@@ -48,11 +49,12 @@ const PARTS = {
 /** Why: the same told in other ways, what stands out, what is poor. */
 export function reasonsPart(told) {
   const { parts } = told.anomaly;
+  const poor = told.flags.filter(isPoor);
   return [
     parts.length ? table("The same told in other ways", [
       { label: "Told by", of: (one) => PARTS[one.name] ?? one.name },
       { label: "Score", isNumber: true, of: (one) => number(one.score, 3) },
-      { label: "Percentile", isNumber: true, of: (one) => number(one.percentile, 3) },
+      { label: "Percentile", isNumber: true, of: (one) => percentile(one.percentile) },
     ], parts, { isCompact: true }) : null,
     told.nearest_cluster ? h("p", { class: "fine" }, "Cosine to the centre of ", said(told.nearest_cluster.cluster.name, 60), `: ${number(told.nearest_cluster.similarity, 3)}.`) : null,
     told.outstanding.length ? h("h3", {}, "What stands out") : null,
@@ -62,6 +64,6 @@ export function reasonsPart(told) {
       { label: "Neighbours' median", isNumber: true, of: (one) => number(one.neighbors_median, 3) },
       { label: "Archive's median", isNumber: true, of: (one) => number(one.archive_median, 3) },
     ], told.outstanding, { isCompact: true }) : null,
-    told.flags.length ? h("p", {}, "Poor about it: ", chips(told.flags, "flags"), " — an odd observation of an ordinary object, perhaps.") : null,
+    poor.length ? h("p", {}, "Poor about it: ", chips(poor, "flags"), " — an odd observation of an ordinary object, perhaps.") : null,
   ];
 }

@@ -3,11 +3,11 @@
 import { post } from "./api.js";
 import { disarmed, fill, h, said, tell } from "./dom.js";
 import { countFilters, eachFilter, filterParams } from "./filters.js";
+import { FLAGS } from "./flags.js";
 import { button, number, unknownNote, valueOf } from "./parts.js";
 import { parsePosition, parseRadius } from "./sky.js";
 
 const ALWAYS = ["valid_fraction", "epoch_mjd", "ra", "dec"];
-const FLAGS = ["EDGE", "MASKED", "LOW_SN", "SATURATED", "CONSTANT", "RESAMPLED", "COLLAPSED", "NO_BACKGROUND"];
 
 /** A part that opens; `apply` gets the parameters of the conditions. */
 export function filterForm(state, filters, apply) {
@@ -54,7 +54,7 @@ function form({ values, labels }, filters, apply) {
   fill(list, attributeRows);
   const flagChoice = (flag) => {
     const state = now.flags.includes(flag) ? "yes" : now.noflags.includes(flag) ? "no" : "";
-    return h("div", { class: "field" }, h("label", { for: `flag-${flag}` }, flag),
+    return h("div", { class: "field" }, h("label", { for: `flag-${flag}`, title: FLAGS[flag] }, flag),
       h("select", { id: `flag-${flag}`, data: { flag } }, [["", "any"], ["yes", "set"], ["no", "not set"]]
         .map(([value, label]) => h("option", { value, selected: value === state }, label))));
   };
@@ -80,7 +80,7 @@ function form({ values, labels }, filters, apply) {
   h("fieldset", {}, h("legend", {}, "Attributes"), list,
     button("Another", () => list.append(attributeRow(values, ["", ""])), { class: "plain small" })),
   h("fieldset", {}, h("legend", {}, "Labels"), h("div", { class: "row" }, label, nolabel)),
-  h("fieldset", {}, h("legend", {}, "Quality flags"), h("div", { class: "row" }, FLAGS.map(flagChoice))),
+  h("fieldset", {}, h("legend", {}, "Quality flags"), h("div", { class: "row" }, Object.keys(FLAGS).map(flagChoice))),
   problem,
   h("div", { class: "row" }, h("button", { type: "submit" }, "Apply"),
     button("Clear all", () => apply(filterParams({ cone: null, attributes: [], flags: [], noflags: [], labels: [], nolabels: [] })), { class: "plain" })));

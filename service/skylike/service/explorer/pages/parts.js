@@ -1,6 +1,7 @@
 // What views are made of: states, facts, tables, numbers.
 
 import { disarmed, h, said, tell } from "./dom.js";
+import { FLAGS, isPoor } from "./flags.js";
 
 /** What is shown while something is on its way. */
 export function loading(what = "Loading") {
@@ -13,9 +14,18 @@ export function empty(title, ...more) {
     (typeof one === "string" ? h("p", {}, one) : one)));
 }
 
+/** What is shown of a collection that has no fit. */
+export const unfitted = () => empty("Nothing is fitted yet.", "The map, clusters and oddness are there after a fit: skylike-service fit, or a fit job (skylike jobs start fit).");
+
+/** What only has to be done first, in words; null of an error. */
+function early(error) {
+  if (error.reason === "NOT_FITTED") return unfitted();
+  if (error.reason === "NOT_RATED") return empty("Nothing is rated yet.", "Rate some of the oddest, or of those that are suggested; then the collection is ranked by what that teaches.");
+  return error.kind === "NOT_READY" ? empty("This cannot be told yet.", disarmed(error.message, 1000)) : null;
+}
+
 const HINTS = {
   UNREACHABLE: "Look whether the service runs, then try again.",
-  NOT_FITTED: "Clusters and anomaly scores are there after a fit: skylike-service fit, or a fit job.",
   UNKNOWN_COLLECTION: "Choose another collection above.",
   UNKNOWN_ID: "It may have been taken out, or be in another collection.",
   NOTHING_THERE: "Widen the radius, or look whether the position is in the archive.",
@@ -24,8 +34,13 @@ const HINTS = {
   HTTP_404: "This service may be older than this page.",
 };
 
-/** An error in words, with a way to try again. */
+/** An error in words, with a way to try again; what is only too early is told without alarm. */
 export function failed(error, again = null) {
+  const state = early(error);
+  if (state) {
+    tell(state.textContent);
+    return state;
+  }
   const title = error.name === "NotAllowedError" ? "A key is needed" : error.status === 0 ? "No answer" : error.status ? "The service refused this" : "Something went wrong in this page";
   tell(`${title}: ${error.message}`);
   const about = [error.reason, error.status ? String(error.status) : "", error.requestId ? `request ${error.requestId}` : ""].filter(Boolean);
@@ -84,12 +99,11 @@ export function table(caption, columns, rows, { isCompact = false } = {}) {
       }))))));
 }
 
-// Flags that tell how something was read, and not that it is poor.
-const USUAL = new Set(["RESAMPLED", "COLLAPSED"]);
-
-/** Small words about something: flags, labels. */
-export function chips(words, kind) {
-  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one) => h("li", { class: USUAL.has(one) ? "usual" : null }, said(one, 60)))) : null;
+/** Small words about something: flags, labels. `more` follows each, such as its share. */
+export function chips(words, kind, more = []) {
+  const isFlag = (one) => kind === "flags" && one in FLAGS;
+  return words.length ? h("ul", { class: `chips ${kind}`, "aria-label": kind }, words.map((one, i) =>
+    h("li", { class: isFlag(one) && !isPoor(one) ? "usual" : null, title: isFlag(one) ? FLAGS[one] : null }, said(one, 60), more[i] ? ` ${more[i]}` : null))) : null;
 }
 
 /** What is noteworthy about how something was read. */
@@ -119,11 +133,19 @@ export function number(value, digits = 4) {
 /** So many of something: counted(1, "object") is "1 object". */
 export const counted = (count, word) => `${number(count)} ${word}${Number(count) === 1 ? "" : "s"}`;
 
-/** A share as percent. */
+/** A share as percent; "0 %" and "100 %" are none and all of it. */
 export const percent = (share) => {
   const value = share * 100;
-  return `${value > 0 && value < 0.1 ? "< 0.1" : value.toFixed(value < 10 && value > 0 ? 1 : 0)} %`;
+  if (value > 0 && value < 0.1) return "< 0.1 %";
+  if (value < 100 && value > 99.9) return "> 99.9 %";
+  return `${value.toFixed((value > 0 && value < 10) || (value < 100 && value >= 99.5) ? 1 : 0)} %`;
 };
+
+/** A percentile, with digits enough that only what is above all is at 100. */
+export function percentile(value) {
+  const rest = Math.min(value || 1, 100 - value || 1); // from the nearer end
+  return value.toFixed(rest > 0.06 ? 1 : Math.min(6, Math.ceil(-Math.log10(rest))));
+}
 
 /** The value of an attribute, as the contract has it. */
 export function valueOf(value) {

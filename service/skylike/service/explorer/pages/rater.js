@@ -2,7 +2,7 @@
 
 import { disarmed, fill, h, tell } from "./dom.js";
 import { card } from "./card.js";
-import { button, failed, number } from "./parts.js";
+import { button, failed, number, percentile } from "./parts.js";
 
 const SCORES = [0, 1, 2, 3, 4, 5];
 
@@ -146,7 +146,7 @@ function told(item) {
     const spread = item.uncertainty === undefined ? "" : ` ± ${number(item.uncertainty, 2)}`;
     return `${number(item.interest, 2)}${spread}${item.is_random ? ", random" : ""}`;
   }
-  return `${number(item.percentile, 3)} %`;
+  return `${percentile(item.percentile)} %`;
 }
 
 const kbd = (...keys) => keys.map((one) => h("kbd", {}, one));

@@ -99,11 +99,11 @@ function begin(file, state, go, place) {
     // What is drawn on a picture is of that picture, whatever is asked for meanwhile.
     const drawn = (cut) => inspect({ ...told.look, stretch: look.stretch, cut });
     fill(place,
-      h("h3", { class: "file-name" }, said(file.name, 100), h("span", { class: "fine" }, `  ${number(file.size)} bytes`)),
+      h("div", {}, h("div", { class: "spread" }, h("h3", { class: "file-name" }, said(file.name, 100), h("span", { class: "fine" }, `  ${number(file.size)} bytes`)), ask), problem),
       drawable(pictureOf(told, file.name), { shape: told.reading?.shape ?? [], cut: told.look.cut }, drawn),
       stretchChoice(look.stretch, change("stretch")),
       h("div", { class: "row choices" }, hduChoice(), planeChoice(told.planes, look.plane, change("plane")), told.planes > 1 && !hasAxis ? axisChoice(look) : null, cutChoice(look.cut, change("cut"))),
-      warningsOf(told), readingFacts(told.reading), problem, h("div", { class: "row" }, ask),
+      warningsOf(told), readingFacts(told.reading),
       told.facts?.length ? h("details", {}, h("summary", {}, "Header"), headerFacts(told)) : null);
     if (focused) document.getElementById(focused)?.focus();
     tell(`${file.name} is shown${told.reading?.flags.length ? `; flags ${told.reading.flags.join(", ")}` : ""}`);

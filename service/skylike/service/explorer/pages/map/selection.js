@@ -1,7 +1,7 @@
 // Points that were chosen on a map, as a table to take along and to search by.
 
 import { post } from "../api.js";
-import { h, said, tell } from "../dom.js";
+import { disarmed, h, said, tell } from "../dom.js";
 import { button, chips, counted, into, number, table } from "../parts.js";
 import { thumbnail } from "../pictures.js";
 import { href } from "../route.js";
@@ -35,10 +35,10 @@ function middle(points, { x, y }) {
 }
 
 /**
- * Fill a place with the chosen points. `point` is told that of a row which is looked at,
- * `search` the ids of examples.
+ * Fill a place with the chosen points, the first of `outOf`. `point` is told that of a row which
+ * is looked at, `search` the ids of examples; `words` says what the colour `colouredBy` means.
  */
-export function showSelection(place, points, map, state, { point, search, words, clear }) {
+export function showSelection(place, points, map, state, { outOf, point, search, colouredBy, words, clear }) {
   const options = { signal: state.signal };
   if (!points.length) {
     place.replaceChildren(h("p", { class: "fine" }, "Nothing is chosen. Draw a box or a lasso around points, or list what is in view."));
@@ -52,12 +52,13 @@ export function showSelection(place, points, map, state, { point, search, words,
     const rows = objects.map((object) => ({ object, map_x: map.x[at.get(object.id)], map_y: map.y[at.get(object.id)] }));
     const list = h("div", { class: "map-table" });
     const draw = (count) => {
+      const isLabelled = rows.some(({ object }) => object.labels.length);
       list.replaceChildren(table("Chosen objects", [
         { label: "Picture", of: ({ object }) => h("span", { class: "mini" }, thumbnail(state.collection, object.id, { alt: "", signal: state.signal })) },
         { label: "Object", of: ({ object }) => h("a", { href: href("object", { id: object.id, collection: state.collection }), on: { focus: () => point(at.get(object.id)) } }, said(object.id, 60)) },
-        { label: "Colour", of: ({ object }) => words(at.get(object.id)) },
-        { label: "Labels", of: ({ object }) => chips(object.labels, "labels") ?? "" },
-      ], rows.slice(0, count)));
+        colouredBy ? { label: disarmed(colouredBy, 60), of: ({ object }) => words(at.get(object.id)) } : null,
+        isLabelled ? { label: "Labels", of: ({ object }) => chips(object.labels, "labels") ?? "" } : null,
+      ].filter(Boolean), rows.slice(0, count)));
       list.querySelectorAll("tbody tr").forEach((row, i) => {
         row.addEventListener("pointerenter", () => point(at.get(rows[i].object.id)));
         row.addEventListener("pointerleave", () => point(-1));
@@ -68,7 +69,7 @@ export function showSelection(place, points, map, state, { point, search, words,
     const facts = () => ({ collection: map.context.collection, collection_version: map.context.collection_version, model_id: map.context.model_id, layout: map.layout, request: location.href, request_date: new Date().toISOString() });
     return [
       h("div", { class: "spread" },
-        h("p", { id: "chosen" }, `${counted(points.length, "object")}${points.length > MOST ? `, of which ${number(MOST)} are listed` : ""}`),
+        h("p", { id: "chosen" }, `${counted(points.length, "object")}${outOf > points.length ? `, the nearest to the middle of ${number(outOf)} in view` : ""}${points.length > MOST ? `, of which ${number(MOST)} are listed` : ""}`),
         h("div", { class: "row tight" },
           button("Search like these", () => search(middle(kept, map).map((one) => map.ids[one])), { class: "small", id: "search-chosen", title: `By the ${Math.min(EXAMPLES, kept.length)} in their middle` }),
           button("Clear", clear, { class: "plain small" }))),

@@ -52,19 +52,21 @@ export async function show(root, state, go) {
       const told = await post("v1/anomalies/list", { ...body, order: ORDERS[order][1], controlled: isControlled, page_token: token }, options);
       return { items: told.anomalies.map((one) => ({ ...one, score: undefined, anomaly_score: one.score })), next: told.next_page_token, late: Number(told.num_unranked) };
     };
-
-  root.append(
-    h("h1", {}, "Anomalies"),
-    h("p", { class: "lead" }, ORDERS[order][2]),
+  const tools = h("div", {},
     h("div", { class: "row toolbar" },
       h("div", { class: "row tight", role: "group", "aria-label": "Order" }, Object.entries(ORDERS).map(([name, [label]]) =>
         button(label, () => go("anomalies", { order: name, ...kept(state) }), { class: "plain small", "aria-pressed": String(name === order), data: { order: name } }))),
       order === "oddest" ? check("controlled", "Among those observed alike", isControlled, (on) => go("anomalies", { ...params({ controlled: on }), ...kept(state) })) : null,
       check("unrated", "Unrated first", isUnratedFirst, (on) => go("anomalies", { ...params({ rated: on ? "" : "mixed" }), ...kept(state) })),
       button("Rank again", () => go("anomalies", { order: "taught", ...kept(state) }), { class: "small", id: "rerank", title: "Learn from the ratings, and order by that" })),
-    filterForm(state, filters, (chosen) => go("anomalies", params(chosen))),
-    rater.bar,
-    h("p", { class: "fine" }, "Percentiles tell the share of the archive that scores lower. p-values are not given: objects of the archive are what others are compared with. Ask about a new file for one."),
+    filterForm(state, filters, (chosen) => go("anomalies", params(chosen))));
+  const rating = [rater.bar,
+    h("p", { class: "fine" }, "Percentiles tell the share of the archive that scores lower. p-values are not given: objects of the archive are what others are compared with. Ask about a new file for one.")];
+
+  root.append(
+    h("h1", {}, "Anomalies"),
+    h("p", { class: "lead" }, ORDERS[order][2]),
+    tools, ...rating,
     list, more,
     snippetPart(snippets(order, isControlled, collection, filters, body)));
 
@@ -98,7 +100,13 @@ export async function show(root, state, go) {
   };
   await into(more, async () => {
     await ratings.load();
-    return page("");
+    try {
+      return await page("");
+    } catch (error) {
+      // Nothing to be rated: what it is done with would only be in the way.
+      for (const one of error.reason === "NOT_FITTED" ? [tools, ...rating] : error.kind === "NOT_READY" ? rating : []) one.hidden = true;
+      throw error;
+    }
   }, draw, options);
 }
 

@@ -6,7 +6,7 @@ import { card } from "../card.js";
 import { disarmed, fill, h, said, tell } from "../dom.js";
 import { countFilters, filterMessage, python, readFilters } from "../filters.js";
 import { filterForm } from "../filterform.js";
-import { button, chips, counted, empty, failed, into, number, percent, section, table, unknownNote } from "../parts.js";
+import { button, chips, counted, empty, failed, into, number, percent, section, table, unfitted, unknownNote } from "../parts.js";
 import { inlinePicture, thumbnail } from "../pictures.js";
 import { anyText, href, unknownOf } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
@@ -42,7 +42,7 @@ export async function show(root, state, go) {
 
 function all(told, state, go) {
   if (!Number(told.fit_version)) {
-    return empty("Nothing is fitted yet.", "skylike-service fit, or a fit job (skylike jobs start fit), finds clusters and what is odd.");
+    return unfitted();
   }
   const outside = Number(told.num_outside);
   const versions = told.fit_versions.map(String);
@@ -78,7 +78,7 @@ function clusterCard(one, told, state) {
 /** What members have in common: the narrowest first are what tells a cluster. */
 function portrait(one) {
   const { numbers, flags, labels } = one.portrait;
-  const shares = (list, kind) => (list.length ? h("div", { class: "row tight" }, chips(list.slice(0, 6).map((share) => `${share.name} ${percent(share.share)}`), kind)) : null);
+  const shares = (list, kind) => (list.length ? h("div", { class: "row tight" }, chips(list.slice(0, 6).map((one) => one.name), kind, list.map((one) => percent(one.share)))) : null);
   if (!numbers.length && !flags.length && !labels.length) return null;
   return h("details", {}, h("summary", {}, "What its members have in common"),
     numbers.length ? table(`Numbers of ${disarmed(one.name, 60)}`, [
@@ -151,10 +151,10 @@ async function members(root, state, go, label) {
     taken.push(...told.members);
     list.append(...told.members.map((one) => {
       const made = card({ ...one, score: undefined }, collection, { signal });
-      made.querySelector(".hit-line").append(h("span", { class: "separation", title: "Cosine to the centre" }, number(one.similarity, 3)));
+      made.querySelector(".hit-line").append(h("span", { class: "separation", title: "Cosine to the centre" }, one.similarity.toFixed(3).replace("-", "−")));
       return made;
     }));
-    count.textContent = `${number(taken.length)}${told.next_page_token ? " so far" : ""}${Number(told.num_unranked) ? `; ${number(told.num_unranked)} came after the fit` : ""}`;
+    count.textContent = `${counted(taken.length, "object")}${told.next_page_token ? " so far" : ""}${Number(told.num_unranked) ? `; ${number(told.num_unranked)} came after the fit` : ""}`;
     if (!taken.length) return empty("Nobody is here.", countFilters(filters) ? "No member fulfils the filters." : "Every object is in a cluster.");
     return told.next_page_token ? button("Show more", () => page(told.next_page_token), { class: "plain" }) : null;
   }, options);

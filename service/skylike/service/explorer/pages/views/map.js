@@ -11,7 +11,7 @@ import { Overlay } from "../map/overlay.js";
 import { coloured, densityPicture } from "../map/palette.js";
 import { PlotlyPlot, hasWebGl, load } from "../map/plotly.js";
 import { showSelection } from "../map/selection.js";
-import { button, counted, empty, failed, loading, number, percent, section, valueOf } from "../parts.js";
+import { button, counted, failed, loading, number, percent, section, unfitted, valueOf } from "../parts.js";
 import { KINDS_OF_QUERY, paramsOf, queryOf } from "../queries.js";
 import { anyText, href, numbersOf } from "../route.js";
 import { curl, pythonOf, snippetPart } from "../snippets.js";
@@ -43,11 +43,11 @@ export async function show(root, state, go) {
   const legend = h("div", { id: "legend" });
   const about = h("p", { class: "fine", id: "about-map" });
   const chosen = h("div", { id: "selection" }, h("p", { class: "fine" }, "Draw a box or a lasso around points, or list what is in view."));
+  const columns = h("div", { class: "map-columns" },
+    h("div", { class: "part map-part" }, legend, frame, about),
+    section("Chosen objects", chosen));
   root.append(
-    h("h1", {}, "Map"), controls, filterForm(state, filters, (found) => change(found)),
-    h("div", { class: "map-columns" },
-      h("div", { class: "part map-part" }, legend, frame, about),
-      section("Chosen objects", chosen)),
+    h("h1", {}, "Map"), controls, filterForm(state, filters, (found) => change(found)), columns,
     snippetPart({
       python: pythonOf((where) => [`drawn = client.map(collection=${python(collection)}, layout=${python(asked.layout)}, color=${python(asked.color)}${asked.limit ? `, limit=${asked.limit}` : ""}${where})`, "print(len(drawn.ids), drawn.total, drawn.x[:3], drawn.y[:3])"], { filters }),
       curl: curl(`v1/map?${new URLSearchParams(Object.entries({ ...asked, limit: asked.limit ?? "", filter: asked.filter ? JSON.stringify(asked.filter) : "" }).filter(([, value]) => value))}`),
@@ -66,10 +66,11 @@ export async function show(root, state, go) {
     new MapView({ state, go, map, asked, place, frame, controls, legend, about, chosen, change, here, isByHand });
   } catch (error) {
     if (error.name === "AbortError") return;
-    const isUnfitted = error.reason === "NOT_FITTED";
-    fill(frame, isUnfitted
-      ? empty("Nothing is fitted yet.", "skylike-service fit, or a fit job (skylike jobs start fit), lays the objects out.")
-      : h("div", {}, failed(error, () => change({})), h("p", {}, h("a", { href: href("map", { collection }) }, "The map without these choices"))));
+    if (error.reason === "NOT_FITTED") {
+      columns.replaceWith(unfitted());
+      return;
+    }
+    fill(frame, h("div", {}, failed(error, () => change({})), h("p", {}, h("a", { href: href("map", { collection }) }, "The map without these choices"))));
     frame.removeAttribute("aria-busy");
   }
 }
@@ -120,9 +121,11 @@ class MapView {
   words(point) {
     const { color, names } = this.map;
     if (!color) return "";
-    if (Number.isNaN(color[point])) return `${this.asked.color}: unknown`;
-    return `${this.asked.color}: ${names.length ? names[color[point]] : number(color[point], 4)}`;
+    return `${this.colouredBy}: ${Number.isNaN(color[point]) ? "unknown" : names.length ? names[color[point]] : number(color[point], 4)}`;
   }
+
+  /** What the colours are of, in the words of their choice. */
+  get colouredBy() { return ALWAYS.find(([name]) => name === this.asked.color)?.[1] ?? this.asked.color; }
 
   drawControls() {
     const { map, asked } = this;
@@ -192,16 +195,18 @@ class MapView {
     const { x, y } = this.plot.seen;
     const [cx, cy] = [(x[0] + x[1]) / 2, (y[0] + y[1]) / 2];
     const away = (one) => (this.map.x[one] - cx) ** 2 + (this.map.y[one] - cy) ** 2;
-    const found = [...this.cells.within(x, y)].sort((a, b) => away(a) - away(b));
-    this.choose(found.slice(0, LISTED));
+    this.choose([...this.cells.within(x, y)].sort((a, b) => away(a) - away(b)), LISTED);
   }
 
-  choose(points) {
+  /** Show what was chosen, of more than `most` the first. */
+  choose(points, most = Infinity) {
     const isColoured = this.only === null ? points : points.filter((one) => this.map.color[one] === this.only);
-    showSelection(this.chosen, isColoured, this.map, this.state, {
+    showSelection(this.chosen, isColoured.slice(0, most), this.map, this.state, {
+      outOf: isColoured.length,
       point: (one) => this.overlay.show(one),
       search: (ids) => this.go("similar", { like: ids }),
-      words: (one) => this.words(one).replace(/^[^:]*: /, ""),
+      colouredBy: this.map.color ? this.colouredBy : "",
+      words: (one) => this.words(one).slice(this.colouredBy.length + 2),
       clear: () => this.choose([]),
     });
   }

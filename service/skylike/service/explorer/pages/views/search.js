@@ -115,7 +115,9 @@ function byChance(state, go) {
   const take = button("Take one at random", async () => {
     take.disabled = true;
     try {
-      go("similar", { id: await randomObject(state) });
+      const [object] = await drawn(1, state.collection, state.signal);
+      if (!object) throw new Error("The collection is empty.");
+      go("similar", { id: object.id });
     } catch (error) {
       if (error.name !== "AbortError") told.replaceChildren(failed(error));
       take.disabled = false;
@@ -127,29 +129,17 @@ function byChance(state, go) {
 /** A few objects, to begin from. */
 function glimpse({ collection, signal }) {
   const place = h("div", {});
-  into(place, () => post("v1/objects/list", { collection, page_size: 200 }, { signal }), ({ objects }) => {
+  into(place, () => drawn(MOST_SHOWN, collection, signal), (objects) => {
     if (!objects.length) return empty("The collection is empty.", "skylike-service index, or an index job, adds objects.");
-    const shuffled = objects.map((one) => [Math.random(), one]).sort(([a], [b]) => a - b).map(([, one]) => one);
-    return h("ul", { class: "glimpse" }, shuffled.slice(0, MOST_SHOWN).map(({ id }) => h("li", {},
+    return h("ul", { class: "glimpse" }, objects.map(({ id }) => h("li", {},
       h("a", { href: href("similar", { collection, id }), title: disarmed(id, 80) }, thumbnail(collection, id, { signal, alt: disarmed(id, 80) })))));
   }, { signal });
   return section("Some of the archive", place);
 }
 
-/** An object's id. Small collections are listed; in others a random direction finds one. */
-async function randomObject({ collection, info, signal }) {
-  const most = 1000;
-  const pick = (list) => list[Math.floor(Math.random() * list.length)];
-  if (Number(info?.num_objects ?? 0) <= most) {
-    const { objects } = await post("v1/objects/list", { collection, page_size: most }, { signal });
-    if (!objects.length) throw new Error("The collection is empty.");
-    return pick(objects).id;
-  }
-  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-  const direction = Array.from({ length: info.dimension }, normal);
-  const norm = Math.hypot(...direction);
-  const { hits } = await post("v1/neighbors", {
-    collection, k: 100, query: { vector: { values: direction.map((one) => one / norm) } },
-  }, { signal });
-  return pick(hits).object.id;
+/** So many objects, drawn by lot from all. */
+async function drawn(count, collection, signal) {
+  const seed = Math.floor(Math.random() * 2 ** 32);
+  const { objects } = await post("v1/objects/list", { collection, page_size: count, sample_size: count, sample_seed: seed }, { signal });
+  return objects;
 }

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { disarmed, h, said } from "../dom.js";
 import { modelCard } from "../model.js";
-import { empty, facts, into, number, section, table } from "../parts.js";
+import { empty, facts, into, number, section, table, unfitted } from "../parts.js";
 
 export const title = "Status";
 
@@ -52,7 +52,7 @@ function collectionTable(collections) {
 
 function fits(info, told) {
   if (!told.clusters.length && !Number(info?.anomaly_fit_version)) {
-    return empty("Nothing is fitted yet.", "skylike-service fit, or a fit job, finds clusters and what is odd.");
+    return unfitted();
   }
   const nuisances = info?.nuisances ?? [];
   return [
