@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.e2e.explorer import archive
 from tests.e2e.explorer.conftest import Visit
 from tests.e2e.explorer.test_gallery import run
@@ -71,6 +71,18 @@ def test_of_clusters(
         assert name in line
     assert [one["name"] for one in message["clusters"]] == shown
     assert all("portrait" in one for one in message["clusters"])
+
+
+def test_members_are_listed_of_the_newest_fit(
+    visit: Visit, fitted_twice: SimpleNamespace
+) -> None:
+    """A cluster of an older one leads to none, which would be another's."""
+    for fit, number in (("", 3), ("&fit=1", 0)):
+        page = visit(f"clusters?collection=sky{fit}", url=fitted_twice.url)
+        expect(page.locator("li.cluster h2 a")).to_have_count(number)
+        older = page.get_by_text("members are listed of the newest")
+        expect(older).to_have_count(int(not number))
+    expect(page.locator("a", has_text="in none")).to_have_count(0)
 
 
 @pytest.mark.parametrize("more", ["", BRIGHT])

@@ -46,10 +46,13 @@ function all(told, state, go) {
   }
   const outside = Number(told.num_outside);
   const versions = told.fit_versions.map(String);
+  const isNewest = newest(told);
+  const inNone = `${counted(outside, "object")} ${outside === 1 ? "is" : "are"} in none`;
   return [
     h("div", { class: "spread toolbar" },
       h("p", { class: "fine" }, `${counted(told.clusters.length, "cluster")} by ${told.method || "an older fit"}, ${told.num_clusters ? "their number given" : "their number chosen"}${told.stability === undefined ? "" : `, stability ${number(told.stability, 2)}`}. `,
-        outside ? h("a", { href: href("clusters", { collection: state.collection, cluster: NOWHERE }) }, `${counted(outside, "object")} ${outside === 1 ? "is" : "are"} in none`) : "Every object is in one", "."),
+        !outside ? "Every object is in one" : isNewest ? h("a", { href: href("clusters", { collection: state.collection, cluster: NOWHERE }) }, inNone) : inNone, ".",
+        isNewest ? null : " This is an older fit: members are listed of the newest."),
       versions.length > 1 ? h("div", { class: "row tight" }, h("label", { for: "fit" }, "Fit"),
         h("select", { id: "fit", on: { change: (event) => go("clusters", { fit: event.target.value }) } },
           versions.map((one) => h("option", { value: one, selected: one === told.fit_version }, one)))) : null),
@@ -58,10 +61,14 @@ function all(told, state, go) {
   ];
 }
 
+/** Whether what is told is of the newest fit, of which alone members are listed. */
+const newest = (told) => told.fit_versions.every((version) => Number(version) <= Number(told.fit_version));
+
 function clusterCard(one, told, state) {
   const { collection, signal } = state;
-  const isNewest = told.fit_versions.every((version) => Number(version) <= Number(told.fit_version));
-  const heading = h("h2", {}, h("a", { href: href("clusters", { collection, cluster: one.label }) }, said(one.name, 80)));
+  const isNewest = newest(told);
+  const name = said(one.name, 80);
+  const heading = h("h2", {}, isNewest ? h("a", { href: href("clusters", { collection, cluster: one.label }) }, name) : name);
   return h("li", { class: "card cluster", data: { label: String(one.label) } },
     h("div", { class: "cluster-pictures" },
       one.portrait?.mean_thumbnail_png
