@@ -332,7 +332,7 @@ def test_without_webgl_the_map_is_drawn_by_hand(
 
 def test_a_collection_without_a_fit_says_what_to_do(visit: Visit) -> None:
     page = visit("map?collection=bare")
-    expect(page.locator(".map-frame .state")).to_contain_text("Nothing is fitted yet")
+    expect(page.locator("main .state")).to_contain_text("Nothing is fitted yet")
     assert page.locator("main .error").count() == 0
 
 
