@@ -155,7 +155,7 @@ class Run:
             return
         told, numbers = self._ask()
         known, before = self._truth
-        # A vector differs by rounding with its company in a batch.
+        # Those answered together differ by rounding from one alone.
         if told != known or not np.allclose(numbers, before, rtol=1e-3, atol=1e-5):
             yield "it answers otherwise than at the start"
         grown = self._service.resident_bytes("VmHWM") - self._start_bytes
