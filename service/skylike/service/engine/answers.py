@@ -10,7 +10,7 @@ from skylike.service.anomaly import AnomalyFit, Surrounding
 from skylike.service.clusters import ClusterFit
 from skylike.service.collection import SAME_COSINE, Found, Scored
 from skylike.service.engine.resolve import Resolved
-from skylike.service.engine.separation import separation_deg
+from skylike.service.engine.separation import separations_deg
 from skylike.service.engine.types import (
     AnomalyAnswer,
     ClusterAnswer,
@@ -24,14 +24,10 @@ _POSSIBLE = 1e-6  # probability of a cluster that is worth telling
 
 def hits(scored: Sequence[Scored], found: Resolved) -> tuple[Hit, ...]:
     """Rank what a search found, and add how far away on the sky each is."""
+    away = separations_deg(found.position, (one.object.position for one in scored))
     return tuple(
-        Hit(
-            rank,
-            one.score,
-            one.object,
-            separation_deg(found.position, one.object.position),
-        )
-        for rank, one in enumerate(scored, start=1)
+        Hit(rank, one.score, one.object, far)
+        for rank, (one, far) in enumerate(zip(scored, away, strict=True), start=1)
     )
 
 
