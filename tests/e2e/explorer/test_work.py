@@ -52,11 +52,11 @@ def test_a_job_is_watched_until_it_is_done(
 
 
 def test_a_job_is_cancelled(visit: Visit, working: SimpleNamespace) -> None:
-    """Of several in line the last one, before its turn comes."""
+    """Of many in line, so that there is work as long as anybody looks, the last one."""
     with Client(working.address) as client:
         jobs = [
             client.start_job(FitJob("sky", seed=seed, method="full-mixture"))
-            for seed in range(5)
+            for seed in range(40)
         ]
         page = visit("jobs?collection=sky", url=working.url)
         running = page.locator(".job-state.running").first
@@ -69,7 +69,7 @@ def test_a_job_is_cancelled(visit: Visit, working: SimpleNamespace) -> None:
         card.get_by_role("button", name="Cancel").click()
         expect(card.locator(".job-state")).to_have_text("cancelled", timeout=30_000)
         assert client.job(jobs[-1].id).state == "cancelled"
-        for job in jobs[:-1]:
+        for job in reversed(jobs[:-1]):
             client.cancel_job(job.id)
 
 
