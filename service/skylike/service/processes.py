@@ -21,7 +21,7 @@ from typing import Generic, Self, TypeVar
 from skylike.service.errors import Overloaded
 
 _STARTS = 2  # a process may be killed while it starts, by no fault of its own
-_CODE = "from skylike.service.processes import serve; serve({})"
+_CODE = "from skylike.service.processes import serve; serve({}, {})"
 # Several threads of linear algebra would wait for each other.
 _ONE_THREAD = dict.fromkeys(
     ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"
@@ -56,15 +56,19 @@ class Processes(Generic[_Task, _Answer]):
         pickled between them.
     num
         How many there are at most; each starts when there is work for it.
+    yielding
+        By how much they let others go first, as `os.nice`.
     """
 
-    def __init__(self, do: Callable[[_Task], _Answer], num: int) -> None:
+    def __init__(
+        self, do: Callable[[_Task], _Answer], num: int, yielding: int = 0
+    ) -> None:
         self._do = do
         self._threads = ThreadPoolExecutor(
             num, "asks-a-process", initializer=_block_interrupts
         )
         self._idle: SimpleQueue[_Process[_Task, _Answer]] = SimpleQueue()
-        self._all = [_Process(do) for _ in range(num)]
+        self._all = [_Process(do, yielding) for _ in range(num)]
         for process in self._all:
             self._idle.put(process)
 
@@ -100,8 +104,9 @@ class Processes(Generic[_Task, _Answer]):
 class _Process(Generic[_Task, _Answer]):
     """A process that is there when it is asked, however often it was killed."""
 
-    def __init__(self, do: Callable[[_Task], _Answer]) -> None:
+    def __init__(self, do: Callable[[_Task], _Answer], yielding: int) -> None:
         self._do = do
+        self._yielding = yielding
         self._pipe: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
@@ -141,7 +146,7 @@ class _Process(Generic[_Task, _Answer]):
                 pipe, its = Pipe()
                 # Its end of the pipe is closed here, so that its end is the pipe's.
                 with its:
-                    process = _started(its)
+                    process = _started(its, self._yielding)
                 try:
                     pipe.send(self._do)
                     pipe.recv()
@@ -158,10 +163,10 @@ class _Process(Generic[_Task, _Answer]):
         )
 
 
-def _started(pipe: Connection) -> "subprocess.Popen[bytes]":
+def _started(pipe: Connection, yielding: int) -> "subprocess.Popen[bytes]":
     """A process that serves at a pipe, and ends when its standard input does."""
     return subprocess.Popen(
-        [sys.executable, "-c", _CODE.format(pipe.fileno())],
+        [sys.executable, "-c", _CODE.format(pipe.fileno(), yielding)],
         stdin=subprocess.PIPE,
         pass_fds=[pipe.fileno()],
         env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -173,8 +178,9 @@ def _block_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, yielding: int) -> None:
     """Do tasks until nobody asks any more: what a process runs."""
+    os.nice(yielding)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with Connection(descriptor) as pipe, suppress(EOFError, OSError):
         do = pipe.recv()

@@ -20,6 +20,8 @@ from skylike.service.stamp import StampSpec
 
 _LOOK_SECONDS = 1.0  # for whether somebody who waits has gone
 _WORTH_IT = 16  # cutouts that are worth the way to another process and back
+# If one took the core of who holds the interpreter, all others would wait for both.
+_YIELDING = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Readers:
     """
 
     def __init__(self, processes: Processes[Task, Answer] | None = None) -> None:
-        self._processes = processes or Processes(read, num_cores())
+        self._processes = processes or Processes(read, num_cores(), _YIELDING)
 
     def stamped_all(
         self, cutouts: Sequence[CutoutQuery], spec: StampSpec, limits: fits.Limits
