@@ -734,14 +734,47 @@ global___AnalyzeResponse = AnalyzeResponse
 
 @typing.final
 class AnalyzeStreamRequest(google.protobuf.message.Message):
-    """One question of a stream."""
+    """A question of a stream, or several: one message of many costs far less than many of one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    ANALYZE_FIELD_NUMBER: builtins.int
+    QUESTIONS_FIELD_NUMBER: builtins.int
+    item_id: builtins.str
+    """The caller's name for the question, 1 to 512 bytes; its answer has the same."""
+    @property
+    def analyze(self) -> global___AnalyzeRequest:
+        """The question."""
+
+    @property
+    def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StreamQuestion]:
+        """Questions that come together, each answered under its own name. Where there are some,
+        the two fields above may be left out.
+        """
+
+    def __init__(
+        self,
+        *,
+        item_id: builtins.str = ...,
+        analyze: global___AnalyzeRequest | None = ...,
+        questions: collections.abc.Iterable[global___StreamQuestion] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["analyze", b"analyze"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["analyze", b"analyze", "item_id", b"item_id", "questions", b"questions"]) -> None: ...
+
+global___AnalyzeStreamRequest = AnalyzeStreamRequest
+
+@typing.final
+class StreamQuestion(google.protobuf.message.Message):
+    """One of several questions in a message."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ITEM_ID_FIELD_NUMBER: builtins.int
     ANALYZE_FIELD_NUMBER: builtins.int
     item_id: builtins.str
-    """The caller's name for it, 1 to 512 bytes; the answer has the same."""
+    """The caller's name for it, 1 to 512 bytes; its answer has the same."""
     @property
     def analyze(self) -> global___AnalyzeRequest:
         """The question."""
@@ -755,7 +788,7 @@ class AnalyzeStreamRequest(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["analyze", b"analyze"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["analyze", b"analyze", "item_id", b"item_id"]) -> None: ...
 
-global___AnalyzeStreamRequest = AnalyzeStreamRequest
+global___StreamQuestion = StreamQuestion
 
 @typing.final
 class ItemError(google.protobuf.message.Message):
@@ -789,7 +822,47 @@ global___ItemError = ItemError
 
 @typing.final
 class AnalyzeStreamResponse(google.protobuf.message.Message):
-    """One answer of a stream."""
+    """The answer to a question that came alone; or answers to some of those that came together,
+    of one message or of several.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    ANALYSIS_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    ANSWERS_FIELD_NUMBER: builtins.int
+    item_id: builtins.str
+    """Of the question; empty where there are `answers`."""
+    @property
+    def analysis(self) -> global___AnalyzeResponse:
+        """All three answers."""
+
+    @property
+    def error(self) -> global___ItemError:
+        """Why there is none."""
+
+    @property
+    def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StreamAnswer]:
+        """To questions that came together, in any order."""
+
+    def __init__(
+        self,
+        *,
+        item_id: builtins.str = ...,
+        analysis: global___AnalyzeResponse | None = ...,
+        error: global___ItemError | None = ...,
+        answers: collections.abc.Iterable[global___StreamAnswer] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["analysis", b"analysis", "error", b"error", "outcome", b"outcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["analysis", b"analysis", "answers", b"answers", "error", b"error", "item_id", b"item_id", "outcome", b"outcome"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["analysis", "error"] | None: ...
+
+global___AnalyzeStreamResponse = AnalyzeStreamResponse
+
+@typing.final
+class StreamAnswer(google.protobuf.message.Message):
+    """One of several answers in a message."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -817,7 +890,7 @@ class AnalyzeStreamResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["analysis", b"analysis", "error", b"error", "item_id", b"item_id", "outcome", b"outcome"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["analysis", "error"] | None: ...
 
-global___AnalyzeStreamResponse = AnalyzeStreamResponse
+global___StreamAnswer = StreamAnswer
 
 @typing.final
 class LabelSet(google.protobuf.message.Message):

@@ -172,7 +172,8 @@ class SearchServiceServicer(object):
         """Analyze for pipelines: many questions over one call. Answers come as they are
         ready, in any order; each names its question. What is wrong with one is told in
         its own answer and ends nothing. The service takes in only so many questions at
-        a time: a caller that waits for room is held back by flow control.
+        a time: a caller that waits for room is held back by flow control. Who has many at
+        hand sends several in a message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -98,7 +98,8 @@ class SearchServiceStub:
     """Analyze for pipelines: many questions over one call. Answers come as they are
     ready, in any order; each names its question. What is wrong with one is told in
     its own answer and ends nothing. The service takes in only so many questions at
-    a time: a caller that waits for room is held back by flow control.
+    a time: a caller that waits for room is held back by flow control. Who has many at
+    hand sends several in a message.
     """
 
 class SearchServiceAsyncStub:
@@ -175,7 +176,8 @@ class SearchServiceAsyncStub:
     """Analyze for pipelines: many questions over one call. Answers come as they are
     ready, in any order; each names its question. What is wrong with one is told in
     its own answer and ends nothing. The service takes in only so many questions at
-    a time: a caller that waits for room is held back by flow control.
+    a time: a caller that waits for room is held back by flow control. Who has many at
+    hand sends several in a message.
     """
 
 class SearchServiceServicer(metaclass=abc.ABCMeta):
@@ -274,7 +276,8 @@ class SearchServiceServicer(metaclass=abc.ABCMeta):
         """Analyze for pipelines: many questions over one call. Answers come as they are
         ready, in any order; each names its question. What is wrong with one is told in
         its own answer and ends nothing. The service takes in only so many questions at
-        a time: a caller that waits for room is held back by flow control.
+        a time: a caller that waits for room is held back by flow control. Who has many at
+        hand sends several in a message.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

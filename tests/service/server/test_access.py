@@ -516,11 +516,23 @@ def test_a_stream_ends_with_its_key(guarded: Guarded) -> None:
     assert info(answers).reason == "WRONG_KEY"
 
 
-def test_questions_of_a_stream_wait_for_the_rate_of_their_key(guarded: Guarded) -> None:
-    """Each counts as a call; none is refused, for who waits is held back."""
+@pytest.mark.parametrize("together", [1, 9, 25])
+def test_questions_of_a_stream_wait_for_the_rate_of_their_key(
+    guarded: Guarded, together: int
+) -> None:
+    """Each counts as a call, however they come; who waits is held back, not refused."""
     secret = guarded.keys.add("slow", READ, rate=10)
     search = search_pb2_grpc.SearchServiceStub(guarded.channel)
+    messages = [_by_id(number) for number in range(25)]
+    for start in range(0, 25, together):
+        first, *others = messages[start : start + together]
+        for one in others:  # beside its own question
+            first.questions.add(item_id=one.item_id, analyze=one.analyze)
     began = time.monotonic()
-    answers = search.AnalyzeStream(map(_by_id, range(25)), metadata=(_bearer(secret),))
-    assert all(answer.HasField("analysis") for answer in answers)
+    answers = search.AnalyzeStream(
+        iter(messages[::together]), metadata=(_bearer(secret),)
+    )
+    found = [one for answer in answers for one in answer.answers or [answer]]
+    assert all(answer.HasField("analysis") for answer in found)
+    assert sorted(int(one.item_id) for one in found) == list(range(25))
     assert 1.3 < time.monotonic() - began < 10

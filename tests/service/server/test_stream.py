@@ -1,5 +1,6 @@
 """Many questions over one call."""
 
+import itertools
 import queue
 import threading
 import time
@@ -17,6 +18,7 @@ from skylike.service.engine import Engine
 from skylike.service.engine.resolve import seen_all
 from skylike.service.library import Library
 from skylike.service.monitoring import Monitor
+from skylike.service.server.bundles import FRAME_BYTES, messages_of
 from skylike.service.server.items import analyzed
 from skylike.service.server.load import Load
 from skylike.service.server.serve import Server
@@ -133,7 +135,8 @@ def _streamed(
     pool: ThreadPoolExecutor,
     load: Load | None = None,
 ) -> Iterator[str]:
-    return iter(Streamed(questions, answer, pool, 2, 4, load or Load(10**6), 20))
+    streamed = Streamed(questions, answer, pool, 2, 4, load or Load(10**6), 20)
+    return (one for answers in streamed for one in answers)
 
 
 def _names(numbers: Sequence[Number]) -> list[str]:
@@ -219,7 +222,8 @@ def test_beside_two_batches_only_whole_ones_begin() -> None:
         return _names(numbers)
 
     with ThreadPoolExecutor(16) as many:
-        answers = iter(Streamed(questions(), answer, many, 16, 4, Load(10**6), 20))
+        streamed = Streamed(questions(), answer, many, 16, 4, Load(10**6), 20)
+        answers = itertools.chain.from_iterable(streamed)
         assert sorted(answers, key=int) == [str(number) for number in range(40)]
     assert len(sizes) > 5
     assert set(sizes[2:-1]) == {4}
@@ -292,3 +296,80 @@ def test_streams_leave_room_for_other_calls(data: Path) -> None:
         for stream in streams:
             stream.cancel()
             waiting.put(None)
+
+
+def company(*questions: search_pb2.AnalyzeStreamRequest) -> Any:
+    """A message of several questions."""
+    return search_pb2.AnalyzeStreamRequest(
+        questions=[
+            search_pb2.StreamQuestion(item_id=one.item_id, analyze=one.analyze)
+            for one in questions
+        ]
+    )
+
+
+def test_questions_that_come_together_are_answered_together(
+    search: search_pb2_grpc.SearchServiceStub, sky: SimpleNamespace
+) -> None:
+    """Each once and as if it were alone; those that came alone are answered alone."""
+    cutout = types_pb2.Query(cutout=types_pb2.Cutout(fits=sky.draw("ring", 950)))
+    by_id = types_pb2.Query(object_id="ring-1")
+    unknown = types_pb2.Query(object_id="nobody")
+    both = company(*(question(f"c{i}", by_id) for i in range(3)))
+    both.MergeFrom(question("alone beside", by_id))
+    messages = [
+        company(question("a", cutout), question("b", unknown), question("", by_id)),
+        question("alone", cutout),
+        both,
+        company(*(question(f"d{i}", by_id) for i in range(200))),
+    ]
+    got = list(search.AnalyzeStream(iter(messages)))
+    alone = {one.item_id: one for one in got if not one.answers}
+    together = [one for message in got for one in message.answers]
+    assert set(alone) == {"alone", "alone beside"}
+    assert all(not one.item_id for one in got if one.answers)
+    names = ["a", "b", "", *(f"c{i}" for i in range(3)), *(f"d{i}" for i in range(200))]
+    assert sorted(one.item_id for one in together) == sorted(names)
+    assert sum(1 for one in got if one.answers) <= 10
+    found = {one.item_id: one for one in together}
+    _assert_same(found["a"].analysis, alone["alone"].analysis)
+    _assert_same(found["d7"].analysis, alone["alone beside"].analysis)
+    assert found["b"].error.reason == "UNKNOWN_ID"
+    assert found[""].error.reason == "BAD_ID"
+
+
+def test_a_message_of_answers_grows_up_to_a_size() -> None:
+    """A larger one comes alone, with what its message adds to it accounted for."""
+    answers = [
+        search_pb2.StreamAnswer(
+            item_id=str(number), error=search_pb2.ItemError(message="x" * size)
+        )
+        for number, size in enumerate([10, 900_000, 149_000, 600, 3_000_000, 5, 5])
+    ]
+    got = list(messages_of(answers))
+    assert [[one.item_id for one in message.answers] for message in got] == [
+        ["0", "1"],
+        ["2", "3"],
+        ["4"],
+        ["5", "6"],
+    ]
+    assert [one for message in got for one in message.answers] == answers
+    for message in got:
+        alone = sum(one.ByteSize() for one in message.answers)
+        assert message.ByteSize() <= alone + len(message.answers) * FRAME_BYTES
+    assert list(messages_of([])) == []
+
+
+def test_many_large_answers_reach_who_asked_together(
+    search: search_pb2_grpc.SearchServiceStub,
+) -> None:
+    """More than a message may have, in as many messages as that takes."""
+    asked = [question(str(n), types_pb2.Query(object_id="ring-1")) for n in range(100)]
+    for one in asked:
+        one.analyze.k, one.analyze.thumbnails = 60, True
+    got = list(search.AnalyzeStream(iter([company(*asked)])))
+    found = [one for message in got for one in message.answers]
+    assert sorted(one.item_id for one in found) == sorted(str(n) for n in range(100))
+    assert all(one.HasField("analysis") for one in found)
+    assert sum(message.ByteSize() for message in got) > 2**22
+    assert all(message.ByteSize() <= 2**20 for message in got)

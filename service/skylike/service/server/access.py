@@ -23,6 +23,7 @@ from skylike.service.errors import (
 )
 from skylike.service.keys import FILE, Key, Keys
 from skylike.service.server.bucket import Bucket
+from skylike.service.server.bundles import apart
 from skylike.service.server.interceptors import request_id_of
 from skylike.service.server.refusal import Refusals, is_refusal
 from skylike.service.server.scopes import needed
@@ -73,8 +74,8 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
     """Lets calls of every kind through that have a key for what they ask.
 
     Keys are asked for where there is a file of them, even of none, and from then on:
-    a file that is lost opens nothing. Each message of a stream is asked for like a call:
-    its key has to be one still, and those that come too fast wait.
+    a file that is lost opens nothing. Each question of a stream is asked for like a call:
+    its key has to be one still, and those that come too fast wait, also together.
 
     Parameters
     ----------
@@ -173,17 +174,19 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             return self._buckets[key].take(time.monotonic())
 
     def _metered(self, handler: "_Handler", secret: str) -> "_Handler":
-        """A method whose messages are let in like calls."""
+        """A method whose questions are let in like calls."""
 
         def metered(
             requests: Iterator[Any], context: grpc.ServicerContext
         ) -> Iterator[Any]:
             for request in requests:
-                while seconds := self._taken(self._known(secret)):
-                    if not context.is_active():
-                        return
-                    time.sleep(min(seconds, _LOOK_SECONDS))
-                yield request
+                is_free = self._known(secret).rate is None
+                for one in [request] if is_free else apart(request):
+                    while seconds := self._taken(self._known(secret)):
+                        if not context.is_active():
+                            return
+                        time.sleep(min(seconds, _LOOK_SECONDS))
+                    yield one
 
         inner: Any = handler.stream_stream or handler.stream_unary
 

@@ -10,21 +10,21 @@ from skylike.service.engine.resolve import See
 from skylike.service.errors import BadRequest, TooLarge
 from skylike.service.monitoring import Monitor
 from skylike.service.server import translate
+from skylike.service.server.bundles import FRAME_BYTES, Answer, Question, answer_to
 from skylike.service.server.parsing import require_sendable
 from skylike.service.server.status import tell
 from skylike.service.server.together import answered
-from skylike.v1 import search_pb2
 
 _log = structlog.get_logger()
 
 
 def analyzed(
-    questions: Sequence[search_pb2.AnalyzeStreamRequest],
+    questions: Sequence[Question],
     engine: Engine,
     see: See,
     monitor: Monitor,
     max_bytes: int,
-) -> list[search_pb2.AnalyzeStreamResponse]:
+) -> list[Answer]:
     """The answer to each question, in their order, whatever becomes of the others.
 
     Each has at most `max_bytes`. Raises as `answered`.
@@ -44,17 +44,17 @@ def analyzed(
 
 
 def _told(
-    question: search_pb2.AnalyzeStreamRequest,
+    question: Question,
     found: Analysis | Exception,
     monitor: Monitor,
     max_bytes: int,
-) -> search_pb2.AnalyzeStreamResponse:
+) -> Answer:
     item_id, collection = question.item_id, question.analyze.collection
-    answer = search_pb2.AnalyzeStreamResponse(item_id=item_id)
+    answer = answer_to(question)
     if isinstance(found, Analysis):
         translate.fill_analysis(answer.analysis, found)
         try:
-            require_sendable(answer, max_bytes)
+            require_sendable(answer, max_bytes - FRAME_BYTES)
         except TooLarge as error:
             return _told(question, error, monitor, max_bytes)
         monitor.item(collection, "OK")

@@ -4,6 +4,7 @@ The package on PyPI answers to ``v1alpha`` only; ``v1`` is the same protocol wit
 same messages, and what newer tools ask for first.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -34,7 +35,8 @@ def enable(
             return [*described.ServerReflectionInfo(iter(some), context)]
 
         # One at a time, so that answers come in order.
-        return iter(Streamed(requests, answer, pool, 1, 1, load, max_idle_seconds))
+        streamed = Streamed(requests, answer, pool, 1, 1, load, max_idle_seconds)
+        return itertools.chain.from_iterable(streamed)
 
     handler = grpc.stream_stream_rpc_method_handler(
         method,

@@ -15,6 +15,7 @@ from skylike.service.engine.resolve import Resolved, seen_all
 from skylike.service.errors import BadRequest
 from skylike.service.monitoring import Monitor
 from skylike.service.server import (
+    bundles,
     explained,
     looked,
     maps,
@@ -52,8 +53,9 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._roots = roots
         self._monitor = monitor
         self._admission = admission
-        # While some work, others have their cutouts read, and others embedded.
-        self._workers = workers + 2
+        # While some work, others have their cutouts read, others are embedded, and others
+        # come next.
+        self._workers = workers + 3
         self._max_bytes = max_bytes
         self._max_idle_seconds = max_idle_seconds
         self._pool = ThreadPoolExecutor(self._workers, "stream")
@@ -200,9 +202,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     ) -> Iterator[search_pb2.AnalyzeStreamResponse]:
         """All three answers, of many questions."""
 
-        def answer(
-            questions: Sequence[search_pb2.AnalyzeStreamRequest],
-        ) -> list[search_pb2.AnalyzeStreamResponse]:
+        def answer(questions: Sequence[bundles.Question]) -> list[bundles.Answer]:
             with contextlib.ExitStack() as working, self._monitor.items():
 
                 @functools.cache
@@ -219,14 +219,14 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
                     questions, self._engine, see, self._monitor, self._max_bytes
                 )
 
-        return iter(
-            Streamed(
-                request_iterator,
-                answer,
-                self._pool,
-                self._workers,
-                _TOGETHER,
-                self._admission.load,
-                self._max_idle_seconds,
-            )
+        streamed = Streamed(
+            bundles.questions_of(request_iterator),
+            answer,
+            self._pool,
+            self._workers,
+            _TOGETHER,
+            self._admission.load,
+            self._max_idle_seconds,
         )
+        for answers in streamed:
+            yield from bundles.messages_of(answers)

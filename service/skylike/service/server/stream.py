@@ -20,12 +20,12 @@ class _Sized(Protocol):
 
 _Question = TypeVar("_Question", bound=_Sized)
 _Answer = TypeVar("_Answer")
-# An answer with the bytes of its question; the number of all; what went wrong.
-_Answered: TypeAlias = tuple[_Answer, int] | int | Exception
+# Answers with the bytes of their questions; the number of all; what went wrong.
+_Answered: TypeAlias = tuple[Sequence[_Answer], int] | int | Exception
 
 
 class Streamed(Generic[_Question, _Answer]):
-    """Answers to a stream of questions, in the order in which they are ready.
+    """Answers to a stream of questions, as they are ready: each time those of a batch.
 
     Questions are read by a thread of their own, and only while there is room for them:
     so flow control holds back who asks too fast, and who does not listen. Those that
@@ -76,7 +76,7 @@ class Streamed(Generic[_Question, _Answer]):
         self._has_gone = False
         self._ready: SimpleQueue[_Answered[_Answer]] = SimpleQueue()
 
-    def __iter__(self) -> Iterator[_Answer]:
+    def __iter__(self) -> Iterator[Sequence[_Answer]]:
         """One answer for each question, until there are no more, or the caller has gone.
 
         Raises
@@ -99,11 +99,11 @@ class Streamed(Generic[_Question, _Answer]):
                 if isinstance(found, int):
                     total = found
                     continue
-                answer, num_bytes = found
-                yield answer
-                taken += 1
+                answers, num_bytes = found
+                yield answers
+                taken += len(answers)
                 self._let_go(num_bytes)
-                self._room.release()
+                self._room.release(len(answers))
         finally:
             with self._guard:
                 self._has_gone = True
@@ -173,8 +173,7 @@ class Streamed(Generic[_Question, _Answer]):
         try:
             if batch:
                 questions, sizes = zip(*batch, strict=True)
-                for ready in zip(self._answer(questions), sizes, strict=True):
-                    self._ready.put(ready)
+                self._ready.put((self._answer(questions), sum(sizes)))
         except Exception as error:
             self._ready.put(error)
         with self._guard:

@@ -1,0 +1,64 @@
+"""Questions of a stream that come several in a message, and their answers."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+from skylike.v1 import search_pb2
+
+Question: TypeAlias = search_pb2.AnalyzeStreamRequest | search_pb2.StreamQuestion
+Answer: TypeAlias = search_pb2.AnalyzeStreamResponse | search_pb2.StreamAnswer
+
+FRAME_BYTES = 8  # that an answer takes more, at most, where it is one of several
+_MOST_BYTES = 2**20  # of several answers in a message, the least that may be allowed
+
+
+def questions_of(
+    messages: Iterable[search_pb2.AnalyzeStreamRequest],
+) -> Iterator[Question]:
+    """Each question of each message; that of a message by itself is the message."""
+    for message in messages:
+        together = message.questions
+        if not together or message.item_id or message.HasField("analyze"):
+            yield message
+        yield from together
+
+
+def apart(message: Any) -> Iterator[Any]:
+    """The questions of a message of any stream, in as many messages."""
+    if not isinstance(message, search_pb2.AnalyzeStreamRequest):
+        yield message
+        return
+    for question in questions_of([message]):
+        if isinstance(question, search_pb2.StreamQuestion):
+            yield search_pb2.AnalyzeStreamRequest(questions=[question])
+        else:
+            yield search_pb2.AnalyzeStreamRequest(
+                item_id=question.item_id,
+                analyze=question.analyze if question.HasField("analyze") else None,
+            )
+
+
+def answer_to(question: Question) -> Answer:
+    """An answer, to be filled, as it has to be sent."""
+    if isinstance(question, search_pb2.StreamQuestion):
+        return search_pb2.StreamAnswer(item_id=question.item_id)
+    return search_pb2.AnalyzeStreamResponse(item_id=question.item_id)
+
+
+def messages_of(
+    answers: Iterable[Answer],
+) -> Iterator[search_pb2.AnalyzeStreamResponse]:
+    """Messages that tell answers: together to who asked together, up to a size."""
+    bundle, held = search_pb2.AnalyzeStreamResponse(), 0
+    for answer in answers:
+        if isinstance(answer, search_pb2.AnalyzeStreamResponse):
+            yield answer
+            continue
+        num_bytes = answer.ByteSize() + FRAME_BYTES
+        if held and held + num_bytes > _MOST_BYTES:
+            yield bundle
+            bundle, held = search_pb2.AnalyzeStreamResponse(), 0
+        bundle.answers.append(answer)
+        held += num_bytes
+    if held:
+        yield bundle
