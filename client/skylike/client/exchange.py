@@ -18,15 +18,15 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
+    Sequence,
 )
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from google.protobuf.message import Message
-
 from skylike.client import convert, errors, inputs, types
 from skylike.client.asked import told
+from skylike.client.bundles import Asked, bundled
 from skylike.client.mailbox import Mailbox
 from skylike.client.session import Session
 from skylike.client.transport import Conversation, Rpc
@@ -36,9 +36,8 @@ _ANALYZE = Rpc("/skylike.v1.SearchService/Analyze", pb.AnalyzeResponse.FromStrin
 _STREAM = Rpc(
     "/skylike.v1.SearchService/AnalyzeStream", pb.AnalyzeStreamResponse.FromString
 )
-_MOST_UNANSWERED = (
-    128  # as many as a service answers and takes in meanwhile, on two cores
-)
+# As many as a service answers and takes in meanwhile, on two cores.
+_MOST_UNANSWERED = 256
 _MOST_BYTES = 64 * 2**20
 _PARTING_SECONDS = 5.0
 _AHEAD = 2  # items that are read before they are needed
@@ -52,7 +51,7 @@ class _Question:
     """What was made of an item."""
 
     key: Any
-    request: pb.AnalyzeStreamRequest
+    request: pb.StreamQuestion
     size: int
 
 
@@ -75,16 +74,16 @@ class _NoMore:
 class _Line:
     """A connection: what is said on it, and what ends it."""
 
-    says: SimpleQueue[Message | None]
+    says: SimpleQueue[Asked | None]
     call: Conversation[pb.AnalyzeStreamResponse]
 
 
 @dataclass(slots=True)
-class _Answer:
-    """One came over a connection."""
+class _Answers:
+    """Some came over a connection."""
 
     line: _Line
-    message: pb.AnalyzeStreamResponse
+    messages: Sequence[pb.StreamAnswer | pb.AnalyzeStreamResponse]
 
 
 @dataclass(slots=True)
@@ -147,11 +146,12 @@ class Exchange:
                         yield key, why
                     case _NoMore() as no_more:  # what was asked is answered before
                         pass
-                    case _Answer(line, message) if line is self._line:
+                    case _Answers(line, messages) if line is self._line:
                         self._failed = 0
                         self.session._patience.answered()
-                        question = self._done(message.item_id)
-                        yield question.key, self._told(question, _outcome(message))
+                        for message in messages:
+                            question = self._done(message.item_id)
+                            yield question.key, self._told(question, _outcome(message))
                     case _HungUp(line, error) if line is self._line:
                         async for outcome in self._recover(error):
                             yield outcome
@@ -185,7 +185,7 @@ class Exchange:
         if self._line is None:
             self._connect()
         else:
-            self._line.says.put(question.request)
+            self._line.says.put(question)
 
     def _done(self, item_id: str) -> _Question:
         question = self._unanswered.pop(item_id, None)
@@ -200,10 +200,10 @@ class Exchange:
 
     def _connect(self) -> None:
         """Begin a call, and ask all that is unanswered."""
-        says: SimpleQueue[Message | None] = SimpleQueue()
+        says: SimpleQueue[Asked | None] = SimpleQueue()
         for question in self._unanswered.values():
-            says.put(question.request)
-        self._line = _Line(says, self._way.converse(_STREAM, says))
+            says.put(question)
+        self._line = _Line(says, self._way.converse(_STREAM, bundled(says)))
         self._way.start(_hear(self._line, self._inbox))
 
     async def _part(self) -> None:
@@ -281,7 +281,7 @@ class Exchange:
 
     def _made(self, item: Any) -> _Question | _Unaskable:
         key, query = item if is_pair(item) else (item, item)
-        request = pb.AnalyzeStreamRequest(analyze=self.question)
+        request = pb.StreamQuestion(analyze=self.question)
         try:
             largest = self.session._target.max_message_bytes
             request.analyze.query.CopyFrom(inputs.to_query(query, largest))
@@ -327,7 +327,7 @@ def _taking_asynchronously(
 async def _hear(line: _Line, inbox: Mailbox[Any]) -> None:
     try:
         async for answer in line.call:
-            inbox.put(_Answer(line, answer))
+            inbox.put(_Answers(line, answer.answers or [answer]))
         ended = errors.Unavailable(
             "the service ended the stream", reason="unavailable", status="UNAVAILABLE"
         )
@@ -336,7 +336,7 @@ async def _hear(line: _Line, inbox: Mailbox[Any]) -> None:
         inbox.put(_HungUp(line, error))
 
 
-def _outcome(answer: pb.AnalyzeStreamResponse) -> Outcome:
+def _outcome(answer: pb.StreamAnswer | pb.AnalyzeStreamResponse) -> Outcome:
     if answer.HasField("error"):
         told = answer.error
         return errors.from_item(told.code, told.kind, told.reason, told.message)

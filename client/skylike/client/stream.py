@@ -45,7 +45,7 @@ class Stream(Session):
         ----------
         items
             Queries, pairs of a key and a query, or a mapping of keys to queries. They
-            are taken, by another thread, as answers are: at most 128, or 64 MiB, are
+            are taken, by another thread, as answers are: at most 256, or 64 MiB, are
             unanswered. An `AsyncClient` takes asynchronous iterables too.
         collection, k, thumbnails, where, exact, effort, least, min_score
             As those of `analyze`.

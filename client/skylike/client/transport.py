@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -113,7 +112,7 @@ class Transport(ABC):
             return answer
 
     def converse(
-        self, rpc: Rpc[_T], requests: "Message | SimpleQueue[Message | None]"
+        self, rpc: Rpc[_T], requests: Message | Iterator[Message]
     ) -> "Conversation[_T]":
         """Begin a call that goes on and has many answers; it has no deadline.
 
@@ -122,7 +121,7 @@ class Transport(ABC):
         rpc
             The call.
         requests
-            The only one, or those that are put into a queue, until None is.
+            The only one, or as many as come; another thread waits for them.
         """
         with _told(self._connection):
             channel = self._connection.channel()
@@ -130,10 +129,7 @@ class Transport(ABC):
             method: Any = (channel.unary_stream if is_one else channel.stream_stream)(
                 rpc.path, request_serializer=_to_bytes, response_deserializer=rpc.parse
             )
-            call = method(
-                requests if isinstance(requests, Message) else iter(requests.get, None),
-                metadata=self._connection.metadata,
-            )
+            call = method(requests, metadata=self._connection.metadata)
         return Conversation(self._connection, self._answers(call), call.cancel)
 
     async def close(self) -> None:
