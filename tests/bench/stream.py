@@ -1,9 +1,10 @@
 """How many questions a stream answers, beside what the bare parts would allow.
 
 Each part is measured alone, as quick as it gets on all cores: messages that only go there
-and back, files that are only read, stamps embedded and vectors searched in batches. One
+and back, files that are only read, stamps embedded and vectors searched one by one. One
 item needs all of them, so the seconds of each add up to what an item takes at least. Beside
-that stands what they allow where stamps and vectors go one by one, as in a single Analyze.
+that stands what they allow where stamps and vectors go in batches, and questions several in
+a message, there as here.
 """
 
 import itertools
@@ -35,6 +36,7 @@ faiss: Any = _faiss  # its stubs lack what is used here
 _METHOD = "/skylike.v1.SearchService/AnalyzeStream"
 _SECONDS = 6.0
 _BATCH = 64
+_TOGETHER = 16  # questions of a message, as the client sends them
 _ROUNDS = 3
 
 _READ = """
@@ -56,21 +58,19 @@ def measure(
     address: str, requests: list[bytes], files: list[str], data: Path, folder: Path
 ) -> Measure:
     """The stream of one caller, between two measurements of the parts."""
-    messages = [
-        search_pb2.AnalyzeStreamRequest(
-            item_id=f"item-{number}",
-            analyze=search_pb2.AnalyzeRequest.FromString(request),
-        ).SerializeToString()
-        for number, request in enumerate(requests)
+    single = write_requests(folder / "single", _messages(requests, 1))
+    several = write_requests(folder / "several", _messages(requests, _TOGETHER))
+    before = _parts(single, several, files, data)
+    rates = [
+        [_flow(address, _METHOD, asked) for asked in (single, several)]
+        for _ in range(_ROUNDS)
     ]
-    asked = write_requests(folder / "stream", messages)
-    before = _parts(asked, files, data)
-    rates = [_flow(address, _METHOD, asked) for _ in range(_ROUNDS)]
-    after = _parts(asked, files, data)
+    after = _parts(single, several, files, data)
     parts = {name: (rate + after[name]) / 2 for name, rate in before.items()}
-    rate = float(np.median(rates))
-    allowed = _together(parts, "onnxruntime", "faiss")
-    singly = _together(parts, "onnxruntime_single", "faiss_single")
+    rate, rate_together = np.median(rates, axis=0).tolist()
+    allowed = _allowed(parts, "echo", "onnxruntime", "faiss")
+    in_batches = _allowed(parts, "echo", "onnxruntime_batch", "faiss_batch")
+    together = _allowed(parts, "echo_together", "onnxruntime_batch", "faiss_batch")
     return Measure(
         "service.stream_vs_parts",
         rate / allowed,
@@ -78,26 +78,49 @@ def measure(
         {
             "items_per_second": rate,
             "allowed_per_second": allowed,
-            "vs_parts_one_by_one": rate / singly,
+            "vs_parts_in_batches": rate / in_batches,
+            "together_per_second": rate_together,
+            "together_vs_parts": rate_together / allowed,
+            "together_vs_parts_together": rate_together / together,
             **{f"{name}_per_second": rate for name, rate in parts.items()},
         },
     )
 
 
-def _together(parts: dict[str, float], *models: str) -> float:
-    """Items a second that need messages, files and these."""
-    return 1 / sum(1 / parts[name] for name in ("echo", "fitsio", *models))
+def _messages(requests: list[bytes], together: int) -> list[bytes]:
+    """So many questions in a message each."""
+    questions = [
+        search_pb2.StreamQuestion(
+            item_id=f"item-{number}",
+            analyze=search_pb2.AnalyzeRequest.FromString(request),
+        )
+        for number, request in enumerate(requests)
+    ]
+    messages = [
+        search_pb2.AnalyzeStreamRequest(item_id=one.item_id, analyze=one.analyze)
+        if together == 1
+        else search_pb2.AnalyzeStreamRequest(questions=questions[start:][:together])
+        for start, one in enumerate(questions)
+        if start % together == 0
+    ]
+    return [message.SerializeToString() for message in messages]
 
 
-def _parts(asked: str, files: list[str], data: Path) -> dict[str, float]:
+def _allowed(parts: dict[str, float], *names: str) -> float:
+    """Items a second that need files and these."""
+    return 1 / sum(1 / parts[name] for name in ("fitsio", *names))
+
+
+def _parts(single: str, several: str, files: list[str], data: Path) -> dict[str, float]:
     """How many items a second each part does alone."""
     return {
-        "echo": _echo(asked),
+        "echo": _echo(single),
+        "echo_together": _echo(several),
         "fitsio": _read(files),
-        "onnxruntime": _embedded(_BATCH),
-        "faiss": _searched(data, _BATCH),
-        "onnxruntime_single": _embedded(1),
-        "faiss_single": _searched(data, 1),
+        "onnxruntime": _embedded(1),
+        "onnxruntime_batch": _embedded(_BATCH),
+        "faiss": _searched(data, 1),
+        "faiss_batch": _searched(data, _BATCH),
     }
 
 
@@ -171,7 +194,7 @@ def _rate(work: Callable[[], object], batch: int) -> float:
 
 
 def _flow(address: str, method: str, asked: str) -> float:
-    """Messages a second through a stream, from another process."""
+    """Questions a second through a stream, from another process."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.stream", address, method, asked],
         capture_output=True,
@@ -182,7 +205,7 @@ def _flow(address: str, method: str, asked: str) -> float:
 
 
 def main() -> None:
-    """Send messages as fast as they are taken, and count the answers."""
+    """Send messages as fast as they are taken, and count what is answered."""
     address, method, asked = sys.argv[1:]
     requests = read_requests(asked)
     with grpc.insecure_channel(address) as channel:
@@ -198,13 +221,24 @@ def main() -> None:
                 yield request
 
         answers = list(ask(until_the_end()))
-        rate = len(answers) / (time.perf_counter() - began)
-    if method == _METHOD:
-        for answer in answers:
-            assert search_pb2.AnalyzeStreamResponse.FromString(answer).HasField(
-                "analysis"
-            )
-    sys.stdout.write(str(rate))
+        seconds = time.perf_counter() - began
+    count = _answered(answers) if method == _METHOD else _echoed(answers)
+    sys.stdout.write(str(count / seconds))
+
+
+def _answered(messages: list[bytes]) -> int:
+    """How many questions were answered, each of them well."""
+    count = 0
+    for message in map(search_pb2.AnalyzeStreamResponse.FromString, messages):
+        for answer in message.answers or [message]:
+            assert answer.HasField("analysis")
+            count += 1
+    return count
+
+
+def _echoed(messages: list[bytes]) -> int:
+    parsed = map(search_pb2.AnalyzeStreamRequest.FromString, messages)
+    return sum(len(message.questions) or 1 for message in parsed)
 
 
 if __name__ == "__main__":
