@@ -101,8 +101,15 @@ class Outcome:
 
     @property
     def goodput(self) -> float:
-        """Calls per second that were answered."""
-        return float(self.answered.sum() / self._span)
+        """Answers per second, once the first could be there and while calls came.
+
+        What is in line at the end and answered after it would make the goodput of few
+        seconds larger than that of many.
+        """
+        ended = (self.due + self.late + self.took)[self.answered]
+        start = float(self.took[self.answered].max(initial=0.0))
+        during = (ended > start) & (ended <= self._span)
+        return float(during.sum() / (self._span - start))
 
     @property
     def _span(self) -> float:

@@ -246,7 +246,8 @@ def _overload(address: str, process: "subprocess.Popen[bytes]", asked: str) -> M
         peaks.append(offer(rates[-1], 8).goodput)
     peak = max(peaks)
     before = _memory(process, "VmHWM")
-    both = offer(10 * peak, SECONDS, 0.7 * peak, 10)
+    # A little more, since what it can do may turn out to be more.
+    both = offer(10.5 * peak, SECONDS, 0.7 * peak, 10)
     found, calm = both.until(SECONDS), both.since(SECONDS)
     failed = ~found.answered & ~found.refused
     # As much before as after: a machine is not always as quick.
