@@ -1,6 +1,7 @@
 """Many questions over one call."""
 
 import itertools
+import os
 import queue
 import threading
 import time
@@ -18,7 +19,7 @@ from skylike.service.engine import Engine
 from skylike.service.engine.resolve import seen_all
 from skylike.service.library import Library
 from skylike.service.monitoring import Monitor
-from skylike.service.server.bundles import FRAME_BYTES, messages_of
+from skylike.service.server.bundles import FRAME_BYTES, messages_of, questions_of
 from skylike.service.server.items import analyzed
 from skylike.service.server.load import Load
 from skylike.service.server.serve import Server
@@ -336,6 +337,31 @@ def test_questions_that_come_together_are_answered_together(
     _assert_same(found["d7"].analysis, alone["alone beside"].analysis)
     assert found["b"].error.reason == "UNKNOWN_ID"
     assert found[""].error.reason == "BAD_ID"
+
+
+def test_a_question_keeps_and_counts_no_bytes_of_others() -> None:
+    """Else one that waits would hold far more than is known of."""
+    large = types_pb2.Query(cutout=types_pb2.Cutout(fits=bytes(2**22)))
+    both = company(question("small", types_pb2.Query()), question("large", large))
+    both.item_id = "its own"
+    content = both.SerializeToString()
+    before = _held_bytes()
+    kept = []
+    for _ in range(50):
+        own, small, _large = questions_of(
+            [search_pb2.AnalyzeStreamRequest.FromString(content)]
+        )
+        kept += [own, small]
+    del _large
+    assert [one.item_id for one in kept[:2]] == ["its own", "small"]
+    assert sum(one.ByteSize() for one in kept) < 5000
+    assert _held_bytes() - before < 2**26  # all that came has 200 MiB
+
+
+def _held_bytes() -> int:
+    """What this process has in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_message_of_answers_grows_up_to_a_size() -> None:

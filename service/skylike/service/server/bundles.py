@@ -17,25 +17,28 @@ def questions_of(
 ) -> Iterator[Question]:
     """Each question of each message; that of a message by itself is the message."""
     for message in messages:
-        together = message.questions
-        if not together or message.item_id or message.HasField("analyze"):
-            yield message
-        yield from together
+        for one in apart(message):
+            yield one.questions[0] if one.questions else one
 
 
 def apart(message: Any) -> Iterator[Any]:
-    """The questions of a message of any stream, in as many messages."""
-    if not isinstance(message, search_pb2.AnalyzeStreamRequest):
+    """The questions of a message of any stream, in as many messages.
+
+    None of them keeps the bytes of the others, which count for themselves.
+    """
+    is_ours = isinstance(message, search_pb2.AnalyzeStreamRequest)
+    num = len(message.questions) if is_ours else 0
+    has_own = num == 0 or bool(message.item_id) or message.HasField("analyze")
+    if num + has_own == 1:
         yield message
         return
-    for question in questions_of([message]):
-        if isinstance(question, search_pb2.StreamQuestion):
-            yield search_pb2.AnalyzeStreamRequest(questions=[question])
-        else:
-            yield search_pb2.AnalyzeStreamRequest(
-                item_id=question.item_id,
-                analyze=question.analyze if question.HasField("analyze") else None,
-            )
+    if has_own:
+        yield search_pb2.AnalyzeStreamRequest(
+            item_id=message.item_id,
+            analyze=message.analyze if message.HasField("analyze") else None,
+        )
+    for question in message.questions:
+        yield search_pb2.AnalyzeStreamRequest(questions=[question])
 
 
 def answer_to(question: Question) -> Answer:
