@@ -749,8 +749,8 @@ class AnalyzeStreamRequest(google.protobuf.message.Message):
 
     @property
     def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StreamQuestion]:
-        """Questions that come together, each answered under its own name. Where there are some,
-        the two fields above may be left out.
+        """Questions that come together, at most 1,024, each answered under its own name. Where
+        there are some, the two fields above may be left out.
         """
 
     def __init__(

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.told import refusal
 
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
@@ -337,6 +338,19 @@ def test_questions_that_come_together_are_answered_together(
     _assert_same(found["d7"].analysis, alone["alone beside"].analysis)
     assert found["b"].error.reason == "UNKNOWN_ID"
     assert found[""].error.reason == "BAD_ID"
+
+
+def test_too_many_questions_in_a_message_end_the_stream(
+    search: search_pb2_grpc.SearchServiceStub,
+) -> None:
+    """However small they are: a message of nothing else makes objects of 28 times its size."""
+    most = search_pb2.AnalyzeStreamRequest.FromString(b"\x1a\x00" * 1024)
+    got = [
+        one for message in search.AnalyzeStream(iter([most])) for one in message.answers
+    ]
+    assert [one.error.reason for one in got] == ["BAD_ID"] * 1024
+    most.questions.add()
+    assert refusal(lambda: list(search.AnalyzeStream(iter([most])))) == "BAD_BATCH_SIZE"
 
 
 def test_a_question_keeps_and_counts_no_bytes_of_others() -> None:
