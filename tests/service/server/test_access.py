@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from tests.told import info, retry_seconds
+from tests.told import info, refusal, retry_seconds
 
 import skylike.v1
 from skylike.service import logs
@@ -514,6 +514,21 @@ def test_a_stream_ends_with_its_key(guarded: Guarded) -> None:
     asked.put(None)
     assert answers.code() is grpc.StatusCode.UNAUTHENTICATED
     assert info(answers).reason == "WRONG_KEY"
+
+
+def test_a_key_that_is_revoked_ends_a_stream_amid_a_message(guarded: Guarded) -> None:
+    """With its next question: those that came with others are asked for as if alone."""
+    secret = guarded.keys.add("nightly", READ)
+    search = search_pb2_grpc.SearchServiceStub(guarded.channel)
+    large = _by_id(0).analyze
+    large.k, large.thumbnails = 60, True  # so that not all answers are on their way
+    message = search_pb2.AnalyzeStreamRequest()
+    for number in range(1000):
+        message.questions.add(item_id=str(number), analyze=large)
+    answers: Any = search.AnalyzeStream(iter([message]), metadata=(_bearer(secret),))
+    assert next(answers).answers[0].HasField("analysis")
+    guarded.keys.revoke("nightly")
+    assert refusal(lambda: list(answers)) == "WRONG_KEY"
 
 
 @pytest.mark.parametrize("together", [1, 9, 25])

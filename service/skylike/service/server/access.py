@@ -180,8 +180,7 @@ class Access(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in st
             requests: Iterator[Any], context: grpc.ServicerContext
         ) -> Iterator[Any]:
             for request in requests:
-                is_free = self._known(secret).rate is None
-                for one in [request] if is_free else apart(request):
+                for one in apart(request):
                     while seconds := self._taken(self._known(secret)):
                         if not context.is_active():
                             return
