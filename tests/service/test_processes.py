@@ -53,6 +53,13 @@ def is_gone(process: int) -> bool:
     return not Path(f"/proc/{process}").exists()
 
 
+def test_processes_let_others_go_first_by_as_much_as_they_are_told() -> None:
+    mine = os.nice(0)
+    for yielding in (0, 3):
+        with Processes(os.nice, 1, yielding) as processes:
+            assert processes.submit(0).result() == min(mine + yielding, 19)
+
+
 def test_readers_need_no_main_module_and_end_with_their_parent(tmp_path: Path) -> None:
     (tmp_path / "work.py").write_text("""
 import os
