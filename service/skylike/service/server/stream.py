@@ -77,7 +77,7 @@ class Streamed(Generic[_Question, _Answer]):
         self._ready: SimpleQueue[_Answered[_Answer]] = SimpleQueue()
 
     def __iter__(self) -> Iterator[Sequence[_Answer]]:
-        """One answer for each question, until there are no more, or the caller has gone.
+        """An answer for each question, until there are no more, or the caller has gone.
 
         Raises
         ------
