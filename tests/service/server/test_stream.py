@@ -18,6 +18,7 @@ from tests.told import refusal
 from skylike.service.config import Settings
 from skylike.service.engine import Engine
 from skylike.service.engine.resolve import seen_all
+from skylike.service.errors import Closed
 from skylike.service.library import Library
 from skylike.service.monitoring import Monitor
 from skylike.service.server.bundles import FRAME_BYTES, messages_of, questions_of
@@ -249,6 +250,46 @@ def test_what_breaks_ends_the_stream_with_its_error(
 
     with pytest.raises(RuntimeError, match="broken"):
         list(_streamed(questions(), answer, pool))
+
+
+@pytest.mark.parametrize("when", ["before", "in line", "at work"])
+def test_a_pool_that_closes_ends_the_stream(when: str) -> None:
+    """Also while questions that have come wait for room, and nobody hears of more."""
+    failed: queue.SimpleQueue[Exception] = queue.SimpleQueue()
+    busy, asked = threading.Event(), threading.Event()
+    pool = ThreadPoolExecutor(2)
+
+    def questions() -> Iterator[Number]:
+        for number in range(100):
+            if number == 16:  # the last for which there is room
+                asked.set()
+            yield Number(number)
+
+    def answer(numbers: Sequence[Number]) -> list[str]:
+        assert busy.wait(20)
+        return _names(numbers)
+
+    def listen() -> None:
+        try:
+            list(_streamed(questions(), answer, pool))
+        except Exception as error:
+            failed.put(error)
+
+    if when == "in line":  # behind another stream
+        for _ in range(2):
+            pool.submit(busy.wait, 20)
+    if when == "before":
+        pool.shutdown()
+    threading.Thread(target=listen, daemon=True).start()
+    if when != "before":
+        assert asked.wait(20)
+        pool.shutdown(wait=False, cancel_futures=True)
+    if when == "at work":
+        busy.set()
+    try:
+        assert isinstance(failed.get(timeout=5), Closed)
+    finally:
+        busy.set()
 
 
 def _until_still(count: Callable[[], int]) -> None:

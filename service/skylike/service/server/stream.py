@@ -4,13 +4,13 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from skylike.service.errors import DeadlineExceeded
+from skylike.service.errors import Closed, DeadlineExceeded
 from skylike.service.server.load import Load
 
 
@@ -83,6 +83,8 @@ class Streamed(Generic[_Question, _Answer]):
         ------
         DeadlineExceeded
             ``idle`` if nothing is asked any more.
+        Closed
+            If `pool` is shut down before all are answered.
         Exception
             What `questions` or `answer` raised.
         """
@@ -163,7 +165,16 @@ class Streamed(Generic[_Question, _Answer]):
         if self._num_working < (self._workers if is_whole else min(2, self._workers)):
             self._num_working += 1
             self._num_beginning += 1
-            self._pool.submit(contextvars.copy_context().run, self._work)
+            try:
+                work = self._pool.submit(contextvars.copy_context().run, self._work)
+            except RuntimeError:  # who is closed takes nothing any more
+                self._ready.put(_stopping())
+            else:
+                work.add_done_callback(self._look_after)
+
+    def _look_after(self, work: "Future[None]") -> None:
+        if work.cancelled():  # no answers come of it
+            self._ready.put(_stopping())
 
     def _work(self) -> None:
         with self._guard:
@@ -186,3 +197,7 @@ class Streamed(Generic[_Question, _Answer]):
             num_bytes = min(num_bytes, self._num_bytes)
             self._num_bytes -= num_bytes
         self._load.let_go(num_bytes)
+
+
+def _stopping() -> Closed:
+    return Closed("the service is stopping")
