@@ -104,3 +104,29 @@ def test_none_of_those_is_tried_alone_whose_caller_has_gone(
     with pytest.raises(ends):
         answered(_questions(sky)[:10], served.engine, see)
     assert num_tries == 1
+
+
+def _children() -> set[str]:
+    """The processes that this one has started and that are there still."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {one for task in tasks for one in (task / "children").read_text().split()}
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="processes are looked up in /proc"
+)
+def test_no_process_is_started_while_callers_wait(
+    narrow: Server, sky: SimpleNamespace
+) -> None:
+    """That takes a quarter of a second, in which nobody would be answered."""
+    cutout = types_pb2.Cutout(fits=sky.draw("ring", 1))
+    asked = search_pb2.AnalyzeRequest(
+        collection="sky", query=types_pb2.Query(cutout=cutout), k=3
+    )
+    before = _children()
+    with grpc.insecure_channel(narrow.address) as channel:
+        ask: Any = search_pb2_grpc.SearchServiceStub(channel).Analyze
+        with ThreadPoolExecutor(60) as pool:
+            answers = list(pool.map(lambda _: ask(asked, timeout=60), range(300)))
+    assert all(answer.hits for answer in answers)
+    assert _children() == before

@@ -193,7 +193,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     ) -> search_pb2.AnalyzeResponse:
         """All three answers."""
         turn = self._admission.turn_here()
-        return analysis(request, turn, self._engine, self._see)
+        return analysis(request, turn, self._engine)
 
     def AnalyzeStream(  # noqa: N802
         self,

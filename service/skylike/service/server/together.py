@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from skylike.service import caller, calls
 from skylike.service.calls import Call
 from skylike.service.engine import Analysis, Engine, Query
-from skylike.service.engine.resolve import See
+from skylike.service.engine.resolve import See, seen_all
 from skylike.service.errors import BadRequest, Cancelled, DeadlineExceeded
 from skylike.service.server import translate
 from skylike.service.server.line import Turn
@@ -40,7 +40,7 @@ class Asked:
 
 
 def analysis(
-    request: search_pb2.AnalyzeRequest, turn: Turn, engine: Engine, see: See
+    request: search_pb2.AnalyzeRequest, turn: Turn, engine: Engine
 ) -> search_pb2.AnalyzeResponse:
     """The answer to a question at its turn, with those of others behind it in line.
 
@@ -65,7 +65,7 @@ def analysis(
                 )
             )
         here = contextvars.copy_context()
-        answer, *theirs = here.run(_for_all, request, others, engine, see)
+        answer, *theirs = here.run(_for_all, request, others, engine)
         turn.answer(theirs)
     if isinstance(answer, Exception):
         raise answer
@@ -76,7 +76,6 @@ def _for_all(
     request: search_pb2.AnalyzeRequest,
     others: Sequence[Asked],
     engine: Engine,
-    see: See,
 ) -> list[search_pb2.AnalyzeResponse | Exception]:
     mine, together = calls.current(), calls.begin("OK")
     gone: dict[int, Exception] = {}
@@ -89,7 +88,7 @@ def _for_all(
     # From here on it is not only for this caller.
     with caller.waits(_they_do):
         asked = [request, *(other.request for other in there)]
-        found = answered(asked, engine, see)
+        found = answered(asked, engine)
     # Here, too: many threads that all want to write would keep out the one that takes
     # in calls.
     answers = iter(
@@ -112,7 +111,7 @@ def _message(found: Analysis) -> search_pb2.AnalyzeResponse:
 
 
 def answered(
-    questions: Sequence[search_pb2.AnalyzeRequest], engine: Engine, see: See
+    questions: Sequence[search_pb2.AnalyzeRequest], engine: Engine, see: See = seen_all
 ) -> list[Analysis | Exception]:
     """The answer to each question, in their order, whatever becomes of the others.
 
