@@ -49,3 +49,8 @@ class Box:
             max(min(self.x1, nx), 0),
             max(min(self.y1, ny), 0),
         )
+
+    def share_within(self, nx: int, ny: int) -> float:
+        """How much of it is inside an image of `nx` columns and `ny` rows, 0 to 1."""
+        inner = self.within(nx, ny)
+        return max(inner.nx, 0) * max(inner.ny, 0) / (self.nx * self.ny)

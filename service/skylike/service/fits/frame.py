@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,9 +94,8 @@ class Frame:
             y, x = inner.y0 - box.y0, inner.x0 - box.x0
             whole[:, y : y + inner.ny, x : x + inner.nx] = found
             found = whole
-        return dataclasses.replace(
-            self.outline(box), pixels=found, warnings=self.about.warnings + self._notes
-        )
+        notes = self.about.warnings + self._notes
+        return self._image(box, pixels=found, warnings=notes)
 
     def outline(self, box: Box | None = None) -> Image:
         """What would be read, without pixels: `Image.pixels` are empty.
@@ -105,15 +105,17 @@ class Frame:
         box
             As in `read`.
         """
-        box = box or self.box
+        return self._image(box or self.box)
+
+    def _image(self, box: Box, **found: Any) -> Image:
+        """What is known of a part of the frame, and what was found there."""
         _, ny, nx = self.shape
-        inner = box.within(nx, ny)
-        known = max(inner.nx, 0) * max(inner.ny, 0)
         return dataclasses.replace(
             self.about,
             box=box,
-            edge_fraction=1 - known / (box.nx * box.ny),
+            edge_fraction=1 - box.share_within(nx, ny),
             position=self._position(box),
+            **found,
         )
 
     def rows(self, channel: int, numbers: Sequence[int]) -> NDArray[np.float32]:
@@ -391,9 +393,8 @@ class Frame:
     def _position(self, box: Box) -> SkyPosition | None:
         """The centre of a box; of the whole image what its header says, failing that."""
         world = self.about.world
-        if world is not None:
-            ra, dec = world.to_sky(*box.centre)
-            if math.isfinite(ra + dec):
-                return SkyPosition(float(ra), float(dec))
-            return None
-        return self.about.position if box == self.about.box else None
+        if world is None:
+            return self.about.position if box == self.about.box else None
+        ra, dec = world.to_sky(*box.centre)
+        found = SkyPosition(float(ra), float(dec))
+        return found if math.isfinite(ra + dec) else None
