@@ -191,18 +191,19 @@ def test_questions_are_answered_while_somebody_waits_for_a_lesson(
         lessons = [
             pool.submit(learning.search.Predict, asked, timeout=100) for _ in range(3)
         ]
-        lessons[0].add_done_callback(lambda _: ended.append("lesson"))
+        for lesson in lessons:  # whichever comes first
+            lesson.add_done_callback(lambda _: ended.append("lesson"))
         time.sleep(0.2)
         other = pool.submit(learning.catalog.ListAnomalies, taught, timeout=100)
         other.add_done_callback(lambda _: ended.append("taught"))
         learning.catalog.ListAnomalies(odd, timeout=20)
         ended.append("odd")
         count = 0
-        while not lessons[0].done():
+        while "lesson" not in ended:
             learning.search.Analyze(quick, timeout=20)
             count += 1
         assert count >= 5
         assert other.exception(100) is not None  # nothing was rated
-        assert ended == ["odd", "lesson", "taught"]
+        assert ended[:2] == ["odd", "lesson"]
         told = [lesson.result().value.number for lesson in lessons]
     assert told == told[:1] * 3
