@@ -1,7 +1,9 @@
 """The line in front of the places where calls are worked on."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -365,6 +367,69 @@ def test_who_was_taken_along_in_vain_is_the_next(pool: ThreadPoolExecutor) -> No
         found[0].result(20)
     assert [one.result(20) for one in found[1:]] == [("SECOND", 1), ("THIRD", 0)]
     assert len(line) == 0
+
+
+def test_those_who_are_answered_end_before_the_next_begins(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """One after the other: beside each other all would take longer."""
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    ended: list[str] = []
+    may_end = threading.Semaphore(0)
+
+    def call(asked: str) -> None:
+        with line.turn("ask", 20, asked=asked) as turn:
+            if turn.answers:
+                assert may_end.acquire(timeout=20)
+            elif others := turn.others(2, lambda _: True):
+                turn.answer(others)
+            ended.append(asked)
+
+    found: list[Future[None]] = []
+    _waiting(
+        line,
+        pool,
+        *(lambda q=q: found.append(pool.submit(call, q)) for q in "abcd"),
+    )
+    for already in ("a", "ab"):
+        _until(lambda already=already: "".join(ended) == already)  # type: ignore[misc]
+        time.sleep(0.05)
+        assert "".join(ended) == already
+        may_end.release()
+    for one in found:
+        one.result(20)
+    assert "".join(ended) == "abcd"
+
+
+def test_calls_that_were_answered_together_are_forgotten(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """At once: gRPC refuses more when there are many that nobody has let go of."""
+
+    class Asked:
+        pass
+
+    line = Line(1, max_wait_seconds=10, max_length=100)
+    known: weakref.WeakSet[Asked] = weakref.WeakSet()
+
+    def call() -> None:
+        asked = Asked()
+        known.add(asked)
+        with line.turn("ask", 20, asked=asked) as turn:
+            if not turn.answers:
+                others = turn.others(3, lambda _: True)
+                turn.answer([None] * len(others))
+
+    found: list[Future[None]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        _waiting(line, pool, *[lambda: found.append(pool.submit(call))] * 4)
+        for one in found:
+            one.result(20)
+        _until(lambda: not known)
+    finally:
+        gc.enable()
 
 
 def test_who_asks_something_else_is_left_in_line(pool: ThreadPoolExecutor) -> None:

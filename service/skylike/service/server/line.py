@@ -11,6 +11,7 @@ may take along those who wait behind it and ask alike: the longer the line, the 
 moves.
 """
 
+import functools
 import itertools
 import math
 import threading
@@ -59,8 +60,10 @@ class _Call:
         Those it took along and has not answered yet; how many they were, and itself.
     answers
         The one that another gave it.
-    following
-        Who was answered with it and is called after it.
+    answered
+        Those it answered, until it has ended.
+    then
+        What follows when it has ended, if another answered it.
     called
         Held until its turn, or until it is answered.
     """
@@ -72,7 +75,8 @@ class _Call:
     along: "list[_Call]" = field(default_factory=list)
     num_together: int = 1
     answers: list[Any] = field(default_factory=list)
-    following: "_Call | None" = None
+    answered: "list[_Call]" = field(default_factory=list)
+    then: Callable[[], None] | None = None
     called: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -98,12 +102,7 @@ class Turn:
         along, self._call.along = self._call.along, []
         for other, answer in zip(along, answers, strict=True):
             other.answers.append(answer)
-        # One calls the next: woken all at once, they would keep out each other, and the
-        # thread that takes in calls.
-        for other, following in itertools.pairwise(along):
-            other.following = following
-        if along:
-            along[0].called.release()
+        self._call.answered = along
 
 
 class Line:
@@ -176,8 +175,8 @@ class Line:
             try:
                 yield Turn(self, call)
             finally:
-                if call.following is not None:
-                    call.following.called.release()
+                assert call.then is not None
+                call.then()
             return
         took = None
         try:
@@ -190,7 +189,7 @@ class Line:
                 raise
             took = time.monotonic() - began
         finally:
-            self._leave(call, took)
+            self._end(call, took)
 
     def take_along(
         self, call: _Call, most: int, is_alike: Callable[[Any], bool]
@@ -301,6 +300,22 @@ class Line:
                 self._waiting.remove(call)
                 raise DeadlineExceeded("the deadline passed while the call waited")
         call.called.acquire()  # another has taken it along, or made room for it
+
+    def _end(self, call: _Call, took: float | None) -> None:
+        """Make room once those whom the call answered have ended, one after the other.
+
+        Woken all at once, they would keep out each other, and the thread that takes in
+        calls; beside who comes next, all of them would take longer.
+        """
+        # Or they would keep each other, and gRPC's calls, which it has only so many of.
+        answered, call.answered = call.answered, []
+        if not answered:
+            self._leave(call, took)
+            return
+        for one, following in itertools.pairwise(answered):
+            one.then = following.called.release
+        answered[-1].then = functools.partial(self._leave, call, took)
+        answered[0].called.release()
 
     def _leave(self, call: _Call, took: float | None) -> None:
         """Make room; calls that failed do not tell how long their kind takes."""
