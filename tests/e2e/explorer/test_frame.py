@@ -154,7 +154,7 @@ def test_the_keyboard_leads_through_a_page(visit: Visit) -> None:
 
 def test_a_drop_of_a_file_can_be_chosen_by_keyboard(visit: Visit) -> None:
     page = visit(VIEWS["search"])
-    # Chromium learns a moment later that somebody waits for what it would show.
+    # Chromium may learn only a moment later that somebody waits for what it would show.
     with page.expect_file_chooser():
         page.locator("#file").focus()
         expect(page.locator("#file")).to_be_focused()
